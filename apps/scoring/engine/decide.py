@@ -1,0 +1,118 @@
+"""Which cause decides, how high the risk is, what to do."""
+
+from typing import Literal
+
+import msgspec
+
+from apps.scoring.engine.explain import Reason
+from apps.scoring.engine.rules import PRECEDENCE, Outcome, Rule, RuleResult
+
+RiskLevel = Literal["low", "medium", "high", "critical"]
+Action = Literal["approve", "review", "challenge", "block"]
+
+RULE_ACTION: dict[Outcome, Action] = {
+    "fatal_block": "block",
+    "allow": "approve",
+    "block": "block",
+    "challenge": "challenge",
+    "review": "review",
+}
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What a tenant wants: where levels and actions begin (calibrated probability), and its own rules."""
+
+    version: int = 0
+    medium: float = 0.3
+    high: float = 0.7
+    critical: float = 0.9
+    review_at: float = 0.3
+    block_at: float = 0.7
+    rules: tuple[Rule, ...] = ()
+    default_action: Action = "review"  # when neither a rule nor a model can say
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """What decided: a rule, the model, or the policy's default."""
+
+    kind: Literal["rule", "model", "default"]
+    id: str
+
+
+class ModelUsed(msgspec.Struct, frozen=True):
+    name: str
+    version: str
+    threshold: float
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer. `features` and `contributions` are float32 little-endian vectors in the schema's feature order; the
+    contributions are in calibrated log-odds and sum with the model's base to the score's. Both empty without a model."""
+
+    fraud_probability: float | None
+    risk_score: int | None
+    risk_level: RiskLevel
+    recommended_action: Action
+    fraud_type: None
+    decisive: Cause
+    reasons: tuple[Reason, ...]
+    rules: tuple[RuleResult, ...]
+    model: ModelUsed | None
+    degraded: tuple[str, ...]
+    warnings: tuple[str, ...]
+    features: bytes
+    contributions: bytes
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Cause, level and action; `rule` is the rule that decided, if one did."""
+
+    cause: Cause
+    risk_level: RiskLevel
+    action: Action
+    rule: Rule | None = None
+
+
+def decide(
+    policy: Policy, rules: tuple[Rule, ...], results: tuple[RuleResult, ...], model: str, probability: float | None
+) -> Verdict:
+    """Fatal block list > allow list > block rules > challenge rules > review rules > model > default."""
+    rule = deciding_rule(rules, results)
+    level = risk_level(policy, probability)
+    if rule is not None:
+        return Verdict(Cause("rule", rule.id), _ruled_level(rule, level), RULE_ACTION[rule.outcome], rule)
+    if probability is not None:
+        return Verdict(Cause("model", model), level, action(policy, probability))
+    return Verdict(Cause("default", policy.default_action), _default_level(policy), policy.default_action)
+
+
+def deciding_rule(rules: tuple[Rule, ...], results: tuple[RuleResult, ...]) -> Rule | None:
+    hits = [rule for rule, result in zip(rules, results, strict=True) if result.outcome == "hit"]
+    return min(hits, key=lambda rule: PRECEDENCE.index(rule.outcome)) if hits else None
+
+
+def risk_level(policy: Policy, probability: float | None) -> RiskLevel:
+    if probability is None or probability < policy.medium:
+        return "low"
+    if probability < policy.high:
+        return "medium"
+    return "high" if probability < policy.critical else "critical"
+
+
+def action(policy: Policy, probability: float) -> Action:
+    if probability < policy.review_at:
+        return "approve"
+    return "review" if probability < policy.block_at else "block"
+
+
+def _ruled_level(rule: Rule, level: RiskLevel) -> RiskLevel:
+    """A block is critical, an allow is low, challenge and review are at least medium."""
+    if rule.outcome in ("block", "fatal_block"):
+        return "critical"
+    if rule.outcome == "allow":
+        return "low"
+    return "medium" if level == "low" else level
+
+
+def _default_level(policy: Policy) -> RiskLevel:
+    return {"approve": "low", "block": "critical"}.get(policy.default_action, "medium")  # type: ignore[return-value]

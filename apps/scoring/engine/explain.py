@@ -1,0 +1,116 @@
+"""Why a score is what it is: reasons for an answer, and the whole explanation from what was stored."""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from apps.scoring.engine.models import LoadedModel, sigmoid
+from apps.scoring.engine.rules import Rule
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import Feature, TransactionSchema
+
+MOST_REASONS = 5
+LEAST_CONTRIBUTION = 0.01  # log-odds; less is not worth a sentence
+DIGITS = 7  # what a float32 knows
+
+Direction = Literal["up", "down"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One cause in words. `contribution` is in calibrated log-odds, None for a rule."""
+
+    code: str
+    field: str
+    value: float | str | None
+    contribution: float | None
+    direction: Direction
+    text: str
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one feature added to the baseline's log-odds."""
+
+    feature: str
+    code: str
+    text: str
+    value: float | None
+    contribution: float
+    direction: Direction
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """base_value + the items' contributions = log_odds; probability is their sigmoid. Items: largest first."""
+
+    base_value: float
+    log_odds: float
+    probability: float
+    items: tuple[Contribution, ...]
+
+
+def reasons(
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: Sequence[float]
+) -> tuple[Reason, ...]:
+    """The largest contributions as reasons, at least one and at most five."""
+    ranked = sorted(range(len(contributions)), key=lambda index: -abs(contributions[index]))[:MOST_REASONS]
+    worth = [index for index in ranked if abs(contributions[index]) >= LEAST_CONTRIBUTION] or ranked[:1]
+    return tuple([_reason(schema, transaction, index, row[index], contributions[index]) for index in worth])
+
+
+def _reason(schema: TransactionSchema, transaction: Any, index: int, value: float, contribution: float) -> Reason:
+    feature = schema.features[index]
+    shown = getattr(transaction, feature.name) if feature.name in schema.required else known(value)
+    direction: Direction = "up" if contribution > 0 else "down"
+    return Reason(feature.code, feature.field, shown, round(contribution, 4), direction, say(feature, direction, shown))
+
+
+def rule_reason(rule: Rule, transaction: Any) -> Reason:
+    """The reason a deciding rule gives: its own code and words, pointing at the first field it asks for."""
+    field = rule.all[0].field
+    shown = getattr(transaction, field, None)
+    code = rule.reason_code or rule.id.upper()
+    direction: Direction = "down" if rule.outcome == "allow" else "up"
+    return Reason(code, field, shown, None, direction, rule.description or f"The rule '{rule.id}' was hit.")
+
+
+def known(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def say(feature: Feature, direction: Direction, value: float | str | None) -> str:
+    """The feature's sentence with its value in it."""
+    if value is None:
+        return f"{feature.name} is unknown."
+    sentence = feature.up if direction == "up" else feature.down
+    return sentence.replace("{value}", value if isinstance(value, str) else number(value))
+
+
+def number(value: float) -> str:
+    """1,234,567 or 0.25: no more digits than a reader wants."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Explanation:
+    """The full explanation of a stored decision, from its feature and contribution vectors (float32, little-endian).
+
+    Raises ValueError when the vectors are not as long as the model's features.
+    """
+    schema = SCHEMAS[model.card.schema]
+    row, added = np.frombuffer(features, "<f4"), np.frombuffer(contributions, "<f4")
+    if not len(row) == len(added) == len(schema.features):
+        raise ValueError("the stored vectors are not of this model")
+    items = [
+        _item(feature, float(value), float(share))
+        for feature, value, share in zip(schema.features, row, added, strict=True)
+    ]
+    items.sort(key=lambda item: -abs(item.contribution))
+    log_odds = model.base_log_odds + sum(item.contribution for item in items)
+    return Explanation(model.base_log_odds, log_odds, sigmoid(log_odds), tuple(items))
+
+
+def _item(feature: Feature, value: float, contribution: float) -> Contribution:
+    shown = known(float(f"{value:.{DIGITS}g}"))
+    direction: Direction = "up" if contribution > 0 else "down"
+    return Contribution(feature.name, feature.code, say(feature, direction, shown), shown, contribution, direction)

@@ -1,0 +1,133 @@
+"""The shape of recent activity: what is kept of a party's past, and what is counted from it. Not where it is kept.
+
+A party's past is one bytes string of 32-byte events in order of arrival (`pack`), of which at most the newest `KEPT` are
+looked at: counts saturate at 256.
+
+The window rule. The window *w* at time *t* holds the events with
+
+    t - w < event time <= t
+
+that arrived before the present transaction. The present transaction is never part of its own past: events under its
+transaction hash are left out. An event repeated under one transaction hash counts once and the newest copy wins, so
+writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty is
+an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
+
+`summarise` serves both sides, the live request and the replay of a training file, so the two agree by construction.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from math import nan
+from struct import Struct
+
+import msgspec
+
+from apps.scoring.engine.transaction import Party
+
+EVENT = Struct("<qdQQ")  # event time in ms, amount, counterparty hash, transaction hash
+EVENT_BYTES = EVENT.size
+KEPT = 256  # newest events of a party that are looked at
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+WEEK_MS = 7 * DAY_MS
+NOBODY = 0  # the hash of an unknown name
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """Counts, sums and distinct counterparties of a party's last hour, day and week; all nan when unknown."""
+
+    count_1h: float
+    count_24h: float
+    count_7d: float
+    sum_1h: float
+    sum_24h: float
+    sum_7d: float
+    distinct_1h: float
+    distinct_24h: float
+    distinct_7d: float
+    since_last: float
+
+
+UNKNOWN = Activity(*[nan] * 10)
+QUIET = Activity(*[0.0] * 9, nan)
+
+
+def name_hash(name: str) -> int:
+    """64 bits of BLAKE2b of a name; an empty name is `NOBODY`."""
+    if not name:
+        return NOBODY
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def pack(at_ms: int, amount: float, counterparty: str, transaction_hash: int) -> bytes:
+    """One event as 32 bytes, ready to be appended to a party's past."""
+    return EVENT.pack(at_ms, amount, name_hash(counterparty), transaction_hash)
+
+
+def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
+    """Count a party's past as it stood before the transaction `transaction_hash` at `at_ms`.
+
+    Sums run from the newest event to the oldest, always in that order. A torn tail (bytes short of an event) is cut off.
+    """
+    if not packed:
+        return QUIET
+    usable = len(packed) - len(packed) % EVENT_BYTES
+    newest = packed[max(0, usable - KEPT * EVENT_BYTES) : usable]
+    seen = {transaction_hash}
+    hour, day, week, latest = at_ms - HOUR_MS, at_ms - DAY_MS, at_ms - WEEK_MS, -1
+    n1 = n24 = n7 = 0
+    s1 = s24 = s7 = 0.0
+    d1: set[int] = set()
+    d24: set[int] = set()
+    d7: set[int] = set()
+    for when, amount, counterparty, transaction in reversed(list(EVENT.iter_unpack(newest))):
+        if transaction in seen:
+            continue
+        seen.add(transaction)
+        if not week < when <= at_ms:
+            continue
+        n7 += 1
+        s7 += amount
+        d7.add(counterparty)
+        latest = max(latest, when)
+        if when > day:
+            n24 += 1
+            s24 += amount
+            d24.add(counterparty)
+            if when > hour:
+                n1 += 1
+                s1 += amount
+                d1.add(counterparty)
+    if not n7:
+        return QUIET
+    return Activity(
+        float(n1), float(n24), float(n7), s1, s24, s7, _known(d1), _known(d24), _known(d7), (at_ms - latest) / 1000.0
+    )
+
+
+def _known(counterparties: set[int]) -> float:
+    return float(len(counterparties) - (NOBODY in counterparties))
+
+
+class Replay:
+    """History offline: the same reading, appending and trimming as the live store, over a dict."""
+
+    def __init__(self) -> None:
+        self._past: dict[tuple[str, str], bytes] = {}
+
+    def observe(
+        self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int
+    ) -> dict[str, Activity]:
+        """Each party's past before this transaction, which is then added to it."""
+        seen = {}
+        for party in parties:
+            key = (party.role, party.name)
+            packed = self._past.get(key, b"")
+            seen[party.role] = summarise(packed, at_ms, transaction_hash)
+            self._past[key] = trimmed(packed + pack(at_ms, amount, party.counterparty, transaction_hash))
+        return seen
+
+
+def trimmed(packed: bytes) -> bytes:
+    """The live store's rule: beyond 2 x `KEPT` events, keep the newest `KEPT`."""
+    return packed[-KEPT * EVENT_BYTES :] if len(packed) > 2 * KEPT * EVENT_BYTES else packed

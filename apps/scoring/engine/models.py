@@ -1,0 +1,177 @@
+"""A model on disk and in memory: loading with proof, scoring one row or a block."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnxruntime
+
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.shapley import TreeShap
+
+EXAMPLE_TOLERANCE = 1e-5  # margins of one model on different machines
+STEEPEST = 700.0  # beyond this, exp overflows
+
+
+class ModelRefused(Exception):
+    """A model that must not be used; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Platt's: probability = sigmoid(a * margin + b), a > 0."""
+
+    a: float
+    b: float
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What the engine needs of `card.json`; the rest of the card is for people."""
+
+    schema: str
+    name: str
+    version: str
+    features: tuple[str, ...]
+    threshold: float
+    base_margin: float
+    calibration: Calibration
+    reference: tuple[float, ...]  # rising margins, the quantiles of the reference population
+    files: dict[str, str]  # name → SHA-256
+
+
+class LoadedModel:
+    """A model that proved itself. Safe to share between threads."""
+
+    def __init__(self, card: Card, session: Any, shap: TreeShap, example: "Example") -> None:
+        self.card = card
+        self.name, self.version, self.threshold = card.name, card.version, card.threshold
+        self.example = example
+        self._session, self._shap = session, shap
+
+    def score(self, features: np.ndarray) -> float:
+        """float32[1, F] → the margin (log-odds before calibration)."""
+        return float(self._session.run(None, {"features": features})[0][0, 0])
+
+    def score_block(self, features: np.ndarray) -> np.ndarray:
+        """float32[n, F] → float32[n] margins."""
+        return self._session.run(None, {"features": features})[0][:, 0]
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """float32[n, F] → float32[n, F]: what each feature adds to the calibrated log-odds of the baseline."""
+        return (self._shap.contributions(features)[:, :-1] * self.card.calibration.a).astype("<f4")
+
+    @property
+    def base_log_odds(self) -> float:
+        """Calibrated log-odds of the baseline, the schema's typical honest transaction."""
+        return self.log_odds(self.card.base_margin)
+
+    def log_odds(self, margin: float) -> float:
+        return self.card.calibration.a * margin + self.card.calibration.b
+
+    def probability(self, margin: float) -> float:
+        return sigmoid(self.log_odds(margin))
+
+    def risk_score(self, margin: float) -> int:
+        """0-1000: 900 is riskier than 90 % of the reference population."""
+        reference = self.card.reference
+        return round(1000 * bisect_left(reference, margin) / len(reference))
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A feature row (None is unknown) and what the model must say about it."""
+
+    features: tuple[float | None, ...]
+    margin: float
+    fraud_probability: float
+
+
+def sigmoid(log_odds: float) -> float:
+    if log_odds >= 0:
+        return 1.0 / (1.0 + exp(-min(log_odds, STEEPEST)))
+    odds = exp(max(log_odds, -STEEPEST))
+    return odds / (1.0 + odds)
+
+
+def load_model(directory: Path) -> LoadedModel:
+    """The model in `directory`. Raises `ModelRefused` when a file is missing or not the one its card vouches for."""
+    try:
+        card = msgspec.json.decode((directory / "card.json").read_bytes(), type=Card)
+        _check_features(card)
+        contents = {name: _checked(directory, name, digest) for name, digest in card.files.items()}
+        session = _session(contents["model.onnx"])
+        shap = TreeShap(_arrays(directory / "trees.npz"))
+        return LoadedModel(card, session, shap, msgspec.json.decode(contents["example.json"], type=Example))
+    except FileNotFoundError as missing:
+        raise ModelRefused(f"{Path(missing.filename).name} is missing") from missing
+    except (msgspec.DecodeError, KeyError, ValueError, ImportError) as problem:
+        raise ModelRefused(f"the model can't be read: {problem}") from problem
+
+
+def _check_features(card: Card) -> None:
+    schema = SCHEMAS.get(card.schema)
+    if schema is None:
+        raise ModelRefused(f"the schema '{card.schema}' is unknown")
+    if card.features != schema.feature_names:
+        raise ModelRefused("the model's features are not the schema's, in its order: train it again")
+    if not card.calibration.a > 0:
+        raise ModelRefused("the calibration would turn the ranking round")
+
+
+def _checked(directory: Path, name: str, digest: str) -> bytes:
+    content = (directory / name).read_bytes()
+    if sha256(content).hexdigest() != digest:
+        raise ModelRefused(f"{name} is not the file the card vouches for")
+    return content
+
+
+def _session(content: bytes) -> onnxruntime.InferenceSession:
+    """One thread a session: the processes are the parallelism."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def verify_example(model: LoadedModel) -> None:
+    """Raises `ModelRefused` unless the model says of its own example what it said when it was made."""
+    row = [np.nan if value is None else value for value in model.example.features]
+    margin = model.score(np.array([row], dtype=np.float32))
+    if abs(margin - model.example.margin) > EXAMPLE_TOLERANCE:
+        raise ModelRefused(f"the example scores {margin:.6f} instead of {model.example.margin:.6f}")
+
+
+def active(root: Path, schema: str) -> Sequence[str]:
+    """What `ACTIVE` names, a "<model>/<version>" a line, the champion first; empty when there is no such file."""
+    path = root / schema / "ACTIVE"
+    return path.read_text().split() if path.exists() else []
+
+
+def load_active(root: Path, schema: str) -> dict[str, LoadedModel | ModelRefused]:
+    """The active models of a schema by name, the champion first; a refused one is there as its refusal."""
+    return {entry.partition("/")[0]: _try(root / schema / entry) for entry in active(root, schema)}
+
+
+def _try(directory: Path) -> LoadedModel | ModelRefused:
+    try:
+        model = load_model(directory)
+        verify_example(model)
+    except ModelRefused as refused:
+        return refused
+    return model
+
+
+Models = Mapping[str, Mapping[str, LoadedModel | ModelRefused]]

@@ -1,0 +1,256 @@
+"""Mobile-money transfers as PaySim logs them: an hour, a type, an amount and the balances of both sides before and after."""
+
+from collections.abc import Sequence
+from math import nan
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from apps.scoring.engine.history import HOUR_MS
+from apps.scoring.engine.rules import Condition, Rule
+from apps.scoring.engine.transaction import Feature, Party, TransactionSchema
+
+MOST_MONEY = 1e12
+CENT = 0.015  # ledgers round: differences below a cent and a half are none
+MOST_TIMES = 1e6  # ratios saturate here, far beyond any threshold
+OUTGOING = ("TRANSFER", "CASH_OUT")  # types in which both sides' balances are kept
+# Types as one number, in the order of the risk they carry; an unknown type stands between the safe and the risky.
+TYPE_RANK = {"CASH_IN": 0.0, "DEBIT": 1.0, "PAYMENT": 2.0, "CASH_OUT": 4.0, "TRANSFER": 5.0}
+UNKNOWN_TYPE = 3.0
+
+_A_NUMBER = "a number from {} to 1,000,000,000,000, without quotes"
+_TEXT = "text of at most {} printable characters"
+
+
+def _money(description: str, least: float) -> Meta:
+    return Meta(
+        ge=least,
+        le=MOST_MONEY,
+        description=description,
+        extra={"needs": _A_NUMBER.format("0" if least == 0 else "-1,000,000,000,000")},
+    )
+
+
+def _text(description: str, longest: int) -> Meta:
+    return Meta(max_length=longest, description=description, extra={"needs": _TEXT.format(longest)})
+
+
+_HOUR = Meta(
+    ge=0,
+    le=1_000_000,
+    description="Hour of the transaction, counted from the start of the log.",
+    extra={"needs": "a whole number of hours from 0 to 1,000,000, without quotes"},
+)
+Amount = Annotated[float, _money("Amount moved, in the ledger's currency.", 0.0)]
+OriginBefore = Annotated[float, _money("Balance of the origin before the transaction.", -MOST_MONEY)]
+OriginAfter = Annotated[float, _money("Balance of the origin after the transaction.", -MOST_MONEY)]
+DestinationBefore = Annotated[float, _money("Balance of the destination before the transaction.", -MOST_MONEY)]
+DestinationAfter = Annotated[float, _money("Balance of the destination after the transaction.", -MOST_MONEY)]
+
+
+class PaySimTransaction(msgspec.Struct, frozen=True):
+    """One PaySim transaction."""
+
+    amount: Amount
+    oldbalanceOrg: OriginBefore
+    newbalanceOrig: OriginAfter
+    oldbalanceDest: DestinationBefore
+    newbalanceDest: DestinationAfter
+    step: Annotated[int, _HOUR]
+    type: Annotated[str, _text("CASH_IN, CASH_OUT, DEBIT, PAYMENT or TRANSFER.", 32)]
+    transaction_id: Annotated[str, _text("Your id of the transaction.", 128)] | None = None
+    nameOrig: Annotated[str, _text("Who pays.", 128)] | None = None
+    nameDest: Annotated[str, _text("Who is paid.", 128)] | None = None
+
+
+def _feature(name: str, code: str, field: str, up: str, down: str, monotone: int = 0) -> Feature:
+    return Feature(name, code, field, up, down, monotone)
+
+
+FEATURES = (
+    _feature("type", "TRANSACTION_TYPE", "type",
+             "Transactions of type {value} carry more risk.", "Transactions of type {value} carry less risk."),
+    _feature("amount", "AMOUNT", "amount",
+             "An amount of {value} is unusual.", "An amount of {value} is usual."),
+    _feature("oldbalanceOrg", "ORIGIN_BALANCE_BEFORE", "oldbalanceOrg",
+             "The origin held {value} before, as accounts do that are emptied.",
+             "The origin held {value} before, as in honest transactions."),
+    _feature("newbalanceOrig", "ORIGIN_BALANCE_AFTER", "newbalanceOrig",
+             "The origin is left with {value}.", "The origin is left with {value}, as in honest transactions."),
+    _feature("oldbalanceDest", "DESTINATION_BALANCE_BEFORE", "oldbalanceDest",
+             "The destination held {value} before, as collecting accounts do.",
+             "The destination held {value} before, as established accounts do."),
+    _feature("newbalanceDest", "DESTINATION_BALANCE_AFTER", "newbalanceDest",
+             "The destination holds {value} afterwards.",
+             "The destination holds {value} afterwards, as in honest transactions."),
+    _feature("hour_of_day", "HOUR_OF_DAY", "step",
+             "Hour {value} of the day is a quiet hour.", "Hour {value} of the day is a busy hour."),
+    _feature("account_emptied", "ACCOUNT_EMPTIED", "newbalanceOrig",
+             "The transaction takes exactly all the origin held.",
+             "The transaction does not take exactly all the origin held."),
+    _feature("share_of_balance", "SHARE_OF_BALANCE", "amount",
+             "The amount is {value} times the origin's balance.",
+             "The amount is {value} times the origin's balance, as in honest transactions."),
+    _feature("origin_gap", "LEDGER_GAP", "newbalanceOrig",
+             "The origin's balances and the amount differ by {value}.",
+             "The origin's balances and the amount differ by {value}, as in honest ledgers."),
+    _feature("excess_loss", "ORIGIN_LOST_MORE", "newbalanceOrig",
+             "The origin lost {value} times the amount more than was sent.",
+             "The origin did not lose more than was sent.", 1),
+    _feature("destination_gap", "DESTINATION_GAP", "newbalanceDest",
+             "The destination's balances and the amount differ by {value}.",
+             "The destination's balances and the amount differ by {value}, as in honest ledgers."),
+    _feature("destination_unmoved", "DESTINATION_UNMOVED", "newbalanceDest",
+             "Money left the origin and never reached the destination.",
+             "The destination's balance agrees with the money that left."),
+    _feature("orig_count_1h", "HIGH_VELOCITY", "nameOrig",
+             "The origin made {value} transactions in the last hour.",
+             "The origin made {value} transactions in the last hour.", 1),
+    _feature("orig_count_24h", "HIGH_VELOCITY_DAY", "nameOrig",
+             "The origin made {value} transactions in the last 24 hours.",
+             "The origin made {value} transactions in the last 24 hours.", 1),
+    _feature("orig_count_7d", "HIGH_VELOCITY_WEEK", "nameOrig",
+             "The origin made {value} transactions in the last 7 days.",
+             "The origin made {value} transactions in the last 7 days.", 1),
+    _feature("orig_sum_24h", "HIGH_OUTFLOW", "nameOrig",
+             "The origin moved {value} in the last 24 hours.", "The origin moved {value} in the last 24 hours.", 1),
+    _feature("orig_distinct_24h", "MANY_COUNTERPARTIES", "nameOrig",
+             "The origin dealt with {value} counterparties in the last 24 hours.",
+             "The origin dealt with {value} counterparties in the last 24 hours.", 1),
+    _feature("orig_since_last", "ORIGIN_LAST_SEEN", "nameOrig",
+             "The origin was last active {value} seconds ago.", "The origin was last active {value} seconds ago."),
+    _feature("dest_count_1h", "DESTINATION_VELOCITY", "nameDest",
+             "The destination had {value} transactions in the last hour.",
+             "The destination had {value} transactions in the last hour."),
+    _feature("dest_count_24h", "DESTINATION_VELOCITY_DAY", "nameDest",
+             "The destination had {value} transactions in the last 24 hours.",
+             "The destination had {value} transactions in the last 24 hours."),
+    _feature("dest_count_7d", "DESTINATION_VELOCITY_WEEK", "nameDest",
+             "The destination had {value} transactions in the last 7 days.",
+             "The destination had {value} transactions in the last 7 days."),
+    _feature("dest_sum_24h", "DESTINATION_INFLOW", "nameDest",
+             "The destination saw {value} in the last 24 hours.", "The destination saw {value} in the last 24 hours."),
+    _feature("dest_distinct_24h", "DESTINATION_COUNTERPARTIES", "nameDest",
+             "The destination dealt with {value} counterparties in the last 24 hours.",
+             "The destination dealt with {value} counterparties in the last 24 hours."),
+    _feature("dest_since_last", "DESTINATION_LAST_SEEN", "nameDest",
+             "The destination was last active {value} seconds ago.",
+             "The destination was last active {value} seconds ago."),
+)  # fmt: skip
+
+
+def build(t: Any, activities: Sequence[Any], ops: Any) -> tuple[Any, ...]:
+    """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
+    orig, dest = activities
+    where, ratio, minimum = ops.where, ops.ratio, ops.minimum
+    amount, before, after = t.amount, t.oldbalanceOrg, t.newbalanceOrig
+    received = t.newbalanceDest - t.oldbalanceDest
+    gap = before - after - amount
+    gap = where((gap < CENT) & (gap > -CENT), 0.0, gap)
+    destination_gap = received - amount
+    destination_gap = where((destination_gap < CENT) & (destination_gap > -CENT), 0.0, destination_gap)
+    emptied = (before > 0.0) & (after == 0.0) & (gap == 0.0)
+    kind = ops.lookup(TYPE_RANK, t.type, UNKNOWN_TYPE)
+    # A merchant's or a bank's balance is not kept in such ledgers: there an unmoved destination says nothing.
+    unmoved = (kind >= UNKNOWN_TYPE) & (amount > 0.0) & (before > after) & (received == 0.0)
+    excess = ops.maximum(gap, 0.0) / ops.maximum(amount, 0.01)
+    return (
+        kind,
+        amount,
+        before,
+        after,
+        t.oldbalanceDest,
+        t.newbalanceDest,
+        t.step % 24,
+        where(emptied, 1.0, 0.0),
+        where(before > 0.0, minimum(ratio(amount, before, nan), MOST_TIMES), nan),
+        gap,
+        minimum(excess, MOST_TIMES),
+        destination_gap,
+        where(unmoved, 1.0, 0.0),
+        orig.count_1h,
+        orig.count_24h,
+        orig.count_7d,
+        orig.sum_24h,
+        orig.distinct_24h,
+        orig.since_last,
+        dest.count_1h,
+        dest.count_24h,
+        dest.count_7d,
+        dest.sum_24h,
+        dest.distinct_24h,
+        dest.since_last,
+    )
+
+
+# Only TRANSFER and CASH_OUT: a merchant's balance is always 0/0, so PAYMENT would be flagged wholesale.
+BLACK_HOLE = Rule(
+    id="black_hole",
+    outcome="block",
+    all=(
+        Condition("type", "in", OUTGOING),
+        Condition("amount", "gt", 0.0),
+        Condition("oldbalanceOrg", "gt", other="newbalanceOrig"),
+        Condition("oldbalanceDest", "eq", other="newbalanceDest"),
+    ),
+    description="Money leaves the origin and the destination's balance does not move.",
+    reason_code="BLACK_HOLE",
+)
+
+
+def parties(t: PaySimTransaction) -> tuple[Party, ...]:
+    if t.nameOrig:
+        if t.nameDest:
+            return (Party("nameOrig", t.nameOrig, t.nameDest), Party("nameDest", t.nameDest, t.nameOrig))
+        return (Party("nameOrig", t.nameOrig, ""),)
+    return (Party("nameDest", t.nameDest, ""),) if t.nameDest else ()
+
+
+def event_time_ms(t: PaySimTransaction) -> int:
+    """Milliseconds since the start of the log."""
+    return t.step * HOUR_MS
+
+
+def amount(t: PaySimTransaction) -> float:
+    return t.amount
+
+
+def transaction_id(t: PaySimTransaction) -> str | None:
+    return t.transaction_id
+
+
+def tidy(t: PaySimTransaction) -> PaySimTransaction:
+    """Empty names mean unnamed; a known type in another case is that type, so that "transfer" can't slip past a rule."""
+    if t.type in TYPE_RANK and t.transaction_id != "" and t.nameOrig != "" and t.nameDest != "":
+        return t
+    known = t.type.strip().upper()
+    return msgspec.structs.replace(
+        t,
+        type=known if known in TYPE_RANK else t.type,
+        transaction_id=t.transaction_id or None,
+        nameOrig=t.nameOrig or None,
+        nameDest=t.nameDest or None,
+    )
+
+
+def remarks(t: PaySimTransaction) -> tuple[str, ...]:
+    if t.type in TYPE_RANK:
+        return ()
+    return (f"Unknown transaction type '{t.type}': accuracy may be lower. Known: {', '.join(sorted(TYPE_RANK))}.",)
+
+
+PAYSIM = TransactionSchema(
+    name="paysim",
+    struct=PaySimTransaction,
+    roles=("nameOrig", "nameDest"),
+    features=FEATURES,
+    build=build,
+    parties=parties,
+    event_time_ms=event_time_ms,
+    amount=amount,
+    transaction_id=transaction_id,
+    rules=(BLACK_HOLE,),
+    tidy=tidy,
+    remarks=remarks,
+)

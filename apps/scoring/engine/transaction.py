@@ -1,0 +1,214 @@
+"""What a transaction is: its fields, the parties it names, its amount and time, and the features read from it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+
+from apps.scoring.engine.operations import BLOCK, SCALAR
+
+if TYPE_CHECKING:
+    from apps.scoring.engine.history import Activity
+    from apps.scoring.engine.rules import Rule
+
+MOST_NAMED = 5  # unknown fields a warning names
+NAME_CUT = 40  # characters of each
+
+
+class InvalidTransaction(ValueError):
+    """A transaction that can't be scored. `param` is the offending field ("" for the whole body)."""
+
+    def __init__(self, param: str, detail: str, *, missing: bool = False) -> None:
+        super().__init__(detail)
+        self.param = param
+        self.detail = detail
+        self.missing = missing
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A transaction that can be scored: the struct, the normalised facts as stored, and what to tell the sender."""
+
+    transaction: Any
+    facts: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown)."""
+
+    role: str
+    name: str
+    counterparty: str
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One column of the model's input and how it is spoken about.
+
+    `field` is the request field the reason points at. `up` and `down` are sentences with an optional {value}.
+    `monotone` 1 means more of it may only raise the score.
+    """
+
+    name: str
+    code: str
+    field: str
+    up: str
+    down: str
+    monotone: int = 0
+
+
+def _nothing_to_remark(transaction: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _as_it_is(transaction: Any) -> Any:
+    return transaction
+
+
+@dataclass(eq=False)
+class TransactionSchema:
+    """One kind of transaction. `struct` declares its fields in the documented order, the required ones first.
+
+    `build(transaction, activities, ops)` is the one definition of the features, in the order of `features`;
+    `activities` follow `roles`.
+    """
+
+    name: str
+    struct: type[msgspec.Struct]
+    roles: tuple[str, ...]
+    features: tuple[Feature, ...]
+    build: Callable[[Any, Sequence[Any], Any], tuple[Any, ...]]
+    parties: Callable[[Any], tuple[Party, ...]]
+    event_time_ms: Callable[[Any], int]
+    amount: Callable[[Any], float]
+    transaction_id: Callable[[Any], str | None]
+    rules: tuple["Rule", ...]
+    tidy: Callable[[Any], Any] = _as_it_is
+    remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
+
+    def __post_init__(self) -> None:
+        declared = msgspec.structs.fields(self.struct)
+        self.types: Mapping[str, Any] = get_type_hints(self.struct, include_extras=True)
+        self.fields = tuple(field.name for field in declared)
+        self.required = frozenset(field.name for field in declared if field.required)
+        self.feature_names = tuple(feature.name for feature in self.features)
+        self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names)
+        self._known = frozenset(self.fields)
+        self._blank: dict[str, Any] = dict.fromkeys(self.fields)
+        self._texts = attrgetter(*[name for name in self.fields if _is(str, self.types[name])])
+        self._numbers = attrgetter(*[name for name in self.required if _is(float, self.types[name])])
+
+    def parse(self, raw: bytes | dict[str, Any]) -> Parsed:
+        """Check a transaction strictly: no numbers in quotes, no NaN, nothing out of its bounds.
+
+        Raises `InvalidTransaction` naming the first offending field in the documented order.
+        """
+        content = raw if isinstance(raw, dict) else _decode(raw)
+        try:
+            transaction = msgspec.convert(content, self.struct)
+        except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError) as refusal:
+            raise self._first_problem(content) from refusal
+        if not self._clean(transaction):
+            raise self._first_problem(content)
+        transaction = self.tidy(transaction)
+        facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
+        return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction))
+
+    def row(self, transaction: Any, activity: "Mapping[str, Activity]", unknown: "Activity") -> tuple[float, ...]:
+        """The features of one transaction, as Python floats in the order of `features`."""
+        return self.build(transaction, [activity.get(role, unknown) for role in self.roles], SCALAR)
+
+    def block(self, columns: Any, activities: Sequence[Any]) -> np.ndarray:
+        """The features of n transactions given as columns: float64[n, features]."""
+        built = self.build(columns, activities, BLOCK)
+        return np.column_stack([np.asarray(column, dtype=np.float64) for column in built])
+
+    def columns(self, transactions: Sequence[Any]) -> SimpleNamespace:
+        """Transactions as one array a required field (optional fields are names; no feature reads them)."""
+        return SimpleNamespace(
+            **{
+                name: np.array([getattr(one, name) for one in transactions], dtype=_dtype(self.types[name]))
+                for name in self.fields
+                if name in self.required
+            }
+        )
+
+    def values(self, facts: Mapping[str, Any], row: Sequence[float]) -> dict[str, Any]:
+        """What rules may ask about: every field (None when not given) and every feature."""
+        return {**self._blank, **dict(zip(self.feature_names, row, strict=True)), **facts}
+
+    def _clean(self, transaction: Any) -> bool:
+        if not math.isfinite(sum(self._numbers(transaction))):
+            return False
+        texts = self._texts(transaction)
+        return all(text is None or text.isprintable() for text in texts)
+
+    def _first_problem(self, content: Any) -> InvalidTransaction:
+        if not isinstance(content, dict):
+            return InvalidTransaction("", "The transaction must be a JSON object.")
+        for name in self.fields:
+            if name in content:
+                problem = self._problem(name, content[name])
+            elif name in self.required:
+                problem = InvalidTransaction(name, f"'{name}' is missing: send {self._needs(name)}.", missing=True)
+            else:
+                problem = None
+            if problem:
+                return problem
+        return InvalidTransaction("", "The transaction could not be read.")
+
+    def _problem(self, name: str, value: Any) -> InvalidTransaction | None:
+        try:
+            checked = msgspec.convert(value, self.types[name])
+        except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):
+            checked = math.nan
+        bad = not checked.isprintable() if isinstance(checked, str) else checked is not None and not _finite(checked)
+        return InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.") if bad else None
+
+    def _needs(self, name: str) -> str:
+        for meta in _metas(self.types[name]):
+            if meta.extra and "needs" in meta.extra:
+                return str(meta.extra["needs"])
+        return "a valid value"
+
+    def _ignored(self, content: dict[str, Any]) -> tuple[str, ...]:
+        unknown = content.keys() - self._known
+        if not unknown:
+            return ()
+        named = [_safe(name) for name in content if name in unknown][:MOST_NAMED]
+        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+        return (f"Unknown fields were ignored: {', '.join(named)}{more}.",)
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeError, OverflowError) as refusal:
+        raise InvalidTransaction("", "The transaction is not valid JSON.") from refusal
+
+
+def _finite(number: float) -> bool:
+    return math.isfinite(number)
+
+
+def _safe(name: object) -> str:
+    """A sender's own field name, short and harmless enough to be sent back and stored."""
+    return str(name)[:NAME_CUT].encode("ascii", "backslashreplace").decode()[:NAME_CUT].replace("\x00", "?")
+
+
+def _metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
+    nested = [meta for part in get_args(annotation) for meta in _metas(part)] if get_origin(annotation) else []
+    own = [part for part in getattr(annotation, "__metadata__", ()) if isinstance(part, msgspec.Meta)]
+    return (*own, *nested)
+
+
+def _is(kind: type, annotation: Any) -> bool:
+    return annotation is kind or any(_is(kind, part) for part in get_args(annotation))
+
+
+def _dtype(annotation: Any) -> Any:
+    return object if _is(str, annotation) else np.float64
