@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from config.servers import Postgres, Server, Unavailable, Valkey
@@ -68,10 +68,10 @@ def servers() -> list[Server]:
     return needed
 
 
-def start(server: Server) -> None:
-    """Start one again that died under its users, unless somebody else already did."""
-    with _nobody_else_starts_or_stops():
-        _start(server)
+def revive(server: Server) -> None:
+    """Spawn a server that died under its users, unless somebody is at it already; returns at once."""
+    with suppress(BlockingIOError), _nobody_else_starts_or_stops(fcntl.LOCK_EX | fcntl.LOCK_NB):
+        server.revive()
 
 
 @contextmanager
@@ -103,10 +103,10 @@ def _leave(descriptor: int) -> None:
 
 
 @contextmanager
-def _nobody_else_starts_or_stops() -> Iterator[None]:
+def _nobody_else_starts_or_stops(how: int = fcntl.LOCK_EX) -> Iterator[None]:
     descriptor = _open_lock("starting.lock")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, how)
         yield
     finally:
         os.close(descriptor)

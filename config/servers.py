@@ -41,6 +41,7 @@ class Server(ABC):
     sockets: Path
     log: Path
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _pid: int | None = field(default=None, init=False, repr=False)
 
     name = "server"
     stop_signal = signal.SIGTERM
@@ -62,23 +63,29 @@ class Server(ABC):
 
     def pid(self) -> int | None:
         """The process that listens on our socket, as the kernel says it; no pid file that could be stale."""
-        return _listener(self.address)
+        if self._pid is None or is_gone(self._pid):
+            self._pid = _listener(self.address)
+        return self._pid
 
     def alive(self) -> bool:
         return self.pid() is not None
 
     def start(self) -> None:
         """Make it answer. One that runs already (a killed `make up` left it) is adopted."""
-        if self.answers():
-            return
-        if not self.alive():
-            self.prepare()
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
-            self._spawn_unless_running()
+            self.revive()
             if time.monotonic() > deadline:
                 raise Unavailable(f"{self.name} does not answer after {START_SECONDS:.0f} s. Its log: {self.log}")
-            time.sleep(0.02)
+            time.sleep(0.03)
+
+    def revive(self) -> None:
+        """Spawn it unless it runs or is about to; returns at once. To be repeated: a PostgreSQL that died leaves
+        backends which hold its memory for a moment, and until they are gone a new one gives up."""
+        if self.alive() or (self._child and self._child.poll() is None):
+            return
+        self.prepare()
+        self._child = self._spawn()
 
     def stop(self) -> None:
         """Orderly; returns when the process is gone."""
@@ -89,14 +96,6 @@ class Server(ABC):
         if not self._gone_within(pid, STOP_SECONDS):
             os.kill(pid, signal.SIGKILL)
             self._gone_within(pid, 5)
-
-    def _spawn_unless_running(self) -> None:
-        """Also after a spawn that gave up: backends of a killed PostgreSQL may hold its memory for a moment longer."""
-        if self.alive() or (self._child and self._child.poll() is None):
-            return
-        if self._child and self._child.returncode:
-            time.sleep(0.1)
-        self._child = self._spawn()
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         """In a session of its own, so that Ctrl-C at the terminal reaches the supervisor and not the server."""
@@ -273,14 +272,14 @@ def _listener(address: Path) -> int | None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended; our own child is reaped on the way, or it would stay as a zombie."""
+    """Whether the process has ended. A dead one counts as gone even while nobody has reaped it: ours to reap when it
+    was our child, and otherwise init's, which in a container may be slow or no init at all."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
         return True
-    return False
 
 
 def _put_aside_when_large(log: Path) -> None:

@@ -1,0 +1,46 @@
+# Palisade. `make` alone lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help up test check bench lock openapi clean base dev
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: base  ## Run all of it here: servers, migrations, demo data, API, portal, workers. Ctrl-C stops it
+	@exec $(BIN)/python -m config.up
+
+test: dev  ## The tests; ARGS="tests/billing -x" chooses
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: dev  ## What the tests don't see: style, formatting, types, who imports whom, missing migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+
+bench: dev  ## Speed, on this machine; ARGS are passed on
+	@exec $(BIN)/python -m bench $(ARGS)
+
+lock: dev  ## Renew requirements/*.txt from requirements/*.in
+	@requirements/lock.sh
+
+openapi: base  ## Write docs/openapi.json
+	$(BIN)/python manage.py write_openapi
+
+clean:  ## Remove .venv and caches; the data in .palisade stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+base:
+	@PYTHON="$(PYTHON)" requirements/install.sh base
+
+dev:
+	@PYTHON="$(PYTHON)" requirements/install.sh dev

@@ -1,0 +1,273 @@
+"""`make up`: the embedded servers, the database brought up to date, every process of the Procfile, and what to do next.
+
+    python -m config.up
+
+Runs until Ctrl-C or SIGTERM, then stops all of it. Refuses with one sentence when a port or the data folder is taken.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from config import embedded
+from config.embedded import Unavailable
+from config.servers import Server
+from config.supervisor import Pause, Supervisor, read_procfile, spawn
+
+CHECKOUT = embedded.CHECKOUT
+#: A process that doesn't answer by then is named; it goes on being tried.
+READY_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where the two web processes listen."""
+
+    host: str
+    api_port: int
+    portal_port: int
+
+    @classmethod
+    def from_environment(cls) -> "Doors":
+        host = os.environ.get("PALISADE_HOST") or "127.0.0.1"
+        return cls(host, _port("PALISADE_API_PORT", 8000), _port("PALISADE_PORTAL_PORT", 8501))
+
+    @property
+    def api(self) -> str:
+        return f"http://{self._reachable}:{self.api_port}"
+
+    @property
+    def portal(self) -> str:
+        return f"http://{self._reachable}:{self.portal_port}"
+
+    @property
+    def _reachable(self) -> str:
+        """Listening on every address is no address to call."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"[{host}]" if ":" in host else host
+
+    def check(self) -> None:
+        if self.api_port == self.portal_port:
+            raise Unavailable(f"PALISADE_API_PORT and PALISADE_PORTAL_PORT are both {self.api_port}: they must differ.")
+        _check_free(self.host, self.api_port, "PALISADE_API_PORT")
+        _check_free(self.host, self.portal_port, "PALISADE_PORTAL_PORT")
+
+
+def main() -> int:
+    started = time.monotonic()
+    try:
+        with _stopped_by_signals():
+            _up(started)
+    except Unavailable as trouble:
+        print(f"palisade: {trouble}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _up(started: float) -> None:
+    doors = Doors.from_environment()
+    doors.check()
+    with _only_one_per_data_folder(), embedded.running():
+        environment = _environment_of_the_children()
+        prepared = _prepare(environment)
+        _supervise(doors, prepared, environment, started)
+    print("palisade: stopped; the data is kept.", flush=True)
+
+
+def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, str], started: float) -> None:
+    supervisor = Supervisor(read_procfile(CHECKOUT / "Procfile", environment), environment, CHECKOUT)
+    welcome, watch = Welcome(supervisor, doors, prepared, started), Watch(supervisor)
+
+    def look() -> None:
+        watch.look()
+        welcome.look()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda *_: supervisor.stop())
+    supervisor.run(look)
+
+
+class Watch:
+    """The embedded servers are nobody's children here: looked at, and spawned again when they are gone."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._say = supervisor.say
+        self._pauses: list[tuple[Server, Pause]] = [(server, Pause()) for server in embedded.servers()]
+
+    def look(self) -> None:
+        for server, pause in self._pauses:
+            if time.monotonic() >= pause.until and not server.alive():
+                self._say(f"{server.name} is gone; starting it again")
+                pause.died(time.monotonic())
+                pause.start(time.monotonic())
+                embedded.revive(server)
+
+
+class Welcome:
+    """Waits for both doors to answer and then says, once, what can be done."""
+
+    def __init__(self, supervisor: Supervisor, doors: Doors, prepared: dict[str, Any], started: float) -> None:
+        self._say, self._doors, self._prepared, self._started = supervisor.say, doors, prepared, started
+        self._late_at = time.monotonic() + READY_SECONDS
+        self._done = False
+
+    def look(self) -> None:
+        if self._done:
+            return
+        if answers(f"{self._doors.api}/health") and answers(f"{self._doors.portal}/"):
+            self._done = True
+            print(banner(self._doors, self._prepared, time.monotonic() - self._started), flush=True)
+        elif time.monotonic() > self._late_at:
+            self._late_at = float("inf")
+            self._say(f"not everything answers after {READY_SECONDS:.0f} s; the lines above may say why")
+
+
+def answers(address: str) -> bool:
+    """Whether somebody is there who doesn't fail. 503 is an answer of a service that waits for its stores: not yet."""
+    try:
+        with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - our own http address
+            return True
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500
+    except OSError:
+        return False
+
+
+def banner(doors: Doors, prepared: dict[str, Any], seconds: float) -> str:
+    return f"""
+Palisade is up after {seconds:.1f} s.
+
+  Scoring API     {doors.api}            its documentation: {doors.api}/docs
+  Portal          {doors.portal}
+  Demo key        {prepared["demo_key"]}  (tenant {prepared["demo_tenant"]})
+  Operator        {prepared["operator_email"]}  password {prepared["operator_password"]}
+
+A first decision:
+
+{first_call(doors.api, prepared["demo_key"])}
+
+Ctrl-C stops everything; the data stays in {embedded.data_dir()}.
+"""
+
+
+def first_call(api: str, key: str) -> str:
+    """Somebody empties an account of 180,000 in one transfer. One line, to be pasted as it stands."""
+    transaction = {
+        "step": 1, "type": "TRANSFER", "amount": 180000.0,
+        "nameOrig": "C1305486145", "oldbalanceOrg": 180000.0, "newbalanceOrig": 0.0,
+        "nameDest": "C553264065", "oldbalanceDest": 0.0, "newbalanceDest": 180000.0,
+    }  # fmt: skip
+    body = json.dumps({"schema": "paysim", "transaction": transaction})
+    headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
+    return f"curl -s {api}/v1/decisions {headers} -d '{body}'"
+
+
+def _prepare(environment: dict[str, str]) -> dict[str, Any]:
+    """Migrate, refresh the tenants' template, seed the demo. The last line it prints is a JSON object."""
+    print("palisade: preparing the database ...", flush=True)
+    command = [sys.executable, "manage.py", "prepare", "--json"]
+    process = spawn(command, environment, folder=CHECKOUT, error=subprocess.PIPE)
+    try:
+        output, errors = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise Unavailable(f"the database could not be prepared.\n{errors.decode(errors='replace').rstrip()}")
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+def _environment_of_the_children() -> dict[str, str]:
+    metrics = embedded.data_dir() / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)  # the counters of processes that are no more
+    embedded.make_folder(metrics)
+    own_programs = str(Path(sys.executable).parent)
+    return {"PALISADE_DEMO": "1"} | os.environ | {
+        "PATH": os.pathsep.join([own_programs, os.environ.get("PATH", os.defpath)]),
+        "PALISADE_DATA": str(embedded.data_dir()),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "PYTHONUNBUFFERED": "1",
+    }  # fmt: skip
+
+
+@contextmanager
+def _only_one_per_data_folder() -> Iterator[None]:
+    embedded.make_folder(embedded.data_dir())
+    with open(embedded.data_dir() / "up.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"another `make up` already uses {embedded.data_dir()}. Stop it, or set PALISADE_DATA to another one."
+            ) from None
+        yield
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Until the supervisor takes over: the first signal ends what is going on, more don't disturb the tidying."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _ignore_further_signals()
+        raise KeyboardInterrupt
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
+    yield
+
+
+def _ignore_further_signals() -> None:
+    """By a handler that does nothing: SIG_IGN would be inherited by children."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+
+
+def _port(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise Unavailable(f"{variable} is {text!r}: a port is a number from 1 to 65535.")
+    return int(text)
+
+
+def _check_free(host: str, port: int, variable: str) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        raise Unavailable(f"PALISADE_HOST is {host!r}, which is no address of this machine.") from None
+    with socket.socket(family, kind, protocol) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just closed counts as free
+        try:
+            trial.bind(address)
+        except OSError as trouble:
+            raise Unavailable(_why_not(trouble, host, port, variable)) from None
+
+
+def _why_not(trouble: OSError, host: str, port: int, variable: str) -> str:
+    if trouble.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is already in use. Set {variable} to a free one."
+    return f"nothing can listen on {host} port {port}: {trouble.strerror}. See PALISADE_HOST and {variable}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
