@@ -1,0 +1,81 @@
+"""Everything that can be refused, as one table; every refusal is a `Problem` and one handler turns it into HTTP.
+
+    Problem
+    ├── 400 / 413 / 415 / 422   the request itself: malformed, too large, a field is wrong
+    ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one
+    ├── 403                     you may not: scope, address, suspended tenant, plan
+    ├── 404 / 405               no such thing here; another tenant's object is the same 404
+    ├── 409                     the same request is still being answered
+    ├── 429                     rate limit, included volume
+    └── 503                     something we need is away; try again
+
+A block is not an error: it is a 200 with an answer. Format: RFC 9457 (problem details).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table: the status, a title that never changes, and the fix."""
+
+    status: int
+    title: str
+    fix: str
+
+
+KINDS: Mapping[str, Kind] = {
+    # --- the request ---
+    "body_malformed": Kind(400, "The body is not valid JSON", "Send one JSON object, UTF-8, without NaN or Infinity."),
+    "body_too_large": Kind(413, "The body is too large", "Send at most 1 MB a request, 25 MB a batch."),
+    "media_type_unsupported": Kind(415, "The content type is not supported", "Send Content-Type: application/json."),
+    "field_invalid": Kind(422, "A field is missing or wrong", "See `param` for the field and `detail` for what it takes."),
+    "payload_invalid": Kind(400, "The payload is invalid", "Send the fields of the Hybrid interface."),
+    "shape_unknown": Kind(422, "The body fits no known shape", "Send one of the shapes named in `detail`."),
+    "schema_unknown": Kind(422, "The schema is unknown", "Use one of the schemas named in `detail`."),
+    "model_unknown": Kind(422, "The model is not available", "Use one of the models named in `detail`, or leave it out."),
+    "header_invalid": Kind(400, "A header is wrong", "See `detail` for what the header takes."),
+    "cursor_invalid": Kind(400, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged."),
+    "idempotency_mismatch": Kind(422, "The Idempotency-Key was used with another body", "Use a new key for a new body."),
+    # --- who are you ---
+    "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),
+    "key_malformed": Kind(401, "The API key is malformed", "Copy the key again: a character is missing or wrong."),
+    "key_unknown": Kind(401, "The API key is unknown", "Create a key, or copy it again."),
+    "key_revoked": Kind(401, "The API key was revoked", "Use another key or create one."),
+    "key_expired": Kind(401, "The API key has expired", "Rotate the key or create one."),
+    # --- you may not ---
+    "scope_missing": Kind(403, "The API key lacks the scope", "Use a key with the scope named in `detail`."),
+    "address_refused": Kind(403, "The API key is not allowed from this address", "Call from an allowed network."),
+    "tenant_suspended": Kind(403, "The account is suspended", "Write to support."),
+    "plan_lacks_feature": Kind(403, "The plan does not include this", "Upgrade to a plan that includes it."),
+    # --- no such thing ---
+    "not_found": Kind(404, "There is no such object", "Check the id; test and live objects are apart."),
+    "method_not_allowed": Kind(405, "The method is not allowed here", "See the Allow header."),
+    # --- not now ---
+    "idempotency_in_progress": Kind(409, "The same request is still being answered", "Repeat it in a moment."),
+    "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
+    "quota_exceeded": Kind(429, "The included volume is used up", "Add a payment method or change the plan to go on."),
+    "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
+    "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),
+    "internal": Kind(500, "Something went wrong on our side", "Tell support the request_id; nothing was billed."),
+}
+
+
+@dataclass
+class Problem(Exception):  # noqa: N818
+    """A refusal: its code names a row of `KINDS`; `detail` says what happened in this request, `param` which field."""
+
+    code: str
+    detail: str = ""
+    param: str = ""
+    retry_after: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.code]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail or self.kind.title}"

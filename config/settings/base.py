@@ -1,0 +1,92 @@
+"""What every process shares. A checkout runs with no environment: the embedded servers and generated secrets fill in.
+
+Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
+PALISADE_KEY_PEPPER, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS, PALISADE_TRUSTED_PROXIES,
+PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
+"""
+
+from pathlib import Path
+
+import environ
+
+from config import embedded
+from config.secrets import secret
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+DEBUG = env.bool("PALISADE_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("PALISADE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY = secret("PALISADE_SECRET_KEY")
+#: Under this pepper API keys are hashed: a stolen database alone can't be searched for a key.
+KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": env.db_url_config(embedded.database_url())
+    | {"ENGINE": "django_tenants.postgresql_backend", "CONN_MAX_AGE": 0, "OPTIONS": {"connect_timeout": 2}}
+}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+REDIS_URL = embedded.redis_url()
+#: Seconds a call to Valkey may take before it counts as away.
+REDIS_TIMEOUT = env.float("PALISADE_REDIS_TIMEOUT", default=1.0)
+
+# --- tenancy: `public` holds what is needed before the tenant is known and everything commercial ----------------------
+TENANT_MODEL = "accounts.Tenant"
+TENANT_DOMAIN_MODEL = "accounts.Domain"
+SHARED_APPS = [
+    "apps.accounts",  # before django_tenants: its `migrate_schemas` refreshes the template too
+    "django_tenants",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "apps.api_keys",
+    "apps.billing",
+    "apps.usage",
+    "config",
+]
+TENANT_APPS = ["apps.scoring"]
+INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
+#: The schema whose dump is replayed to make a tenant (apps/accounts/template.py).
+TEMPLATE_SCHEMA = "tenant_template"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+
+# --- scoring ----------------------------------------------------------------------------------------------------------
+ARTIFACTS_DIR = Path(env("PALISADE_ARTIFACTS", default=str(BASE_DIR / "ml_artifacts")))
+API_WORKERS = env.int("PALISADE_API_WORKERS", default=2)
+#: Requests from loopback without a key act for the demo tenant. `make up` sets it; refused in public (checks.py).
+DEMO_MODE = env.bool("PALISADE_DEMO", default=False)
+DEMO_TENANT = "demo"
+#: Networks whose X-Forwarded-For is believed. Empty: the header is never read.
+TRUSTED_PROXIES = env.list("PALISADE_TRUSTED_PROXIES", default=[])
+#: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).
+JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
+
+#: Where an error's page is (`doc_url`).
+DOCS_URL = env("PALISADE_DOCS_URL", default="/docs/errors")
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Palisade",
+    "DESCRIPTION": "Fraud decisions in about a millisecond: a probability, a risk level, an action and the reasons.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env("PALISADE_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

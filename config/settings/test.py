@@ -1,0 +1,12 @@
+"""The suite's settings: the portal's apps (commands, admin) with the API's addresses."""
+
+from config.settings.portal import *  # noqa: F403
+from config.settings.portal import INSTALLED_APPS
+
+ROOT_URLCONF = "config.urls_api"
+INSTALLED_APPS = [*INSTALLED_APPS, "drf_spectacular_sidecar"]
+from config.settings.api import APPEND_SLASH, DATA_UPLOAD_MAX_MEMORY_SIZE, REST_FRAMEWORK  # noqa: E402, F401
+
+MIDDLEWARE: list[str] = []
+DEMO_MODE = False
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,25 @@
+#!/usr/bin/env python
+"""Palisade's command line. Commands that need the embedded servers find them running or start them for their own time."""
+
+import os
+import sys
+
+#: Commands that touch neither PostgreSQL nor Valkey.
+OFFLINE = {"help", "check", "makemigrations", "train_model", "write_openapi", "collectstatic", "version", "--help"}
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
+    from django.core.management import execute_from_command_line
+
+    from config import embedded
+
+    if len(sys.argv) < 2 or sys.argv[1] in OFFLINE:
+        execute_from_command_line(sys.argv)
+        return
+    with embedded.running():
+        execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
