@@ -1,0 +1,4 @@
+"""accounts: who our customers are. Owns tenants, their domains, users, memberships and the audit trail (all `public`).
+
+Hands on: `Tenant`, `in_tenant`, `create_tenant`, `record_audit`. Never: knows of keys, plans, usage or decisions.
+"""

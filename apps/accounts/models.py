@@ -1,0 +1,119 @@
+"""Tenants, users, memberships, the audit trail. All in the `public` schema."""
+
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+from django_tenants.models import DomainMixin, TenantMixin
+
+HANDLE_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+HANDLE_LENGTH = 6
+
+
+def new_handle() -> str:
+    """A tenant's short public handle: it stands in every API key and names the Valkey bucket, nothing more."""
+    return "".join(secrets.choice(HANDLE_ALPHABET) for _ in range(HANDLE_LENGTH))
+
+
+class Tenant(TenantMixin):
+    """A company. Its schema is made by `services.create_tenant`, never by `save`."""
+
+    auto_create_schema = False
+    auto_drop_schema = False
+
+    slug = models.SlugField(max_length=48, unique=True)
+    name = models.CharField(max_length=200)
+    handle = models.CharField(
+        max_length=HANDLE_LENGTH, unique=True, default=new_handle, validators=[RegexValidator(r"^[0-9a-z]{6}$")]
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    #: The newest published policy in the tenant's schema; 0 = the built-in one.
+    policy_version = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Domain(DomainMixin):
+    """A host name of a tenant's portal."""
+
+
+class UserManager(BaseUserManager["User"]):
+    """Users log in by e-mail."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person; may belong to several tenants, or be one of our operators (`is_staff`)."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = UserManager()
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Membership(models.Model):
+    """A person's role in a tenant."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        ADMIN = "admin"
+        ANALYST = "analyst"
+        VIEWER = "viewer"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    role = models.CharField(max_length=10, choices=Role)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "tenant"], name="one_membership_a_tenant")]
+
+
+class AuditEntry(models.Model):
+    """Who did what to which object: written once, never changed (a trigger refuses)."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.SET_NULL)
+    actor = models.CharField(max_length=200, help_text="An e-mail, 'key:<id>' or 'command'.")
+    action = models.CharField(max_length=60)
+    target = models.CharField(max_length=200)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-at"]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"
+
+
+class SchemaTemplate(models.Model):
+    """The dump of the template schema, replayed to make a tenant. One row; refreshed by `migrate_schemas`."""
+
+    sql = models.TextField()
+    refreshed_at = models.DateTimeField(default=timezone.now)

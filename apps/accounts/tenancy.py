@@ -1,0 +1,28 @@
+"""Tenant code names its tenant: `with in_tenant(tenant): …`. There is no ambient tenant."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from django_tenants.utils import schema_context
+
+from apps.accounts.models import Tenant
+
+
+@contextmanager
+def in_tenant(tenant: Tenant | str) -> Iterator[None]:
+    """Run the block in a tenant's schema (a `Tenant` or the name of its schema)."""
+    with schema_context(tenant if isinstance(tenant, str) else tenant.schema_name):
+        yield
+
+
+def tenant_task(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A task whose first argument is the tenant's schema name and whose body runs in that schema."""
+
+    @wraps(run)
+    def within(schema_name: str, *arguments: Any, **named: Any) -> Any:
+        with in_tenant(schema_name):
+            return run(schema_name, *arguments, **named)
+
+    return within

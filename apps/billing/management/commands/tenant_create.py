@@ -1,0 +1,61 @@
+"""`manage.py tenant_create --slug S --plan P [--rate-per-minute N] [--included N] --json`"""
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.billing.plans import CURRENT
+from apps.billing.services import plan_for, sign_up
+
+
+class Command(BaseCommand):
+    """Make a tenant: its schema, its subscription, and limits of its own where given."""
+
+    help = "Create a tenant with its own schema."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--slug", required=True, help="short name: letters, digits, hyphens")
+        parser.add_argument("--name", default="", help="the company's name (default: the slug)")
+        parser.add_argument("--plan", default="free", choices=sorted(CURRENT))
+        parser.add_argument("--rate-per-minute", type=int, help="this tenant's own limit instead of the plan's")
+        parser.add_argument("--included", type=int, help="this tenant's own included units a month")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._check(options)
+        try:
+            tenant = sign_up(
+                slug=options["slug"],
+                name=options["name"] or options["slug"],
+                plan=options["plan"],
+                now=timezone.now(),
+                rate_per_minute=options["rate_per_minute"],
+                included=options["included"],
+            )
+        except ValidationError as wrong:
+            raise CommandError("; ".join(f"--{name}: {' '.join(said)}" for name, said in wrong.message_dict.items())) from wrong
+        self._print(tenant, options["json"])
+
+    def _check(self, options: dict[str, Any]) -> None:
+        if options["rate_per_minute"] is not None and options["rate_per_minute"] < 1:
+            raise CommandError("--rate-per-minute: at least 1")
+        if options["included"] is not None and options["included"] < 0:
+            raise CommandError("--included: 0 or more")
+
+    def _print(self, tenant: Tenant, as_json: bool) -> None:
+        plan, rate, included = plan_for(tenant.pk)
+        facts = {
+            "id": tenant.pk,
+            "slug": tenant.slug,
+            "schema": tenant.schema_name,
+            "handle": tenant.handle,
+            "plan": plan.code,
+            "rate_per_minute": rate,
+            "included": included,
+        }
+        text = json.dumps(facts) if as_json else "\n".join(f"{name}: {value}" for name, value in facts.items())
+        self.stdout.write(text)
