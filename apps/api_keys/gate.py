@@ -1,0 +1,311 @@
+"""The gate: may this key do this now? One Lua call answers for key, address, scope, rate, quota, idempotency, duplicates.
+
+All or nothing: a refused request changes no counter. The limits stand in the key's document, which `publish` writes;
+the gate itself knows no plan. Rate: GCRA on the server's clock with a bucket of one minute's allowance, so that a
+tenant of R/min is given R at once and R/60 a second after that, exactly, over all processes together.
+"""
+
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from apps.api_keys.keys import PresentedKey, tag
+from apps.errors import Problem
+from apps.valkey import Script, Valkey
+
+_HERE = Path(__file__).parent
+ADMIT = Script((_HERE / "admit.lua").read_text())
+PUBLISH = Script((_HERE / "publish.lua").read_text())
+RELEASE = Script((_HERE / "release.lua").read_text())
+
+#: An unfinished claim of an Idempotency-Key is given up after this long: its process died.
+CLAIM_MILLISECONDS = 15_000
+#: An unknown key is remembered this long, so that guessing does not reach Postgres each time.
+UNKNOWN_MILLISECONDS = 60_000
+
+
+class KeyNotCached(Exception):  # noqa: N818
+    """The gate has no document for the key: load it and publish it under this nonce."""
+
+    def __init__(self, nonce: bytes) -> None:
+        self.nonce = nonce
+
+
+class QuotaUnknown(Exception):  # noqa: N818
+    """The month's counter is missing: set it from what is recorded."""
+
+    def __init__(self, tenant_id: int) -> None:
+        self.tenant_id = tenant_id
+
+
+class Limits(NamedTuple):
+    """What the plan allows; handed in by whoever knows plans."""
+
+    rate_per_minute: int
+    included: int
+    features: tuple[str, ...]
+
+
+class KeyDocument(NamedTuple):
+    """What the gate knows of one key."""
+
+    status: str  # active, or the code of the refusal
+    key_id: int
+    tenant_id: int
+    schema: str
+    livemode: bool
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...]
+    expires_at: datetime | None
+    key_rate: int | None
+    policy_version: int
+    limits: Limits
+
+
+class Rate(NamedTuple):
+    """The tightest rate limit after this request: for the RateLimit headers."""
+
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+class Ask(NamedTuple):
+    """What a request wants of the gate."""
+
+    key: PresentedKey
+    digest: str
+    scope: str
+    address: str
+    period: str  # YYYYMM, UTC: the month the units belong to
+    transactions: Sequence[tuple[str, str]] = ()  # (duplicate key or "", body hash or ""), one per unit asked
+    idempotency_key: str = ""  # its hash
+    fingerprint: str = ""
+
+
+class Admission(NamedTuple):
+    """Leave to go on. `rows` says per transaction: "" new, "D<id>" a duplicate, "S<id>" new facts for a known id."""
+
+    key_id: int
+    tenant_id: int
+    schema: str
+    policy_version: int
+    rate: Rate
+    used: int
+    quota: int
+    units: int
+    storage_away: bool
+    rows: tuple[str, ...]
+    replay_of: str = ""
+    claim: str = ""
+    gate_away: bool = False
+
+
+class Names:
+    """The Valkey keys of one tenant and mode; all carry the tenant's hash tag."""
+
+    def __init__(self, handle: str, livemode: bool) -> None:
+        self.livemode = livemode
+        self.tag = tag(handle)
+        self.tenant = f"{self.tag}:{handle}"
+        self.mode = f"{self.tenant}:{'live' if livemode else 'test'}"
+
+    def key(self, digest: str) -> str:
+        return f"{self.tag}:key:{digest}"
+
+    def rate(self) -> str:
+        return f"{self.tenant}:rate"
+
+    def key_rate(self, digest: str) -> str:
+        return f"{self.tenant}:rate:{digest[:16]}"
+
+    def quota(self, period: str) -> str:
+        return f"{self.tenant}:quota:{period}"
+
+    def journaled(self, period: str) -> str:
+        return f"{self.tenant}:journaled:{period}"
+
+    def claim(self, idempotency_key: str) -> str:
+        return f"{self.mode}:idem:{idempotency_key}"
+
+    def transaction(self, schema: str, transaction_hash: str) -> str:
+        return f"{self.mode}:txn:{schema}:{transaction_hash}"
+
+    def decision(self, decision_id: str) -> str:
+        return f"{self.mode}:dec:{decision_id}"
+
+    def party(self, schema: str, role: str, name_hash: str) -> str:
+        return f"{self.mode}:hist:{schema}:{role}:{name_hash}"
+
+    def journal(self) -> str:
+        return f"{self.tag}:journal"
+
+    def storage_away(self) -> str:
+        return f"{self.tag}:storage_away"
+
+
+class Gate:
+    """The gate over one Valkey server. Raises `apps.valkey.Away` when it is away."""
+
+    def __init__(self, valkey: Valkey, journal_limit: int) -> None:
+        self.valkey = valkey
+        self.journal_limit = journal_limit
+
+    def admit(self, ask: Ask) -> Admission:
+        """Leave to go on, or a `Problem`; `KeyNotCached` and `QuotaUnknown` ask the caller to load and try again."""
+        names = Names(ask.key.handle, ask.key.livemode)
+        token = secrets.token_hex(8) if ask.fingerprint else ""
+        journal = names.journal()
+        keys = [
+            names.key(ask.digest),
+            names.rate(),
+            names.key_rate(ask.digest),
+            names.quota(ask.period),
+            names.claim(ask.idempotency_key),
+            journal,
+            names.storage_away(),
+            *(key or journal for key, _ in ask.transactions),
+        ]
+        arguments = [len(ask.transactions), ask.scope, _address_digits(ask.address), ask.fingerprint, token]
+        arguments += [CLAIM_MILLISECONDS, self.journal_limit, *(body for _, body in ask.transactions)]
+        answer = self.valkey.run(ADMIT, keys, arguments)
+        verdict = answer[0].decode()
+        if verdict not in ("admitted", "replay"):
+            _refuse(verdict, answer, ask)
+        return _admission(answer, token)
+
+    def publish(self, digest: str, handle: str, document: KeyDocument, nonce: bytes) -> None:
+        """Cache a key's document, unless the key changed since `nonce` was read."""
+        life = 0 if document.status == "active" else UNKNOWN_MILLISECONDS
+        self.valkey.run(
+            PUBLISH, [Names(handle, document.livemode).key(digest)], [nonce, life, *_flat(_fields(document))]
+        )
+
+    def invalidate(self, digest: str, handle: str) -> None:
+        """Forget a key's document at once, on every process: the next request loads the row again."""
+        key = Names(handle, True).key(digest)
+        self.valkey.pipeline([("HSET", key, "status", "reload", "nonce", secrets.token_hex(8)), ("PERSIST", key)])
+
+    def seed_quota(self, handle: str, period: str, used: int, *, seconds: int) -> None:
+        """Set the month's counter if nobody has yet: after a new month began, or the server lost its memory."""
+        self.valkey.command("SET", Names(handle, True).quota(period), used, "NX", "EX", seconds)
+
+    def give_back(self, admission: Admission, ask: Ask) -> None:
+        """Undo what `admit` reserved, for a request that came to nothing."""
+        if not admission.units and not admission.claim:
+            return
+        names = Names(ask.key.handle, ask.key.livemode)
+        held = f"P{ask.fingerprint}{admission.claim}" if admission.claim else ""
+        keys = [names.quota(ask.period), names.claim(ask.idempotency_key)]
+        self.valkey.run(RELEASE, keys, [admission.units, held])
+
+
+def address_inside(address: str, networks: Sequence[str]) -> bool:
+    """Whether an address is in one of the CIDRs (what the script does, for when it can't be asked)."""
+    number = int(_address_digits(address), 16)
+    parts = [digits.split("/") for digits in networks_as_digits(networks).split()]
+    return any(number >> (128 - int(bits)) == int(network, 16) >> (128 - int(bits)) for network, bits in parts)
+
+
+def networks_as_digits(networks: Sequence[str]) -> str:
+    """CIDRs as the Lua script compares them: "<32 hex digits>/<bits>", IPv4 mapped into IPv6."""
+    return " ".join(_network_digits(ipaddress.ip_network(network)) for network in networks)
+
+
+def _network_digits(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    bits = network.prefixlen + (96 if network.version == 4 else 0)
+    return f"{_address_digits(str(network.network_address))}/{bits}"
+
+
+@lru_cache(maxsize=4096)
+def _address_digits(address: str) -> str:
+    found = ipaddress.ip_address(address)
+    number = int(found) + (0xFFFF << 32) if found.version == 4 else int(found)
+    return f"{number:032x}"
+
+
+def _fields(document: KeyDocument) -> Mapping[str, str | int]:
+    limits = document.limits
+    return {
+        "status": document.status,
+        "key_id": document.key_id,
+        "tenant_id": document.tenant_id,
+        "schema": document.schema,
+        "scopes": f",{','.join(document.scopes)},",
+        "networks": networks_as_digits(document.networks),
+        "expires_us": int(document.expires_at.timestamp() * 1_000_000) if document.expires_at else "",
+        "rate": limits.rate_per_minute,
+        "key_rate": document.key_rate or "",
+        "quota": limits.included if document.livemode else "",
+        "policy": document.policy_version,
+        "features": f",{','.join(limits.features)},",
+    }
+
+
+def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _admission(answer: list, token: str) -> Admission:
+    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, replay_of, *rows = answer
+    return Admission(
+        key_id=int(key_id),
+        tenant_id=int(tenant_id),
+        schema=schema.decode(),
+        policy_version=int(policy),
+        rate=Rate(limit, remaining, reset),
+        used=used,
+        quota=quota,
+        units=units,
+        storage_away=bool(degraded),
+        rows=tuple(row.decode() for row in rows),
+        replay_of=replay_of.decode(),
+        claim=token,
+    )
+
+
+def _refuse(verdict: str, answer: list, ask: Ask) -> None:
+    if verdict == "miss":
+        raise KeyNotCached(answer[1])
+    if verdict == "quota_unknown":
+        raise QuotaUnknown(int(answer[1]))
+    raise refusal(verdict, answer[1:], ask.scope)
+
+
+def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
+    """The gate's verdict as the problem the caller reads."""
+    if verdict == "rate_limited":
+        limit, wait_ms, reset_ms = facts
+        rate = Rate(limit, 0, reset_ms)
+        detail = f"The limit is {limit} requests a minute; the next one is free in {wait_ms / 1000:.3f} s."
+        return Problem(verdict, detail, retry_after=wait_ms / 1000, headers=rate_headers(rate))
+    if verdict == "quota_exceeded":
+        used, quota, units = facts
+        detail = (
+            f"{used} of {quota} included units are used this month and this request needs {units}. "
+            "Add a payment method or choose a larger plan to go on."
+        )
+        return Problem(verdict, detail, extra={"used": used, "included": quota})
+    if verdict == "scope_missing":
+        return Problem(verdict, f"This needs the scope '{scope}'.", extra={"required_scope": scope})
+    if verdict == "idempotency_in_progress":
+        return Problem(verdict, retry_after=1.0)
+    if verdict == "journal_full":
+        return Problem(verdict, retry_after=5.0)
+    return Problem(verdict)
+
+
+def rate_headers(rate: Rate) -> dict[str, str]:
+    """RateLimit and RateLimit-Policy (IETF draft) and the X-RateLimit-* everybody knows."""
+    seconds = -(-rate.reset_ms // 1000)
+    return {
+        "RateLimit-Policy": f'"minute";q={rate.limit};w=60',
+        "RateLimit": f'"minute";r={rate.remaining};t={seconds}',
+        "X-RateLimit-Limit": str(rate.limit),
+        "X-RateLimit-Remaining": str(rate.remaining),
+        "X-RateLimit-Reset": str(seconds),
+    }

@@ -1,0 +1,162 @@
+"""Making, revoking, rotating keys. The row is the truth; the gate is told at once, or by the recorder when it was away."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.accounts.models import Tenant
+from apps.accounts.services import record_audit
+from apps.api_keys import keys
+from apps.api_keys.gate import Gate
+from apps.api_keys.models import ApiKey
+from apps.valkey import Away, server
+
+#: A rotated key may live on this long beside its successor.
+MAX_OVERLAP = timedelta(days=7)
+
+
+class InvalidKeyRequest(ValueError):
+    """What was asked of a key can't be: the message names the argument."""
+
+
+def this_gate() -> Gate:
+    """The gate of this installation."""
+    return Gate(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), settings.JOURNAL_MAX)
+
+
+def find_key(said: str) -> ApiKey:
+    """A key by its id or its text. Raises `ApiKey.DoesNotExist`."""
+    rows = ApiKey.objects.select_related("tenant")
+    return rows.get(pk=int(said)) if said.isdigit() else rows.get(digest=digest_of(said))
+
+
+def digest_of(text: str) -> str:
+    return keys.digest(text, settings.KEY_PEPPER)
+
+
+def create_key(
+    *,
+    tenant: Tenant,
+    name: str,
+    scopes: Sequence[str],
+    now: datetime,
+    livemode: bool = True,
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    rate_per_minute: int | None = None,
+    actor: str = "command",
+    text: str | None = None,
+) -> tuple[ApiKey, str]:
+    """A key and its text, which is shown once. Raises `InvalidKeyRequest`."""
+    _check(scopes, networks, expires_at, rate_per_minute, now)
+    text = text or keys.generate(tenant.handle, livemode=livemode)
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            tenant=tenant,
+            name=name,
+            digest=digest_of(text),
+            prefix=keys.shown_prefix(text),
+            last_four=text[-4:],
+            livemode=livemode,
+            scopes=list(scopes),
+            allowed_networks=[str(ipaddress.ip_network(network)) for network in networks],
+            expires_at=expires_at,
+            rate_per_minute=rate_per_minute,
+            created_at=now,
+        )
+        _audit(key, "key.created", actor, now, after={"scopes": list(scopes), "networks": list(networks)})
+    return key, text
+
+
+def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, actor: str = "command") -> bool:
+    """Revoke at once, everywhere. True when the gate has been told; False when it is away and will be told later."""
+    with transaction.atomic():
+        ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now, gate_pending=True)
+        _audit(key, "key.revoked", actor, now)
+    return tell_gate(gate, [key])
+
+
+def rotate_key(
+    *, key: ApiKey, gate: Gate, now: datetime, overlap: timedelta = timedelta(0), actor: str = "command"
+) -> tuple[ApiKey, str]:
+    """A successor with the same rights; the old key lives on for `overlap` (0–7 days)."""
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise InvalidKeyRequest("overlap: 0 to 7 days")
+    if key.state(now) != "active":
+        raise InvalidKeyRequest(f"key: it is {key.state(now)}; create a new one")
+    with transaction.atomic():
+        successor, text = create_key(
+            tenant=key.tenant,
+            name=key.name,
+            scopes=key.scopes,
+            now=now,
+            livemode=key.livemode,
+            networks=key.allowed_networks,
+            rate_per_minute=key.rate_per_minute,
+            actor=actor,
+        )
+        ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=ends, gate_pending=True)
+        _audit(key, "key.rotated", actor, now, after={"successor": successor.pk, "ends": ends.isoformat()})
+    tell_gate(gate, [key])
+    return successor, text
+
+
+def mark_changed(tenant: Tenant) -> None:
+    """The tenant's limits or state changed: every key of it must be told to the gate (`tell_pending`)."""
+    ApiKey.objects.filter(tenant=tenant).update(gate_pending=True)
+
+
+def tell_pending(gate: Gate) -> int:
+    """Tell the gate of every change it missed; the number told. Called after a change and by the recorder each second."""
+    pending = list(ApiKey.objects.filter(gate_pending=True).select_related("tenant"))
+    return len(pending) if pending and tell_gate(gate, pending) else 0
+
+
+def tell_gate(gate: Gate, changed: Sequence[ApiKey]) -> bool:
+    try:
+        for key in changed:
+            gate.invalidate(key.digest, key.tenant.handle)
+    except Away:
+        return False
+    ApiKey.objects.filter(pk__in=[key.pk for key in changed]).update(gate_pending=False)
+    return True
+
+
+def touch(cursor: Any, used: Mapping[int, tuple[datetime, str]]) -> None:
+    """Note when and from where keys were last used (time, address per key id); inside the recorder's transaction."""
+    rows: Iterable[tuple] = [(key_id, at, address) for key_id, (at, address) in sorted(used.items())]
+    cursor.executemany(
+        "UPDATE public.api_keys_apikey SET last_used_at = %(at)s, last_used_ip = %(ip)s"
+        " WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at < %(at)s)",
+        [{"id": key_id, "at": at, "ip": address} for key_id, at, address in rows],
+    )
+
+
+def _check(
+    scopes: Sequence[str],
+    networks: Sequence[str],
+    expires_at: datetime | None,
+    rate_per_minute: int | None,
+    now: datetime,
+) -> None:
+    unknown = sorted(set(scopes) - set(keys.SCOPES))
+    if unknown or not scopes:
+        raise InvalidKeyRequest(f"scopes: {', '.join(unknown) or 'none given'}; choose from {', '.join(keys.SCOPES)}")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as wrong:
+            raise InvalidKeyRequest(f"allow: {wrong}") from wrong
+    if expires_at is not None and expires_at <= now:
+        raise InvalidKeyRequest("expires: must be in the future")
+    if rate_per_minute is not None and rate_per_minute < 1:
+        raise InvalidKeyRequest("rate per minute: at least 1")
+
+
+def _audit(key: ApiKey, action: str, actor: str, now: datetime, after: dict[str, Any] | None = None) -> None:
+    record_audit(tenant=key.tenant, actor=actor, action=action, target=f"{key} ({key.name})", after=after, now=now)
