@@ -1,0 +1,174 @@
+"""Admission: the gate with what it needs from Postgres when it asks, and without Valkey when that is away.
+
+    gate ── knows the key ──────────────────────────────► Admission
+      │  key not cached: row + plan from Postgres, publish, ask again
+      │  month's counter missing: set it from the roll-ups, ask again
+      └─ Valkey away: key and plan from Postgres, limits per process, nothing billed (`gate_away`)
+"""
+
+import time
+from datetime import UTC, datetime
+from functools import cache
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Sum
+from django.utils import timezone
+
+from apps.api_keys.gate import (
+    Admission,
+    Ask,
+    Gate,
+    KeyDocument,
+    KeyNotCached,
+    Limits,
+    QuotaUnknown,
+    Rate,
+    address_inside,
+    refusal,
+)
+from apps.api_keys.models import ApiKey
+from apps.api_keys.services import this_gate
+from apps.billing.services import plan_for
+from apps.errors import Problem
+from apps.usage.models import UsageDay
+from apps.valkey import Away
+
+#: A counter outlives its month, so that late questions find it.
+COUNTER_SECONDS = 62 * 24 * 3600
+_TRIES = 4
+
+
+class Admissions:
+    """`admit` answers every request, whichever store is away. Raises `Problem`."""
+
+    def __init__(self, gate: Gate, processes: int) -> None:
+        self.gate = gate
+        self.local = LocalRates(processes)
+
+    def admit(self, ask: Ask) -> Admission:
+        try:
+            return self._through_gate(ask)
+        except Away:
+            return self._without_gate(ask)
+        except DatabaseError as failure:
+            raise Problem("stores_away", "The key is not cached and Postgres is away.", retry_after=2.0) from failure
+
+    def give_back(self, admission: Admission, ask: Ask) -> None:
+        """Undo an admission whose request came to nothing; when Valkey is away reconciliation does it."""
+        if admission.gate_away:
+            return
+        try:
+            self.gate.give_back(admission, ask)
+        except Away:
+            return
+
+    def _through_gate(self, ask: Ask) -> Admission:
+        for _ in range(_TRIES):
+            try:
+                return self.gate.admit(ask)
+            except KeyNotCached as unknown:
+                self.gate.publish(ask.digest, ask.key.handle, load_document(ask, timezone.now()), unknown.nonce)
+            except QuotaUnknown as unknown:
+                used = recorded_units(unknown.tenant_id, ask.period)
+                self.gate.seed_quota(ask.key.handle, ask.period, used, seconds=COUNTER_SECONDS)
+        raise Problem("stores_away", "The key is being changed right now.", retry_after=0.1)
+
+    def _without_gate(self, ask: Ask) -> Admission:
+        try:
+            document = load_document(ask, timezone.now())
+            used = recorded_units(document.tenant_id, ask.period) if document.status == "active" else 0
+        except DatabaseError as failure:
+            raise Problem("stores_away", "Valkey and Postgres are both away.", retry_after=2.0) from failure
+        _check(document, ask, used)
+        rate = self.local.take(ask.key.handle, document.limits.rate_per_minute, time.monotonic())
+        return Admission(
+            key_id=document.key_id,
+            tenant_id=document.tenant_id,
+            schema=document.schema,
+            policy_version=document.policy_version,
+            rate=rate,
+            used=used,
+            quota=document.limits.included,
+            units=0,
+            storage_away=False,
+            rows=("",) * len(ask.transactions),
+            gate_away=True,
+        )
+
+
+class LocalRates:
+    """The rate limit while Valkey is away: each process gives its share, limit ÷ processes, by the same GCRA."""
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+        self._arrivals: dict[str, float] = {}
+
+    def take(self, handle: str, per_minute: int, now: float) -> Rate:
+        """One request at `now` (monotonic seconds). Raises `Problem` when the share is used up."""
+        share = max(per_minute // self.processes, 1)
+        interval = 60.0 / share
+        arrival = max(self._arrivals.get(handle, now), now) + interval
+        room = 60.0 - (arrival - now)
+        reset_ms = int((arrival - now) * 1000)
+        if room < -1e-9:
+            raise refusal("rate_limited", (share, int(-room * 1000) + 1, reset_ms), "")
+        self._arrivals[handle] = arrival
+        return Rate(share, int((room + 1e-9) / interval), reset_ms)
+
+
+def load_document(ask: Ask, now: datetime) -> KeyDocument:
+    """What the gate has to know of a key: its row, its tenant and the tenant's plan. Two queries."""
+    key = ApiKey.objects.select_related("tenant").filter(digest=ask.digest).first()
+    if key is None:
+        return KeyDocument("key_unknown", 0, 0, "", ask.key.livemode, (), (), None, None, 0, Limits(1, 0, ()))
+    plan, rate, included = plan_for(key.tenant_id)
+    status = {"revoked": "key_revoked", "expired": "key_expired", "active": "active"}[key.state(now)]
+    if status == "active" and key.tenant.suspended_at is not None:
+        status = "tenant_suspended"
+    return KeyDocument(
+        status=status,
+        key_id=key.pk,
+        tenant_id=key.tenant_id,
+        schema=key.tenant.schema_name,
+        livemode=key.livemode,
+        scopes=tuple(key.scopes),
+        networks=tuple(key.allowed_networks),
+        expires_at=key.expires_at,
+        key_rate=key.rate_per_minute,
+        policy_version=key.tenant.policy_version,
+        limits=Limits(rate, included, plan.features),
+    )
+
+
+def recorded_units(tenant_id: int, period: str) -> int:
+    """Live units of a month (YYYYMM, UTC) that are recorded."""
+    days = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__year=period[:4], day__month=period[4:])
+    return days.aggregate(units=Sum("units"))["units"] or 0
+
+
+def period_of(now: datetime) -> str:
+    """The billing month a moment belongs to: YYYYMM, UTC."""
+    now = now.astimezone(UTC)
+    return f"{now.year:04d}{now.month:02d}"
+
+
+def _check(document: KeyDocument, ask: Ask, used: int) -> None:
+    """What the Lua script checks, in the same order, for when it can't be asked."""
+    if document.status != "active":
+        raise refusal(document.status, (), ask.scope)
+    if document.networks and not address_inside(ask.address, document.networks):
+        raise refusal("address_refused", (), ask.scope)
+    if ask.scope not in document.scopes:
+        raise refusal("scope_missing", (), ask.scope)
+    if ask.scope == "batch" and "batch" not in document.limits.features:
+        raise refusal("plan_lacks_feature", (), ask.scope)
+    needed = len(ask.transactions)
+    if document.livemode and needed and used + needed > document.limits.included:
+        raise refusal("quota_exceeded", (used, document.limits.included, needed), ask.scope)
+
+
+@cache
+def this_admissions() -> Admissions:
+    """The process's admissions."""
+    return Admissions(this_gate(), settings.API_WORKERS)

@@ -1,0 +1,88 @@
+"""Usage events into Postgres, once each, and their roll-ups, in the transaction of whoever records them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+
+class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
+    """One decision served, fixed when it was accepted. Times in µs since 1970, UTC."""
+
+    id: str
+    tenant_id: int
+    key_id: int
+    occurred_us: int
+    endpoint: str
+    schema: str
+    livemode: bool
+    degraded: bool
+    units: int
+    latency_us: int
+    address: str
+
+
+_INCOMING = """
+CREATE TEMP TABLE IF NOT EXISTS incoming_usage (
+    id varchar, tenant_id bigint, key_id bigint, occurred_at timestamptz, endpoint varchar, schema varchar,
+    livemode boolean, degraded boolean, units smallint, latency_us integer
+) ON COMMIT DELETE ROWS
+"""
+#: The roll-ups add up only what was really inserted: repeating a batch changes nothing.
+_RECORD = """
+WITH inserted AS (
+    INSERT INTO public.usage_usageevent
+        (id, tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us)
+    SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
+    RETURNING tenant_id, key_id, occurred_at, endpoint, livemode, degraded, units, latency_us
+), hours AS (
+    INSERT INTO public.usage_usagehour AS known
+        (tenant_id, hour, key_id, endpoint, livemode, decisions, units, degraded, latency_us)
+    SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, livemode,
+           count(*), sum(units), count(*) FILTER (WHERE degraded), sum(latency_us)
+    FROM inserted GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (tenant_id, hour, key_id, endpoint, livemode) DO UPDATE
+    SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
+        degraded = known.degraded + EXCLUDED.degraded, latency_us = known.latency_us + EXCLUDED.latency_us
+), days AS (
+    INSERT INTO public.usage_usageday AS known (tenant_id, day, endpoint, livemode, decisions, units, degraded)
+    SELECT tenant_id, (occurred_at AT TIME ZONE 'UTC')::date, endpoint, livemode,
+           count(*), sum(units), count(*) FILTER (WHERE degraded)
+    FROM inserted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (tenant_id, day, endpoint, livemode) DO UPDATE
+    SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
+        degraded = known.degraded + EXCLUDED.degraded
+)
+SELECT count(*) FROM inserted
+"""
+
+
+def record(cursor: Any, events: Iterable[UsageEvent]) -> int:
+    """Insert events and add up the roll-ups; the number that was new. Inside the caller's transaction."""
+    cursor.execute(_INCOMING)
+    with cursor.copy("COPY incoming_usage FROM STDIN") as copy:
+        for event in events:
+            copy.write_row(_row(event))
+    cursor.execute(_RECORD)
+    return int(cursor.fetchone()[0])
+
+
+def moment(microseconds: int) -> datetime:
+    """µs since 1970 as a time, UTC."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def _row(event: UsageEvent) -> tuple:
+    return (
+        event.id,
+        event.tenant_id,
+        event.key_id,
+        moment(event.occurred_us),
+        event.endpoint,
+        event.schema,
+        event.livemode,
+        event.degraded,
+        event.units,
+        event.latency_us,
+    )

@@ -1,0 +1,253 @@
+"""The door every endpoint of the API stands behind, step by step as DRF takes them:
+
+    authentication   a key of the right form is presented (no I/O); demo mode presents the demo tenant's
+    permission   ┐
+    throttle     ┴   one call of the gate, made by the handler once it knows what is asked: `admit`
+    handler          the endpoint
+    finalize         rate-limit headers, request id, timing, metrics
+"""
+
+import ipaddress
+import re
+import time
+import uuid
+from typing import IO, Any, ClassVar, NoReturn
+
+import msgspec
+from django.conf import settings
+from prometheus_client import Counter, Histogram
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.api_keys import keys
+from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
+from apps.api_keys.keys import PresentedKey
+from apps.api_keys.services import digest_of
+from apps.errors import Problem
+from apps.usage import problems
+from apps.usage.admission import Admissions, this_admissions
+
+REQUESTS = Counter("palisade_requests_total", "Requests by endpoint and status", ["endpoint", "status"])
+SECONDS = Histogram(
+    "palisade_request_seconds",
+    "Server time of a request",
+    ["endpoint"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+
+MEGABYTE = 1024 * 1024
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,100}$")
+_IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key>` or `X-API-Key: <key>`. A malformed key is refused here, with no I/O."""
+
+    def authenticate(self, request: Request) -> tuple[None, PresentedKey]:
+        said = _presented(request.META)
+        if said is None:
+            return None, _demo_key(request.META)
+        key = keys.parse(said)
+        if key is None:
+            raise Problem("key_malformed")
+        return None, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="palisade"'
+
+
+class JSONBody(BaseParser):
+    """The body as bytes: msgspec decodes and validates it in one pass, later."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> bytes:
+        return stream.read()
+
+
+class JSONAnswer(BaseRenderer):
+    """Bytes that are JSON already, or a struct msgspec encodes."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return data if isinstance(data, bytes) else msgspec.json.encode(data)
+
+
+class GatedView(APIView):
+    """An endpoint behind the gate. `scopes` says which scope each method needs."""
+
+    authentication_classes: ClassVar = [KeyAuthentication]
+    parser_classes: ClassVar = [JSONBody]
+    renderer_classes: ClassVar = [JSONAnswer]
+    scopes: ClassVar[dict[str, str]] = {"GET": "read"}
+    endpoint: ClassVar[str] = ""
+    body_limit: ClassVar[int] = MEGABYTE
+    problem_content_type: ClassVar[str] = "application/problem+json"
+
+    request_id = ""
+    rate: Rate | None = None
+
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        """The only place the clocks are read."""
+        self.started = time.perf_counter()
+        self.received_us = time.time_ns() // 1000
+        self.request_id = request_id(request.META)
+        return super().initialize_request(request, *args, **kwargs)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        return _JSON
+
+    def admit(self, ask: Ask) -> Admission:
+        """Leave to go on; an endpoint that scores lets scoring ask, all others ask here."""
+        return self.admitted(self.admissions.admit(ask))
+
+    def admit_only(self, request: Request) -> Admission:
+        """Leave for a request that scores nothing."""
+        return self.admit(self.ask(request))
+
+    def refuse(self, request: Request, problem: Problem) -> NoReturn:
+        """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
+        self.admit_only(request)
+        raise problem
+
+    def admitted(self, admission: Admission) -> Admission:
+        self.rate = admission.rate
+        return admission
+
+    def ask(self, request: Request) -> Ask:
+        """What the gate is asked when nothing is scored: key, scope, address, rate."""
+        key: PresentedKey = request.auth
+        return Ask(key, digest_of(key.text), self.scopes[request.method or ""], client_address(request.META), "")
+
+    def read_body(self, request: Request) -> bytes:
+        """The body within its limit. Raises `Problem`: 413, 415."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > self.body_limit:
+            raise Problem("body_too_large", f"The body has {request.META['CONTENT_LENGTH']} bytes.")
+        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+            return self._read_chunked(request)
+        data = request.data
+        return data if isinstance(data, bytes) else b""
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1000
+
+    @property
+    def admissions(self) -> Admissions:
+        return this_admissions()
+
+    def render_problem(self, problem: Problem) -> bytes:
+        """A refusal in this interface's own form."""
+        return problems.body(problem, self.request_id)
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        elapsed = time.perf_counter() - self.started
+        response["X-Request-Id"] = self.request_id
+        response["Server-Timing"] = f"total;dur={elapsed * 1000:.2f}"
+        if self.rate is not None:
+            for name, value in rate_headers(self.rate).items():
+                response[name] = value
+        REQUESTS.labels(self.endpoint, response.status_code).inc()
+        SECONDS.labels(self.endpoint).observe(elapsed)
+        return response
+
+    def _read_chunked(self, request: Request) -> bytes:
+        data = request.META["wsgi.input"].read(self.body_limit + 1)
+        if len(data) > self.body_limit:
+            raise Problem("body_too_large", f"The body has more than {self.body_limit} bytes.")
+        return data
+
+
+_JSON = (JSONAnswer(), JSONAnswer.media_type)
+
+
+def json_answer(body: Any, status: int = 200, **headers: str) -> Response:
+    """An answer of bytes or a struct."""
+    return Response(body, status=status, headers=headers or None)
+
+
+def idempotency_key(meta: dict[str, Any]) -> str:
+    """The Idempotency-Key header, "" when there is none. Raises `Problem` when it is not one."""
+    said = meta.get("HTTP_IDEMPOTENCY_KEY", "")
+    if said and not _IDEMPOTENCY_KEY.match(said):
+        raise Problem("header_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters.", "Idempotency-Key")
+    return said
+
+
+def request_id(meta: dict[str, Any]) -> str:
+    """The caller's X-Request-Id when it is harmless, else a new one."""
+    said = meta.get("HTTP_X_REQUEST_ID", "")
+    return said if _REQUEST_ID.match(said) else f"req_{uuid.uuid4().hex[:24]}"
+
+
+def client_address(meta: dict[str, Any]) -> str:
+    """Who is calling. X-Forwarded-For counts only as far as our own proxies wrote it: from the right."""
+    address = meta.get("REMOTE_ADDR") or "127.0.0.1"
+    if not _PROXIES or not _trusted(address):
+        return address
+    for hop in reversed(meta.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        hop = hop.strip()
+        if not _is_address(hop):
+            return address
+        address = hop
+        if not _trusted(hop):
+            break
+    return address
+
+
+def _presented(meta: dict[str, Any]) -> str | None:
+    said = meta.get("HTTP_AUTHORIZATION", "")
+    if said:
+        kind, _, text = said.partition(" ")
+        if kind.lower() != "bearer":
+            raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
+        return text.strip()
+    return meta.get("HTTP_X_API_KEY")
+
+
+def _demo_key(meta: dict[str, Any]) -> PresentedKey:
+    """In demo mode who calls from this very machine, through no proxy, acts for the demo tenant."""
+    through_proxy = "HTTP_X_FORWARDED_FOR" in meta or "HTTP_FORWARDED" in meta
+    if settings.DEMO_MODE and not through_proxy and ipaddress.ip_address(client_address(meta)).is_loopback:
+        key = this_demo_key()
+        if key is not None:
+            return key
+    raise Problem("key_missing")
+
+
+_demo: list[PresentedKey] = []
+
+
+def this_demo_key() -> PresentedKey | None:
+    """The demo tenant's key, once the tenant exists."""
+    from apps.accounts.models import Tenant
+
+    if not _demo:
+        tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first()
+        key = keys.parse(keys.derive(tenant.handle, settings.KEY_PEPPER)) if tenant else None
+        if key is None:
+            return None
+        _demo.append(key)
+    return _demo[0]
+
+
+_PROXIES = tuple(ipaddress.ip_network(network) for network in settings.TRUSTED_PROXIES)
+
+
+def _trusted(address: str) -> bool:
+    return any(ipaddress.ip_address(address) in network for network in _PROXIES)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""What was served, as rows: one event a decision (the truth that is invoiced) and its roll-ups. All in `public`.
+
+Written only by `events.record`; ids instead of foreign keys, because these tables grow fastest and move alone.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class UsageEvent(models.Model):
+    """One decision served. The id is the decision's: recorded once however often it is repeated."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    tenant_id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    occurred_at = models.DateTimeField()
+    endpoint = models.CharField(max_length=40)
+    schema = models.CharField(max_length=40)
+    livemode = models.BooleanField()
+    degraded = models.BooleanField()
+    units = models.SmallIntegerField()
+    latency_us = models.IntegerField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["tenant_id", "occurred_at"], name="usage_event_of_tenant")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class UsageHour(models.Model):
+    """Events of one tenant, key and endpoint in one hour (UTC)."""
+
+    tenant_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    key_id = models.BigIntegerField()
+    endpoint = models.CharField(max_length=40)
+    livemode = models.BooleanField()
+    decisions = models.BigIntegerField()
+    units = models.BigIntegerField()
+    degraded = models.BigIntegerField()
+    latency_us = models.BigIntegerField(help_text="Sum; divide by decisions.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "hour", "key_id", "endpoint", "livemode"], name="usage_hour_once"
+            )
+        ]
+
+
+class UsageDay(models.Model):
+    """Events of one tenant and endpoint on one day (UTC)."""
+
+    tenant_id = models.BigIntegerField()
+    day = models.DateField()
+    endpoint = models.CharField(max_length=40)
+    livemode = models.BooleanField()
+    decisions = models.BigIntegerField()
+    units = models.BigIntegerField()
+    degraded = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant_id", "day", "endpoint", "livemode"], name="usage_day_once")
+        ]

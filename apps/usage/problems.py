@@ -1,0 +1,94 @@
+"""Every refusal and every fault as HTTP: RFC 9457 problem+json, or a dialect's own form. One handler for the whole API."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from apps.errors import Problem
+
+log = logging.getLogger(__name__)
+
+#: DRF's own refusals in our words.
+_FROM_DRF: Mapping[type[Exception], str] = {
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.UnsupportedMediaType: "media_type_unsupported",
+    exceptions.NotFound: "not_found",
+    Http404: "not_found",
+}
+
+
+def handle(failure: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's exception handler."""
+    view = context["view"]
+    problem = as_problem(failure)
+    if problem.code == "internal":
+        log.error("request %s failed", view.request_id, exc_info=failure)
+    response = Response(
+        view.render_problem(problem), status=problem.kind.status, content_type=view.problem_content_type
+    )
+    for name, value in headers(problem).items():
+        response[name] = value
+    return response
+
+
+def as_problem(failure: Exception) -> Problem:
+    """What went wrong, without internals."""
+    if isinstance(failure, Problem):
+        return failure
+    for kind, code in _FROM_DRF.items():
+        if isinstance(failure, kind):
+            return Problem(code, "" if isinstance(failure, Http404) else str(getattr(failure, "detail", "")))
+    return Problem("internal")
+
+
+def body(problem: Problem, request_id: str) -> bytes:
+    """The problem as RFC 9457 with our members: code, param, request_id, doc_url."""
+    kind = problem.kind
+    return msgspec.json.encode(
+        {
+            "type": f"{settings.DOCS_URL}#error-{problem.code}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": f"{problem.detail or kind.title + '.'} {kind.fix}" if kind.fix else problem.detail,
+            "code": problem.code,
+            "param": problem.param or None,
+            "request_id": request_id,
+            "doc_url": f"{settings.DOCS_URL}#error-{problem.code}",
+            **problem.extra,
+        }
+    )
+
+
+def headers(problem: Problem) -> dict[str, str]:
+    found = dict(problem.headers)
+    if problem.retry_after is not None:
+        found["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
+    if problem.kind.status == 401:
+        found["WWW-Authenticate"] = 'Bearer realm="palisade"'
+    return found
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler404 for paths no view has."""
+    return _plain(Problem("not_found", f"There is nothing at {request.path[:200]}."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for faults outside DRF."""
+    return _plain(Problem("internal"))
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler400: a host that is not ours, a body over the outer limit."""
+    return _plain(Problem("header_invalid", "The request was refused before it was read: check the Host header."))
+
+
+def _plain(problem: Problem) -> HttpResponse:
+    return HttpResponse(body(problem, ""), status=problem.kind.status, content_type="application/problem+json")

@@ -1,0 +1,66 @@
+"""The doors of `/v1/usage`."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import DatabaseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.errors import Problem
+from apps.usage import reports
+from apps.usage.events import moment
+from apps.usage.gated import GatedView, json_answer
+
+LONGEST_DAYS = 366
+
+
+class UsageView(GatedView):
+    """GET: the month so far."""
+
+    endpoint = "usage"
+
+    def get(self, request: Request) -> Response:
+        admission = self.admit_only(request)
+        return json_answer(_read(lambda: reports.month(admission.tenant_id, moment(self.received_us))))
+
+
+class DailyUsageView(GatedView):
+    """GET: usage a day, `?start=YYYY-MM-DD&end=YYYY-MM-DD` (end not included; default: the last 30 days)."""
+
+    endpoint = "usage_daily"
+
+    def get(self, request: Request) -> Response:
+        try:
+            start, end = self._span(request)
+        except Problem as wrong:
+            self.refuse(request, wrong)
+        admission = self.admit_only(request)
+        data = _read(lambda: reports.daily(admission.tenant_id, start, end))
+        return json_answer({"object": "list", "start": start.isoformat(), "end": end.isoformat(), "data": data})
+
+    def _span(self, request: Request) -> tuple[date, date]:
+        tomorrow = moment(self.received_us).date() + timedelta(days=1)
+        end = _day(request, "end", tomorrow)
+        start = _day(request, "start", end - timedelta(days=30) if end.toordinal() > 30 else date.min)
+        if not start < end or (end - start).days > LONGEST_DAYS:
+            raise Problem("field_invalid", f"It must be before `end`, by at most {LONGEST_DAYS} days.", "start")
+        return start, end
+
+
+def _day(request: Request, name: str, default: date) -> date:
+    said = request.query_params.get(name)
+    if said is None:
+        return default
+    try:
+        return date.fromisoformat(said)
+    except ValueError as wrong:
+        raise Problem("field_invalid", "It takes a day such as 2026-01-31.", name) from wrong
+
+
+def _read(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except DatabaseError as failure:
+        raise Problem("stores_away", "Usage is read from Postgres, which is away.", retry_after=2.0) from failure
