@@ -96,6 +96,8 @@ def _leave(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for server in servers():
                 server.stop()
+            with suppress(OSError):
+                _socket_dir().rmdir()
     except BlockingIOError:
         pass  # somebody else still uses them
     finally:

@@ -1,0 +1,81 @@
+"""The bodies of the native API: what a request may say, decoded and checked in one pass. Pure."""
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from apps.errors import Problem
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+
+MOST_A_BATCH = 1_000
+
+SchemaName = Annotated[str, Meta(description="Which kind of transaction this is.", examples=["paysim"])]
+ModelName = Annotated[
+    str, Meta(max_length=80, description="A model, or model@version; the champion when left out.", examples=["xgboost"])
+]
+DryRun = Annotated[bool, Meta(description="Score, but store and bill nothing.")]
+
+
+class DecisionRequest(msgspec.Struct, frozen=True):
+    """One transaction to decide on."""
+
+    schema: SchemaName
+    transaction: Annotated[dict[str, Any], Meta(description="The transaction's fields; see its schema.")]
+    model: ModelName | None = None
+    dry_run: DryRun = False
+
+
+class BatchRequest(msgspec.Struct, frozen=True):
+    """Up to 1,000 transactions of one schema. Each row has its own status."""
+
+    schema: SchemaName
+    transactions: Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)]
+    model: ModelName | None = None
+    dry_run: DryRun = False
+
+
+Body = TypeVar("Body")
+_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+
+
+def decode(body: bytes, kind: type[Body]) -> Body:
+    """The body as `kind`. Raises `Problem` naming the field."""
+    if not body:
+        raise Problem("body_malformed", "The body is empty.")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as wrong:
+        raise _field_problem(str(wrong)) from wrong
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise Problem("body_malformed", f"{wrong}.") from wrong
+    except RecursionError as wrong:
+        raise Problem("body_malformed", "The body is nested too deeply.") from wrong
+
+
+def schema_named(name: str) -> TransactionSchema:
+    """The schema of that name. Raises `Problem` naming those there are."""
+    schema = SCHEMAS.get(name)
+    if schema is None:
+        raise Problem("schema_unknown", f"There is no schema '{name[:80]}'. Schemas: {', '.join(SCHEMAS)}.", "schema")
+    return schema
+
+
+def parse(schema: TransactionSchema, transaction: Any, at: str = "transaction") -> Parsed:
+    """A transaction checked by its schema. Raises `Problem` naming the field."""
+    if not isinstance(transaction, dict):
+        raise Problem("field_invalid", "A transaction is a JSON object.", at)
+    try:
+        return schema.parse(transaction)
+    except InvalidTransaction as wrong:
+        raise Problem("field_invalid", wrong.detail, f"{at}.{wrong.param}" if wrong.param else at) from wrong
+
+
+def _field_problem(said: str) -> Problem:
+    found = _AT.search(said)
+    if found:
+        return Problem("field_invalid", f"{_AT.sub('', said)}.", found.group(1))
+    missing = re.search(r"missing required field `([^`]*)`", said)
+    return Problem("field_invalid", f"{said}.", missing.group(1) if missing else "")

@@ -1,0 +1,74 @@
+"""The older, published interfaces: each a parse and a render over the one Decision. Pure.
+
+Hybrid (schema `paysim`): {"payload": {…}} in; {"fraud", "model_used", "model_prob", …} out; errors are {"detail": …}.
+"""
+
+from typing import Any, NoReturn
+
+import msgspec
+
+from apps.errors import Problem
+from apps.scoring.answers import Decision
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed
+
+#: The wrappers `/predict` tells apart.
+SHAPES = (
+    '{"transaction_data": {…}} (Commercial), {"payload": {…}} (Hybrid), '
+    'or the transaction\'s fields at the top with amount, user_id and merchant_id (Enterprise)'
+)
+
+
+def parse_hybrid(body: dict[str, Any]) -> Parsed:
+    """The payload as a PaySim transaction. Raises `Problem` (400) naming the first field that is wrong."""
+    payload = body["payload"]
+    if not isinstance(payload, dict):
+        raise Problem("payload_invalid", "Invalid payload: it must be a JSON object")
+    try:
+        return SCHEMAS["paysim"].parse(payload)
+    except InvalidTransaction as wrong:
+        _refuse_hybrid(wrong)
+
+
+def render_hybrid(decision: Decision) -> bytes:
+    """The decision as Hybrid clients read it; what it never had (id, reasons, billed_units) stands behind."""
+    return msgspec.json.encode(_verdict(decision) | _extras(decision))
+
+
+def _verdict(decision: Decision) -> dict[str, Any]:
+    if decision.decisive.kind == "rule":
+        fraud = decision.recommended_action == "block"
+        return {
+            "fraud": fraud,
+            "reason": f"{decision.decisive.id}_rule",
+            "model_used": False,
+            "model_prob": None,
+        }
+    if decision.model is None or decision.fraud_probability is None:
+        return {"fraud": False, "reason": "model_unavailable", "model_used": False, "model_prob": None}
+    return {
+        "fraud": decision.fraud_probability >= decision.model.threshold,
+        "model_used": True,
+        "model_prob": decision.fraud_probability,
+        "decision_threshold": decision.model.threshold,
+    }
+
+
+def _extras(decision: Decision) -> dict[str, Any]:
+    return {
+        "id": decision.id,
+        "transaction_id": decision.transaction_id,
+        "recommended_action": decision.recommended_action,
+        "reasons": decision.reasons,
+        "degraded": decision.degraded,
+        "warnings": decision.warnings,
+        "billed_units": decision.billed_units,
+    }
+
+
+def _refuse_hybrid(wrong: InvalidTransaction) -> NoReturn:
+    field = f"'{wrong.param}'" if wrong.param else "the payload"
+    said = f"Invalid payload or missing required numeric fields: {field}"
+    raise Problem("payload_invalid", said if wrong.missing else f"{said}. {wrong.detail}", wrong.param) from wrong
+
+

@@ -1,0 +1,91 @@
+"""A stored decision explained: every contribution, and the waterfall. The model is the one that decided, by version."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.conf import settings
+
+from apps.api_keys.gate import Admission, Names
+from apps.errors import Problem
+from apps.scoring import answers, decisions
+from apps.scoring.engine.explain import Explanation, explanation
+from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
+from apps.scoring.engine.waterfall import waterfall_svg
+from apps.scoring.service import Scoring
+
+
+class Explained(NamedTuple):
+    """A decision's id and model, and what each feature added."""
+
+    decision_id: str
+    transaction_id: str
+    schema: str
+    model: str
+    version: str
+    explanation: Explanation
+
+
+class _Stored(NamedTuple):
+    """What is kept of a decision to explain it."""
+
+    transaction_id: str
+    schema: str
+    model: str
+    version: str
+    features: bytes
+    contributions: bytes
+
+
+def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> Explained:
+    """Raises `Problem` (404) when there is no such decision or no model had a part in it."""
+    stored = _stored(scoring, names, admission, decision_id)
+    if not stored.model:
+        raise Problem("not_found", f"Decision '{decision_id}' was made without a model: there is nothing to explain.")
+    model = model_of(stored.schema, stored.model, stored.version)
+    found = explanation(model, stored.features, stored.contributions)
+    return Explained(decision_id, stored.transaction_id, stored.schema, stored.model, stored.version, found)
+
+
+def told(explained: Explained) -> dict[str, Any]:
+    """The explanation as the API tells it: log-odds that sum, and their sentences."""
+    found = explained.explanation
+    return {
+        "object": "explanation",
+        "decision": explained.decision_id,
+        "transaction_id": explained.transaction_id,
+        "schema": explained.schema,
+        "model": {"name": explained.model, "version": explained.version},
+        "unit": "log-odds",
+        "base_value": found.base_value,
+        "log_odds": found.log_odds,
+        "probability": found.probability,
+        "contributions": answers.plain(found.items),
+    }
+
+
+def drawn(explained: Explained) -> str:
+    """The explanation as a SHAP waterfall, SVG."""
+    found = explained.explanation
+    items = [(item.feature, item.value, item.contribution) for item in found.items]
+    return waterfall_svg(f"Decision {explained.decision_id}", found.base_value, found.log_odds, items)
+
+
+@lru_cache(maxsize=16)
+def model_of(schema: str, name: str, version: str) -> LoadedModel:
+    """A model by version, active or not. Raises `Problem` when its files are gone or refused."""
+    try:
+        return load_model(settings.ARTIFACTS_DIR / schema / name / version)
+    except (ModelRefused, OSError) as refusal:
+        raise Problem("not_found", f"The model {name}@{version} is no longer kept.") from refusal
+
+
+def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> _Stored:
+    entry = scoring.copy(names, decision_id)
+    if entry is not None:
+        one = answers.unpack(entry.record)
+        return _Stored(one.transaction_id, one.schema, one.model_name, one.model_version, one.features, one.contributions)
+    row = decisions.find(admission.schema, names.livemode, decision_id)
+    if row is None:
+        raise Problem("not_found", f"There is no decision '{decision_id}'.")
+    vectors = bytes(row.features), bytes(row.contributions)
+    return _Stored(row.transaction_id, row.schema, row.model_name, row.model_version, *vectors)

@@ -1,0 +1,85 @@
+"""Asking for a page of decisions: which filters there are, what they take, and how a page is told."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.utils.dateparse import parse_datetime
+from rest_framework.request import Request
+
+from apps.errors import Problem
+from apps.scoring.decisions import MOST_A_PAGE, Page
+from apps.scoring.engine.schemas import SCHEMAS
+
+DEFAULT_A_PAGE = 20
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(said: str) -> str:
+        if said not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return said
+
+    return check
+
+
+def _text(said: str) -> str:
+    if not said or len(said) > 128 or "\x00" in said:
+        raise ValueError("1 to 128 characters")
+    return said
+
+
+def _moment(said: str) -> datetime:
+    found = parse_datetime(said.replace(" ", "+"))  # a "+" that was not escaped
+    if found is None:
+        raise ValueError("a time such as 2026-01-05T10:00:00Z")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+#: Query parameter → (column lookup, what it takes).
+FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "schema": ("schema", _one_of(*SCHEMAS)),
+    "status": ("status", _one_of("new", "superseding")),
+    "risk_level": ("risk_level", _one_of("low", "medium", "high", "critical")),
+    "recommended_action": ("recommended_action", _one_of("approve", "review", "challenge", "block")),
+    "transaction_id": ("transaction_id", _text),
+    "created_after": ("created_at__gte", _moment),
+    "created_before": ("created_at__lt", _moment),
+}
+
+
+def filters_of(request: Request) -> tuple[int, str | None, dict[str, Any]]:
+    """(limit, cursor, filters) of a query string. Raises `Problem` naming the parameter."""
+    query = request.query_params
+    unknown = sorted(set(query) - set(FILTERS) - {"limit", "cursor"})
+    if unknown:
+        known = ", ".join([*FILTERS, "limit", "cursor"])
+        raise Problem("field_invalid", f"There is no such parameter; there are {known}.", unknown[0][:80])
+    filters = {lookup: _checked(name, check, query[name]) for name, (lookup, check) in FILTERS.items() if name in query}
+    return _checked("limit", _limit, query.get("limit", str(DEFAULT_A_PAGE))), query.get("cursor"), filters
+
+
+def page_of(page: Page) -> bytes:
+    """A page as it is answered."""
+    return msgspec.json.encode(
+        {
+            "object": "list",
+            "data": [msgspec.Raw(answer) for answer in page.answers],
+            "has_more": page.next_cursor is not None,
+            "next_cursor": page.next_cursor,
+        }
+    )
+
+
+def _limit(said: str) -> int:
+    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= MOST_A_PAGE:
+        raise ValueError(f"1 to {MOST_A_PAGE}")
+    return int(said)
+
+
+def _checked(name: str, check: Callable[[str], Any], said: str) -> Any:
+    try:
+        return check(said)
+    except ValueError as wrong:
+        raise Problem("field_invalid", f"It takes {wrong}.", name) from wrong

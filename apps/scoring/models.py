@@ -1,0 +1,54 @@
+"""What a customer owns, in the tenant's schema: decisions with the facts they were made on, and its policies."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class Decision(models.Model):
+    """One decision, exactly as it was answered. Written only by `recording.record`; never changed.
+
+    `answer` is the very text the client got, so that a replay is byte-identical; the columns beside it are for
+    searching. `features` and `contributions` are float32 vectors in the order of the model's card.
+    """
+
+    id = models.CharField(primary_key=True, max_length=32)
+    created_at = models.DateTimeField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    transaction_id = models.CharField(max_length=128)
+    body_hash = models.CharField(max_length=32, help_text="Of the facts: the same id and hash again is a duplicate.")
+    fingerprint = models.CharField(max_length=32, blank=True, help_text="Of the request, under an Idempotency-Key.")
+    status = models.CharField(max_length=12, help_text="new or superseding")
+    fraud_probability = models.FloatField(null=True)
+    risk_score = models.SmallIntegerField(null=True)
+    risk_level = models.CharField(max_length=8)
+    recommended_action = models.CharField(max_length=9)
+    decisive = models.CharField(max_length=80, help_text="kind:id of what decided")
+    model_name = models.CharField(max_length=40, blank=True)
+    model_version = models.CharField(max_length=40, blank=True)
+    facts = models.JSONField()
+    answer = models.TextField()
+    features = models.BinaryField()
+    contributions = models.BinaryField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["livemode", "-created_at", "-id"], name="decision_newest_first"),
+            models.Index(fields=["transaction_id"], name="decision_of_transaction"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class PublishedPolicy(models.Model):
+    """A tenant's own rules and thresholds, by version. Append-only: a decision can be traced to its policy."""
+
+    version = models.PositiveIntegerField(primary_key=True)
+    document = models.JSONField(help_text="See engine/decide.py: rules and thresholds.")
+    published_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"policy {self.version}"

@@ -1,0 +1,57 @@
+"""Which policy decides for a tenant: its newest published one, kept in each process by version.
+
+The gate tells the version with every admission, so a new policy holds from the next request on and costs no query.
+"""
+
+from datetime import datetime
+
+import msgspec
+from django.db import transaction
+
+from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import Gate
+from apps.api_keys.services import mark_changed, tell_pending
+from apps.scoring.engine.decide import Policy
+from apps.scoring.models import PublishedPolicy
+
+#: Policies a process keeps; a tenant uses one at a time.
+KEPT = 1_024
+
+
+class Policies:
+    """The policies this process has met."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], Policy] = {}
+        self._default = Policy()
+
+    def get(self, tenant_schema: str, version: int) -> Policy:
+        """The policy of that version; a query only when it is new here."""
+        if version == 0:
+            return self._default
+        key = (tenant_schema, version)
+        if key not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = load(tenant_schema, version)
+        return self._known[key]
+
+
+def load(tenant_schema: str, version: int) -> Policy:
+    with in_tenant(tenant_schema):
+        return msgspec.convert(PublishedPolicy.objects.get(pk=version).document, Policy)
+
+
+def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int:
+    """Make a policy the tenant's newest; the version it was given. It decides from the next request on."""
+    with transaction.atomic():
+        locked = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        version = locked.policy_version + 1
+        document = msgspec.to_builtins(msgspec.structs.replace(policy, version=version))
+        with in_tenant(locked):
+            PublishedPolicy.objects.create(version=version, document=document, published_at=now)
+        Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
+        mark_changed(locked)
+    tell_pending(gate)
+    return version

@@ -1,0 +1,136 @@
+"""The recorder: drains the journal into Postgres. Acknowledges only what is committed; killed anywhere, it repeats.
+
+    read up to 1,000 entries a stream or what came in 50 ms ─► one transaction ─► acknowledge, delete, drop the copies
+
+It also watches the two stores for everybody: while Postgres is away every gate is told (answers say
+`degraded: ["storage"]` and are not billed), and key changes that Valkey missed are told as soon as it is back.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from prometheus_client import Counter, Gauge
+
+from apps.api_keys.gate import Gate
+from apps.api_keys.services import tell_pending
+from apps.scoring.recording import record
+from apps.usage import journal as journals
+from apps.usage.journal import Entry, Held, Journal
+from apps.valkey import Away
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+GATHER_SECONDS = 0.05
+IDLE_MS = 500
+CHORES_SECONDS = 1.0
+
+RECORDED = Counter("palisade_recorded_total", "Journal entries committed to Postgres")
+SET_ASIDE = Counter("palisade_journal_set_aside_total", "Journal entries that can't be recorded; a person must look")
+WAITING = Gauge("palisade_journal_entries", "Journal entries not yet recorded", multiprocess_mode="mostrecent")
+STORE_AWAY = Counter("palisade_recorder_store_away_total", "Times the recorder found a store away", ["store"])
+
+
+class Recorder:
+    """One recorder an installation; a second would do no harm and no good."""
+
+    def __init__(self, journal: Journal, gate: Gate) -> None:
+        self.journal = journal
+        self.gate = gate
+        self._prepared = False
+        self._chores_at = 0.0
+        self._postgres_away = False
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Until told to stop: what a predecessor left first, then what comes."""
+        while not stopping():
+            try:
+                self.step()
+            except Away as failure:
+                self._wait_for("valkey", failure)
+                self._prepared = False
+            except (OperationalError, InterfaceError) as failure:
+                connection.close()
+                self._postgres_gone(failure)
+
+    def step(self) -> int:
+        """Read, record, acknowledge once; the number of entries recorded."""
+        if not self._prepared:
+            self.journal.prepare()
+            self.drain_pending()
+            self._prepared = True
+        self._do_chores()
+        held = self._gather()
+        self.store(held)
+        return len(held)
+
+    def drain_pending(self) -> None:
+        """Record what was read before and never acknowledged: the recorder was killed in between."""
+        while held := self.journal.read(BATCH, pending=True):
+            self.store(held)
+
+    def store(self, held: Sequence[Held]) -> None:
+        for start in range(0, len(held), BATCH):
+            self._store_batch([(one, journals.decode(one.data)) for one in held[start : start + BATCH]])
+
+    def _gather(self) -> list[Held]:
+        held = self.journal.read(BATCH, block_ms=IDLE_MS)
+        if held and len(held) < BATCH:
+            time.sleep(GATHER_SECONDS)
+            held += self.journal.read(BATCH)
+        return held
+
+    def _store_batch(self, batch: Sequence[tuple[Held, Entry]]) -> None:
+        """One transaction; a batch the database refuses is halved until the entry at fault stands alone."""
+        try:
+            record([entry for _, entry in batch])
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError as refusal:
+            self._refused(batch, refusal)
+            return
+        self._postgres_away = False
+        self.journal.forget(batch)
+        RECORDED.inc(len(batch))
+
+    def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: DatabaseError) -> None:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._store_batch(batch[:middle])
+            self._store_batch(batch[middle:])
+            return
+        log.error("entry %s of %s can't be recorded: %s", batch[0][0].entry_id, batch[0][0].stream, refusal)
+        self.journal.set_aside(batch[0][0])
+        SET_ASIDE.inc()
+
+    def _do_chores(self) -> None:
+        """Each second: does Postgres answer, and does the gate know every changed key?"""
+        if time.monotonic() < self._chores_at:
+            return
+        self._chores_at = time.monotonic() + CHORES_SECONDS
+        tell_pending(self.gate)
+        WAITING.set(sum(self.journal.lengths()))
+        if self._postgres_away:
+            self._postgres_away = False
+            log.info("Postgres is back")
+        self.journal.say_storage(away=False)
+
+    def _postgres_gone(self, failure: Exception) -> None:
+        if not self._postgres_away:
+            log.warning("Postgres is away: %s", str(failure).splitlines()[0])
+            STORE_AWAY.labels("postgres").inc()
+        self._postgres_away = True
+        self._prepared = False
+        self._chores_at = 0.0
+        try:
+            self.journal.say_storage(away=True)
+        except Away as also:
+            self._wait_for("valkey", also)
+        time.sleep(0.2)
+
+    def _wait_for(self, store: str, failure: Exception) -> None:
+        log.warning("%s is away: %s", store, failure)
+        STORE_AWAY.labels(store).inc()
+        time.sleep(0.3)

@@ -1,0 +1,41 @@
+"""The process's one `Scoring`: stores and engine put together, once, before the first request."""
+
+from functools import cache
+
+from django.conf import settings
+
+from apps.api_keys.services import this_gate
+from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.policies import Policies
+from apps.scoring.service import Scoring
+from apps.usage.admission import this_admissions
+from apps.usage.journal import Journal
+from apps.valkey import server
+
+
+@cache
+def this_scoring() -> Scoring:
+    """The process's scoring."""
+    valkey = server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
+    return Scoring(
+        engine=Engine(models()),
+        admissions=this_admissions(),
+        journal=Journal(valkey),
+        valkey=valkey,
+        policies=Policies(),
+    )
+
+
+@cache
+def models() -> dict[str, dict[str, LoadedModel | ModelRefused]]:
+    """Every schema's active models, loaded once a process; a refused one is kept as its refusal."""
+    return {schema: load_active(settings.ARTIFACTS_DIR, schema) for schema in SCHEMAS}
+
+
+def warm_up() -> None:
+    """Load everything a request needs, so that the first one is as fast as the next."""
+    scoring = this_scoring()
+    scoring.valkey.answers()
+    this_gate().valkey.answers()

@@ -1,0 +1,186 @@
+"""The doors of the native scoring API, `/v1/decisions…`. Each translates, makes one call, translates back."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+from django.db import DatabaseError
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.api_keys.gate import Names
+from apps.api_keys.services import digest_of
+from apps.errors import Problem
+from apps.scoring import answers, bodies, decisions, explanations, ids
+from apps.scoring.bodies import BatchRequest, DecisionRequest
+from apps.scoring.engine.engine import UnknownModel
+from apps.scoring.filters import filters_of, page_of
+from apps.scoring.runtime import this_scoring
+from apps.scoring.service import Answered, Call, Question, Scoring, question_of
+from apps.usage.gated import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
+
+
+class ScoringView(GatedView):
+    """What all scoring endpoints share: understanding the request, and who may hear that it was wrong."""
+
+    @property
+    def scoring(self) -> Scoring:
+        return this_scoring()
+
+    def understood(self, request: Request, understand: Callable[[Request], Any]) -> Any:
+        """What the request says; a problem with it is told only to those the gate lets in."""
+        try:
+            return understand(request)
+        except Problem as wrong:
+            return self.refuse(request, wrong)
+
+    def call(self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False) -> Call:
+        said = idempotency_key(request.META)
+        return Call(
+            key=request.auth,
+            digest=digest_of(request.auth.text),
+            address=client_address(request.META),
+            endpoint=self.endpoint,
+            scope=self.scopes[request.method or ""],
+            received_us=self.received_us,
+            idempotency_key=ids.text_hash(said) if said else "",
+            fingerprint=ids.fingerprint(request.path, body) if said else "",
+            model=model,
+            dry_run=dry_run,
+        )
+
+    def require_model(self, schema: str, model: str | None) -> None:
+        """Raises `Problem` naming the models there are."""
+        try:
+            self.scoring.engine.require(schema, model)
+        except UnknownModel as unknown:
+            raise Problem("model_unknown", f"{unknown}.", "model") from unknown
+
+    def answered(self, answered: Answered, body: bytes | None = None) -> Response:
+        self.admitted(answered.admission)
+        replayed = {"Idempotent-Replayed": "true"} if answered.replayed else {}
+        return json_answer(answered.body if body is None else body, **replayed)
+
+
+class DecisionsView(ScoringView):
+    """POST: decide on one transaction. GET: the decisions made, newest first."""
+
+    endpoint = "decisions"
+    scopes: ClassVar = {"POST": "predict", "GET": "read"}
+
+    def post(self, request: Request) -> Response:
+        call, question = self.understood(request, self._question)
+        return self.answered(self.scoring.decide(call, question, self.elapsed_ms))
+
+    def get(self, request: Request) -> Response:
+        limit, cursor, filters = self.understood(request, filters_of)
+        admission = self.admit_only(request)
+        found = _from_postgres(
+            lambda: decisions.page(admission.schema, request.auth.livemode, filters, cursor, limit)
+        )
+        return json_answer(page_of(found))
+
+    def _question(self, request: Request) -> tuple[Call, Question]:
+        body = self.read_body(request)
+        said = bodies.decode(body, DecisionRequest)
+        schema = bodies.schema_named(said.schema)
+        self.require_model(schema.name, said.model)
+        call = self.call(request, body, model=said.model, dry_run=said.dry_run)
+        return call, question_of(call, schema, bodies.parse(schema, said.transaction))
+
+
+class Row(msgspec.Struct):
+    """What a batch's tally needs of a row."""
+
+    status: str
+    billed_units: int = 0
+
+
+class BatchView(ScoringView):
+    """POST: decide on up to 1,000 transactions; each row has its own status, a wrong one spoils no other."""
+
+    endpoint = "decisions_batch"
+    scopes: ClassVar = {"POST": "batch"}
+    body_limit = 25 * MEGABYTE
+
+    def post(self, request: Request) -> Response:
+        call, rows = self.understood(request, self._rows)
+        questions = [row for row in rows if isinstance(row, Question)]
+        admission, told, replay = self.scoring.decide_many(call, questions, self.elapsed_ms)
+        if replay:
+            return self.answered(Answered(replay, admission, replayed=True))
+        body = self._answer(rows, told)
+        self.scoring.settle_batch(call, admission, body)
+        return self.answered(Answered(body, admission))
+
+    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
+        body = self.read_body(request)
+        said = bodies.decode(body, BatchRequest)
+        schema = bodies.schema_named(said.schema)
+        self.require_model(schema.name, said.model)
+        call = self.call(request, body, model=said.model, dry_run=said.dry_run)
+        rows: list[Question | Problem] = []
+        for index, transaction in enumerate(said.transactions):
+            try:
+                parsed = bodies.parse(schema, transaction, f"transactions[{index}]")
+                rows.append(question_of(call, schema, parsed, index))
+            except Problem as wrong:
+                rows.append(wrong)
+        return call, rows
+
+    def _answer(self, rows: list[Question | Problem], told: list[bytes]) -> bytes:
+        remaining = iter(told)
+        data = [next(remaining) if isinstance(row, Question) else _row_problem(row, i) for i, row in enumerate(rows)]
+        tally = [msgspec.json.decode(one, type=Row) for one in data]
+        statuses = ("new", "duplicate", "superseding", "error")
+        return msgspec.json.encode(
+            {
+                "object": "decision_batch",
+                "total": len(data),
+                "counts": {status: sum(row.status == status for row in tally) for status in statuses},
+                "billed_units": sum(row.billed_units for row in tally),
+                "timing_ms": {"total": round(self.elapsed_ms(), 3)},
+                "data": [msgspec.Raw(one) for one in data],
+            }
+        )
+
+
+class DecisionView(ScoringView):
+    """GET: one decision, at once after it was made."""
+
+    endpoint = "decision"
+
+    def get(self, request: Request, decision_id: str) -> Response:
+        admission = self.admit_only(request)
+        names = Names(request.auth.handle, request.auth.livemode)
+        return json_answer(self.scoring.stored(names, admission, decision_id))
+
+
+class ExplanationView(ScoringView):
+    """GET: every contribution to a decision's score, as numbers or drawn as a SHAP waterfall."""
+
+    endpoint = "decision_explanation"
+
+    def get(self, request: Request, decision_id: str, drawn: str | None = None) -> Any:
+        admission = self.admit_only(request)
+        names = Names(request.auth.handle, request.auth.livemode)
+        stored = _from_postgres(lambda: explanations.find(self.scoring, names, admission, decision_id))
+        if drawn:
+            return HttpResponse(explanations.drawn(stored), content_type="image/svg+xml")
+        return json_answer(explanations.told(stored))
+
+
+def _row_problem(problem: Problem, row: int) -> bytes:
+    error = {"code": problem.code, "title": problem.kind.title, "detail": problem.detail, "param": problem.param}
+    return answers.encode({"object": "error", "row": row, "status": "error", "billed_units": 0, "error": error})
+
+
+def _from_postgres(read: Callable[[], Any]) -> Any:
+    """Reads of what is stored need Postgres: its absence is a 503, never a 404."""
+    try:
+        return read()
+    except DatabaseError as failure:
+        raise Problem("stores_away", "Decisions are read from Postgres, which is away.", retry_after=2.0) from failure
+
+

@@ -1,0 +1,20 @@
+"""The portal's first page."""
+
+import os
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from apps.billing.plans import CURRENT, PLANS
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    """What Palisade is, its plans and where to begin."""
+    host = request.get_host().rpartition(":")[0] or "127.0.0.1"
+    context = {
+        "api": f"http://{host}:{os.environ.get('PALISADE_API_PORT', '8000')}",
+        "plans": [PLANS[code] for code in CURRENT.values()],
+        "demo": settings.DEMO_MODE,
+    }
+    return render(request, "portal/landing.html", context)

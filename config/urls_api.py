@@ -1,0 +1,39 @@
+"""The scoring API's addresses. Each works with and without a trailing slash."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern, re_path
+
+from apps.scoring.dialect_views import PredictView
+from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
+from apps.usage.views import DailyUsageView, UsageView
+from config import documentation, health
+
+ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
+
+
+def at(path: str, view: Callable[..., Any]) -> URLPattern:
+    return re_path(rf"^{path}/?$", view)
+
+
+urlpatterns = [
+    at("v1/decisions", DecisionsView.as_view()),
+    at("v1/decisions/batch", BatchView.as_view()),
+    at(f"v1/decisions/{ID}", DecisionView.as_view()),
+    at(f"v1/decisions/{ID}/explanation", ExplanationView.as_view()),
+    at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
+    at("v1/usage", UsageView.as_view()),
+    at("v1/usage/daily", DailyUsageView.as_view()),
+    at("predict", PredictView.as_view()),
+    at("health", health.health),
+    at("ready", health.ready),
+    at("metrics", health.metrics),
+    at("openapi.json", documentation.openapi),
+    at("docs", documentation.swagger),
+    at("redoc", documentation.redoc),
+    at("docs/errors", documentation.errors),
+]
+handler400 = "apps.usage.problems.bad_request"
+handler404 = "apps.usage.problems.not_found"
+handler500 = "apps.usage.problems.server_error"
