@@ -46,6 +46,7 @@ def running() -> Iterator[None]:
         yield
         return
     make_folder(data_dir())
+    _make_socket_folder(_socket_dir())
     with _user_of_the_servers():
         yield
 
