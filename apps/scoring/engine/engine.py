@@ -76,6 +76,10 @@ class Engine:
             for one, row, score, activity in zip(parsed, rows.tolist(), scored, activities, strict=True)
         ]
 
+    def require(self, schema: str | TransactionSchema, model: str | None) -> None:
+        """Raises `UnknownModel` when a call that asks for `model` could not be answered."""
+        self._choose(_schema(schema).name, model)
+
     def _choose(self, schema: str, wanted: str | None) -> tuple[LoadedModel | None, tuple[str, ...]]:
         """The model asked for, or the champion; and which model is missing, if it is."""
         available = self._models.get(schema, {})

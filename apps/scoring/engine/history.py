@@ -21,15 +21,18 @@ from math import nan
 from struct import Struct
 
 import msgspec
+import numpy as np
 
 from apps.scoring.engine.transaction import Party
 
 EVENT = Struct("<qdQQ")  # event time in ms, amount, counterparty hash, transaction hash
 EVENT_BYTES = EVENT.size
+EVENT_COLUMNS = np.dtype([("when", "<i8"), ("amount", "<f8"), ("counterparty", "<u8"), ("transaction", "<u8")])
 KEPT = 256  # newest events of a party that are looked at
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
+FEW = 64  # events up to which a loop is faster than arrays
 NOBODY = 0  # the hash of an unknown name
 
 
@@ -73,14 +76,21 @@ def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
         return QUIET
     usable = len(packed) - len(packed) % EVENT_BYTES
     newest = packed[max(0, usable - KEPT * EVENT_BYTES) : usable]
+    if len(newest) > FEW * EVENT_BYTES:
+        return _counted_in_bulk(newest, at_ms, transaction_hash)
+    return _counted(newest, at_ms, transaction_hash)
+
+
+def _counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
+    """The window rule, event by event: fastest for the few events most parties have."""
     seen = {transaction_hash}
-    hour, day, week, latest = at_ms - HOUR_MS, at_ms - DAY_MS, at_ms - WEEK_MS, -1
+    hour, day, week, latest = at_ms - HOUR_MS, at_ms - DAY_MS, at_ms - WEEK_MS, at_ms - WEEK_MS
     n1 = n24 = n7 = 0
     s1 = s24 = s7 = 0.0
     d1: set[int] = set()
     d24: set[int] = set()
     d7: set[int] = set()
-    for when, amount, counterparty, transaction in reversed(list(EVENT.iter_unpack(newest))):
+    for when, amount, counterparty, transaction in reversed(list(EVENT.iter_unpack(packed))):
         if transaction in seen:
             continue
         seen.add(transaction)
@@ -103,6 +113,33 @@ def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     return Activity(
         float(n1), float(n24), float(n7), s1, s24, s7, _known(d1), _known(d24), _known(d7), (at_ms - latest) / 1000.0
     )
+
+
+def _counted_in_bulk(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
+    """The same rule over arrays, to the same bits: for busy parties. A test holds the two together."""
+    events = np.frombuffer(packed, EVENT_COLUMNS)[::-1]
+    transaction, when = events["transaction"], events["when"]
+    counted = (transaction != transaction_hash) & (when > at_ms - WEEK_MS) & (when <= at_ms)
+    if len(set(transaction.tolist())) < len(events):
+        newest_copy = np.zeros(len(events), dtype=bool)
+        newest_copy[np.unique(transaction, return_index=True)[1]] = True
+        counted &= newest_copy
+    events = events[counted]
+    if not len(events):
+        return QUIET
+    when, amount, counterparty = events["when"], events["amount"], events["counterparty"]
+    inside = [when > at_ms - HOUR_MS, when > at_ms - DAY_MS, when > at_ms - WEEK_MS]
+    return Activity(
+        *[float(np.count_nonzero(window)) for window in inside],
+        *[_sum_in_order(amount[window]) for window in inside],
+        *[_known(set(counterparty[window].tolist())) for window in inside],
+        (at_ms - int(when.max())) / 1000.0,
+    )
+
+
+def _sum_in_order(amounts: np.ndarray) -> float:
+    """One after the other, as a loop adds them; numpy's own sum pairs them and rounds differently."""
+    return float(np.add.accumulate(amounts)[-1]) if len(amounts) else 0.0
 
 
 def _known(counterparties: set[int]) -> float:

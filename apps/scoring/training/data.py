@@ -79,6 +79,8 @@ def _label(frame: pd.DataFrame) -> np.ndarray:
 
 def _weight(frame: pd.DataFrame, label: np.ndarray) -> tuple[np.ndarray, str]:
     if "weight" in frame:
+        if not pd.api.types.is_numeric_dtype(frame["weight"]) or not (frame["weight"] >= 0).all():
+            raise UnusableData("The column 'weight' must hold numbers of at least 0.")
         return frame["weight"].to_numpy(np.float64), "weight"
     if "sample" in frame:
         return sample_weight(frame, label), "sample"

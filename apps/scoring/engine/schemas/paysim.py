@@ -162,7 +162,7 @@ def build(t: Any, activities: Sequence[Any], ops: Any) -> tuple[Any, ...]:
         after,
         t.oldbalanceDest,
         t.newbalanceDest,
-        t.step % 24,
+        t.step % 24.0,
         where(emptied, 1.0, 0.0),
         where(before > 0.0, minimum(ratio(amount, before, nan), MOST_TIMES), nan),
         gap,

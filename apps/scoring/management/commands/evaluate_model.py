@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FILE")
         parser.add_argument("--history", nargs="+", type=Path, metavar="FILE", help="an earlier log to replay first")
         parser.add_argument("--model", default=None, help="the active model's name; the champion by default")
-        parser.add_argument("--artifacts", type=Path, default=Path(settings.BASE_DIR) / "ml_artifacts", metavar="DIR")
+        parser.add_argument("--artifacts", type=Path, default=settings.ARTIFACTS_DIR, metavar="DIR")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("schema", choices=TRAINABLE)
         parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FILE")
-        parser.add_argument("--out", type=Path, default=Path(settings.BASE_DIR) / "ml_artifacts", metavar="DIR")
+        parser.add_argument("--out", type=Path, default=settings.ARTIFACTS_DIR, metavar="DIR")
         parser.add_argument("--model-version", default=None, help="the artifact's version, like 2026.11.1")
 
     def handle(self, *args: Any, **options: Any) -> None:

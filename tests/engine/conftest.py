@@ -1,0 +1,76 @@
+"""The standing cast of the engine's tests: the committed model, the engine around it, the documented transactions."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.models import LoadedModel, load_active
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import Parsed, TransactionSchema
+
+ARTIFACTS = Path(__file__).resolve().parents[2] / "ml_artifacts"
+
+
+@pytest.fixture(scope="session")
+def schema() -> TransactionSchema:
+    return SCHEMAS["paysim"]
+
+
+@pytest.fixture(scope="session")
+def model() -> LoadedModel:
+    champion = load_active(ARTIFACTS, "paysim")["xgboost"]
+    assert isinstance(champion, LoadedModel)
+    return champion
+
+
+@pytest.fixture(scope="session")
+def engine(model: LoadedModel) -> Engine:
+    return Engine({"paysim": {"xgboost": model}})
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy()
+
+
+@pytest.fixture(scope="session")
+def paysim(schema: TransactionSchema) -> Callable[..., Parsed]:
+    """An honest, reconciling transfer with any field changed."""
+
+    def make(**changed: Any) -> Parsed:
+        return schema.parse({**HONEST, **changed})
+
+    return make
+
+
+HONEST: dict[str, Any] = {
+    "type": "TRANSFER",
+    "amount": 5000.0,
+    "oldbalanceOrg": 10000.0,
+    "newbalanceOrig": 5000.0,
+    "oldbalanceDest": 1000.0,
+    "newbalanceDest": 6000.0,
+    "step": 15,
+}
+DRAINED: dict[str, Any] = {
+    "type": "TRANSFER",
+    "amount": 180000.0,
+    "oldbalanceOrg": 180000.0,
+    "newbalanceOrig": 0.0,
+    "oldbalanceDest": 50000.0,
+    "newbalanceDest": 230000.0,
+    "step": 372,
+}
+BLACK_HOLE: dict[str, Any] = {
+    "type": "CASH_OUT",
+    "amount": 10000.0,
+    "oldbalanceOrg": 10000.0,
+    "newbalanceOrig": 0.0,
+    "oldbalanceDest": 0.0,
+    "newbalanceDest": 0.0,
+    "step": 1,
+}

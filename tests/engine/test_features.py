@@ -1,0 +1,60 @@
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.scoring.engine.engine import ActivityColumns
+from apps.scoring.engine.history import QUIET, UNKNOWN, Activity
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.schemas.paysim import PaySimTransaction
+
+PAYSIM = SCHEMAS["paysim"]
+money = st.one_of(st.sampled_from([0.0, 0.01, 5000.0, 1e12]), st.floats(-1e12, 1e12, allow_nan=False))
+transactions = st.builds(
+    PaySimTransaction,
+    amount=st.one_of(st.sampled_from([0.0, 5000.0]), st.floats(0, 1e12, allow_nan=False)),
+    oldbalanceOrg=money,
+    newbalanceOrig=money,
+    oldbalanceDest=money,
+    newbalanceDest=money,
+    step=st.integers(0, 1_000_000),
+    type=st.sampled_from(["TRANSFER", "CASH_OUT", "PAYMENT", "CASH_IN", "DEBIT", "NEW"]),
+)
+counts = st.floats(0, 256)
+activities = st.one_of(st.just(UNKNOWN), st.just(QUIET), st.builds(Activity, *[counts] * 10))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(transactions, activities, activities), min_size=1, max_size=8))
+def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
+    rows = [PAYSIM.row(one, {"nameOrig": orig, "nameDest": dest}, UNKNOWN) for one, orig, dest in drawn]
+    columns = PAYSIM.columns([one for one, _, _ in drawn])
+    pasts = [ActivityColumns([one[role] for one in drawn]) for role in (1, 2)]
+    block = PAYSIM.block(columns, pasts)
+    assert np.array(rows, dtype=np.float32).tobytes() == block.astype(np.float32).tobytes()
+    assert np.isfinite(block[:, :13]).sum() >= block[:, :13].size - len(rows)  # only the share may be unknown
+
+
+def features(paysim, **changed):
+    return dict(zip(PAYSIM.feature_names, PAYSIM.row(paysim(**changed).transaction, {}, UNKNOWN), strict=True))
+
+
+def test_a_ledger_that_agrees_to_the_cent_has_no_gap(paysim):
+    found = features(paysim, amount=0.1, oldbalanceOrg=0.3, newbalanceOrig=0.2, oldbalanceDest=0.7, newbalanceDest=0.8)
+    assert (found["origin_gap"], found["destination_gap"], found["excess_loss"]) == (0.0, 0.0, 0.0)
+
+
+def test_an_origin_that_loses_more_has_an_excess(paysim):
+    assert features(paysim, amount=1000.0, oldbalanceOrg=5000.0, newbalanceOrig=2500.0)["excess_loss"] == 1.5
+
+
+def test_an_unmoved_destination_says_nothing_of_a_payment(paysim):
+    still = {"oldbalanceDest": 0.0, "newbalanceDest": 0.0}
+    assert features(paysim, type="PAYMENT", **still)["destination_unmoved"] == 0.0
+    assert features(paysim, type="TRANSFER", **still)["destination_unmoved"] == 1.0
+
+
+def test_without_history_its_features_are_unknown(paysim):
+    found = features(paysim)
+    assert all(math.isnan(value) for name, value in found.items() if name.startswith(("orig_", "dest_")))
