@@ -143,7 +143,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._start_those_due()
-                self._pass_on_output(LOOK_SECONDS)
+                self._pass_on_output_for(LOOK_SECONDS)
                 self._bury_the_dead()
                 each_look()
         finally:
@@ -169,6 +169,12 @@ class Supervisor:
             self.say(f"can't be started: {trouble}; again in {child.pause.until - now:.1f} s", child.name)
         else:
             self._outputs.register(child.output, selectors.EVENT_READ, child)
+
+    def _pass_on_output_for(self, seconds: float) -> None:
+        """All of that time, or until asked to stop: much output must not make the looks more frequent."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._stopping:
+            self._pass_on_output(left)
 
     def _pass_on_output(self, seconds: float) -> None:
         if not self._outputs.get_map():
