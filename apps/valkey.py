@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
+from hiredis import pack_command
 from redis.connection import ConnectionPool
 from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError, ResponseError
 
@@ -61,7 +62,8 @@ class Valkey:
         connection = self._connection()
         self.round_trips += 1
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            packed = b"".join([pack_command(tuple(command)) for command in commands])
+            connection.send_packed_command([packed], check_health=False)
             answers = [self._answer(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as failure:
             raise self._failed(str(failure)) from failure

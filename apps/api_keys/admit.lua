@@ -7,7 +7,10 @@
 --       4 body fingerprint ("" = no Idempotency-Key)   5 claim token   6 claim's life in ms   7 journal's limit
 --       8… one per transaction: the body's hash ("" = no transaction id given)
 -- Answer: {verdict, …}; see gate.py for each verdict's fields.
+-- A rider (another room's script, gate.py) is put where it says so; it runs in this same call once the request is
+-- admitted, and finds its keys and arguments behind these.
 
+local function admit()
 local FIELDS = {'status', 'nonce', 'key_id', 'tenant_id', 'schema', 'scopes', 'networks', 'expires_us', 'rate',
                 'key_rate', 'quota', 'policy', 'features'}
 local f = redis.call('HMGET', KEYS[1], unpack(FIELDS))
@@ -66,7 +69,7 @@ if not tight.ok then return {'rate_limited', tight.limit, math.ceil(tight.wait /
 local metered = f[11] ~= ''  -- test-mode keys score really and are never metered
 local quota, used, units, rows, degraded = tonumber(f[11]) or 0, 0, tonumber(ARGV[1]), {}, 0
 if not claim and units > 0 then
-  for i = 8, #ARGV do
+  for i = 8, 7 + units do
     local row, known = '', ARGV[i] ~= '' and redis.call('GET', KEYS[i])
     if known then  -- "<32 characters of body hash><decision id>"
       if string.sub(known, 1, 32) == ARGV[i] then
@@ -99,3 +102,12 @@ elseif tonumber(ARGV[1]) > 0 then
 end
 return {verdict, f[3], f[4], f[5], f[12], tight.limit, tight.remaining, reset, used, quota, units, degraded,
         claim and string.sub(claim, 34) or '', unpack(rows)}
+end
+
+local function ride(first)
+-- RIDER
+end
+
+local answer, first = admit(), 8 + tonumber(ARGV[1])
+if answer[1] ~= 'admitted' or not KEYS[first] then return {answer} end
+return {answer, ride(first)}

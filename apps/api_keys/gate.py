@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from apps.api_keys.keys import PresentedKey, tag
 from apps.errors import Problem
-from apps.valkey import Script, Valkey
+from apps.valkey import Argument, Script, Valkey
 
 _HERE = Path(__file__).parent
-ADMIT = Script((_HERE / "admit.lua").read_text())
+_ADMIT = (_HERE / "admit.lua").read_text()
+ADMIT = Script(_ADMIT)
 PUBLISH = Script((_HERE / "publish.lua").read_text())
 RELEASE = Script((_HERE / "release.lua").read_text())
 
@@ -103,6 +104,20 @@ class Admission(NamedTuple):
     replay_of: str = ""
     claim: str = ""
     gate_away: bool = False
+    ridden: Sequence[bytes] = ()  # the rider's answer
+
+
+class Rider(NamedTuple):
+    """What another room wants done in the gate's call once the request is admitted: a script of `with_rider`."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+
+
+def with_rider(lua: str) -> Script:
+    """The gate's script with another room's behind it. `first` is the index of the rider's first key and argument."""
+    return Script(_ADMIT.replace("-- RIDER", lua))
 
 
 class Names:
@@ -155,7 +170,7 @@ class Gate:
         self.valkey = valkey
         self.journal_limit = journal_limit
 
-    def admit(self, ask: Ask) -> Admission:
+    def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
         """Leave to go on, or a `Problem`; `KeyNotCached` and `QuotaUnknown` ask the caller to load and try again."""
         names = Names(ask.key.handle, ask.key.livemode)
         token = secrets.token_hex(8) if ask.fingerprint else ""
@@ -170,13 +185,16 @@ class Gate:
             names.storage_away(),
             *(key or journal for key, _ in ask.transactions),
         ]
-        arguments = [len(ask.transactions), ask.scope, _address_digits(ask.address), ask.fingerprint, token]
+        arguments: list[Argument] = [len(ask.transactions), ask.scope, _address_digits(ask.address), ask.fingerprint, token]
         arguments += [CLAIM_MILLISECONDS, self.journal_limit, *(body for _, body in ask.transactions)]
-        answer = self.valkey.run(ADMIT, keys, arguments)
+        if rider is not None:
+            keys += rider.keys
+            arguments += rider.arguments
+        answer, *ridden = self.valkey.run(rider.script if rider else ADMIT, keys, arguments)
         verdict = answer[0].decode()
         if verdict not in ("admitted", "replay"):
             _refuse(verdict, answer, ask)
-        return _admission(answer, token)
+        return _admission(answer, token, ridden[0] if ridden else ())
 
     def publish(self, digest: str, handle: str, document: KeyDocument, nonce: bytes) -> None:
         """Cache a key's document, unless the key changed since `nonce` was read."""
@@ -250,7 +268,7 @@ def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
     return [part for pair in fields.items() for part in pair]
 
 
-def _admission(answer: list, token: str) -> Admission:
+def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
     _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, replay_of, *rows = answer
     return Admission(
         key_id=int(key_id),
@@ -265,6 +283,7 @@ def _admission(answer: list, token: str) -> Admission:
         rows=tuple(row.decode() for row in rows),
         replay_of=replay_of.decode(),
         claim=token,
+        ridden=ridden,
     )
 
 

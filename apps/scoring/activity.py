@@ -1,21 +1,25 @@
 """Where recent activity is kept: a string of packed events a party, in Valkey, expiring by itself.
 
-What the numbers mean is `engine/history.py`, used for a replayed file as well: online and offline can't drift apart.
+It is read and added to in the gate's own call (a rider), so that history costs no round trip and a refused request
+leaves no trace. What the numbers mean is `engine/history.py`, used for a replayed file as well: online and offline
+can't drift apart. Adding an event twice is harmless: it counts once by its transaction's hash.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from apps.api_keys.gate import Names
+from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import history
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
-from apps.valkey import Argument, Script, Valkey
+from apps.valkey import Argument
 
-ACTIVITY = Script((Path(__file__).parent / "activity.lua").read_text())
+ACTIVITY = with_rider((Path(__file__).parent / "activity.lua").read_text())
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten.
 LIFE_SECONDS = 8 * 24 * 3600
+
+Activities = Mapping[str, history.Activity]  # by role
 
 
 class Seen(NamedTuple):
@@ -26,26 +30,34 @@ class Seen(NamedTuple):
     transaction_hash: int
 
 
-def read_and_add(valkey: Valkey, names: Names, rows: Sequence[Seen], *, add: bool) -> list[Mapping[str, history.Activity]]:
-    """The recent activity of every row's parties, each row added after it was read. One round trip, none without parties."""
+def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
+    """What the gate's call has to read and add; None when nobody is named."""
     keys: list[str] = []
-    events: list[Argument] = []
-    plan: list[tuple[int, str, int]] = []  # (row, role, time)
-    for index, row in enumerate(rows):
-        at_ms = row.schema.event_time_ms(row.parsed.transaction)
-        amount = row.schema.amount(row.parsed.transaction)
-        for party in row.schema.parties(row.parsed.transaction):
+    arguments: list[Argument] = [history.KEPT, LIFE_SECONDS, int(add)]
+    for row in rows:
+        transaction = row.parsed.transaction
+        at_ms, amount = row.schema.event_time_ms(transaction), row.schema.amount(transaction)
+        for party in row.schema.parties(transaction):
             keys.append(names.party(row.schema.name, party.role, name_hash(party.name)))
-            events.append(history.pack(at_ms, amount, party.counterparty, row.transaction_hash))
-            plan.append((index, party.role, at_ms))
-    found: list[dict[str, history.Activity]] = [{} for _ in rows]
-    if keys:
-        answers = valkey.run(ACTIVITY, keys, [history.KEPT, LIFE_SECONDS, int(add), *events])
-        for (index, role, at_ms), packed in zip(plan, answers, strict=True):
-            found[index][role] = history.summarise(packed, at_ms, rows[index].transaction_hash)
-    return list(found)
+            arguments.append(history.pack(at_ms, amount, party.counterparty, row.transaction_hash))
+    return Rider(ACTIVITY, keys, arguments) if keys else None
+
+
+def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activities]:
+    """The rider's answer as the recent activity of every row's parties."""
+    remaining = iter(answers)
+    return [_of_row(row, remaining) for row in rows]
 
 
 def name_hash(name: str) -> str:
     """A party's name as it stands in Valkey: 96 bits of its hash, never the name."""
     return blake2b(name.encode(), digest_size=12).hexdigest()
+
+
+def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
+    transaction = row.parsed.transaction
+    at_ms = row.schema.event_time_ms(transaction)
+    return {
+        party.role: history.summarise(next(answers), at_ms, row.transaction_hash)
+        for party in row.schema.parties(transaction)
+    }

@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate
 
 from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
@@ -62,3 +63,11 @@ def _after(rows: QuerySet[Decision], cursor: str | None) -> QuerySet[Decision]:
     if moment.tzinfo is None or "\x00" in decision_id:
         raise Problem("cursor_invalid", param="cursor")
     return rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=decision_id))
+
+
+def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:
+    """Decisions stored per UTC day, live and test."""
+    with in_tenant(tenant_schema):
+        rows = Decision.objects.filter(created_at__date__gte=start, created_at__date__lt=end)
+        counted = rows.annotate(day=TruncDate("created_at")).values("day").annotate(all=Count("id"))
+        return {row["day"]: row["all"] for row in counted}

@@ -4,7 +4,6 @@ from functools import cache
 
 from django.conf import settings
 
-from apps.api_keys.services import this_gate
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active
 from apps.scoring.engine.schemas import SCHEMAS
@@ -23,7 +22,6 @@ def this_scoring() -> Scoring:
         engine=Engine(models()),
         admissions=this_admissions(),
         journal=Journal(valkey),
-        valkey=valkey,
         policies=Policies(),
     )
 
@@ -37,5 +35,4 @@ def models() -> dict[str, dict[str, LoadedModel | ModelRefused]]:
 def warm_up() -> None:
     """Load everything a request needs, so that the first one is as fast as the next."""
     scoring = this_scoring()
-    scoring.valkey.answers()
-    this_gate().valkey.answers()
+    scoring.journal.valkey.answers()

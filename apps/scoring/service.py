@@ -1,8 +1,8 @@
 """Scoring with everything that is remembered around it: admission, activity, the engine, the journal.
 
-    admit ─► replay or duplicate? tell it again ─► activity ─► engine ─► journal ─► answer
-                                                     │                    │
-       Valkey away: ─────────────────────────────────┴ without history ──┴ Postgres directly, nothing billed
+    admit (activity rides along) ─► replay or duplicate? tell it again ─► engine ─► journal ─► answer
+      │                                                                      │         │
+      └ Valkey away ─────────────────────────────────────── without history ┴─────────┴ Postgres, nothing billed
 
 The degradation ladder is in this file and in `apps/usage/admission.py`, nowhere else.
 """
@@ -14,7 +14,7 @@ import msgspec
 from django.db import DatabaseError
 from msgspec import UNSET
 
-from apps.api_keys.gate import Admission, Ask, Names
+from apps.api_keys.gate import Admission, Ask, Names, Rider
 from apps.api_keys.keys import PresentedKey
 from apps.errors import Problem
 from apps.scoring import activity, answers, decisions, ids
@@ -28,7 +28,7 @@ from apps.scoring.recording import record
 from apps.usage.admission import Admissions, period_of
 from apps.usage.events import UsageEvent, moment
 from apps.usage.journal import ClaimLost, Entry, Journal
-from apps.valkey import Away, Valkey
+from apps.valkey import Away
 
 DAY_US = 86_400_000_000
 #: What the answer says when Valkey was away: no history was read, limits were each process's own.
@@ -78,12 +78,11 @@ class Scoring:
     """One process's scoring."""
 
     def __init__(
-        self, *, engine: Engine, admissions: Admissions, journal: Journal, valkey: Valkey, policies: Policies
+        self, *, engine: Engine, admissions: Admissions, journal: Journal, policies: Policies
     ) -> None:
         self.engine = engine
         self.admissions = admissions
         self.journal = journal
-        self.valkey = valkey
         self.policies = policies
 
     # --- one ----------------------------------------------------------------------------------------------------------
@@ -91,7 +90,7 @@ class Scoring:
     def decide(self, call: Call, question: Question, elapsed_ms: Clock) -> Answered:
         """One decision: recorded once, billed once. Raises `Problem`."""
         ask = ask_for(call, [question])
-        admission = self.admissions.admit(ask)
+        admission = self.admissions.admit(ask, self._rider(call, [question]))
         try:
             return self._decide(call, ask, admission, question, elapsed_ms)
         except BaseException:
@@ -107,8 +106,8 @@ class Scoring:
         told = admission.rows[0] if admission.rows else ""
         if told.startswith("D"):
             return self._tell_duplicate(names, admission, ask, told[1:])
-        seen = self._activity(names, [question], add=not call.dry_run)
-        made = self._make(call, admission, question, seen[0] if seen else None, told[1:], elapsed_ms)
+        seen = activity.summarised([_seen(question)], admission.ridden)[0]
+        made = self._make(call, admission, question, seen, told[1:], elapsed_ms)
         if call.dry_run:
             return Answered(made.body, admission)
         return self._journal_one(call, ask, admission, names, question, made)
@@ -131,7 +130,7 @@ class Scoring:
     def decide_many(self, call: Call, questions: Sequence[Question], elapsed_ms: Clock) -> tuple[Admission, list[bytes], bytes]:
         """A batch under one admission: (admission, one answer per question, b""), or (admission, [], the replay)."""
         ask = ask_for(call, questions)
-        admission = self.admissions.admit(ask)
+        admission = self.admissions.admit(ask, self._rider(call, questions))
         try:
             return self._decide_many(call, ask, admission, questions, elapsed_ms)
         except BaseException:
@@ -146,9 +145,11 @@ class Scoring:
             return admission, [], self._batch_told_before(names, admission.replay_of)
         rows = admission.rows or ("",) * len(questions)
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
-        seen = None if admission.gate_away else self._activity(names, [questions[i] for i in fresh], add=not call.dry_run)
-        made = self._make_many(call, admission, [questions[i] for i in fresh], seen, [rows[i][1:] for i in fresh], elapsed_ms)
-        bodies = self._acknowledge(call, ask, admission, names, [questions[i] for i in fresh], made)
+        seen = None if admission.gate_away else activity.summarised([_seen(q) for q in questions], admission.ridden)
+        new = [questions[i] for i in fresh]
+        pasts = None if seen is None else [seen[i] for i in fresh]
+        made = self._make_many(call, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
+        bodies = self._acknowledge(call, ask, admission, names, new, made)
         told = dict(zip(fresh, bodies, strict=True))
         return admission, [
             told[i] if i in told else answers.as_duplicate(self.stored(names, admission, row[1:]))
@@ -227,7 +228,7 @@ class Scoring:
             made.decision, degraded=_joined(made.decision.degraded, WITHOUT_VALKEY), billed_units=0
         )
         body = answers.encode(decision)
-        entry = entry_of(call, admission, question, made._replace(decision=decision, body=body))
+        entry = entry_of(call, admission, question, made._replace(decision=decision, body=body), direct=True)
         try:
             new = record([entry])
             row = None if new else decisions.find(admission.schema, call.key.livemode, question.decision_id)
@@ -273,14 +274,9 @@ class Scoring:
             self.journal.settle(names, ask.idempotency_key, ask.fingerprint, f"dup:{decision_id}")
         return Answered(body, admission)
 
-    def _activity(
-        self, names: Names, questions: Sequence[Question], *, add: bool
-    ) -> list[Mapping[str, history.Activity]] | None:
-        rows = [activity.Seen(q.schema, q.parsed, int(q.transaction_hash[:16], 16)) for q in questions]
-        try:
-            return activity.read_and_add(self.valkey, names, rows, add=add)
-        except Away:
-            return None
+    def _rider(self, call: Call, questions: Sequence[Question]) -> Rider | None:
+        names = Names(call.key.handle, call.key.livemode)
+        return activity.rider(names, [_seen(question) for question in questions], add=not call.dry_run)
 
     def _append(
         self, names: Names, ask: Ask, admission: Admission, entries: Sequence[Entry], *, settle: bool
@@ -379,7 +375,7 @@ def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int 
     )
 
 
-def entry_of(call: Call, admission: Admission, question: Question, made: Made) -> Entry:
+def entry_of(call: Call, admission: Admission, question: Question, made: Made, *, direct: bool = False) -> Entry:
     """A decision as the journal carries it."""
     decision, found = made.decision, made.found
     event = UsageEvent(
@@ -394,6 +390,7 @@ def entry_of(call: Call, admission: Admission, question: Question, made: Made) -
         units=decision.billed_units,
         latency_us=int(decision.timing_ms.total * 1000),
         address=call.address,
+        direct=direct,
     )
     stored = Record(
         tenant_schema=admission.schema,
@@ -464,6 +461,10 @@ def _made(
         billed_units=0 if free else 1,
     )
     return Made(decision, answers.encode(decision), found)
+
+
+def _seen(question: Question) -> activity.Seen:
+    return activity.Seen(question.schema, question.parsed, int(question.transaction_hash[:16], 16))
 
 
 def _possible_ids(call: Call, question: Question) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class ScoringView(GatedView):
             digest=digest_of(request.auth.text),
             address=client_address(request.META),
             endpoint=self.endpoint,
-            scope=self.scopes[request.method or ""],
+            scope=self.scope(request),
             received_us=self.received_us,
             idempotency_key=ids.text_hash(said) if said else "",
             fingerprint=ids.fingerprint(request.path, body) if said else "",

@@ -24,6 +24,7 @@ from apps.api_keys.gate import (
     Limits,
     QuotaUnknown,
     Rate,
+    Rider,
     address_inside,
     refusal,
 )
@@ -46,9 +47,10 @@ class Admissions:
         self.gate = gate
         self.local = LocalRates(processes)
 
-    def admit(self, ask: Ask) -> Admission:
+    def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
+        """Leave to go on; the rider does not ride while Valkey is away."""
         try:
-            return self._through_gate(ask)
+            return self._through_gate(ask, rider)
         except Away:
             return self._without_gate(ask)
         except DatabaseError as failure:
@@ -63,10 +65,10 @@ class Admissions:
         except Away:
             return
 
-    def _through_gate(self, ask: Ask) -> Admission:
+    def _through_gate(self, ask: Ask, rider: Rider | None) -> Admission:
         for _ in range(_TRIES):
             try:
-                return self.gate.admit(ask)
+                return self.gate.admit(ask, rider)
             except KeyNotCached as unknown:
                 self.gate.publish(ask.digest, ask.key.handle, load_document(ask, timezone.now()), unknown.nonce)
             except QuotaUnknown as unknown:

@@ -1,7 +1,7 @@
 """Usage events into Postgres, once each, and their roll-ups, in the transaction of whoever records them."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -21,19 +21,24 @@ class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
     units: int
     latency_us: int
     address: str
+    direct: bool = False  # written past the journal, while Valkey was away
+
+    def day(self) -> date:
+        """The UTC day it is counted on."""
+        return moment(self.occurred_us).date()
 
 
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_usage (
     id varchar, tenant_id bigint, key_id bigint, occurred_at timestamptz, endpoint varchar, schema varchar,
-    livemode boolean, degraded boolean, units smallint, latency_us integer
+    livemode boolean, degraded boolean, units smallint, latency_us integer, direct boolean
 ) ON COMMIT DELETE ROWS
 """
 #: The roll-ups add up only what was really inserted: repeating a batch changes nothing.
 _RECORD = """
 WITH inserted AS (
     INSERT INTO public.usage_usageevent
-        (id, tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us)
+        (id, tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us, direct)
     SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
     RETURNING tenant_id, key_id, occurred_at, endpoint, livemode, degraded, units, latency_us
 ), hours AS (
@@ -85,4 +90,5 @@ def _row(event: UsageEvent) -> tuple:
         event.degraded,
         event.units,
         event.latency_us,
+        event.direct,
     )

@@ -90,6 +90,7 @@ class GatedView(APIView):
     endpoint: ClassVar[str] = ""
     body_limit: ClassVar[int] = MEGABYTE
     problem_content_type: ClassVar[str] = "application/problem+json"
+    http_method_names: ClassVar = ["get", "head", "post"]
 
     request_id = ""
     rate: Rate | None = None
@@ -124,7 +125,11 @@ class GatedView(APIView):
     def ask(self, request: Request) -> Ask:
         """What the gate is asked when nothing is scored: key, scope, address, rate."""
         key: PresentedKey = request.auth
-        return Ask(key, digest_of(key.text), self.scopes[request.method or ""], client_address(request.META), "")
+        return Ask(key, digest_of(key.text), self.scope(request), client_address(request.META), "")
+
+    def scope(self, request: Request) -> str:
+        """The scope this request needs."""
+        return self.scopes["GET" if request.method == "HEAD" else str(request.method)]
 
     def read_body(self, request: Request) -> bytes:
         """The body within its limit. Raises `Problem`: 413, 415."""
@@ -139,6 +144,11 @@ class GatedView(APIView):
         return (time.perf_counter() - self.started) * 1000
 
     @property
+    def default_response_headers(self) -> dict[str, str]:
+        """None: DRF would compute Allow and Vary for every answer."""
+        return {}
+
+    @property
     def admissions(self) -> Admissions:
         return this_admissions()
 
@@ -151,6 +161,8 @@ class GatedView(APIView):
         elapsed = time.perf_counter() - self.started
         response["X-Request-Id"] = self.request_id
         response["Server-Timing"] = f"total;dur={elapsed * 1000:.2f}"
+        if isinstance(getattr(response, "data", None), bytes):
+            response["Content-Length"] = str(len(response.data))
         if self.rate is not None:
             for name, value in rate_headers(self.rate).items():
                 response[name] = value

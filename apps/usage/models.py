@@ -21,6 +21,7 @@ class UsageEvent(models.Model):
     degraded = models.BooleanField()
     units = models.SmallIntegerField()
     latency_us = models.IntegerField()
+    direct = models.BooleanField(default=False, help_text="Written past the journal, while Valkey was away.")
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["tenant_id", "occurred_at"], name="usage_event_of_tenant")]

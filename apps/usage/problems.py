@@ -35,6 +35,8 @@ def handle(failure: Exception, context: Mapping[str, Any]) -> Response:
     )
     for name, value in headers(problem).items():
         response[name] = value
+    if problem.code == "method_not_allowed":
+        response["Allow"] = ", ".join(view.allowed_methods)
     return response
 
 

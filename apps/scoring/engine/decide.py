@@ -46,8 +46,11 @@ class ModelUsed(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The answer. `features` and `contributions` are float32 little-endian vectors in the schema's feature order; the
-    contributions are in calibrated log-odds and sum with the model's base to the score's. Both empty without a model."""
+    """The answer.
+
+    `features` and `contributions` are float32 little-endian vectors in the schema's feature order; the contributions
+    are in calibrated log-odds and sum with the model's base to the score's. Both are empty without a model.
+    """
 
     fraud_probability: float | None
     risk_score: int | None

@@ -1,7 +1,7 @@
 """The shape of recent activity: what is kept of a party's past, and what is counted from it. Not where it is kept.
 
-A party's past is one bytes string of 32-byte events in order of arrival (`pack`), of which at most the newest `KEPT` are
-looked at: counts saturate at 256.
+A party's past is one bytes string of 32-byte events in order of arrival (`pack`), of which at most the newest `KEPT`
+are looked at: counts saturate at 256.
 
 The window rule. The window *w* at time *t* holds the events with
 
@@ -9,8 +9,8 @@ The window rule. The window *w* at time *t* holds the events with
 
 that arrived before the present transaction. The present transaction is never part of its own past: events under its
 transaction hash are left out. An event repeated under one transaction hash counts once and the newest copy wins, so
-writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty is
-an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
+writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown
+counterparty is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
 
 `summarise` serves both sides, the live request and the replay of a training file, so the two agree by construction.
 """
@@ -51,8 +51,8 @@ class Activity(msgspec.Struct, frozen=True):
     since_last: float
 
 
-UNKNOWN = Activity(*[nan] * 10)
-QUIET = Activity(*[0.0] * 9, nan)
+UNKNOWN = Activity(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan)
+QUIET = Activity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan)
 
 
 def name_hash(name: str) -> int:
@@ -70,7 +70,7 @@ def pack(at_ms: int, amount: float, counterparty: str, transaction_hash: int) ->
 def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     """Count a party's past as it stood before the transaction `transaction_hash` at `at_ms`.
 
-    Sums run from the newest event to the oldest, always in that order. A torn tail (bytes short of an event) is cut off.
+    Sums run from the newest event to the oldest, always in that order. A torn tail, short of an event, is cut off.
     """
     if not packed:
         return QUIET
@@ -129,12 +129,10 @@ def _counted_in_bulk(packed: bytes, at_ms: int, transaction_hash: int) -> Activi
         return QUIET
     when, amount, counterparty = events["when"], events["amount"], events["counterparty"]
     inside = [when > at_ms - HOUR_MS, when > at_ms - DAY_MS, when > at_ms - WEEK_MS]
-    return Activity(
-        *[float(np.count_nonzero(window)) for window in inside],
-        *[_sum_in_order(amount[window]) for window in inside],
-        *[_known(set(counterparty[window].tolist())) for window in inside],
-        (at_ms - int(when.max())) / 1000.0,
-    )
+    n1, n24, n7 = [float(np.count_nonzero(window)) for window in inside]
+    s1, s24, s7 = [_sum_in_order(amount[window]) for window in inside]
+    d1, d24, d7 = [_known(set(counterparty[window].tolist())) for window in inside]
+    return Activity(n1, n24, n7, s1, s24, s7, d1, d24, d7, (at_ms - int(when.max())) / 1000.0)
 
 
 def _sum_in_order(amounts: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """The few operations features are written in, for one row (Python floats) and for a block (numpy arrays).
 
-Only operations IEEE 754 defines exactly, so that a row and the same row inside a block give the same bits. Conditions are
-joined with `&` and `|`, which mean the same on bools and on arrays. A nan in a comparison is false on both sides.
+Only operations IEEE 754 defines exactly, so that a row and the same row inside a block give the same bits. Conditions
+are joined with `&` and `|`, which mean the same on bools and on arrays. A nan in a comparison is false on both sides.
 """
 
 from collections.abc import Callable

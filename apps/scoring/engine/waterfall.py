@@ -1,7 +1,7 @@
 """A SHAP waterfall drawn as SVG by hand: how each feature moves the baseline's log-odds to the transaction's.
 
-Read from the bottom: E[f(x)] is the typical honest transaction; red arrows raise the risk, blue ones lower it; the top ends at
-f(x). After Lundberg's waterfall plot.
+Read from the bottom: E[f(x)] is the typical honest transaction; red arrows raise the risk, blue ones lower it; the top
+ends at f(x). After Lundberg's waterfall plot.
 """
 
 from collections.abc import Sequence

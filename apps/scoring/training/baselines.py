@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
+from apps.scoring.engine.history import Activity
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.training import data, metrics
 from apps.scoring.training.fit import SEED
@@ -20,7 +21,7 @@ WITHOUT_BALANCES = ("type", "amount", "hour_of_day")
 
 def compared(
     schema: TransactionSchema, train: data.Rows, held_out: data.Rows, last: data.Rows
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """name → metrics on `last`, for the drained-account rule, a logistic regression and plain XGBoost."""
     known = pd.concat([train.frame, held_out.frame], ignore_index=True)
     label = np.concatenate([train.label, held_out.label])
@@ -41,14 +42,14 @@ def drained_rule(frame: pd.DataFrame) -> np.ndarray:
     return (outgoing & emptied).to_numpy(float)
 
 
-def _measured(rows: data.Rows, score: np.ndarray) -> dict[str, float]:
+def _measured(rows: data.Rows, score: np.ndarray) -> dict[str, float | None]:
     measured = metrics.measure(rows.label, score, rows.weight, 0.5)
     kept = ("auc_roc", "average_precision", "recall_at_1pct_fpr")
     return metrics.rounded({name: measured[name] for name in kept})
 
 
 def _inputs(schema: TransactionSchema, frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    nothing = SimpleNamespace(**dict.fromkeys(_ACTIVITY, np.full(len(frame), np.nan)))
+    nothing = SimpleNamespace(**dict.fromkeys(Activity.__struct_fields__, np.full(len(frame), np.nan)))
     features = schema.block(data.columns(schema, frame), [nothing, nothing])
     return features[:, [schema.feature_names.index(name) for name in names]].astype(np.float32)
 
@@ -68,9 +69,3 @@ def _plain(
     settings = {"objective": "binary:logistic", "seed": SEED, "nthread": 2, "max_depth": 6}
     booster = xgboost.train(settings, xgboost.DMatrix(_inputs(schema, known, names), label, weight=weight), 100)
     return booster.predict(xgboost.DMatrix(_inputs(schema, last.frame, names)))
-
-
-_ACTIVITY = (
-    "count_1h", "count_24h", "count_7d", "sum_1h", "sum_24h", "sum_7d", "distinct_1h", "distinct_24h", "distinct_7d",
-    "since_last",
-)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from hashlib import file_digest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ def _weight(frame: pd.DataFrame, label: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def sample_weight(frame: pd.DataFrame, label: np.ndarray) -> np.ndarray:
-    """Uniformly drawn honest rows stand for the honest traffic around these frauds; the other honest rows for nothing."""
+    """Uniformly drawn honest rows stand for the honest traffic around these frauds; other honest rows for nothing."""
     uniform = (frame["sample"] == "negative_uniform").to_numpy()
     each = label.sum() * FULL_LOG_HONEST / FULL_LOG_FRAUDS / max(uniform.sum(), 1)
     return np.where(label, 1.0, np.where(uniform, each, 0.0))
@@ -96,8 +97,6 @@ def sample_weight(frame: pd.DataFrame, label: np.ndarray) -> np.ndarray:
 
 def columns(schema: TransactionSchema, frame: pd.DataFrame) -> Any:
     """The frame's required fields as the namespace the feature builder reads."""
-    from types import SimpleNamespace
-
     return SimpleNamespace(**{name: _column(schema, frame, name) for name in schema.fields if name in schema.required})
 
 
@@ -121,7 +120,8 @@ def replayed(schema: TransactionSchema, frame: pd.DataFrame, history: pd.DataFra
 
 
 def _observed(schema: TransactionSchema, replay: Replay, frame: pd.DataFrame, start: int) -> Any:
-    times, amounts = _times(schema, frame).tolist(), schema.amount(columns(schema, frame)).tolist()  # type: ignore[attr-defined]
+    times = _times(schema, frame).tolist()
+    amounts = np.asarray(schema.amount(columns(schema, frame))).tolist()
     names = [_names(frame, role) for role in schema.roles]
     for index, (at_ms, amount, *here) in enumerate(zip(times, amounts, *names, strict=True)):
         yield replay.observe(_parties(schema.roles, here), at_ms, amount, name_hash(f"row {start + index}"))

@@ -1,7 +1,5 @@
 """Quality of a ranking and of probabilities, weighted, with bootstrap intervals."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 RESAMPLES = 200
@@ -12,29 +10,10 @@ FALSE_POSITIVE_RATE = 0.01
 
 def measure(label: np.ndarray, probability: np.ndarray, weight: np.ndarray, threshold: float) -> dict[str, float]:
     """Every metric of a block: bool[n], float[n], float[n] → name → value. nan when a class is absent."""
-    ranking = Ranking(label, probability)
-    return {
-        **ranking.metrics(weight),
-        "brier": float(np.average((probability - label) ** 2, weights=weight)),
-        "calibration_error": calibration_error(label, probability, weight),
-        **at_threshold(label, probability, weight, threshold),
-    }
+    return _measure(Ranking(label, probability), label, probability, weight, threshold)
 
 
-def intervals(
-    label: np.ndarray, probability: np.ndarray, weight: np.ndarray, threshold: float, resamples: int = RESAMPLES
-) -> dict[str, list[float]]:
-    """95 % bootstrap intervals of the same metrics, rows drawn anew with a fixed seed."""
-    random = np.random.default_rng(SEED)
-    ranking = Ranking(label, probability)
-    drawn = [
-        _resampled(ranking, label, probability, weight * random.poisson(1.0, len(label)), threshold)
-        for _ in range(resamples)
-    ]
-    return {name: _interval(np.array([one[name] for one in drawn])) for name in drawn[0]}
-
-
-def _resampled(
+def _measure(
     ranking: "Ranking", label: np.ndarray, probability: np.ndarray, weight: np.ndarray, threshold: float
 ) -> dict[str, float]:
     return {
@@ -45,8 +24,22 @@ def _resampled(
     }
 
 
-def _interval(values: np.ndarray) -> list[float]:
-    return [round(float(edge), 6) for edge in np.nanpercentile(values, [2.5, 97.5])]
+def intervals(
+    label: np.ndarray, probability: np.ndarray, weight: np.ndarray, threshold: float, resamples: int = RESAMPLES
+) -> dict[str, list[float] | None]:
+    """95 % bootstrap intervals of the same metrics, rows drawn anew with a fixed seed."""
+    random = np.random.default_rng(SEED)
+    ranking = Ranking(label, probability)
+    drawn = [
+        _measure(ranking, label, probability, weight * random.poisson(1.0, len(label)), threshold)
+        for _ in range(resamples)
+    ]
+    return {name: _interval(np.array([one[name] for one in drawn])) for name in drawn[0]}
+
+
+def _interval(values: np.ndarray) -> list[float] | None:
+    known = values[np.isfinite(values)]
+    return [round(float(edge), 6) for edge in np.percentile(known, [2.5, 97.5])] if len(known) else None
 
 
 class Ranking:
@@ -91,8 +84,6 @@ def calibration_error(label: np.ndarray, probability: np.ndarray, weight: np.nda
     return float(np.abs(said - was).sum() / mass.sum())
 
 
-def rounded(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in metrics.items()}
-
-
-Scorer = Callable[[np.ndarray], np.ndarray]
+def rounded(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Six digits; None where a metric has no meaning, as without frauds."""
+    return {name: round(value, 6) if np.isfinite(value) else None for name, value in metrics.items()}

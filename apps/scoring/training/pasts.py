@@ -1,9 +1,10 @@
 """Drawn histories for training rows.
 
-The training file is a sample: nearly all frauds are in it and about one honest transaction in three hundred, so the histories
-that can be counted in it are far thinner than those of live traffic, and thinner for honest rows than for frauds. Learning from
-them would teach the sampling. So a training row draws its history at random, the same way for both labels: unknown, fresh, or as
-busy as live parties are. Only one thing is taught on purpose and mildly: bursts of one origin, with half of them honest.
+The training file is a sample: all frauds are in it and about one honest transaction in three hundred, so the histories
+that can be counted in it are far thinner than those of live traffic, and thinner for honest rows than for frauds.
+Learning from them would teach the sampling. So a training row draws its history at random, the same for both labels:
+unknown, fresh, or as busy as live parties are. Only one thing is taught on purpose and mildly: bursts of one origin,
+most of them honest.
 """
 
 from types import SimpleNamespace

@@ -1,8 +1,8 @@
 """Rows PaySim's log lacks, made with a seed: what they are and why is in docs/model-quality.md.
 
 Frauds: an origin that loses more than the amount (a tampered ledger), and an account drained by a TRANSFER whose
-destination is credited (the log's drained TRANSFERs almost never credit it). Honest: ledgers that reconcile in every type,
-amounts of 0, payments of everything an account holds.
+destination is credited (the log's drained TRANSFERs almost never credit it). Honest: ledgers that reconcile in every
+type, amounts of 0, payments of everything an account holds.
 """
 
 from typing import Any

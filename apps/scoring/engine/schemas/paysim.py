@@ -1,4 +1,4 @@
-"""Mobile-money transfers as PaySim logs them: an hour, a type, an amount and the balances of both sides before and after."""
+"""Mobile money as PaySim logs it: an hour, a type, an amount, and the balances of both sides before and after."""
 
 from collections.abc import Sequence
 from math import nan
@@ -221,7 +221,7 @@ def transaction_id(t: PaySimTransaction) -> str | None:
 
 
 def tidy(t: PaySimTransaction) -> PaySimTransaction:
-    """Empty names mean unnamed; a known type in another case is that type, so that "transfer" can't slip past a rule."""
+    """Empty names mean unnamed; a known type in another case is that type: "transfer" must not slip past a rule."""
     if t.type in TYPE_RANK and t.transaction_id != "" and t.nameOrig != "" and t.nameDest != "":
         return t
     known = t.type.strip().upper()
