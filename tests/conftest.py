@@ -1,0 +1,124 @@
+"""The suite's ground: real servers on a folder of their own, a database with the tenants' template, a standing cast.
+
+Django is set up here, not by pytest-django's ini option: the data folder must be named before settings are read, so
+that neither the checkout's `.palisade` nor its secrets are ever touched. The servers start with the first test that
+asks for the database. With DATABASE_URL set the test database is made there (by a superuser: see `sweep`); with
+REDIS_URL set, database 15 of that server is used and emptied.
+
+Transactions. Use `django_db(transaction=True)` wherever the recorder, threads or another process take part: it opens
+transactions of its own, its temporary tables empty themselves at COMMIT, and what it acknowledges must be really
+committed. Django's flush after such a test would delete the template and the cast; `sweep` takes its place and removes
+exactly what the test made (5 ms). Plain `django_db`, rolled back, is for tests of rows and forms alone.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django
+import pytest
+
+for name in [name for name in os.environ if name.startswith("PALISADE_")]:
+    del os.environ[name]
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-test-")
+if os.environ.get("REDIS_URL"):
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].partition("?")[0].rstrip("/") + "?db=15"
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.test import TransactionTestCase  # noqa: E402
+
+from apps.api_keys.services import this_gate  # noqa: E402
+from apps.scoring import recorder  # noqa: E402
+from apps.usage.journal import Journal  # noqa: E402
+from apps.valkey import Valkey, server  # noqa: E402
+from config import embedded  # noqa: E402
+from tests.cast import Api, Cast, stage  # noqa: E402
+from tests.sweeping import Snapshot  # noqa: E402
+
+_DATA = os.environ["PALISADE_DATA"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_DATA, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """PostgreSQL and Valkey answer."""
+    with embedded.running():
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: None) -> None:
+    """pytest-django asks for this before it makes the test database: by then the servers must run."""
+
+
+@pytest.fixture(scope="session")
+def cast(django_db_setup: None, django_db_blocker: Any) -> Iterator[Cast]:
+    """alice (Professional), bob (Basic) and charlie (Free): committed once, there in every test."""
+    with django_db_blocker.unblock():
+        call_command("migrate_schemas", verbosity=0)
+        yield stage()
+
+
+@pytest.fixture(scope="session")
+def snapshot(cast: Cast) -> Snapshot:
+    """What every test begins with; after transactional ones the database is swept back to it."""
+    taken = Snapshot.take(cast)
+    setattr(TransactionTestCase, "_fixture_teardown", lambda case: taken.sweep())  # noqa: B010 - Django's own hook
+    return taken
+
+
+@pytest.fixture(autouse=True)
+def _clean_ground(request: pytest.FixtureRequest) -> None:
+    """Tests of the database begin with the cast and an empty Valkey."""
+    if request.node.get_closest_marker("django_db") or "db" in request.fixturenames:
+        request.getfixturevalue("snapshot")
+        request.getfixturevalue("flush")
+
+
+@pytest.fixture
+def valkey(servers: None) -> Valkey:
+    return server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
+
+
+@pytest.fixture
+def flush(valkey: Valkey) -> None:
+    """Valkey knows nothing: no key, no counter, no journal."""
+    valkey.command("FLUSHDB")
+
+
+@pytest.fixture
+def drain(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Run the recorder until the journal is empty; the number of entries it recorded."""
+    monkeypatch.setattr(recorder, "GATHER_SECONDS", 0.0)
+    journal = Journal(valkey)
+
+    def run() -> int:
+        one, recorded = recorder.Recorder(journal, this_gate()), 0
+        while any(journal.lengths()):
+            recorded += one.step()
+        return recorded
+
+    return run
+
+
+@pytest.fixture
+def alice(cast: Cast) -> Api:
+    return Api(cast.alice)
+
+
+@pytest.fixture
+def bob(cast: Cast) -> Api:
+    return Api(cast.bob)
+
+
+@pytest.fixture
+def charlie(cast: Cast) -> Api:
+    return Api(cast.charlie)
