@@ -5,7 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.scoring.engine.history import (
-    DAY_MS, EVENT_BYTES, HOUR_MS, KEPT, QUIET, WEEK_MS, Replay, _counted, _counted_in_bulk, name_hash, pack, summarise,
+    DAY_MS,
+    EVENT_BYTES,
+    HOUR_MS,
+    KEPT,
+    QUIET,
+    WEEK_MS,
+    Replay,
+    _counted,
+    _counted_in_bulk,
+    name_hash,
+    pack,
+    summarise,
     trimmed,
 )  # fmt: skip
 from apps.scoring.engine.transaction import Party

@@ -89,7 +89,7 @@ def test_a_wrong_column_is_named(schema, log, tmp_path, spoil, named):
 
 
 def test_a_missing_file_is_named(schema, tmp_path):
-    with pytest.raises(UnusableData, match="gone.csv"):
+    with pytest.raises(UnusableData, match=r"gone\.csv"):
         data.read(schema, [tmp_path / "gone.csv"])
 
 

@@ -9,8 +9,8 @@ The window rule. The window *w* at time *t* holds the events with
 
 that arrived before the present transaction. The present transaction is never part of its own past: events under its
 transaction hash are left out. An event repeated under one transaction hash counts once and the newest copy wins, so
-writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown
-counterparty is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
+writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty
+is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
 
 `summarise` serves both sides, the live request and the replay of a training file, so the two agree by construction.
 """

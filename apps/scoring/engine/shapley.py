@@ -1,9 +1,9 @@
 """Exact Shapley values of a tree ensemble against one baseline row, by shap's compiled extension alone.
 
 The extension is loaded without importing the `shap` package, whose import costs 3 s and 350 MB. The arrays are those
-`shap.TreeExplainer(model, data=baseline, feature_perturbation="interventional")` makes at training time, and the call is
-the one it makes. Source: Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
-trees".
+`shap.TreeExplainer(model, data=baseline, feature_perturbation="interventional")` makes at training time, and the call
+is the one it makes. Source: Lundberg et al. 2020, "From local explanations to global understanding with explainable AI
+for trees".
 """
 
 from importlib.machinery import ExtensionFileLoader
