@@ -1,4 +1,4 @@
-"""What each step of one PaySim decision costs, in µs: the best of many short runs, so that a busy neighbour counts less.
+"""What each step of one PaySim decision costs, in µs: the best of many short runs, as a busy neighbour slows any one.
 
 python -m bench.engine_bench
 """

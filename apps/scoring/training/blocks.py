@@ -18,9 +18,9 @@ TYPE_HIDDEN = 0.02
 SIMULATED: tuple[tuple[Callable[[int, np.random.Generator], pd.DataFrame], int, float], ...] = (
     (simulate.tampered, 6000, 1.0),
     (simulate.drained, 2000, 1.0),
-    (simulate.reconciling, 6000, 2.0),
-    (simulate.nothing_moved, 1500, 1.0),
-    (simulate.paid_in_full, 1500, 1.0),
+    (simulate.reconciling, 6000, 4.0),
+    (simulate.nothing_moved, 1500, 3.0),
+    (simulate.paid_in_full, 1500, 3.0),
 )
 BURSTS = 1500  # origins in a hurry
 BURST_FRAUDS = 0.12  # share of the outgoing ones: a reason to look, not to block

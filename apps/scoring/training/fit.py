@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "eval_metric": "logloss",
     "base_score": 0.5,  # a margin of 0: the exported trees are then the whole model
     "max_depth": 5,
-    "eta": 0.15,
+    "eta": 0.2,
     "min_child_weight": 10.0,
     "lambda": 2.0,
     "gamma": 0.1,
