@@ -1,0 +1,306 @@
+"""Every operation of the API, one row each. A new address in config/urls_api.py gets its row here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.scoring.bodies import MOST_A_BATCH
+from apps.scoring.decisions import MOST_A_PAGE
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.filters import DEFAULT_A_PAGE, FILTERS
+from config.openapi import examples
+from config.openapi.schemas import ref
+
+Json = dict[str, Any]
+
+TAGS = {
+    "Decisions": "Score transactions and read the decisions.",
+    "Usage": "What was used, and what the plan includes.",
+    "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',
+    "Service": "For load balancers, monitoring and readers. No key.",
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    schema: Json
+    examples: Json
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered when nothing is refused; `headers` beside those every answer carries."""
+
+    schema: Json
+    description: str
+    media_type: str = "application/json"
+    statuses: tuple[str, ...] = ("200",)
+    examples: Json = field(default_factory=dict)
+    headers: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row. `scope` "" means it needs no key; `problems` are those beyond what the gate says to everybody."""
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    description: str
+    answer: Answer
+    scope: str = ""
+    parameters: tuple[Json, ...] = ()
+    body: Body | None = None
+    problems: tuple[str, ...] = ()
+    dialect: bool = False
+
+
+def _parameter(name: str, where: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": where, "description": description, "schema": schema} | more
+
+
+_REQUEST_ID = _parameter(
+    "X-Request-Id",
+    "header",
+    "Your name for this request, given back in the answer; else we choose one.",
+    {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,100}$"},
+)
+_IDEMPOTENCY_KEY = _parameter(
+    "Idempotency-Key",
+    "header",
+    "Repeat a request safely for 24 hours: the same key and body get the same answer, byte for byte, with "
+    "`Idempotent-Replayed: true`; another body is refused.",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+)
+_DECISION_ID = _parameter(
+    "decision_id",
+    "path",
+    "The decision's id.",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    required=True,
+    example="dec_0pc6m3fcl2g9t8k1q5v7n4rd",
+)
+_TIME: Json = {"type": "string", "format": "date-time"}
+#: What each filter of apps/scoring/filters.py takes, as JSON Schema.
+_FILTERS: Mapping[str, tuple[str, Json]] = {
+    "schema": ("Only this kind of transaction.", {"enum": list(SCHEMAS)}),
+    "status": ("Only these.", {"enum": ["new", "superseding"]}),
+    "risk_level": ("Only this level.", {"enum": ["low", "medium", "high", "critical"]}),
+    "recommended_action": ("Only this action.", {"enum": ["approve", "review", "challenge", "block"]}),
+    "transaction_id": ("Only decisions on this transaction.", {"type": "string", "minLength": 1, "maxLength": 128}),
+    "created_after": ("From this time on.", _TIME),
+    "created_before": ("Before this time.", _TIME),
+}
+_PAGE = (
+    _parameter(
+        "limit",
+        "query",
+        "Decisions a page.",
+        {"type": "integer", "minimum": 1, "maximum": MOST_A_PAGE, "default": DEFAULT_A_PAGE},
+    ),
+    _parameter("cursor", "query", "`next_cursor` of the page before.", {"type": "string"}),
+    *(_parameter(name, "query", *_FILTERS[name]) for name in FILTERS),
+)
+_DAY: Json = {"type": "string", "format": "date"}
+_SPAN = (
+    _parameter("start", "query", "First day (default: 30 days before `end`).", _DAY),
+    _parameter("end", "query", "The day after the last (default: tomorrow).", _DAY),
+)
+_REPLAYED: Json = {
+    "Idempotent-Replayed": {
+        "description": "`true` when this Idempotency-Key was answered before and this is that answer.",
+        "schema": {"const": "true"},
+    }
+}
+_SCORES = (
+    "body_malformed",
+    "header_invalid",
+    "body_too_large",
+    "media_type_unsupported",
+    "idempotency_mismatch",
+    "idempotency_in_progress",
+    "quota_exceeded",
+    "journal_full",
+)
+_BODY = (*_SCORES, "field_invalid", "schema_unknown", "model_unknown")
+
+
+def _struct(name: str, description: str, **more: Any) -> Answer:
+    return Answer(ref(name), description, **more)
+
+
+def _page(path: str, operation_id: str, summary: str, description: str) -> Operation:
+    answer = Answer({"type": "string"}, "An HTML page.", "text/html; charset=utf-8")
+    return Operation("GET", path, operation_id, "Service", summary, description, answer)
+
+
+OPERATIONS: Iterable[Operation] = (
+    Operation(
+        "POST",
+        "/v1/decisions",
+        "createDecision",
+        "Decisions",
+        "Decide on a transaction",
+        "Scores one transaction and answers with a fraud probability, a risk level, a recommended action and the "
+        "reasons. Every rule is evaluated and reported, and the model's score is given also when a rule decides.\n\n"
+        "The same `transaction_id` with the same facts is answered with the stored decision, `status: duplicate`, and "
+        "costs nothing; with new facts it is decided anew, `status: superseding`. Scope: `predict`.",
+        _struct(
+            "Decision",
+            "The decision. A block is an answer like any other.",
+            examples=examples.DECIDED,
+            headers=_REPLAYED,
+        ),
+        scope="predict",
+        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        body=Body(ref("DecisionRequest"), examples.DECISION),
+        problems=_BODY,
+    ),
+    Operation(
+        "GET",
+        "/v1/decisions",
+        "listDecisions",
+        "Decisions",
+        "List decisions",
+        "The decisions made with live or test keys (whichever asks), newest first, as they were answered. Pages are "
+        "stable while new decisions arrive. Scope: `read`.",
+        _struct("DecisionPage", "A page of decisions."),
+        scope="read",
+        parameters=(*_PAGE, _REQUEST_ID),
+        problems=("field_invalid", "cursor_invalid"),
+    ),
+    Operation(
+        "POST",
+        "/v1/decisions/batch",
+        "createDecisions",
+        "Decisions",
+        "Decide on many transactions",
+        f"Up to {MOST_A_BATCH:,} transactions of one schema, up to 25 MB. Each row has its own status and a wrong one "
+        "spoils no other; units are counted a row. The whole batch is one request of the rate limit. Scope: `batch`, "
+        "and a plan that includes batches.",
+        _struct("DecisionBatch", "One entry a transaction, in their order.", headers=_REPLAYED),
+        scope="batch",
+        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        body=Body(ref("BatchRequest"), examples.BATCH),
+        problems=(*_BODY, "plan_lacks_feature"),
+    ),
+    Operation(
+        "GET",
+        "/v1/decisions/{decision_id}",
+        "getDecision",
+        "Decisions",
+        "Read a decision",
+        "One decision exactly as it was answered, at once after it was made. Scope: `read`.",
+        _struct("Decision", "The decision.", examples=examples.DECIDED),
+        scope="read",
+        parameters=(_DECISION_ID, _REQUEST_ID),
+        problems=("not_found",),
+    ),
+    Operation(
+        "GET",
+        "/v1/decisions/{decision_id}/explanation",
+        "getExplanation",
+        "Decisions",
+        "Explain a decision",
+        "What every feature added to the score, in log-odds against the schema's typical legitimate transaction: "
+        "exact Shapley values that sum with the base to the score. A decision made without a model has none (404). "
+        "Scope: `read`.",
+        _struct("Explanation", "All contributions, the largest first."),
+        scope="read",
+        parameters=(_DECISION_ID, _REQUEST_ID),
+        problems=("not_found",),
+    ),
+    Operation(
+        "GET",
+        "/v1/decisions/{decision_id}/explanation.svg",
+        "drawExplanation",
+        "Decisions",
+        "Draw the explanation",
+        "The explanation as a SHAP waterfall. Scope: `read`.",
+        Answer({"type": "string"}, "An SVG drawing.", "image/svg+xml"),
+        scope="read",
+        parameters=(_DECISION_ID, _REQUEST_ID),
+        problems=("not_found",),
+    ),
+    Operation(
+        "GET",
+        "/v1/usage",
+        "getUsage",
+        "Usage",
+        "Usage of this month",
+        "Units used against the plan's, by endpoint and by key, as recorded (a decision counts here within a second). "
+        "Scope: `read`.",
+        _struct("Usage", "The month so far, UTC."),
+        scope="read",
+        parameters=(_REQUEST_ID,),
+    ),
+    Operation(
+        "GET",
+        "/v1/usage/daily",
+        "listDailyUsage",
+        "Usage",
+        "Usage by day",
+        "At most 366 days. Scope: `read`.",
+        _struct("DailyUsage", "One row a day with anything on it, oldest first."),
+        scope="read",
+        parameters=(*_SPAN, _REQUEST_ID),
+        problems=("field_invalid",),
+    ),
+    Operation(
+        "POST",
+        "/predict",
+        "predict",
+        "Older interfaces",
+        "Hybrid: score a PaySim payload",
+        "The Hybrid interface: `payload` in, `fraud` out. By rule: `model_used` is false and `reason` names the rule. "
+        "By model: `model_prob` and `decision_threshold`. An unknown `type` is scored, with a warning. "
+        "Scope: `predict`.",
+        _struct("HybridAnswer", "The verdict.", headers=_REPLAYED),
+        scope="predict",
+        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        body=Body(ref("HybridRequest"), examples.HYBRID),
+        problems=(*_SCORES, "payload_invalid", "shape_unknown"),
+        dialect=True,
+    ),
+    Operation(
+        "GET",
+        "/health",
+        "getHealth",
+        "Service",
+        "Is the process up?",
+        "Answers without asking the stores.",
+        _struct("Health", "It is."),
+    ),
+    Operation(
+        "GET",
+        "/ready",
+        "getReadiness",
+        "Service",
+        "Can it score?",
+        "The state of each dependency.",
+        _struct("Readiness", "200 while scoring is possible, else 503.", statuses=("200", "503")),
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "Service",
+        "Prometheus metrics",
+        "Of all processes together.",
+        Answer({"type": "string"}, "Prometheus' text format.", "text/plain; version=1.0.0; charset=utf-8"),
+    ),
+    Operation(
+        "GET",
+        "/openapi.json",
+        "getOpenAPI",
+        "Service",
+        "This description",
+        "OpenAPI 3.1.",
+        Answer({"type": "object"}, "This document."),
+    ),
+    _page("/docs", "getDocs", "Swagger UI", "Try the API in the browser."),
+    _page("/docs/errors", "getErrorDocs", "Errors", "Every error code, what it means and what to do."),
+    _page("/redoc", "getRedoc", "ReDoc", "The API's reference to read."),
+)

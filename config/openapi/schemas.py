@@ -1,0 +1,84 @@
+"""Every named schema of the description: msgspec's view of the structs, refined where their types say too little."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from apps.errors import KINDS
+from apps.scoring.answers import Decision
+from apps.scoring.bodies import BatchRequest, DecisionRequest
+from apps.scoring.engine.decide import Action, RiskLevel
+from apps.scoring.engine.schemas import SCHEMAS
+from config.openapi import shapes
+
+_REF = "#/components/schemas/"
+_ASKED = (DecisionRequest, BatchRequest, shapes.HybridRequest, *(schema.struct for schema in SCHEMAS.values()))
+_ANSWERED = (
+    Decision,
+    shapes.DecisionBatch,
+    shapes.RefusedRow,
+    shapes.DecisionPage,
+    shapes.Explanation,
+    shapes.Usage,
+    shapes.DailyUsage,
+    shapes.HybridAnswer,
+    shapes.Health,
+    shapes.Readiness,
+    shapes.Problem,
+    shapes.DialectProblem,
+)
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF + name}
+
+
+def components() -> dict[str, Any]:
+    """The schemas by name, sorted."""
+    _, asked = msgspec.json.schema_components(_ASKED, ref_template=_REF + "{name}")
+    _, answered = msgspec.json.schema_components(_ANSWERED, ref_template=_REF + "{name}")
+    found = asked | {name: _always_sent(schema) for name, schema in answered.items()}
+    for (name, field), more in _refinements().items():
+        found[name]["properties"][field] = found[name]["properties"][field] | more
+    return dict(sorted(found.items()))
+
+
+def _always_sent(schema: dict[str, Any]) -> dict[str, Any]:
+    """An answer says its constant fields too: a default is how the struct is built, not what may be left out."""
+    constant = [name for name, field in schema.get("properties", {}).items() if field.pop("default", None) is not None]
+    return schema | {"required": [*schema.get("required", []), *constant]} if constant else schema
+
+
+def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
+    """(struct, field) → what its type leaves unsaid."""
+    names = {"enum": list(SCHEMAS)}
+    transaction = {"oneOf": [ref(schema.struct.__name__) for schema in SCHEMAS.values()]}
+    levels, actions = {"enum": list(get_args(RiskLevel))}, {"enum": list(get_args(Action))}
+    return {
+        ("DecisionRequest", "schema"): names,
+        ("DecisionRequest", "transaction"): transaction,
+        ("BatchRequest", "schema"): names,
+        ("BatchRequest", "transactions"): {"description": "Each of the kind `schema` names.", "items": transaction},
+        ("HybridRequest", "payload"): ref("PaySimTransaction"),
+        ("Decision", "schema"): names,
+        ("Decision", "created_at"): {"format": "date-time"},
+        ("Decision", "transaction_id"): _says("Yours, or a new one when you sent none."),
+        ("Decision", "status"): _says("duplicate: the same id and facts again. superseding: the same id, new facts."),
+        ("Decision", "supersedes"): _says("The decision these new facts replace."),
+        ("Decision", "fraud_probability"): _says("Calibrated, 0 to 1; null when no model could be asked."),
+        ("Decision", "risk_score"): _says("A rank: 900 = riskier than 90 % of the reference population."),
+        ("Decision", "risk_level"): levels,
+        ("Decision", "recommended_action"): actions,
+        ("Decision", "degraded"): _says("Parts of ours that were away; such an answer is not billed."),
+        ("Decision", "warnings"): _says("What we noticed about the request and could live with."),
+        ("Decision", "billed_units"): {"minimum": 0, "maximum": 1},
+        ("DecisionBatch", "data"): {"items": {"oneOf": [ref("Decision"), ref("RefusedRow")]}},
+        ("DecisionPage", "data"): {"items": ref("Decision")},
+        ("HybridAnswer", "recommended_action"): actions,
+        ("Problem", "code"): {"enum": list(KINDS)},
+    }
+
+
+def _says(text: str) -> dict[str, Any]:
+    return {"description": text}

@@ -1,0 +1,202 @@
+"""Answers the code builds as dicts, as structs: for their description only. Schemathesis holds them true."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from apps.scoring.answers import Timing
+from apps.scoring.engine.explain import Contribution, Reason
+
+Units = Annotated[int, Meta(description="Billed units.")]
+Decisions = Annotated[int, Meta(description="Decisions, billed or not.")]
+Day = Annotated[str, Meta(description="A day, UTC.", extra_json_schema={"format": "date"})]
+
+
+class Problem(msgspec.Struct):
+    """A refusal, RFC 9457. Read `code`; `detail` is for people."""
+
+    type: Annotated[str, Meta(description="The page of this error.")]
+    title: str
+    status: int
+    detail: str
+    code: str
+    param: Annotated[str | None, Meta(description="The field, parameter or header that is wrong.")]
+    request_id: Annotated[str, Meta(description="Tell it to support.")]
+    doc_url: str
+    used: Annotated[int, Meta(description="With quota_exceeded: units used this month.")] | UnsetType = UNSET
+    included: Annotated[int, Meta(description="With quota_exceeded: units the plan includes.")] | UnsetType = UNSET
+    required_scope: Annotated[str, Meta(description="With scope_missing.")] | UnsetType = UNSET
+
+
+class RowProblem(msgspec.Struct):
+    """Why a row was refused."""
+
+    code: str
+    title: str
+    detail: str
+    param: Annotated[str, Meta(description="Such as transactions[3].amount.")]
+
+
+class RefusedRow(msgspec.Struct):
+    """A row of a batch that could not be processed; it is not billed."""
+
+    object: Literal["error"]
+    row: Annotated[int, Meta(description="Its place in `transactions`, from 0.")]
+    status: Literal["error"]
+    billed_units: int
+    error: RowProblem
+
+
+class Counts(msgspec.Struct):
+    """Rows by status."""
+
+    new: int
+    duplicate: int
+    superseding: int
+    error: int
+
+
+class DecisionBatch(msgspec.Struct):
+    """A batch answered: `data` in the order of `transactions`."""
+
+    object: Literal["decision_batch"]
+    total: int
+    counts: Counts
+    billed_units: Units
+    timing_ms: Timing
+    data: list[Any]
+
+
+class DecisionPage(msgspec.Struct):
+    """Decisions, newest first."""
+
+    object: Literal["list"]
+    data: list[Any]
+    has_more: bool
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page.")]
+
+
+class ModelVersion(msgspec.Struct):
+    """A model, exactly."""
+
+    name: str
+    version: str
+
+
+class Explanation(msgspec.Struct):
+    """base_value + all contributions = log_odds; probability is their sigmoid."""
+
+    object: Literal["explanation"]
+    decision: str
+    transaction_id: str
+    schema: str
+    model: ModelVersion
+    unit: Literal["log-odds"]
+    base_value: Annotated[float, Meta(description="Of the schema's typical legitimate transaction.")]
+    log_odds: float
+    probability: float
+    contributions: Annotated[list[Contribution], Meta(description="All of them, the largest first.")]
+
+
+class Period(msgspec.Struct):
+    """A billing month; `end` is not in it."""
+
+    start: Day
+    end: Day
+
+
+class EndpointUsage(msgspec.Struct):
+    """Usage of one endpoint."""
+
+    endpoint: str
+    units: Units
+    decisions: Decisions
+
+
+class KeyUsage(msgspec.Struct):
+    """Usage of one key."""
+
+    key_id: int
+    units: Units
+    decisions: Decisions
+
+
+class Usage(msgspec.Struct):
+    """The month so far, UTC. Live decisions; test decisions are counted apart."""
+
+    object: Literal["usage"]
+    period: Period
+    plan: str
+    rate_per_minute: int
+    included: Annotated[int, Meta(description="Units the plan includes a month.")]
+    used: Units
+    remaining: int
+    decisions: Decisions
+    degraded: Annotated[int, Meta(description="Decisions made while a part of ours was away; not billed.")]
+    test_decisions: int
+    average_response_ms: float | None
+    by_endpoint: list[EndpointUsage]
+    by_key: list[KeyUsage]
+
+
+class UsageDay(msgspec.Struct):
+    """Usage of one day."""
+
+    date: Day
+    units: Units
+    decisions: Decisions
+    degraded: int
+
+
+class DailyUsage(msgspec.Struct):
+    """Usage a day, oldest first; days without any are left out. `end` is not included."""
+
+    object: Literal["list"]
+    start: Day
+    end: Day
+    data: list[UsageDay]
+
+
+class HybridRequest(msgspec.Struct):
+    """The Hybrid interface's body."""
+
+    payload: Annotated[dict[str, Any], Meta(description="A PaySim transaction.")]
+
+
+class HybridAnswer(msgspec.Struct):
+    """What Hybrid clients read, and behind it what they never had."""
+
+    fraud: bool
+    model_used: Annotated[bool, Meta(description="false: a rule decided, or no model was there.")]
+    model_prob: Annotated[float | None, Meta(description="Fraud probability, null when no model was used.")]
+    id: str
+    transaction_id: str
+    recommended_action: str
+    reasons: list[Reason]
+    degraded: list[str]
+    warnings: list[str]
+    billed_units: Units
+    reason: Annotated[str, Meta(description="black_hole_rule or another rule.")] | UnsetType = UNSET
+    decision_threshold: float | UnsetType = UNSET
+
+
+class DialectProblem(msgspec.Struct):
+    """A refusal in the form of the older interfaces."""
+
+    detail: str
+
+
+class Health(msgspec.Struct):
+    """The process answers."""
+
+    status: Literal["ok"]
+    service: Literal["palisade"]
+
+
+class Readiness(msgspec.Struct):
+    """`degraded` still scores; `away` does not."""
+
+    status: Literal["ready", "degraded", "away"]
+    dependencies: Annotated[dict[str, str], Meta(description="ok, away, or why a model was refused.")]
+    journal_entries: Annotated[int | None, Meta(description="Decisions acknowledged and not yet recorded.")]
