@@ -26,6 +26,7 @@ def test_an_explanation_sums_and_is_ordered(explained):
     assert math.isclose(explained.base_value + sum(added), explained.log_odds)
     assert added == sorted(added, key=lambda one: -abs(one))
     assert explained.items[0].feature == "account_emptied"
+    assert {item.feature: item.value for item in explained.items}["type"] == "TRANSFER"
 
 
 def test_stored_vectors_of_another_model_are_refused(model):

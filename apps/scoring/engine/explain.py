@@ -36,7 +36,7 @@ class Contribution(msgspec.Struct, frozen=True):
     feature: str
     code: str
     text: str
-    value: float | None
+    value: float | str | None
     contribution: float
     direction: Direction
 
@@ -102,7 +102,7 @@ def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Ex
     if not len(row) == len(added) == len(schema.features):
         raise ValueError("the stored vectors are not of this model")
     items = [
-        _item(feature, float(value), float(share))
+        _item(schema, feature, float(value), float(share))
         for feature, value, share in zip(schema.features, row, added, strict=True)
     ]
     items.sort(key=lambda item: -abs(item.contribution))
@@ -110,7 +110,7 @@ def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Ex
     return Explanation(model.base_log_odds, log_odds, sigmoid(log_odds), tuple(items))
 
 
-def _item(feature: Feature, value: float, contribution: float) -> Contribution:
-    shown = known(float(f"{value:.{DIGITS}g}"))
+def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:
+    shown = schema.words.get(feature.name, {}).get(value) or known(float(f"{value:.{DIGITS}g}"))
     direction: Direction = "up" if contribution > 0 else "down"
     return Contribution(feature.name, feature.code, say(feature, direction, shown), shown, contribution, direction)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -87,6 +87,7 @@ class TransactionSchema:
     amount: Callable[[Any], float]
     transaction_id: Callable[[Any], str | None]
     rules: tuple["Rule", ...]
+    words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)  # feature → what its numbers stand for
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
 

@@ -251,6 +251,7 @@ PAYSIM = TransactionSchema(
     amount=amount,
     transaction_id=transaction_id,
     rules=(BLACK_HOLE,),
+    words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     tidy=tidy,
     remarks=remarks,
 )
