@@ -27,7 +27,7 @@ from typing import Any
 from config import embedded
 from config.embedded import Unavailable
 from config.servers import Server
-from config.supervisor import Pause, Supervisor, read_procfile, spawn
+from config.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile, spawn
 
 CHECKOUT = embedded.CHECKOUT
 #: A process that doesn't answer by then is named; it goes on being tried.
@@ -126,13 +126,15 @@ class Welcome:
     def __init__(self, supervisor: Supervisor, doors: Doors, prepared: dict[str, Any], started: float) -> None:
         self._say, self._doors, self._prepared, self._started = supervisor.say, doors, prepared, started
         self._late_at = time.monotonic() + READY_SECONDS
-        self._done = False
+        self._pause, self._next = FIRST_PAUSE, 0.0
 
     def look(self) -> None:
-        if self._done:
+        if time.monotonic() < self._next:
             return
+        self._next = time.monotonic() + self._pause
+        self._pause = min(self._pause * 1.2, 2.0)  # one that fails writes a traceback each time it is asked
         if answers(f"{self._doors.api}/health") and answers(f"{self._doors.portal}/"):
-            self._done = True
+            self._next = float("inf")
             print(banner(self._doors, self._prepared, time.monotonic() - self._started), flush=True)
         elif time.monotonic() > self._late_at:
             self._late_at = float("inf")

@@ -110,10 +110,11 @@ def free_port() -> int:
         return trial.getsockname()[1]
 
 
-def until(holds: Callable[[], bool], seconds: float) -> None:
+def until(holds: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
+    while not (held := holds()) and time.monotonic() < deadline:
         time.sleep(0.1)
+    return held
 
 
 @pytest.fixture(scope="module")
@@ -166,32 +167,28 @@ def test_process_killed_by_force_is_replaced_and_scoring_goes_on(up: Copy, part:
     victim = max(up.pids(part))
     before = len(up.pids(part))
     os.kill(victim, signal.SIGKILL)
-    until(lambda: len(up.pids(part) - {victim}) == before, 5)
-    assert len(up.pids(part) - {victim}) == before
-    until(up.scores, 10)
-    assert up.scores(), up.output
+    assert until(lambda: len(up.pids(part) - {victim}) == before, 5)
+    assert until(up.scores, 10), up.output
 
 
 def test_master_of_the_api_killed_by_force_takes_its_workers_along_and_a_new_one_comes(up: Copy) -> None:
     before = up.pids("config.wsgi_api")
     os.kill(min(before), signal.SIGKILL)
-    until(lambda: not before & up.pids("config.wsgi_api") and up.scores(), 10)
-    assert not before & up.pids("config.wsgi_api")
-    assert up.scores(), up.output
+    assert until(lambda: not before & up.pids("config.wsgi_api"), 5)
+    assert until(up.scores, 10), up.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_signal_to_make_up_leaves_nothing_running_and_the_next_start_keeps_the_data(up: Copy, number: int) -> None:
     decision = up.first_call()
     status, sockets = up.stop(number), up.sockets
-    until(lambda: not up.processes(), 10)
-    assert up.processes() == {}
+    assert until(lambda: not up.processes(), 10), up.processes()
     assert not sockets.exists()
     assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     began = time.monotonic()
     up.output = ""
     up.start().ready()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30  # about 5 on a quiet machine of two cores; the suite may not be alone on it
     assert kept(up, decision["id"])["id"] == decision["id"]
 
 
