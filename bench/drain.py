@@ -1,0 +1,38 @@
+"""How fast the recorder drains what waits in the journal: `python -m bench.drain`, with the copy's own recorder frozen.
+
+The real recorder runs in this process. Prints rows a second as JSON.
+"""
+
+import json
+import os
+import time
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
+    import django
+
+    django.setup()
+    from django.conf import settings
+
+    from apps.api_keys.services import this_gate
+    from apps.scoring.recorder import Recorder
+    from apps.usage.journal import Journal
+    from apps.valkey import server
+
+    journal = Journal(server(settings.REDIS_URL, 30.0))
+    entries = sum(journal.lengths())
+    recorder = Recorder(journal, this_gate())
+    begun, processor = time.perf_counter(), time.process_time()
+    while sum(journal.lengths()):
+        recorder.step()
+    seconds = time.perf_counter() - begun
+    print(
+        json.dumps(
+            {"entries": entries, "per_second": entries / seconds, "python_share": (time.process_time() - processor) / seconds}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

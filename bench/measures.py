@@ -1,0 +1,91 @@
+"""The single measurements of `make bench`: load, memory, tenants, the recorder."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.copy import PYTHON, ROOT, Copy
+
+LUA = ROOT / "bench" / "load.lua"
+
+
+class Load(NamedTuple):
+    """One run of wrk."""
+
+    requests: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+def load(url: str, path: str, key: str, connections: int, seconds: float) -> Load:
+    """POST different transactions over so many connections for so long."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(LUA), url]
+    done = subprocess.run(
+        command, env=os.environ | {"KEY": key, "ADDRESS": path}, capture_output=True, text=True, check=True
+    )
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    return Load(said["requests"], said["requests"] / said["seconds"], said["p50_ms"], said["p99_ms"], said["errors"])
+
+
+def drained(copy: Copy, seconds: float = 120) -> float:
+    """Wait until the journal is empty; how long that took."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        if copy.get("/ready")["journal_entries"] == 0:
+            return time.monotonic() - begun
+        time.sleep(0.02)
+    raise RuntimeError("the journal was not drained")
+
+
+def memory_mb(copy: Copy) -> dict[str, float]:
+    """Proportional memory of every process of the copy, by what it is."""
+    found: dict[str, float] = {}
+    for pid in _family(copy.process.pid):
+        name = _name(pid)
+        found[name] = found.get(name, 0.0) + _pss_mb(pid)
+    return dict(sorted(found.items()))
+
+
+def in_process(copy: Copy, module: str, *arguments: str) -> dict[str, float]:
+    """A measurement that runs inside Django, in a process of its own; it prints one JSON object."""
+    command = [PYTHON, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=copy.environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it, and the servers that were detached from it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    below = [one for child in children for one in _family(int(child))]
+    return [pid, *below]
+
+
+def _name(pid: int) -> str:
+    said = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    for mark, name in (
+        ("config.up", "make up (supervisor)"),
+        ("config.wsgi_api", "api"),
+        ("config.wsgi_portal", "portal"),
+        (" record", "recorder"),
+        ("celery -A config worker", "worker"),
+        ("celery -A config beat", "beat"),
+        ("postgres", "postgres"),
+        ("valkey", "valkey"),
+    ):
+        if mark in said:
+            return name
+    return "other"
+
+
+def _pss_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,72 @@
+"""A client as a careful customer writes it: one Idempotency-Key a transaction, repeated until it is answered."""
+
+import http.client
+import json
+import random
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Answers after which the same request is sent again.
+AGAIN = {409, 429, 500, 502, 503, 504}
+
+
+class Client:
+    """One connection, opened again when it breaks."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.address = urlsplit(url)
+        self.key = key
+        self.connection: http.client.HTTPConnection | None = None
+
+    def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """One attempt. Raises OSError or http.client.HTTPException when the connection breaks."""
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=20)
+        said = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        said |= {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            self.connection.request("POST", path, json.dumps(body), said)
+            answer = self.connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            self.connection = None
+            raise
+
+    def until_answered(self, path: str, body: Any, idempotency_key: str, seconds: float = 120) -> dict[str, Any]:
+        """The answer, whatever dies meanwhile."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            try:
+                status, _, answer = self.post(path, body, Idempotency_Key=idempotency_key)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)
+                continue
+            if status == 200:
+                return json.loads(answer)
+            if status not in AGAIN:
+                raise AssertionError(f"{status}: {answer.decode()}")
+            time.sleep(0.1)
+        raise AssertionError(f"{idempotency_key} was never answered")
+
+
+def transaction(chance: random.Random) -> dict[str, Any]:
+    """A PaySim transaction that names its parties."""
+    amount = round(chance.uniform(1, 200_000), 2)
+    old = round(amount + chance.choice([0, chance.uniform(1, 100_000)]), 2)
+    return {
+        "step": chance.randint(401, 500),
+        "type": chance.choice(["TRANSFER", "CASH_OUT"]),
+        "amount": amount,
+        "nameOrig": f"C{chance.randint(1, 100_000)}",
+        "oldbalanceOrg": old,
+        "newbalanceOrig": round(old - amount, 2),
+        "nameDest": f"C{chance.randint(1, 2_000)}",
+        "oldbalanceDest": 1000.0,
+        "newbalanceDest": round(1000 + amount, 2),
+    }
+
+
+def question(chance: random.Random) -> dict[str, Any]:
+    return {"schema": "paysim", "transaction": transaction(chance)}

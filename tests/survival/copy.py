@@ -1,0 +1,105 @@
+"""A running copy of Palisade whose servers a test may kill, and a look into its stores from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+from environ import Env
+
+from bench.copy import Copy, running
+
+
+class Inside:
+    """The stores and processes of a running copy."""
+
+    def __init__(self, copy: Copy) -> None:
+        self.copy = copy
+        said = subprocess.run(
+            [sys.executable, "-c", "from config import embedded as e; print(e.database_url()); print(e.redis_url())"],
+            cwd=Path(__file__).parent.parent.parent,
+            env=copy.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        database_url, self.redis_url = said.stdout.split()
+        parts = Env.db_url_config(database_url)
+        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+        self.database = {said: parts[name] for said, name in names.items() if parts.get(name)}
+
+    def rows(self, sql: str, *arguments: Any) -> list[tuple]:
+        with psycopg.connect(**self.database) as connection:
+            return connection.execute(sql, arguments).fetchall()
+
+    def valkey(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url)
+
+    def kill(self, mark: str, *, number: int = signal.SIGKILL) -> int:
+        """Signal one process of the copy by a part of its command line; its pid."""
+        pid = self.pids(mark)[-1]
+        os.kill(pid, number)
+        return pid
+
+    def pids(self, mark: str) -> list[int]:
+        """The copy's processes whose command line has the mark, oldest first."""
+        ours = (self.copy.environment["PALISADE_DATA"], self.redis_url.removeprefix("unix://").partition("?")[0])
+        folders = [folder for folder in Path("/proc").iterdir() if folder.name.isdigit() and mark in _command(folder)]
+        said = {folder: _command(folder) + _environment(folder) for folder in folders}
+        return sorted(int(folder.name) for folder in folders if any(mine in said[folder] for mine in ours))
+
+    def drained(self, seconds: float = 60) -> None:
+        """Wait until the journal is empty."""
+        wait_until(lambda: self._waiting() == 0, seconds, "the journal was not drained")
+
+    def _waiting(self) -> int | None:
+        try:
+            valkey = self.valkey()
+            return sum(valkey.xlen(f"{{b{bucket:02d}}}:journal") for bucket in range(16))
+        except redis.RedisError:
+            return None
+
+
+@contextmanager
+def palisade(**settings: str) -> Iterator[Inside]:
+    with running(**settings) as copy:
+        yield Inside(copy)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if is_so():
+            return
+        time.sleep(0.05)
+    raise AssertionError(otherwise)
+
+
+def tenant(copy: Copy, slug: str, **limits: int) -> dict[str, Any]:
+    """A tenant on Enterprise with these limits and a key: {"tenant": …, "key": …}."""
+    said = [part for name, value in limits.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    made = json.loads(copy.manage("tenant_create", "--slug", slug, "--plan", "enterprise", "--json", *said))
+    key = json.loads(copy.manage("key_create", "--tenant", slug, "--scopes", "read,predict,batch", "--json"))
+    return made | {"key": key["key"], "key_id": key["id"]}
+
+
+def _command(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def _environment(folder: Path) -> str:
+    try:
+        return (folder / "environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
