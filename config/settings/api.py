@@ -1,7 +1,7 @@
-"""The scoring API: no sessions, no admin, no templates but the two documentation pages; one slim middleware."""
+"""The scoring API: no sessions, no admin, no templates but the documentation pages; one slim middleware."""
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import DATABASES, INSTALLED_APPS
+from config.settings.base import BASE_DIR, DATABASES, INSTALLED_APPS
 
 ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework", "drf_spectacular_sidecar", "django.contrib.staticfiles"]
@@ -19,4 +19,4 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "apps.usage.problems.handle",
 }
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [], "APP_DIRS": True}]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
