@@ -1,0 +1,127 @@
+"""Many processes at once on a running copy: the rate limit is exact, twins are one, a revoked key is dead everywhere."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.survival.client import Client, question
+from tests.survival.copy import Inside, palisade, tenant
+
+CLIENTS = 8
+
+
+@pytest.fixture(scope="module")
+def inside() -> Iterator[Inside]:
+    """A copy with four API processes."""
+    with palisade(PALISADE_API_WORKERS="4") as copy:
+        yield copy
+
+
+def hammer(inside: Inside, key: str, seconds: float, seed: int) -> Counter[int]:
+    """Ask as fast as one client can; answers by status."""
+    chance, client, found = random.Random(seed), Client(inside.copy.api, key), Counter[int]()
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        found[client.post("/v1/decisions", question(chance))[0]] += 1
+    return found
+
+
+def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:
+    per_minute, seconds = 1_200, 6.0
+    fast = tenant(inside.copy, "fast", rate_per_minute=per_minute, included=1_000_000)
+    hammer(inside, fast["key"], 0.2, 99)  # the key is cached; its share of the allowance is used up below
+    time.sleep(1.0)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        found = sum(pool.map(lambda seed: hammer(inside, fast["key"], seconds, seed), range(CLIENTS)), Counter[int]())
+    elapsed = time.monotonic() - begun
+    inside.drained()
+    served = inside.rows("SELECT count(*) FROM usage_usageevent WHERE tenant_id = %s", fast["id"])[0][0]
+    refilled = per_minute * elapsed / 60
+    assert set(found) == {200, 429}
+    assert served <= per_minute + per_minute * (elapsed + 1.2 + 0.5) / 60
+    assert found[200] <= per_minute + refilled
+    assert found[200] >= 0.99 * (per_minute - _first_share(served, found[200]) + per_minute * (elapsed + 1.0 - 0.2) / 60 - 20)
+
+
+def _first_share(served: int, later: int) -> int:
+    """What the warming-up took."""
+    return served - later
+
+
+def test_a_refused_request_changes_no_counter(inside: Inside) -> None:
+    slow = tenant(inside.copy, "slow", rate_per_minute=5, included=1_000)
+    chance, client = random.Random(1), Client(inside.copy.api, slow["key"])
+    statuses = [client.post("/v1/decisions", question(chance))[0] for _ in range(5)]
+    before = _counters(inside, slow["handle"])
+    status, headers, _ = client.post("/v1/decisions", question(chance), Idempotency_Key="refused")
+    assert statuses == [200] * 5
+    assert status == 429
+    assert int(headers["retry-after"]) in range(1, 13)
+    assert headers["x-ratelimit-remaining"] == "0"
+    assert _counters(inside, slow["handle"]) == before
+
+
+def test_the_included_volume_is_exact_over_processes(inside: Inside) -> None:
+    small = tenant(inside.copy, "small", rate_per_minute=1_000_000, included=150)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        found = sum(pool.map(lambda seed: _some(inside, small["key"], 50, seed), range(CLIENTS)), Counter[int]())
+    assert found == {200: 150, 429: CLIENTS * 50 - 150}
+
+
+def _some(inside: Inside, key: str, number: int, seed: int) -> Counter[int]:
+    chance, client = random.Random(seed), Client(inside.copy.api, key)
+    return Counter(client.post("/v1/decisions", question(chance))[0] for _ in range(number))
+
+
+def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(inside: Inside) -> None:
+    twins = tenant(inside.copy, "twins", rate_per_minute=1_000_000, included=1_000)
+    body, together = question(random.Random(3)), threading.Barrier(100)
+
+    def twin(_: int) -> tuple[int, bytes]:
+        client = Client(inside.copy.api, twins["key"])
+        together.wait()
+        status, _, answer = client.post("/v1/decisions", body, Idempotency_Key="twins")
+        return status, answer
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(twin, range(100)))
+    inside.drained()
+    assert {status for status, _ in answers} <= {200, 409}
+    assert len({answer for status, answer in answers if status == 200}) == 1
+    assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", twins["id"]) == [(1, 1)]
+    assert inside.rows(f"SELECT count(*) FROM {twins['schema']}.scoring_decision") == [(1,)]
+    assert [value for name, value in _counters(inside, twins["handle"]).items() if b":quota:" in name] == [b"1"]
+
+
+def test_twins_of_one_transaction_id_are_one_decision(inside: Inside) -> None:
+    same = tenant(inside.copy, "same", rate_per_minute=1_000_000, included=1_000)
+    body = question(random.Random(4))
+    body["transaction"]["transaction_id"] = "only-one"
+    with ThreadPoolExecutor(40) as pool:
+        statuses = list(pool.map(lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0], range(40)))
+    inside.drained()
+    assert statuses == [200] * 40
+    assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", same["id"]) == [(1, 1)]
+    assert [value for name, value in _counters(inside, same["handle"]).items() if b":quota:" in name] == [b"1"]
+
+
+def test_a_revoked_key_is_refused_by_every_process_at_once(inside: Inside) -> None:
+    gone = tenant(inside.copy, "gone", rate_per_minute=1_000_000, included=100_000)
+    clients = [Client(inside.copy.api, gone["key"]) for _ in range(16)]
+    body = question(random.Random(5))
+    assert {client.post("/v1/decisions", body)[0] for client in clients} == {200}
+    inside.copy.manage("key_revoke", str(gone["key_id"]))
+    assert {client.post("/v1/decisions", body)[0] for client in clients} == {401}
+
+
+def _counters(inside: Inside, handle: str) -> dict[bytes, bytes]:
+    """Everything Valkey counts for a tenant."""
+    valkey = inside.valkey()
+    names = [name for name in valkey.scan_iter(f"*:{handle}:*", count=10_000) if valkey.type(name) == b"string"]
+    return {name: valkey.get(name) for name in sorted(names)}
