@@ -1,7 +1,24 @@
 """The operators' admin: one site, on the public side only, for staff who are active."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest
+from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
+
+#: The menu: heading → the pages under it as (title, model).
+MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "Customers": (
+        ("Tenants", "accounts.tenant"),
+        ("Subscriptions", "billing.subscription"),
+        ("API keys", "api_keys.apikey"),
+    ),
+    "Usage": (("By day", "usage.usageday"), ("By hour", "usage.usagehour")),
+    "People": (("Users", "accounts.user"), ("Memberships", "accounts.membership"), ("Groups", "auth.group")),
+    "Security": (("Audit trail", "accounts.auditentry"),),
+}
 
 
 class PalisadeAdminSite(UnfoldAdminSite):
@@ -13,3 +30,21 @@ class PalisadeAdminSite(UnfoldAdminSite):
 
 class PalisadeAdminConfig(AdminConfig):
     default_site = "config.admin_site.PalisadeAdminSite"
+
+
+def menu(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu as unfold draws it, without what this operator may not see."""
+    return [
+        {"title": heading, "separator": True, "items": items}
+        for heading, pages in MENU.items()
+        if (items := [_item(title, model) for title, model in pages if _may_view(request, model)])
+    ]
+
+
+def _item(title: str, model: str) -> dict[str, Any]:
+    return {"title": title, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+
+
+def _may_view(request: HttpRequest, model: str) -> bool:
+    app, name = model.split(".")
+    return request.user.has_perm(f"{app}.view_{name}")

@@ -43,4 +43,26 @@ TEMPLATES = [
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.bool("PALISADE_HTTPS", default=False)
-UNFOLD = {"SITE_TITLE": "Palisade", "SITE_HEADER": "Palisade operators", "SHOW_VIEW_ON_SITE": False}
+UNFOLD = {
+    "SITE_TITLE": "Palisade",
+    "SITE_HEADER": "Palisade operators",
+    "SITE_URL": "/",
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"navigation": "config.admin_site.menu"},
+    # The green of static/palisade.css, from light to dark.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .02 180)",
+            "100": "oklch(94% .04 180)",
+            "200": "oklch(88% .07 180)",
+            "300": "oklch(80% .10 180)",
+            "400": "oklch(71% .11 180)",
+            "500": "oklch(58% .10 180)",
+            "600": "oklch(49% .09 180)",
+            "700": "oklch(43% .08 180)",
+            "800": "oklch(37% .07 180)",
+            "900": "oklch(31% .06 180)",
+            "950": "oklch(22% .05 180)",
+        }
+    },
+}

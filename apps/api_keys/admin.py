@@ -1,0 +1,137 @@
+"""Operators' pages of API keys: made here, shown once, revoked at once; never changed and never deleted."""
+
+import ipaddress
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from apps.accounts.admin import OperatorAdmin, operator
+from apps.api_keys.keys import SCOPES
+from apps.api_keys.models import ApiKey
+from apps.api_keys.services import create_key, revoke_key, this_gate
+
+
+class NewKeyForm(forms.ModelForm):
+    """What `create_key` takes, checked in the words of a form."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        initial=["read", "predict"],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    allowed_networks = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="One CIDR a line; empty = from anywhere.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("tenant", "name", "livemode", "scopes", "allowed_networks", "rate_per_minute", "expires_at")
+
+    def clean_allowed_networks(self) -> list[str]:
+        try:
+            return [str(ipaddress.ip_network(line)) for line in self.cleaned_data["allowed_networks"].split()]
+        except ValueError as wrong:
+            raise forms.ValidationError(str(wrong)) from wrong
+
+    def clean_expires_at(self) -> datetime | None:
+        said: datetime | None = self.cleaned_data["expires_at"]
+        if said is not None and said <= timezone.now():
+            raise forms.ValidationError("It must be in the future.")
+        return said
+
+    def clean_rate_per_minute(self) -> int | None:
+        said: int | None = self.cleaned_data["rate_per_minute"]
+        if said == 0:
+            raise forms.ValidationError("At least 1, or leave it empty.")
+        return said
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(OperatorAdmin):
+    """Keys by what may be seen of them."""
+
+    form = NewKeyForm
+    list_display = ("shown", "tenant", "name", "mode", "state", "may", "last_used_at", "last_used_ip", "created_at")
+    list_filter = ("livemode", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "name", "prefix", "last_four")
+    autocomplete_fields = ("tenant",)
+    actions: ClassVar = ["revoke"]
+    #: All there is to see of a key: its digest is nobody's business.
+    seen = (
+        "shown",
+        "tenant",
+        "name",
+        "mode",
+        "state",
+        "may",
+        "allowed_networks",
+        "rate_per_minute",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+        "last_used_ip",
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of the list, for the action; a key itself is looked at, never edited."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return NewKeyForm.Meta.fields if obj is None else self.seen
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else self.seen
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
+        said = form.cleaned_data
+        made, text = create_key(
+            tenant=said["tenant"],
+            name=said["name"],
+            scopes=said["scopes"],
+            now=timezone.now(),
+            livemode=said["livemode"],
+            networks=said["allowed_networks"],
+            expires_at=said["expires_at"],
+            rate_per_minute=said["rate_per_minute"],
+            actor=operator(request),
+        )
+        obj.__dict__.update(made.__dict__)
+        once = format_html("The key, shown this once: <code>{}</code>", text)
+        self.message_user(request, once, messages.WARNING)
+
+    @admin.action(description="Revoke at once, everywhere", permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
+        gate, now = this_gate(), timezone.now()
+        keys = list(chosen.filter(revoked_at=None).select_related("tenant"))
+        told = [revoke_key(key=key, gate=gate, now=now, actor=operator(request)) for key in keys]
+        self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)
+        if not all(told):
+            self.message_user(request, "Valkey is away and will be told as soon as it is back.", messages.WARNING)
+
+    @display(description="key")
+    def shown(self, key: ApiKey) -> str:
+        return str(key)
+
+    @display(description="mode", label={"live": "info", "test": "warning"})
+    def mode(self, key: ApiKey) -> str:
+        return "live" if key.livemode else "test"
+
+    @display(description="state", label={"active": "success", "revoked": "danger", "expired": "warning"})
+    def state(self, key: ApiKey) -> str:
+        return key.state(timezone.now())
+
+    @display(description="scopes")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)

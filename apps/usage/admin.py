@@ -1,0 +1,172 @@
+"""Operators' pages of customers, of what was agreed with them and of what they used.
+
+Tenants and subscriptions stand here and not in their own rooms: what is shown of them comes from three rooms, and what
+is done to them must reach the gate.
+"""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.decorators import display
+
+from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
+from apps.accounts.models import Tenant
+from apps.api_keys.services import this_gate
+from apps.billing.models import Subscription
+from apps.billing.plans import CURRENT, PLANS
+from apps.billing.services import plan_for, sign_up
+from apps.usage.models import UsageDay, UsageHour
+from apps.usage.operating import change_subscription, reinstate_tenant, suspend_tenant
+from apps.usage.reports import month_of
+
+
+class NewTenantForm(forms.ModelForm):
+    """What `sign_up` takes."""
+
+    plan = forms.ChoiceField(choices=[(name, name) for name in CURRENT], initial="free")
+
+    class Meta:
+        model = Tenant
+        fields = ("slug", "name", "plan")
+
+
+@admin.register(Tenant)
+class TenantAdmin(OperatorAdmin):
+    """Customers: their limits, what they used of them, and whether they may call."""
+
+    audited = "tenant"
+    list_display = ("slug", "name", "plan", "rate", "included", "used", "created_at", "state")
+    list_filter = (("suspended_at", admin.EmptyFieldListFilter), "subscription__plan_code")
+    search_fields = ("slug", "name", "handle")
+    actions: ClassVar = ["suspend", "reinstate"]
+    seen = ("slug", "name", "handle", "schema_name", "plan", "rate", "included", "used", "created_at", "suspended_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
+        start, end = month_of(timezone.now())
+        days = UsageDay.objects.filter(tenant_id=OuterRef("pk"), livemode=True, day__gte=start, day__lt=end)
+        units = days.values("tenant_id").annotate(all=Sum("units")).values("all")
+        return super().get_queryset(request).annotate(month_units=Coalesce(Subquery(units), 0))
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **options | ({} if obj else {"form": NewTenantForm}))
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return NewTenantForm.Meta.fields if obj is None else self.seen
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """A tenant's name alone may change: its slug, handle and schema are what others hold on to."""
+        return () if obj is None else [field for field in self.seen if field != "name"]
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: forms.ModelForm, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        said = form.cleaned_data
+        made = sign_up(
+            slug=said["slug"], name=said["name"], plan=said["plan"], now=timezone.now(), actor=operator(request)
+        )
+        obj.__dict__.update(made.__dict__)
+
+    @admin.action(description="Suspend: refuse every request", permissions=["change"])
+    def suspend(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
+        for tenant in chosen:
+            suspend_tenant(tenant=tenant, gate=this_gate(), now=timezone.now(), actor=operator(request))
+        self.message_user(request, f"Suspended: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
+
+    @admin.action(description="Reinstate", permissions=["change"])
+    def reinstate(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
+        for tenant in chosen:
+            reinstate_tenant(tenant=tenant, gate=this_gate(), now=timezone.now(), actor=operator(request))
+        self.message_user(request, f"Reinstated: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
+
+    @display(description="plan")
+    def plan(self, tenant: Tenant) -> str:
+        return plan_for(tenant.pk)[0].name
+
+    @display(description="a minute")
+    def rate(self, tenant: Tenant) -> int:
+        return plan_for(tenant.pk)[1]
+
+    @display(description="included")
+    def included(self, tenant: Tenant) -> int:
+        return plan_for(tenant.pk)[2]
+
+    @display(description="used this month", ordering="month_units")
+    def used(self, tenant: Any) -> int:
+        return int(tenant.month_units)
+
+    @display(description="state", ordering="suspended_at", label={"active": "success", "suspended": "danger"})
+    def state(self, tenant: Tenant) -> str:
+        return "suspended" if tenant.suspended_at else "active"
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(OperatorAdmin):
+    """What was agreed with a tenant. A tenant without a row is on the Free plan."""
+
+    list_display = ("tenant", "plan_code", "custom_rate_per_minute", "custom_included", "started_at")
+    list_filter = ("plan_code",)
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug", "tenant__name")
+    autocomplete_fields = ("tenant",)
+    fields = ("tenant", "plan_code", "custom_rate_per_minute", "custom_included")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return () if obj is None else ("tenant",)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Plans as "professional (professional-2026-11)"."""
+        if db_field.name == "plan_code":
+            options["choices"] = [(code, f"{plan.name} ({code})") for code, plan in PLANS.items()]
+        return super().formfield_for_choice_field(db_field, request, **options)
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: forms.ModelForm, change: bool) -> None:
+        changed = change_subscription(
+            tenant=obj.tenant,
+            plan_code=obj.plan_code,
+            rate_per_minute=obj.custom_rate_per_minute,
+            included=obj.custom_included,
+            gate=this_gate(),
+            now=timezone.now(),
+            actor=operator(request),
+        )
+        obj.__dict__.update(changed.__dict__)
+
+
+class UsageAdmin(ReadOnlyAdmin):
+    """Roll-ups name their tenant by id alone: the slug is looked up for the page."""
+
+    search_fields = ("tenant_slug",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        slug = Tenant.objects.filter(pk=OuterRef("tenant_id")).values("slug")
+        return super().get_queryset(request).annotate(tenant_slug=Subquery(slug))
+
+    @display(description="tenant", ordering="tenant_slug")
+    def tenant(self, row: Any) -> str:
+        return str(row.tenant_slug or row.tenant_id)
+
+
+@admin.register(UsageDay)
+class UsageDayAdmin(UsageAdmin):
+    list_display = ("day", "tenant", "endpoint", "livemode", "decisions", "units", "degraded")
+    list_filter = ("livemode", "endpoint", "day")
+    date_hierarchy = "day"
+    ordering = ("-day", "tenant_id")
+
+
+@admin.register(UsageHour)
+class UsageHourAdmin(UsageAdmin):
+    list_display = ("hour", "tenant", "key_id", "endpoint", "livemode", "decisions", "units", "degraded", "average_ms")
+    list_filter = ("livemode", "endpoint", "hour")
+    date_hierarchy = "hour"
+    ordering = ("-hour", "tenant_id")
+
+    @display(description="average ms")
+    def average_ms(self, row: UsageHour) -> float:
+        return round(row.latency_us / row.decisions / 1000, 2) if row.decisions else 0.0

@@ -1,0 +1,73 @@
+"""What an operator does to a customer. The row is changed and audited in one transaction, then the gate is told: it
+holds from the next request on, on every process; while Valkey is away the recorder tells it later."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from apps.accounts.models import Tenant
+from apps.accounts.services import record_audit
+from apps.api_keys.gate import Gate
+from apps.api_keys.services import mark_changed, tell_pending
+from apps.billing.models import Subscription
+
+
+def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
+    """Refuse every request of the tenant (403 tenant_suspended); nothing is deleted. Harmless when repeated."""
+    _set_suspended(tenant, now, "tenant.suspended", actor, now)
+    tell_pending(gate)
+
+
+def reinstate_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
+    """Let a suspended tenant's keys work again. Harmless when repeated."""
+    _set_suspended(tenant, None, "tenant.reinstated", actor, now)
+    tell_pending(gate)
+
+
+@transaction.atomic
+def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str, now: datetime) -> None:
+    row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if (row.suspended_at is None) == (at is None):
+        return
+    Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
+    mark_changed(row)
+    record_audit(tenant=row, actor=actor, action=action, target=row.slug, now=now)
+
+
+def change_subscription(
+    *,
+    tenant: Tenant,
+    plan_code: str,
+    rate_per_minute: int | None,
+    included: int | None,
+    gate: Gate,
+    now: datetime,
+    actor: str = "command",
+) -> Subscription:
+    """What was agreed with a tenant: its plan, and limits of its own where they are given. Holds at once."""
+    agreed = {"plan_code": plan_code, "custom_rate_per_minute": rate_per_minute, "custom_included": included}
+    with transaction.atomic():
+        Tenant.objects.select_for_update().get(pk=tenant.pk)
+        known = Subscription.objects.filter(tenant=tenant).values(*agreed).first()
+        changed, _ = Subscription.objects.update_or_create(
+            tenant=tenant, defaults=agreed, create_defaults={**agreed, "started_at": now}
+        )
+        mark_changed(tenant)
+        _audit_subscription(tenant, known, agreed, actor, now)
+    tell_pending(gate)
+    return changed
+
+
+def _audit_subscription(
+    tenant: Tenant, before: dict[str, Any] | None, after: dict[str, Any], actor: str, now: datetime
+) -> None:
+    record_audit(
+        tenant=tenant,
+        actor=actor,
+        action="subscription.changed",
+        target=tenant.slug,
+        before=before,
+        after=after,
+        now=now,
+    )

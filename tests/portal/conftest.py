@@ -1,0 +1,30 @@
+"""The portal and the operators' admin as their process runs them: its addresses and its middleware."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client, override_settings
+
+from apps.accounts.models import User
+from config.settings import portal
+from tests.factories import OperatorFactory
+
+
+@pytest.fixture(autouse=True)
+def _as_the_portal() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF=portal.ROOT_URLCONF, MIDDLEWARE=portal.MIDDLEWARE):
+        yield
+
+
+@pytest.fixture
+def operator() -> User:
+    return OperatorFactory(email="olga@example.com")
+
+
+@pytest.fixture
+def browser(operator: User) -> Client:
+    """A browser in which the operator has logged in through the form."""
+    client = Client()
+    answer = client.post("/admin/login/?next=/admin/", {"username": operator.email, "password": operator.email})
+    assert answer.status_code == 302
+    return client

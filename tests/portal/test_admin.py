@@ -1,0 +1,241 @@
+"""Operators' pages: each opens, shows no secret, and what is done on them holds at once and is audited."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from apps.accounts.models import AuditEntry, Membership, Tenant, User
+from apps.api_keys.models import ApiKey
+from apps.billing.models import Subscription
+from config.admin_site import MENU
+from tests.api.bodies import HONEST
+from tests.cast import Api, Cast
+from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory, UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MODELS = sorted((model._meta.label_lower for model in admin.site._registry), key=str)
+
+
+def address(model: str, page: str, *arguments: Any) -> str:
+    return reverse(f"admin:{model.replace('.', '_')}_{page}", args=arguments)
+
+
+@pytest.fixture
+def rows(cast: Cast, operator: User) -> None:
+    """At least one row of everything there is a page for."""
+    MembershipFactory(tenant=cast.alice.tenant)
+    UsageDayFactory(tenant_id=cast.alice.tenant.pk)
+    UsageHourFactory(tenant_id=cast.alice.tenant.pk)
+    UserFactory(email="quiet@example.com", is_active=False)
+    operator.groups.create(name="support")
+
+
+def test_index_opens(browser: Client) -> None:
+    page = browser.get("/admin/")
+    assert page.status_code == 200
+    assert b"Audit trail" in page.content
+
+
+def test_menu_names_every_page() -> None:
+    assert sorted(model for pages in MENU.values() for _, model in pages) == MODELS
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_opens_searches_and_filters(browser: Client, rows: None, model: str) -> None:
+    assert browser.get(address(model, "changelist")).status_code == 200
+    assert browser.get(address(model, "changelist"), {"q": "a"}).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_row_opens(browser: Client, rows: None, model: str) -> None:
+    row = next(one for one in admin.site._registry if one._meta.label_lower == model)._default_manager.first()
+    assert row is not None, "give `rows` one of these"
+    assert browser.get(address(model, "change", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_adding_opens_where_it_is_allowed(browser: Client, model: str) -> None:
+    readonly = {"accounts.auditentry", "usage.usageday", "usage.usagehour"}
+    assert browser.get(address(model, "add")).status_code == (403 if model in readonly else 200)
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "accounts.membership"])
+def test_nothing_that_must_stay_can_be_deleted(browser: Client, rows: None, model: str) -> None:
+    row = next(one for one in admin.site._registry if one._meta.label_lower == model)._default_manager.first()
+    assert row is not None
+    assert browser.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    row.refresh_from_db()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_page_shows_a_secret(browser: Client, rows: None, cast: Cast, operator: User, model: str) -> None:
+    row = next(one for one in admin.site._registry if one._meta.label_lower == model)._default_manager.first()
+    assert row is not None
+    pages = browser.get(address(model, "changelist")).content + browser.get(address(model, "change", row.pk)).content
+    secrets = [operator.password, *(key.digest for key in ApiKey.objects.all()), cast.alice.text, cast.alice.test_text]
+    assert not [secret for secret in secrets if secret.encode() in pages]
+
+
+@pytest.mark.parametrize("person", ["nobody", "customer", "former operator"])
+def test_only_active_staff_come_in(cast: Cast, person: str) -> None:
+    client = Client()
+    if person == "customer":
+        client.force_login(MembershipFactory(tenant=cast.alice.tenant).user)
+    if person == "former operator":
+        client.force_login(UserFactory(is_staff=True, is_superuser=True, is_active=False))
+    for page in ("/admin/", address("accounts.tenant", "changelist"), address("api_keys.apikey", "add")):
+        answer = client.get(page)
+        assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/admin/login/")
+
+
+def test_staff_without_rights_see_nothing(cast: Cast) -> None:
+    client = Client()
+    client.force_login(UserFactory(is_staff=True))
+    assert client.get("/admin/").status_code == 200
+    assert client.get(address("accounts.tenant", "changelist")).status_code == 403
+
+
+# --- tenants ---
+
+
+def act(browser: Client, model: str, action: str, *rows: Any) -> None:
+    chosen = [str(row.pk) for row in rows]
+    answer = browser.post(address(model, "changelist"), {"action": action, "_selected_action": chosen})
+    assert answer.status_code == 302
+
+
+def score(api: Api) -> int:
+    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+        return api.post("/v1/decisions", HONEST).status_code
+
+
+def test_suspended_tenant_is_refused_at_once_and_comes_back(browser: Client, alice: Api) -> None:
+    assert score(alice) == 200
+    act(browser, "accounts.tenant", "suspend", alice.tenant)
+    assert score(alice) == 403
+    act(browser, "accounts.tenant", "reinstate", alice.tenant)
+    assert score(alice) == 200
+    actions = AuditEntry.objects.filter(actor="olga@example.com").values_list("action", flat=True)
+    assert list(actions) == ["tenant.reinstated", "tenant.suspended"]
+
+
+def test_new_tenant_has_a_schema_a_plan_and_an_entry_in_the_audit_trail(browser: Client) -> None:
+    answer = browser.post(address("accounts.tenant", "add"), {"slug": "dora", "name": "Dora", "plan": "basic"})
+    assert answer.status_code == 302, answer.context["errors"]
+    dora = Tenant.objects.get(slug="dora")
+    assert dora.subscription.plan_code.startswith("basic")
+    assert AuditEntry.objects.get(action="tenant.created", tenant=dora).actor == "olga@example.com"
+
+
+def test_tenant_of_a_taken_slug_is_refused_in_the_form(browser: Client) -> None:
+    answer = browser.post(address("accounts.tenant", "add"), {"slug": "alice", "name": "Again", "plan": "free"})
+    assert answer.status_code == 200
+    assert b"already exists" in answer.content
+
+
+def test_renamed_tenant_keeps_its_slug(browser: Client, cast: Cast) -> None:
+    browser.post(address("accounts.tenant", "change", cast.bob.tenant.pk), {"name": "Robert", "slug": "robert"})
+    bob = Tenant.objects.get(pk=cast.bob.tenant.pk)
+    assert (bob.slug, bob.name) == ("bob", "Robert")
+
+
+def test_new_limit_holds_from_the_next_request_on(browser: Client, alice: Api) -> None:
+    assert score(alice) == 200
+    form = {"plan_code": "free-2026-11", "custom_rate_per_minute": "", "custom_included": "1"}
+    page = address("billing.subscription", "change", alice.tenant.subscription.pk)
+    assert browser.post(page, form).status_code == 302
+    assert score(alice) == 429
+    entry = AuditEntry.objects.get(action="subscription.changed")
+    assert (entry.before or {})["plan_code"] == "professional-2026-11"
+    assert Subscription.objects.get(tenant=alice.tenant).custom_included == 1
+
+
+# --- keys ---
+
+NEW_KEY = {"name": "shop", "livemode": "on", "scopes": ["read", "predict"], "allowed_networks": "127.0.0.0/8"}
+
+
+def test_new_key_is_shown_once_and_works(browser: Client, cast: Cast) -> None:
+    answer = browser.post(address("api_keys.apikey", "add"), NEW_KEY | {"tenant": cast.bob.tenant.pk}, follow=True)
+    told = [str(message) for message in answer.context["messages"]]
+    text = told[0].partition("<code>")[2].partition("</code>")[0]
+    assert score(Api(cast.bob, text)) == 200
+    assert text.encode() not in browser.get(address("api_keys.apikey", "changelist")).content
+    key = ApiKey.objects.get(name="shop")
+    assert (key.scopes, key.allowed_networks) == (["read", "predict"], ["127.0.0.0/8"])
+    assert AuditEntry.objects.get(action="key.created", actor="olga@example.com").target.endswith("(shop)")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"allowed_networks": "127.0.0.1/8"}, {"scopes": []}, {"rate_per_minute": "0"}, {"tenant": ""},
+     {"expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}],
+)  # fmt: skip
+def test_key_that_can_not_be_is_refused_in_the_form(browser: Client, cast: Cast, wrong: dict[str, Any]) -> None:
+    before = ApiKey.objects.count()
+    answer = browser.post(address("api_keys.apikey", "add"), NEW_KEY | {"tenant": cast.bob.tenant.pk} | wrong)
+    assert answer.status_code == 200
+    assert answer.context["errors"]
+    assert ApiKey.objects.count() == before
+
+
+def test_revoked_key_is_refused_at_once(browser: Client, alice: Api, cast: Cast) -> None:
+    assert score(alice) == 200
+    act(browser, "api_keys.apikey", "revoke", cast.alice.live)
+    assert score(alice) == 401
+    assert AuditEntry.objects.get(action="key.revoked").actor == "olga@example.com"
+
+
+def test_key_can_not_be_edited(browser: Client, cast: Cast) -> None:
+    answer = browser.post(address("api_keys.apikey", "change", cast.alice.live.pk), {"name": "stolen"})
+    assert answer.status_code == 403
+    assert ApiKey.objects.get(pk=cast.alice.live.pk).name != "stolen"
+
+
+# --- people ---
+
+
+def test_user_is_made_changed_and_given_a_password_with_an_audit_trail(browser: Client) -> None:
+    form = {"email": "Eve@Example.com", "name": "Eve", "usable_password": "true", "password1": "quite-long-1"}
+    assert browser.post(address("accounts.user", "add"), form | {"password2": "quite-long-1"}).status_code == 302
+    eve = User.objects.get(email="eve@example.com")
+    browser.post(address("accounts.user", "change", eve.pk), {"email": eve.email, "name": "E.", "is_active": "on"})
+    page = reverse("admin:auth_user_password_change", args=[eve.pk])
+    again = {"usable_password": "true", "password1": "even-longer-2", "password2": "even-longer-2"}
+    assert browser.post(page, again).status_code == 302
+    eve.refresh_from_db()
+    assert eve.check_password("even-longer-2")
+    trail = AuditEntry.objects.filter(action__startswith="user.").order_by("at")
+    assert list(trail.values_list("action", flat=True)) == ["user.created", "user.changed", "user.password_set"]
+    assert "quite-long" not in str(list(trail.values_list("before", "after")))
+
+
+def test_staff_can_not_make_themselves_superusers(browser: Client) -> None:
+    from django.contrib.auth.models import Permission
+
+    staff = UserFactory(is_staff=True)
+    staff.user_permissions.add(*Permission.objects.filter(codename__in=["change_user", "view_user"]))
+    client = Client()
+    client.force_login(staff)
+    form = {"email": staff.email, "name": "me", "is_active": "on", "is_superuser": "on"}
+    assert client.post(address("accounts.user", "change", staff.pk), form).status_code == 302
+    staff.refresh_from_db()
+    assert (staff.name, staff.is_superuser) == ("me", False)
+
+
+def test_membership_ends_with_an_entry_in_the_audit_trail(browser: Client, cast: Cast) -> None:
+    member = MembershipFactory(tenant=cast.alice.tenant)
+    answer = browser.post(address("accounts.membership", "delete", member.pk), {"post": "yes"})
+    assert answer.status_code == 302
+    assert not Membership.objects.exists()
+    assert AuditEntry.objects.get(action="membership.deleted").tenant == cast.alice.tenant
+
+
+def test_used_this_month_is_shown(browser: Client, cast: Cast) -> None:
+    UsageDayFactory(tenant_id=cast.charlie.tenant.pk, decisions=4_321)
+    page = browser.get(address("accounts.tenant", "changelist"), {"q": "charlie"})
+    assert b"4321" in page.content.replace(b",", b"")
