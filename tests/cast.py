@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -78,22 +77,21 @@ class Api:
     def calling_from(self, address: str, **environ: Any) -> "Api":
         return Api(self.player, self.key, {**self.environ, "REMOTE_ADDR": address, **environ})
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
+    def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, **headers)
 
-    def post(self, path: str, body: Any, content_type: str = "application/json", **headers: str) -> HttpResponse:
+    def post(self, path: str, body: Any, content_type: str = "application/json", **headers: str) -> Any:
         """`body`: bytes as they are, anything else as JSON. Headers as words: idempotency_key="…"."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.call("POST", path, data, content_type, **headers)
 
     def call(
         self, method: str, path: str, data: bytes = b"", content_type: str = "application/json", **headers: str
-    ) -> HttpResponse:
+    ) -> Any:
         said = {name.replace("_", "-"): value for name, value in headers.items()}
         said = self._authorization() | said
-        return Client(raise_request_exception=False).generic(
-            method, path, data, content_type, headers=said, **self.environ
-        )
+        environ = {"CONTENT_TYPE": content_type, **self.environ}  # Django's client forgets it of an empty body
+        return Client(raise_request_exception=False).generic(method, path, data, headers=said, **environ)
 
     def _authorization(self) -> dict[str, str]:
         text = self.key or (self.player.text if self.player else "")

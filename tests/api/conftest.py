@@ -1,0 +1,55 @@
+"""The API as its callers meet it: nothing is mocked, every test commits, and the recorder is the real one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import Names
+from apps.scoring.models import Decision
+from apps.usage.admission import period_of
+from apps.usage.models import UsageEvent
+from apps.valkey import Valkey
+from tests.cast import Api
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+@pytest.fixture
+def counted(valkey: Valkey) -> Callable[[Api], int]:
+    """Units the gate has counted for a tenant this month."""
+
+    def read(api: Api) -> int:
+        return int(valkey.command("GET", Names(api.tenant.handle, True).quota(period_of(timezone.now()))) or 0)
+
+    return read
+
+
+@pytest.fixture
+def stored(drain: Callable[[], int]) -> Callable[[Api], int]:
+    """Decisions of a tenant in Postgres, once the recorder has emptied the journal."""
+
+    def read(api: Api) -> int:
+        drain()
+        with in_tenant(api.tenant):
+            return Decision.objects.count()
+
+    return read
+
+
+@pytest.fixture
+def nothing_happened(stored: Callable[[Api], int], counted: Callable[[Api], int]) -> Callable[[Api], bool]:
+    """Whether a tenant has neither a decision, nor a usage event, nor a counted unit."""
+
+    def read(api: Api) -> bool:
+        return (stored(api), counted(api), UsageEvent.objects.count()) == (0, 0, 0)
+
+    return read

@@ -1,0 +1,113 @@
+"""401: who are you? Refused before anything else is looked at, at once and everywhere."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from apps.api_keys import keys
+from apps.api_keys.models import ApiKey
+from apps.api_keys.services import revoke_key, rotate_key, this_gate
+from apps.valkey import Valkey
+from tests.api.bodies import HONEST
+from tests.cast import Api, Cast, new_key
+
+
+def refused(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_no_key() -> None:
+    answer = Api().post("/v1/decisions", HONEST)
+    assert refused(answer) == (401, "key_missing")
+    assert answer["WWW-Authenticate"] == 'Bearer realm="palisade"'
+
+
+@pytest.mark.parametrize(
+    "said", ["x", "pk_live_", "pk_live_" + "0" * 39, "sk_live_" + "0" * 39, "é" * 47, "0" * 10_000]
+)
+def test_malformed_key_is_refused_without_asking_anybody(
+    said: str, valkey: Valkey, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    before = valkey.round_trips
+    with django_assert_num_queries(0):
+        assert refused(Api(key=said.encode().decode("latin-1")).post("/v1/decisions", HONEST)) == (401, "key_malformed")
+    assert valkey.round_trips == before
+
+
+@pytest.mark.parametrize("place", range(0, keys.KEY_LENGTH, 5))
+def test_a_single_wrong_character_is_noticed(cast: Cast, place: int) -> None:
+    text = cast.alice.text
+    wrong = text[:place] + ("x" if text[place] != "x" else "y") + text[place + 1 :]
+    assert refused(Api(key=wrong).post("/v1/decisions", HONEST)) == (401, "key_malformed")
+
+
+@pytest.mark.parametrize("said", ["Basic YWxpY2U6cHc=", "Bearer", "Bearer ", "Token abc"])
+def test_authorization_of_another_kind(said: str) -> None:
+    answer = Api().post("/v1/decisions", HONEST, authorization=said)
+    assert refused(answer) == (401, "key_malformed")
+
+
+def test_unknown_key_of_the_right_form(cast: Cast) -> None:
+    made_up = keys.generate(cast.alice.tenant.handle, livemode=True)
+    assert refused(Api(key=made_up).post("/v1/decisions", HONEST)) == (401, "key_unknown")
+
+
+def test_guessing_reaches_postgres_once(cast: Cast, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    guess = Api(key=keys.generate(cast.alice.tenant.handle, livemode=True))
+    guess.post("/v1/decisions", HONEST)
+    with django_assert_num_queries(0):
+        assert refused(guess.post("/v1/decisions", HONEST)) == (401, "key_unknown")
+
+
+def test_the_request_after_a_revocation_is_refused(cast: Cast) -> None:
+    key, text = new_key(cast.alice.tenant)
+    caller = Api(cast.alice, text)
+    assert caller.post("/v1/decisions", HONEST).status_code == 200
+    revoke_key(key=key, gate=this_gate(), now=timezone.now())
+    assert refused(caller.post("/v1/decisions", HONEST)) == (401, "key_revoked")
+    assert refused(caller.get("/v1/usage")) == (401, "key_revoked")
+
+
+def test_a_key_expires_while_the_gate_knows_it(cast: Cast) -> None:
+    _, text = new_key(cast.alice.tenant, expires_at=timezone.now() + timedelta(milliseconds=300))
+    caller = Api(cast.alice, text)
+    assert caller.get("/v1/usage").status_code == 200
+    time.sleep(0.3)
+    assert refused(caller.get("/v1/usage")) == (401, "key_expired")
+
+
+def test_a_key_that_expired_long_ago(cast: Cast) -> None:
+    key, text = new_key(cast.alice.tenant)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    assert refused(Api(cast.alice, text).get("/v1/usage")) == (401, "key_expired")
+
+
+def test_a_rotated_key_lives_on_for_its_overlap_only(cast: Cast) -> None:
+    key, old = new_key(cast.alice.tenant)
+    _, new = rotate_key(key=key, gate=this_gate(), now=timezone.now(), overlap=timedelta(milliseconds=300))
+    assert Api(cast.alice, old).get("/v1/usage").status_code == 200
+    time.sleep(0.3)
+    assert refused(Api(cast.alice, old).get("/v1/usage")) == (401, "key_expired")
+    assert Api(cast.alice, new).get("/v1/usage").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/decisions/batch", "/predict"])
+def test_a_wrong_key_with_a_broken_body_is_a_wrong_key(cast: Cast, path: str) -> None:
+    stranger = Api(key=keys.generate(cast.alice.tenant.handle, livemode=True))
+    assert stranger.post(path, b"{broken").status_code == 401
+    assert stranger.post(path, b"x" * 2_000_000).status_code == 401
+    assert stranger.post(path, b"{}", content_type="text/csv").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions?limit=0", "/v1/decisions?cursor=x", "/v1/usage/daily?start=x"])
+def test_a_wrong_key_with_a_broken_query_is_a_wrong_key(cast: Cast, path: str) -> None:
+    assert Api(key=keys.generate(cast.alice.tenant.handle, livemode=True)).get(path).status_code == 401
+
+
+def test_both_headers_work(cast: Cast) -> None:
+    assert Api().get("/v1/usage", x_api_key=cast.alice.text).status_code == 200
+    assert Api().get("/v1/usage", authorization=f"bearer {cast.alice.text}").status_code == 200

@@ -1,0 +1,112 @@
+"""403: known, and not allowed: scope, address, suspended tenant, plan."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from apps.api_keys.services import this_gate
+from apps.usage import gated
+from apps.usage.operating import reinstate_tenant, suspend_tenant
+from tests.api.bodies import HONEST, TRANSFER
+from tests.cast import Api, Cast, new_key
+
+BATCH = {"schema": "paysim", "transactions": [TRANSFER]}
+
+
+def only(cast: Cast, *scopes: str) -> Api:
+    return Api(cast.alice, new_key(cast.alice.tenant, scopes=scopes)[1])
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "path", "needed"),
+    [
+        (("read", "batch", "admin"), "POST", "/v1/decisions", "predict"),
+        (("read", "batch", "admin"), "POST", "/predict", "predict"),
+        (("read", "predict", "admin"), "POST", "/v1/decisions/batch", "batch"),
+        (("predict", "batch", "admin"), "GET", "/v1/decisions", "read"),
+        (("predict", "batch", "admin"), "GET", "/v1/decisions/dec_1", "read"),
+        (("predict", "batch", "admin"), "GET", "/v1/usage", "read"),
+        (("predict", "batch", "admin"), "GET", "/v1/usage/daily", "read"),
+    ],
+)
+def test_missing_scope_is_named(cast: Cast, scopes: tuple[str, ...], method: str, path: str, needed: str) -> None:
+    body = {"payload": TRANSFER} if path == "/predict" else BATCH if path.endswith("batch") else HONEST
+    caller = only(cast, *scopes)
+    answer = caller.get(path) if method == "GET" else caller.post(path, body)
+    assert answer.status_code == 403
+    if path != "/predict":
+        assert (answer.json()["code"], answer.json()["required_scope"]) == ("scope_missing", needed)
+
+
+def test_refusals_use_up_nothing(cast: Cast, nothing_happened: Callable[[Api], bool]) -> None:
+    caller = only(cast, "read")
+    before = int(caller.get("/v1/usage")["X-RateLimit-Remaining"])
+    for _ in range(5):
+        caller.post("/v1/decisions", HONEST)
+    assert int(caller.get("/v1/usage")["X-RateLimit-Remaining"]) == before - 1
+    assert nothing_happened(caller)
+
+
+def test_plan_without_batches(charlie: Api) -> None:
+    answer = charlie.post("/v1/decisions/batch", BATCH)
+    assert (answer.status_code, answer.json()["code"]) == (403, "plan_lacks_feature")
+
+
+def test_suspended_tenant_and_back(bob: Api) -> None:
+    assert bob.post("/v1/decisions", HONEST).status_code == 200
+    suspend_tenant(tenant=bob.tenant, gate=this_gate(), now=timezone.now())
+    answer = bob.post("/v1/decisions", HONEST)
+    assert (answer.status_code, answer.json()["code"]) == (403, "tenant_suspended")
+    assert bob.in_test_mode().get("/v1/usage").status_code == 403
+    reinstate_tenant(tenant=bob.tenant, gate=this_gate(), now=timezone.now())
+    assert bob.post("/v1/decisions", HONEST).status_code == 200
+
+
+# --- addresses ---
+
+NETWORKS = ("10.1.0.0/16", "192.0.2.7/32", "198.51.100.0/23", "2001:db8:aa00::/39")
+
+
+@pytest.fixture
+def fenced(cast: Cast) -> Api:
+    return Api(cast.alice, new_key(cast.alice.tenant, networks=NETWORKS)[1])
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("10.1.255.255", 200), ("10.2.0.0", 403), ("192.0.2.7", 200), ("192.0.2.6", 403), ("198.51.101.255", 200),
+        ("198.51.102.0", 403), ("2001:db8:abff:ffff::1", 200), ("2001:db8:ac00::", 403), ("::ffff:10.1.2.3", 200),
+        ("::1", 403), ("127.0.0.1", 403),
+    ],
+)  # fmt: skip
+def test_addresses_inside_and_outside(fenced: Api, address: str, status: int) -> None:
+    assert fenced.calling_from(address).get("/v1/usage").status_code == status
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP", "X-Client-IP"])
+def test_forged_header_does_not_help(fenced: Api, header: str) -> None:
+    said = "for=10.1.2.3" if header == "Forwarded" else "10.1.2.3"
+    answer = fenced.calling_from("203.0.113.5").get("/v1/usage", **{header.replace("-", "_"): said})
+    assert (answer.status_code, answer.json()["code"]) == (403, "address_refused")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("172.16.0.1", "10.1.2.3", "10.1.2.3"),
+        ("172.16.0.1", "10.1.2.3, 203.0.113.5", "203.0.113.5"),  # what stands left of it, the caller wrote
+        ("172.16.0.1", "10.1.2.3, 172.16.0.9", "10.1.2.3"),  # two proxies of ours
+        ("172.16.0.1", "nonsense, 10.1.2.3", "10.1.2.3"),
+        ("172.16.0.1", "10.1.2.3, nonsense", "172.16.0.1"),
+        ("172.16.0.1", "", "172.16.0.1"),
+        ("203.0.113.5", "10.1.2.3", "203.0.113.5"),
+    ],
+)
+def test_forwarded_address_counts_as_far_as_our_proxies_wrote_it(
+    monkeypatch: pytest.MonkeyPatch, peer: str, forwarded: str, address: str
+) -> None:
+    networks = gated.ipaddress.ip_network("172.16.0.0/12")  # what PALISADE_TRUSTED_PROXIES is read into, once
+    monkeypatch.setattr(gated, "_PROXIES", (networks,))
+    assert gated.client_address({"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}) == address
