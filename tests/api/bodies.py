@@ -21,6 +21,16 @@ DRAINED = (
 )
 
 
+VANISHED = (
+    TRANSFER
+    | {"type": "CASH_OUT", "amount": 10000.0, "newbalanceOrig": 0.0, "step": 1}
+    | {
+        "oldbalanceDest": 0.0,
+        "newbalanceDest": 0.0,
+    }
+)
+
+
 def asking(transaction: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """A body for POST /v1/decisions: an honest transfer, or another transaction; `more` beside it."""
     return {"schema": "paysim", "transaction": TRANSFER if transaction is None else transaction} | more

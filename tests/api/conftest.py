@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names
+from apps.billing.services import plan_for
 from apps.scoring.models import Decision
 from apps.usage.admission import period_of
 from apps.usage.models import UsageEvent
@@ -53,3 +54,20 @@ def nothing_happened(stored: Callable[[Api], int], counted: Callable[[Api], int]
         return (stored(api), counted(api), UsageEvent.objects.count()) == (0, 0, 0)
 
     return read
+
+
+@pytest.fixture
+def use_up(valkey: Valkey) -> Callable[[Api], None]:
+    """Let a tenant's month be over: as many units counted as its plan includes."""
+
+    def spend(api: Api) -> None:
+        counter = Names(api.tenant.handle, True).quota(period_of(timezone.now()))
+        valkey.command("SET", counter, plan_for(api.tenant.pk)[2])
+
+    return spend
+
+
+@pytest.fixture
+def flush_again(valkey: Valkey) -> Callable[[], None]:
+    """Valkey loses its memory in the middle of a test."""
+    return lambda: valkey.command("FLUSHDB")

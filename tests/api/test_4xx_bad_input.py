@@ -169,7 +169,8 @@ def test_other_methods(alice: Api, method: str, path: str) -> None:
     [
         ("limit=0", "limit"), ("limit=101", "limit"), ("limit=-1", "limit"), ("limit=ten", "limit"),
         ("limit=1e1", "limit"), ("limit=", "limit"), ("limit=%D9%A3", "limit"), ("schema=nope", "schema"),
-        ("status=duplicate", "status"), ("risk_level=LOW", "risk_level"), ("recommended_action=x", "recommended_action"),
+        ("status=duplicate", "status"), ("risk_level=LOW", "risk_level"),
+        ("recommended_action=x", "recommended_action"),
         ("created_after=yesterday", "created_after"), ("created_before=2026-13-01T00:00:00Z", "created_before"),
         ("created_after=2026-02-30", "created_after"), ("transaction_id=", "transaction_id"),
         ("transaction_id=%00", "transaction_id"), ("transaction_id=" + "x" * 129, "transaction_id"), ("page=2", "page"),
