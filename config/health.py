@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
 from apps.scoring.engine.models import LoadedModel
@@ -13,11 +14,13 @@ from apps.usage.journal import Journal
 from apps.valkey import Away
 
 
+@require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """The process answers. Nothing is asked of the stores."""
     return _json({"status": "ok", "service": "palisade"})
 
 
+@require_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """Each dependency's state. 200 while scoring is possible, with or without degradation; else 503."""
     journal = this_scoring().journal
@@ -30,6 +33,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return _json(body, 200 if able else 503)
 
 
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, summed over all processes."""
     return ExportToDjangoView(request)

@@ -64,8 +64,8 @@ def _parameter(name: str, where: str, description: str, schema: Json, **more: An
 _REQUEST_ID = _parameter(
     "X-Request-Id",
     "header",
-    "Your name for this request, given back in the answer; else we choose one.",
-    {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,100}$"},
+    "Your name for this request, given back in the answer: up to 100 letters, digits and `_.:-`. Else we choose one.",
+    {"type": "string"},
 )
 _IDEMPOTENCY_KEY = _parameter(
     "Idempotency-Key",

@@ -74,7 +74,7 @@ def _header(description: str, *, required: bool = False, kind: str = "string") -
 
 _ALWAYS = {
     "X-Request-Id": _header("Yours when you sent one, else ours.", required=True),
-    "Server-Timing": _header("Our share of the time, in ms.", required=True),
+    "Server-Timing": _header("Our share of the time, in ms."),
 }
 _RATES = {
     "RateLimit": _header('What is left: "minute";r=<requests>;t=<seconds until full again>'),
@@ -89,7 +89,7 @@ _RETRY = {"Retry-After": _header("Seconds to wait.", kind="integer")}
 _REFUSED = {
     400: _RATES,
     401: {"WWW-Authenticate": _header('Bearer realm="palisade"', required=True)},
-    404: _RATES,
+    404: _RATES | {"X-Request-Id": _header("Not where there is no such address.")},
     409: _RETRY,
     413: _RATES,
     415: _RATES,

@@ -1,6 +1,6 @@
 """The API as its callers meet it: nothing is mocked, every test commits, and the recorder is the real one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from apps.scoring.models import Decision
 from apps.usage.admission import period_of
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
-from tests.cast import Api
+from tests.cast import Api, Cast
+from tests.live import serving
 
 _HERE = Path(__file__).parent
 
@@ -71,3 +72,10 @@ def use_up(valkey: Valkey) -> Callable[[Api], None]:
 def flush_again(valkey: Valkey) -> Callable[[], None]:
     """Valkey loses its memory in the middle of a test."""
     return lambda: valkey.command("FLUSHDB")
+
+
+@pytest.fixture(scope="session")
+def live(cast: Cast) -> Iterator[str]:
+    """The address of a real server over the same stores; it believes X-Forwarded-For from this machine."""
+    with serving(PALISADE_TRUSTED_PROXIES="127.0.0.1/32") as address:
+        yield address

@@ -1,0 +1,89 @@
+"""404: another tenant's object is the same answer as a missing one, at every address the description knows."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from config.documentation import OPENAPI
+from tests.api.bodies import DRAINED, asking
+from tests.cast import Api
+
+PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
+
+#: How to make one of what a path names. A new kind of object gets its line here.
+MAKE: dict[str, Callable[[Api], str]] = {
+    "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
+}
+MISSING = "dec_0000000000000000000000000"
+
+
+def addressed() -> Iterator[Any]:
+    for path, methods in PATHS.items():
+        for method, operation in methods.items():
+            names = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
+            if names:
+                yield pytest.param(method.upper(), path, names, id=f"{method.upper()} {path}")
+
+
+def listing() -> list[str]:
+    """What can be read behind a key without naming an object."""
+    return [
+        path
+        for path, methods in PATHS.items()
+        if "{" not in path and "get" in methods and "security" not in methods["get"]
+    ]
+
+
+def ask(api: Api, method: str, path: str, names: list[str], ids: list[str]) -> tuple[int, str]:
+    """Status and body, with the ids that were asked for blotted out."""
+    address = path
+    for name, one in zip(names, ids, strict=True):
+        address = address.replace(f"{{{name}}}", one)
+    answer = api.call(method, address, b"{}" if method != "GET" else b"", x_request_id="same")
+    told = answer.content.decode()
+    for one in ids:
+        told = told.replace(one, "ID")
+    return answer.status_code, told
+
+
+@pytest.mark.parametrize(("method", "path", "names"), list(addressed()))
+@pytest.mark.parametrize("recorded", [False, True])
+def test_anothers_object_is_answered_as_a_missing_one(
+    alice: Api, bob: Api, drain: Callable[[], int], method: str, path: str, names: list[str], recorded: bool
+) -> None:
+    ids = [MAKE[name](alice) for name in names]
+    if recorded:
+        drain()
+    missing = ask(bob, method, path, names, [MISSING for _ in names])
+    assert missing[0] == 404
+    assert ask(bob, method, path, names, ids) == missing
+    assert ask(alice.in_test_mode(), method, path, names, ids) == missing
+    assert ask(alice, method, path, names, ids)[0] == 200
+
+
+@pytest.mark.parametrize("path", listing())
+def test_lists_never_contain_anothers(alice: Api, bob: Api, drain: Callable[[], int], path: str) -> None:
+    marks = [MAKE["decision_id"](alice), alice.tenant.slug, alice.tenant.handle, alice.tenant.schema_name]
+    drain()
+    told = bob.get(path)
+    assert told.status_code == 200
+    assert not [mark for mark in marks if mark in told.content.decode()]
+
+
+def test_a_cursor_of_another_tenant_opens_nothing(alice: Api, bob: Api, drain: Callable[[], int]) -> None:
+    for _ in range(3):
+        MAKE["decision_id"](alice)
+    drain()
+    cursor = alice.get("/v1/decisions?limit=1").json()["next_cursor"]
+    assert bob.get(f"/v1/decisions?cursor={cursor}").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/decision", "/v1/decisions/a b", "/admin/", "/v1/decisions/x/y", "/x" * 500]
+)
+def test_addresses_that_are_none(alice: Api, path: str) -> None:
+    answer = alice.get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["code"] == "not_found"

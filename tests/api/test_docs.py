@@ -1,0 +1,51 @@
+"""The guide (docs/api.md) says what is so: its examples work, its tables are complete."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from apps.errors import KINDS
+from apps.scoring.answers import Decision
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.filters import FILTERS
+from config.embedded import CHECKOUT
+from config.openapi import document
+from tests.cast import Api
+
+GUIDE = (CHECKOUT / "docs" / "api.md").read_text()
+CALLS: list[Any] = re.findall(r"curl http://127.0.0.1:8000(\S+) .*?-d '(.*?)'\n```", GUIDE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS, ids=[path for path, _ in CALLS])
+def test_every_call_in_the_guide_works(alice: Api, path: str, body: str) -> None:
+    assert alice.post(path, json.loads(body)).status_code == 200
+
+
+def test_the_guide_has_calls() -> None:
+    assert len(CALLS) == 3
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_every_error_is_in_the_guide(code: str) -> None:
+    kind = KINDS[code]
+    assert f"| `{code}` | {kind.status} | {kind.title} | {kind.fix} |" in GUIDE
+
+
+@pytest.mark.parametrize("field", [field.name for field in msgspec.structs.fields(Decision) if field.name != "object"])
+def test_every_field_of_a_decision_is_in_the_guide(field: str) -> None:
+    assert f"`{field}`" in GUIDE
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=lambda schema: schema.name)
+def test_every_field_of_a_transaction_is_in_the_guide(schema: Any) -> None:
+    assert f"### {schema.name}" in GUIDE
+    assert not [field for field in schema.fields if f"`{field}`" not in GUIDE]
+
+
+def test_every_address_and_filter_is_in_the_guide() -> None:
+    shown = {path.replace("decision_id", "id") for path in document()["paths"]}
+    assert not [path for path in shown if path not in GUIDE and path not in ("/docs/errors",)]
+    assert not [name for name in FILTERS if f"`{name}`" not in GUIDE]

@@ -1,0 +1,54 @@
+"""A warm scoring request: no SQL, at most three round trips to Valkey, whatever it is asked."""
+
+from typing import Any
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from apps.valkey import Valkey
+from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
+from tests.cast import Api
+
+NAMED = TRANSFER | {"nameOrig": "C1", "nameDest": "C2"}
+CALLS: dict[str, tuple[str, Any, dict[str, str]]] = {
+    "plain": ("/v1/decisions", HONEST, {}),
+    "with parties": ("/v1/decisions", asking(NAMED), {}),
+    "by a rule": ("/v1/decisions", asking(VANISHED), {}),
+    "with an id": ("/v1/decisions", asking(NAMED | {"transaction_id": "t1"}), {}),
+    "with an idempotency key": ("/v1/decisions", asking(DRAINED), {"idempotency_key": "k1"}),
+    "dry run": ("/v1/decisions", asking(NAMED, dry_run=True), {}),
+    "hybrid": ("/predict", {"payload": TRANSFER}, {}),
+    "batch of 100": ("/v1/decisions/batch", {"schema": "paysim", "transactions": [NAMED] * 100}, {}),
+}
+
+
+@pytest.mark.parametrize(("path", "body", "headers"), CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("repeated", [False, True])
+def test_no_sql_and_three_round_trips_at_most(
+    alice: Api,
+    valkey: Valkey,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    path: str,
+    body: Any,
+    headers: dict[str, str],
+    repeated: bool,
+) -> None:
+    """`repeated`: the very request once before, so that it is a duplicate or a replay where it can be one."""
+    alice.post("/v1/decisions", HONEST)  # the gate has loaded the key
+    if repeated:
+        alice.post(path, body, **headers)
+    before = valkey.round_trips
+    with django_assert_num_queries(0):
+        assert alice.post(path, body, **headers).status_code == 200
+    assert valkey.round_trips - before <= 3
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"schema": "x", "transaction": {}}'])
+def test_a_refused_body_costs_one_round_trip(
+    alice: Api, valkey: Valkey, django_assert_num_queries: DjangoAssertNumQueries, body: bytes
+) -> None:
+    alice.post("/v1/decisions", HONEST)
+    before = valkey.round_trips
+    with django_assert_num_queries(0):
+        alice.post("/v1/decisions", body)
+    assert valkey.round_trips - before == 1

@@ -1,0 +1,67 @@
+"""The API as it is really run: granian and `config.settings.api`, over the suite's own stores."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import connection
+
+from config import embedded
+
+START_SECONDS = 30.0
+GRANIAN = "--interface wsgi --http 1 --no-ws --host 127.0.0.1 --workers 1 --blocking-threads 1 --log-level warning"
+
+
+@contextmanager
+def serving(**environment: str) -> Iterator[str]:
+    """A server on a free port; its address. `environment` is added to the suite's own."""
+    port = _free_port()
+    command = [str(Path(sys.executable).parent / "granian"), *GRANIAN.split(), "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "config.wsgi_api:application"],
+        env={**os.environ, **_stores(), "DJANGO_SETTINGS_MODULE": "config.settings.api", **environment},
+        cwd=embedded.CHECKOUT,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _stores() -> dict[str, str]:
+    """The test database and this suite's Valkey, in the words of the environment."""
+    url = urlsplit(embedded.database_url())
+    name = str(connection.settings_dict["NAME"])
+    return {
+        "DATABASE_URL": url._replace(path=f"{url.path.rpartition('/')[0]}/{name}").geturl(),
+        "REDIS_URL": settings.REDIS_URL,
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2):
+                return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
