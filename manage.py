@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Palisade's command line. Commands that need the embedded servers find them running or start them for their own time."""
+"""Palisade's command line. Commands that need the servers find them running or start them for their own time."""
 
 import os
 import sys
@@ -17,8 +17,11 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in OFFLINE:
         execute_from_command_line(sys.argv)
         return
-    with embedded.running():
-        execute_from_command_line(sys.argv)
+    try:
+        with embedded.running():
+            execute_from_command_line(sys.argv)
+    except embedded.Unavailable as trouble:
+        sys.exit(f"palisade: {trouble}")
 
 
 if __name__ == "__main__":

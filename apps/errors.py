@@ -30,14 +30,20 @@ KINDS: Mapping[str, Kind] = {
     "body_malformed": Kind(400, "The body is not valid JSON", "Send one JSON object, UTF-8, without NaN or Infinity."),
     "body_too_large": Kind(413, "The body is too large", "Send at most 1 MB a request, 25 MB a batch."),
     "media_type_unsupported": Kind(415, "The content type is not supported", "Send Content-Type: application/json."),
-    "field_invalid": Kind(422, "A field is missing or wrong", "See `param` for the field and `detail` for what it takes."),
+    "field_invalid": Kind(
+        422, "A field is missing or wrong", "See `param` for the field and `detail` for what it takes."
+    ),
     "payload_invalid": Kind(400, "The payload is invalid", "Send the fields of the Hybrid interface."),
     "shape_unknown": Kind(422, "The body fits no known shape", "Send one of the shapes named in `detail`."),
     "schema_unknown": Kind(422, "The schema is unknown", "Use one of the schemas named in `detail`."),
-    "model_unknown": Kind(422, "The model is not available", "Use one of the models named in `detail`, or leave it out."),
+    "model_unknown": Kind(
+        422, "The model is not available", "Use one of the models named in `detail`, or leave it out."
+    ),
     "header_invalid": Kind(400, "A header is wrong", "See `detail` for what the header takes."),
     "cursor_invalid": Kind(400, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged."),
-    "idempotency_mismatch": Kind(422, "The Idempotency-Key was used with another body", "Use a new key for a new body."),
+    "idempotency_mismatch": Kind(
+        422, "The Idempotency-Key was used with another body", "Use a new key for a new body."
+    ),
     # --- who are you ---
     "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),
     "key_malformed": Kind(401, "The API key is malformed", "Copy the key again: a character is missing or wrong."),
@@ -63,7 +69,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass
-class Problem(Exception):  # noqa: N818
+class Problem(Exception):
     """A refusal: its code names a row of `KINDS`; `detail` says what happened in this request, `param` which field."""
 
     code: str

@@ -8,8 +8,8 @@ a request during an outage costs no timeout.
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import redis
 from hiredis import pack_command
@@ -21,8 +21,10 @@ RETRY_SECONDS = 0.25
 
 Argument = bytes | str | int | float
 
+_pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, pack_command)  # its stub knows one-tuples only
 
-class Away(Exception):  # noqa: N818
+
+class Away(Exception):
     """The server can't be reached or does not answer. What was asked may or may not have happened."""
 
 
@@ -59,11 +61,10 @@ class Valkey:
 
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """Several commands in one round trip; the first error answered is raised after all answers were read."""
-        connection = self._connection()
+        packed = b"".join([_pack(tuple(command)) for command in commands])
         self.round_trips += 1
         try:
-            packed = b"".join([pack_command(tuple(command)) for command in commands])
-            connection.send_packed_command([packed], check_health=False)
+            connection = self._sent(packed)
             answers = [self._answer(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as failure:
             raise self._failed(str(failure)) from failure
@@ -85,6 +86,21 @@ class Valkey:
         except (Away, ResponseError):
             return False
 
+    def _sent(self, packed: bytes) -> Any:
+        """The connection the commands went out on. One that was cut before (a restarted server) is opened anew: what
+        could not be sent was not done, so sending it again is safe."""
+        known = getattr(self._local, "connection", None)
+        connection = known or self._connection()
+        try:
+            connection.send_packed_command([packed], check_health=False)
+        except (redis.ConnectionError, OSError):
+            if known is None:
+                raise
+            self._local.connection = None
+            connection = self._connection()
+            connection.send_packed_command([packed], check_health=False)
+        return connection
+
     @staticmethod
     def _answer(connection: Any) -> Any:
         try:
@@ -93,9 +109,7 @@ class Valkey:
             return error
 
     def _connection(self) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            return connection
+        """A new connection, this thread's from now on."""
         if time.monotonic() < self._away_until:
             raise Away("asked a moment ago")
         try:

@@ -29,7 +29,11 @@ def main() -> None:
     seconds = time.perf_counter() - begun
     print(
         json.dumps(
-            {"entries": entries, "per_second": entries / seconds, "python_share": (time.process_time() - processor) / seconds}
+            {
+                "entries": entries,
+                "per_second": entries / seconds,
+                "python_share": (time.process_time() - processor) / seconds,
+            }
         )
     )
 

@@ -31,7 +31,7 @@ def _transaction(chance: random.Random) -> dict[str, Any]:
         "nameOrig": f"C{chance.randint(1, 1_000_000)}",
         "oldbalanceOrg": old,
         "newbalanceOrig": round(old - amount, 2),
-        "nameDest": f"C{chance.randint(1, 20_000)}",
+        "nameDest": f"C{chance.randint(1, 20_000_000)}",
         "oldbalanceDest": 1000.0,
         "newbalanceDest": round(1000 + amount, 2),
     }
@@ -69,10 +69,11 @@ def main() -> None:
     parser.add_argument("key")
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--sort", default="tottime")
     options = parser.parse_args()
     from config.wsgi_api import application
 
-    said = bodies(options.requests)
+    said = bodies(options.requests, seed=time.time_ns())
     for body in said[:200]:
         request(application, options.key, body)
     profile = cProfile.Profile()
@@ -85,7 +86,7 @@ def main() -> None:
     profile.disable()
     print(f"{processor / len(said) * 1e6:.0f} µs CPU, {wall / len(said) * 1e6:.0f} µs wall a request")
     if options.profile:
-        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+        pstats.Stats(profile).sort_stats(options.sort).print_stats(70)
 
 
 if __name__ == "__main__":

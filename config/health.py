@@ -26,7 +26,9 @@ def ready(request: HttpRequest) -> HttpResponse:
     journal = this_scoring().journal
     stores = {"postgres": _postgres(), "valkey": journal.valkey.answers()}
     found = {name: "ok" if up else "away" for name, up in stores.items()}
-    found |= {f"model:{schema}/{name}": _model(model) for schema, known in models().items() for name, model in known.items()}
+    found |= {
+        f"model:{schema}/{name}": _model(model) for schema, known in models().items() for name, model in known.items()
+    }
     able = any(stores.values())
     state = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
     body = {"status": state, "dependencies": found, "journal_entries": _waiting(journal)}

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from django.db import connection
 from django_tenants.utils import schema_context
 
 from apps.accounts.models import Tenant
@@ -26,3 +27,8 @@ def tenant_task(run: Callable[..., Any]) -> Callable[..., Any]:
             return run(schema_name, *arguments, **named)
 
     return within
+
+
+def tenant_connection() -> Any:
+    """Django's connection as django-tenants has extended it (`set_schema`, `set_schema_to_public`)."""
+    return connection

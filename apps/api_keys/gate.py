@@ -1,4 +1,4 @@
-"""The gate: may this key do this now? One Lua call answers for key, address, scope, rate, quota, idempotency, duplicates.
+"""The gate: may this key do this now? One Lua call judges key, address, scope, rate, quota, idempotency, duplicates.
 
 All or nothing: a refused request changes no counter. The limits stand in the key's document, which `publish` writes;
 the gate itself knows no plan. Rate: GCRA on the server's clock with a bucket of one minute's allowance, so that a
@@ -29,14 +29,14 @@ CLAIM_MILLISECONDS = 15_000
 UNKNOWN_MILLISECONDS = 60_000
 
 
-class KeyNotCached(Exception):  # noqa: N818
+class KeyNotCached(Exception):
     """The gate has no document for the key: load it and publish it under this nonce."""
 
     def __init__(self, nonce: bytes) -> None:
         self.nonce = nonce
 
 
-class QuotaUnknown(Exception):  # noqa: N818
+class QuotaUnknown(Exception):
     """The month's counter is missing: set it from what is recorded."""
 
     def __init__(self, tenant_id: int) -> None:
@@ -120,6 +120,12 @@ def with_rider(lua: str) -> Script:
     return Script(_ADMIT.replace("-- RIDER", lua))
 
 
+@lru_cache(maxsize=4096)
+def names_of(handle: str, livemode: bool) -> "Names":
+    """The names of a tenant and mode; made once a process."""
+    return Names(handle, livemode)
+
+
 class Names:
     """The Valkey keys of one tenant and mode; all carry the tenant's hash tag."""
 
@@ -172,7 +178,7 @@ class Gate:
 
     def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
         """Leave to go on, or a `Problem`; `KeyNotCached` and `QuotaUnknown` ask the caller to load and try again."""
-        names = Names(ask.key.handle, ask.key.livemode)
+        names = names_of(ask.key.handle, ask.key.livemode)
         token = secrets.token_hex(8) if ask.fingerprint else ""
         journal = names.journal()
         keys = [
@@ -185,7 +191,13 @@ class Gate:
             names.storage_away(),
             *(key or journal for key, _ in ask.transactions),
         ]
-        arguments: list[Argument] = [len(ask.transactions), ask.scope, _address_digits(ask.address), ask.fingerprint, token]
+        arguments: list[Argument] = [
+            len(ask.transactions),
+            ask.scope,
+            _address_digits(ask.address),
+            ask.fingerprint,
+            token,
+        ]
         arguments += [CLAIM_MILLISECONDS, self.journal_limit, *(body for _, body in ask.transactions)]
         if rider is not None:
             keys += rider.keys
@@ -216,7 +228,7 @@ class Gate:
         """Undo what `admit` reserved, for a request that came to nothing."""
         if not admission.units and not admission.claim:
             return
-        names = Names(ask.key.handle, ask.key.livemode)
+        names = names_of(ask.key.handle, ask.key.livemode)
         held = f"P{ask.fingerprint}{admission.claim}" if admission.claim else ""
         keys = [names.quota(ask.period), names.claim(ask.idempotency_key)]
         self.valkey.run(RELEASE, keys, [admission.units, held])
@@ -269,7 +281,9 @@ def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
 
 
 def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
-    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, replay_of, *rows = answer
+    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, replay_of, *rows = (
+        answer
+    )
     return Admission(
         key_id=int(key_id),
         tenant_id=int(tenant_id),

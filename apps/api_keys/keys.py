@@ -1,9 +1,9 @@
 """The format of an API key. Pure.
 
-    pk_live_ab12cd<27 base62 characters><6-character checksum>
-    │       │      └ ≥ 160 random bits    └ CRC-32 of all before it, base62: a typo is refused with no I/O
-    │       └ the tenant's public handle: says only where to look
-    └ pk_live_ bills, pk_test_ never does
+pk_live_ab12cd<27 base62 characters><6-character checksum>
+│       │      └ ≥ 160 random bits    └ CRC-32 of all before it, base62: a typo is refused with no I/O
+│       └ the tenant's public handle: says only where to look
+└ pk_live_ bills, pk_test_ never does
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def generate(handle: str, *, livemode: bool) -> str:
 
 
 def derive(handle: str, secret: str) -> str:
-    """The demo tenant's key: the same at each start because it follows from the installation's secret, stored nowhere."""
+    """The demo tenant's key: it follows from the installation's secret, so it is the same at each start and stored nowhere."""
     number = int.from_bytes(hmac.digest(secret.encode(), f"demo key of {handle}".encode(), "sha256"))
     return _signed(PREFIXES[True] + handle + _base62(number, RANDOM_LENGTH))
 

@@ -20,7 +20,9 @@ class ApiKey(models.Model):
     livemode = models.BooleanField(default=True)
     scopes = models.JSONField(default=list)
     allowed_networks = models.JSONField(default=list, blank=True, help_text="CIDRs; empty = from anywhere.")
-    rate_per_minute = models.PositiveIntegerField(null=True, blank=True, help_text="Below the plan's; empty = the plan's.")
+    rate_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Below the plan's; empty = the plan's."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

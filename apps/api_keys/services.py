@@ -1,4 +1,4 @@
-"""Making, revoking, rotating keys. The row is the truth; the gate is told at once, or by the recorder when it was away."""
+"""Making, revoking, rotating keys. The row is the truth; the gate is told at once, or later when it was away."""
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,7 +115,7 @@ def mark_changed(tenant: Tenant) -> None:
 
 
 def tell_pending(gate: Gate) -> int:
-    """Tell the gate of every change it missed; the number told. Called after a change and by the recorder each second."""
+    """Tell the gate of every change it missed; how many. Called after a change, and by the recorder each second."""
     pending = list(ApiKey.objects.filter(gate_pending=True).select_related("tenant"))
     return len(pending) if pending and tell_gate(gate, pending) else 0
 

@@ -41,9 +41,7 @@ def page(tenant_schema: str, livemode: bool, filters: Mapping[str, Any], cursor:
         rows = Decision.objects.filter(livemode=livemode, **filters).order_by("-created_at", "-id")
         found = list(_after(rows, cursor).values_list("answer", "created_at", "id")[: limit + 1])
     shown, more = found[:limit], len(found) > limit
-    return Page(
-        [answer.encode() for answer, _, _ in shown], cursor_of(shown[-1][1], shown[-1][2]) if more else None
-    )
+    return Page([answer.encode() for answer, _, _ in shown], cursor_of(shown[-1][1], shown[-1][2]) if more else None)
 
 
 def cursor_of(created_at: datetime, decision_id: str) -> str:

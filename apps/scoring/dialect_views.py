@@ -3,8 +3,8 @@
 from typing import Any, ClassVar
 
 import msgspec
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from apps.errors import Problem
 from apps.scoring import answers, bodies, dialects
@@ -20,7 +20,7 @@ class PredictView(ScoringView):
     scopes: ClassVar = {"POST": "predict"}
     problem_content_type = "application/json"
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         call, question = self.understood(request, self._question)
         answered = self.scoring.decide(call, question, self.elapsed_ms)
         return self.answered(answered, dialects.render_hybrid(answers.decode(answered.body)))

@@ -15,7 +15,7 @@ from apps.scoring.engine.transaction import InvalidTransaction, Parsed
 #: The wrappers `/predict` tells apart.
 SHAPES = (
     '{"transaction_data": {…}} (Commercial), {"payload": {…}} (Hybrid), '
-    'or the transaction\'s fields at the top with amount, user_id and merchant_id (Enterprise)'
+    "or the transaction's fields at the top with amount, user_id and merchant_id (Enterprise)"
 )
 
 
@@ -70,5 +70,3 @@ def _refuse_hybrid(wrong: InvalidTransaction) -> NoReturn:
     field = f"'{wrong.param}'" if wrong.param else "the payload"
     said = f"Invalid payload or missing required numeric fields: {field}"
     raise Problem("payload_invalid", said if wrong.missing else f"{said}. {wrong.detail}", wrong.param) from wrong
-
-

@@ -83,7 +83,9 @@ def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: s
     entry = scoring.copy(names, decision_id)
     if entry is not None:
         one = answers.unpack(entry.record)
-        return _Stored(one.transaction_id, one.schema, one.model_name, one.model_version, one.features, one.contributions)
+        return _Stored(
+            one.transaction_id, one.schema, one.model_name, one.model_version, one.features, one.contributions
+        )
     row = decisions.find(admission.schema, names.livemode, decision_id)
     if row is None:
         raise Problem("not_found", f"There is no decision '{decision_id}'.")

@@ -14,7 +14,7 @@ import msgspec
 from django.db import DatabaseError
 from msgspec import UNSET
 
-from apps.api_keys.gate import Admission, Ask, Names, Rider
+from apps.api_keys.gate import Admission, Ask, Names, Rider, names_of
 from apps.api_keys.keys import PresentedKey
 from apps.errors import Problem
 from apps.scoring import activity, answers, decisions, ids
@@ -77,9 +77,7 @@ class Answered(NamedTuple):
 class Scoring:
     """One process's scoring."""
 
-    def __init__(
-        self, *, engine: Engine, admissions: Admissions, journal: Journal, policies: Policies
-    ) -> None:
+    def __init__(self, *, engine: Engine, admissions: Admissions, journal: Journal, policies: Policies) -> None:
         self.engine = engine
         self.admissions = admissions
         self.journal = journal
@@ -100,7 +98,7 @@ class Scoring:
     def _decide(self, call: Call, ask: Ask, admission: Admission, question: Question, elapsed_ms: Clock) -> Answered:
         if admission.gate_away:
             return self._decide_without_valkey(call, admission, question, elapsed_ms)
-        names = Names(call.key.handle, call.key.livemode)
+        names = names_of(call.key.handle, call.key.livemode)
         if admission.replay_of:
             return Answered(self._told_before(names, admission, admission.replay_of), admission, replayed=True)
         told = admission.rows[0] if admission.rows else ""
@@ -127,7 +125,9 @@ class Scoring:
 
     # --- many ---------------------------------------------------------------------------------------------------------
 
-    def decide_many(self, call: Call, questions: Sequence[Question], elapsed_ms: Clock) -> tuple[Admission, list[bytes], bytes]:
+    def decide_many(
+        self, call: Call, questions: Sequence[Question], elapsed_ms: Clock
+    ) -> tuple[Admission, list[bytes], bytes]:
         """A batch under one admission: (admission, one answer per question, b""), or (admission, [], the replay)."""
         ask = ask_for(call, questions)
         admission = self.admissions.admit(ask, self._rider(call, questions))
@@ -140,7 +140,7 @@ class Scoring:
     def _decide_many(
         self, call: Call, ask: Ask, admission: Admission, questions: Sequence[Question], elapsed_ms: Clock
     ) -> tuple[Admission, list[bytes], bytes]:
-        names = Names(call.key.handle, call.key.livemode)
+        names = names_of(call.key.handle, call.key.livemode)
         if admission.replay_of:
             return admission, [], self._batch_told_before(names, admission.replay_of)
         rows = admission.rows or ("",) * len(questions)
@@ -151,10 +151,14 @@ class Scoring:
         made = self._make_many(call, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
         bodies = self._acknowledge(call, ask, admission, names, new, made)
         told = dict(zip(fresh, bodies, strict=True))
-        return admission, [
-            told[i] if i in told else answers.as_duplicate(self.stored(names, admission, row[1:]))
-            for i, row in enumerate(rows)
-        ], b""
+        return (
+            admission,
+            [
+                told[i] if i in told else answers.as_duplicate(self.stored(names, admission, row[1:]))
+                for i, row in enumerate(rows)
+            ],
+            b"",
+        )
 
     def _acknowledge(
         self,
@@ -187,7 +191,7 @@ class Scoring:
         """Keep a batch's answer for its Idempotency-Key. While Valkey is away its rows alone are remembered."""
         if not admission.claim or admission.gate_away:
             return
-        names = Names(call.key.handle, call.key.livemode)
+        names = names_of(call.key.handle, call.key.livemode)
         batch_id = "bat_" + ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, _day(call), -1)
         try:
             self.journal.keep_answer(names, call.idempotency_key, call.fingerprint, batch_id, body)
@@ -196,7 +200,9 @@ class Scoring:
 
     # --- the ladder ---------------------------------------------------------------------------------------------------
 
-    def _decide_without_valkey(self, call: Call, admission: Admission, question: Question, elapsed_ms: Clock) -> Answered:
+    def _decide_without_valkey(
+        self, call: Call, admission: Admission, question: Question, elapsed_ms: Clock
+    ) -> Answered:
         """Valkey is away: what it would have known is asked of Postgres, what is new is written there."""
         try:
             known = self._known_to_postgres(call, admission, question)
@@ -205,7 +211,9 @@ class Scoring:
         if known is not None:
             return known
         made = self._make(call, admission, question, None, "", elapsed_ms)
-        return Answered(made.body, admission) if call.dry_run else self._record_directly(call, admission, question, made)
+        return (
+            Answered(made.body, admission) if call.dry_run else self._record_directly(call, admission, question, made)
+        )
 
     def _known_to_postgres(self, call: Call, admission: Admission, question: Question) -> Answered | None:
         """A replay (under today's or yesterday's id) or a duplicate."""
@@ -275,7 +283,7 @@ class Scoring:
         return Answered(body, admission)
 
     def _rider(self, call: Call, questions: Sequence[Question]) -> Rider | None:
-        names = Names(call.key.handle, call.key.livemode)
+        names = names_of(call.key.handle, call.key.livemode)
         return activity.rider(names, [_seen(question) for question in questions], add=not call.dry_run)
 
     def _append(
@@ -339,7 +347,7 @@ class Made(NamedTuple):
 
 def ask_for(call: Call, questions: Sequence[Question]) -> Ask:
     """What the gate is asked for these questions; a dry run asks for no unit."""
-    names = Names(call.key.handle, call.key.livemode)
+    names = names_of(call.key.handle, call.key.livemode)
     transactions = [
         (names.transaction(q.schema.name, q.transaction_hash) if q.named else "", q.body_hash if q.named else "")
         for q in questions

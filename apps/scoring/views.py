@@ -7,9 +7,8 @@ import msgspec
 from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from apps.api_keys.gate import Names
+from apps.api_keys.gate import names_of
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.scoring import answers, bodies, decisions, explanations, ids
@@ -38,8 +37,8 @@ class ScoringView(GatedView):
     def call(self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False) -> Call:
         said = idempotency_key(request.META)
         return Call(
-            key=request.auth,
-            digest=digest_of(request.auth.text),
+            key=self.key,
+            digest=digest_of(self.key.text),
             address=client_address(request.META),
             endpoint=self.endpoint,
             scope=self.scope(request),
@@ -57,10 +56,10 @@ class ScoringView(GatedView):
         except UnknownModel as unknown:
             raise Problem("model_unknown", f"{unknown}.", "model") from unknown
 
-    def answered(self, answered: Answered, body: bytes | None = None) -> Response:
+    def answered(self, answered: Answered, body: bytes | None = None) -> HttpResponse:
         self.admitted(answered.admission)
-        replayed = {"Idempotent-Replayed": "true"} if answered.replayed else {}
-        return json_answer(answered.body if body is None else body, **replayed)
+        replayed = {"Idempotent-Replayed": "true"} if answered.replayed else None
+        return json_answer(answered.body if body is None else body, replayed)
 
 
 class DecisionsView(ScoringView):
@@ -69,16 +68,14 @@ class DecisionsView(ScoringView):
     endpoint = "decisions"
     scopes: ClassVar = {"POST": "predict", "GET": "read"}
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         call, question = self.understood(request, self._question)
         return self.answered(self.scoring.decide(call, question, self.elapsed_ms))
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         limit, cursor, filters = self.understood(request, filters_of)
         admission = self.admit_only(request)
-        found = _from_postgres(
-            lambda: decisions.page(admission.schema, request.auth.livemode, filters, cursor, limit)
-        )
+        found = _from_postgres(lambda: decisions.page(admission.schema, self.key.livemode, filters, cursor, limit))
         return json_answer(page_of(found))
 
     def _question(self, request: Request) -> tuple[Call, Question]:
@@ -104,7 +101,7 @@ class BatchView(ScoringView):
     scopes: ClassVar = {"POST": "batch"}
     body_limit = 25 * MEGABYTE
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         call, rows = self.understood(request, self._rows)
         questions = [row for row in rows if isinstance(row, Question)]
         admission, told, replay = self.scoring.decide_many(call, questions, self.elapsed_ms)
@@ -151,9 +148,9 @@ class DecisionView(ScoringView):
 
     endpoint = "decision"
 
-    def get(self, request: Request, decision_id: str) -> Response:
+    def get(self, request: Request, decision_id: str) -> HttpResponse:
         admission = self.admit_only(request)
-        names = Names(request.auth.handle, request.auth.livemode)
+        names = names_of(self.key.handle, self.key.livemode)
         return json_answer(self.scoring.stored(names, admission, decision_id))
 
 
@@ -164,7 +161,7 @@ class ExplanationView(ScoringView):
 
     def get(self, request: Request, decision_id: str, drawn: str | None = None) -> Any:
         admission = self.admit_only(request)
-        names = Names(request.auth.handle, request.auth.livemode)
+        names = names_of(self.key.handle, self.key.livemode)
         stored = _from_postgres(lambda: explanations.find(self.scoring, names, admission, decision_id))
         if drawn:
             return HttpResponse(explanations.drawn(stored), content_type="image/svg+xml")
@@ -182,5 +179,3 @@ def _from_postgres(read: Callable[[], Any]) -> Any:
         return read()
     except DatabaseError as failure:
         raise Problem("stores_away", "Decisions are read from Postgres, which is away.", retry_after=2.0) from failure
-
-

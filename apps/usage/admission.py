@@ -1,9 +1,9 @@
 """Admission: the gate with what it needs from Postgres when it asks, and without Valkey when that is away.
 
-    gate ── knows the key ──────────────────────────────► Admission
-      │  key not cached: row + plan from Postgres, publish, ask again
-      │  month's counter missing: set it from the roll-ups, ask again
-      └─ Valkey away: key and plan from Postgres, limits per process, nothing billed (`gate_away`)
+gate ── knows the key ──────────────────────────────► Admission
+  │  key not cached: row + plan from Postgres, publish, ask again
+  │  month's counter missing: set it from the roll-ups, ask again
+  └─ Valkey away: key and plan from Postgres, limits per process, nothing billed (`gate_away`)
 """
 
 import time

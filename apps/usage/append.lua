@@ -1,10 +1,10 @@
--- The journal: append decisions, settle the Idempotency-Key's claim and keep a copy to read at once, in one call.
+-- The journal: append decisions, settle the Idempotency-Key's claim and note where to read them at once, in one call.
 -- From here on the decisions are acknowledged: recorded once, billed once.
 --
 -- KEYS  1 journal stream   2 idempotency claim   3 journaled entries by day   4 quota of the month
---       5, 6… a pair per decision: its copy, its transaction id's pointer
+--       5, 6… a pair per decision: where in the journal it stands, its transaction id's pointer
 -- ARGV  1 claim we hold, "P<fingerprint><token>" ("" = none)   2 settle it with the first decision's id? ("1"/"0")
---       3 claim's life in s   4 copy's life in s   5 pointer's life in s   6 day of the month
+--       3 claim's life in s   4 place's life in s   5 pointer's life in s   6 day of the month
 --       7 units reserved and not billed (to give back)
 --       8… four per decision: journal entry, units, body hash ("" = no transaction id), decision id
 -- Answer: {'appended', …} with, per decision, '' or the id of the same facts journaled by somebody else meanwhile;
@@ -15,15 +15,15 @@ if claim ~= '' and redis.call('GET', KEYS[2]) ~= claim then return {'claim_lost'
 
 local answer, refund, appended = {'appended'}, tonumber(ARGV[7]), 0
 for i = 0, (#ARGV - 7) / 4 - 1 do
-  local copy, pointer = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
+  local place, pointer = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
   local entry, units, body, id = ARGV[8 + 4 * i], tonumber(ARGV[9 + 4 * i]), ARGV[10 + 4 * i], ARGV[11 + 4 * i]
   local known = body ~= '' and redis.call('GET', pointer)
   if known and string.sub(known, 1, 32) == body then
     answer[i + 2], refund = string.sub(known, 33), refund + units
   else
-    -- NX: the same id journaled before a crash is not journaled again
-    if redis.call('SET', copy, entry, 'NX', 'EX', ARGV[4]) then
-      redis.call('XADD', KEYS[1], '*', 'e', entry)
+    -- the same id journaled before a crash is not journaled again
+    if redis.call('EXISTS', place) == 0 then
+      redis.call('SET', place, redis.call('XADD', KEYS[1], '*', 'e', entry), 'EX', ARGV[4])
       appended = appended + 1
     else
       refund = refund + units

@@ -24,8 +24,8 @@ STREAMS = tuple(f"{{b{bucket:02d}}}:journal" for bucket in range(BUCKETS))
 
 #: How long an Idempotency-Key's answer can be had again.
 IDEMPOTENCY_SECONDS = 24 * 3600
-#: A copy to read before the recorder has stored the decision; the recorder removes it.
-COPY_SECONDS = 7 * 24 * 3600
+#: Where in the journal a decision stands, to read it before it is recorded; the recorder removes the note.
+PLACE_SECONDS = 7 * 24 * 3600
 #: How long the same transaction id is recognised (docs/api.md says so).
 DUPLICATE_SECONDS = 7 * 24 * 3600
 
@@ -48,7 +48,7 @@ class Held(NamedTuple):
     data: bytes
 
 
-class ClaimLost(Exception):  # noqa: N818
+class ClaimLost(Exception):
     """Another process has taken the Idempotency-Key's claim over: nothing was written."""
 
 
@@ -62,7 +62,17 @@ class Journal:
     def __init__(self, valkey: Valkey) -> None:
         self.valkey = valkey
 
-    def append(self, entries: Sequence[Entry], names: Names, *, period: str, day: int, claim: tuple[str, str], settle: bool, surplus: int) -> list[str]:
+    def append(
+        self,
+        entries: Sequence[Entry],
+        names: Names,
+        *,
+        period: str,
+        day: int,
+        claim: tuple[str, str],
+        settle: bool,
+        surplus: int,
+    ) -> list[str]:
         """Acknowledge decisions in one call; `claim` is (key name, value held) or ("", "").
 
         `surplus`: units the gate reserved for these entries and nobody pays; they are given back.
@@ -71,7 +81,7 @@ class Journal:
         """
         keys = [names.journal(), claim[0] or names.journal(), names.journaled(period), names.quota(period)]
         arguments: list[Argument] = [
-            claim[1], int(settle), IDEMPOTENCY_SECONDS, COPY_SECONDS, DUPLICATE_SECONDS, day, surplus
+            claim[1], int(settle), IDEMPOTENCY_SECONDS, PLACE_SECONDS, DUPLICATE_SECONDS, day, surplus
         ]  # fmt: skip
         for entry in entries:
             keys += [names.decision(entry.event.id), names.transaction(entry.event.schema, entry.transaction_hash)]
@@ -99,8 +109,9 @@ class Journal:
 
     def copy(self, names: Names, decision_id: str) -> Entry | None:
         """A decision journaled and not yet recorded, or None."""
-        data = self.valkey.command("GET", names.decision(decision_id))
-        return None if data is None else decode(data)
+        place = self.valkey.command("GET", names.decision(decision_id))
+        found = self.valkey.command("XRANGE", names.journal(), place, place) if place else []
+        return decode(found[0][1][1]) if found else None
 
     def prepare(self) -> None:
         """Make the consumer group of every stream."""
@@ -112,7 +123,7 @@ class Journal:
                     raise
 
     def read(self, count: int, *, block_ms: int = 0, pending: bool = False) -> list[Held]:
-        """Up to `count` entries a stream: new ones (waiting up to `block_ms`), or those read before and never recorded."""
+        """Up to `count` entries a stream: new ones (waiting up to `block_ms`), or those read and never recorded."""
         start = "0" if pending else ">"
         wait: list[Argument] = ["BLOCK", block_ms] if block_ms and not pending else []
         command: list[Argument] = ["XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", count, *wait, "STREAMS"]
@@ -120,15 +131,15 @@ class Journal:
         return list(_held(answer or []))
 
     def forget(self, recorded: Iterable[tuple[Held, Entry]]) -> None:
-        """Acknowledge entries that are committed in Postgres, remove them and their copies."""
+        """Acknowledge entries that are committed in Postgres, remove them and the notes of their places."""
         by_stream: dict[bytes, tuple[list[bytes], list[str]]] = {}
         for held, entry in recorded:
-            ids, copies = by_stream.setdefault(held.stream, ([], []))
+            ids, places = by_stream.setdefault(held.stream, ([], []))
             ids.append(held.entry_id)
-            copies.append(Names(entry.handle, entry.event.livemode).decision(entry.event.id))
+            places.append(Names(entry.handle, entry.event.livemode).decision(entry.event.id))
         commands: list[Sequence[Argument]] = []
-        for stream, (ids, copies) in by_stream.items():
-            commands += [("XACK", stream, GROUP, *ids), ("XDEL", stream, *ids), ("UNLINK", *copies)]
+        for stream, (ids, places) in by_stream.items():
+            commands += [("XACK", stream, GROUP, *ids), ("XDEL", stream, *ids), ("UNLINK", *places)]
         if commands:
             self.valkey.pipeline(commands)
 
@@ -136,7 +147,11 @@ class Journal:
         """Move an entry that can't be recorded out of the way, where a person finds it."""
         dead = held.stream + b":dead"
         self.valkey.pipeline(
-            [("XADD", dead, "*", "e", held.data), ("XACK", held.stream, GROUP, held.entry_id), ("XDEL", held.stream, held.entry_id)]
+            [
+                ("XADD", dead, "*", "e", held.data),
+                ("XACK", held.stream, GROUP, held.entry_id),
+                ("XDEL", held.stream, held.entry_id),
+            ]
         )
 
     def lengths(self) -> list[int]:

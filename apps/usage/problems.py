@@ -1,4 +1,4 @@
-"""Every refusal and every fault as HTTP: RFC 9457 problem+json, or a dialect's own form. One handler for the whole API."""
+"""Every refusal and every fault as HTTP: RFC 9457 problem+json, or a dialect's own form. One handler for all."""
 
 import logging
 import math
@@ -9,7 +9,6 @@ import msgspec
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
-from rest_framework.response import Response
 
 from apps.errors import Problem
 
@@ -24,13 +23,13 @@ _FROM_DRF: Mapping[type[Exception], str] = {
 }
 
 
-def handle(failure: Exception, context: Mapping[str, Any]) -> Response:
+def handle(failure: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """DRF's exception handler."""
     view = context["view"]
     problem = as_problem(failure)
     if problem.code == "internal":
         log.error("request %s failed", view.request_id, exc_info=failure)
-    response = Response(
+    response = HttpResponse(
         view.render_problem(problem), status=problem.kind.status, content_type=view.problem_content_type
     )
     for name, value in headers(problem).items():

@@ -1,4 +1,4 @@
-"""Do the books agree? Per tenant and day: journaled = recorded = rolled up; per month: the gate's counter = units recorded.
+"""Do the books agree? Per tenant and day: journaled = recorded = rolled up; per month: the gate's counter = units.
 
 The unique usage event in Postgres is the truth. Where Valkey's counter differs (a process died between admission and
 journal) it is set right; where events and decisions differ nothing is set right, somebody must look.
@@ -58,7 +58,10 @@ def reconcile(
 def _days(journal: Journal, tenant: Tenant, start: date, end: date, decisions: DecisionsByDay) -> list[Difference]:
     waiting = _waiting(journal, tenant)
     events, stored = _events(tenant, start, end), decisions(tenant, start, end)
-    days, hours = _rolled_up(UsageDay, "day", tenant, start, end), _rolled_up(UsageHour, "hour__date", tenant, start, end)
+    days, hours = (
+        _rolled_up(UsageDay, "day", tenant, start, end),
+        _rolled_up(UsageHour, "hour__date", tenant, start, end),
+    )
     journaled = _journaled(journal, tenant, start)
     found = []
     for day in sorted({*events, *stored, *days, *journaled}):

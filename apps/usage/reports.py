@@ -37,7 +37,9 @@ def month(tenant_id: int, now: datetime) -> dict[str, Any]:
 def daily(tenant_id: int, start: date, end: date) -> list[dict[str, Any]]:
     """One row a day with anything on it, oldest first; `end` is not in it."""
     days = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=start, day__lt=end)
-    rows = days.values("day").annotate(all_units=Sum("units"), all=Sum("decisions"), free=Sum("degraded")).order_by("day")
+    rows = (
+        days.values("day").annotate(all_units=Sum("units"), all=Sum("decisions"), free=Sum("degraded")).order_by("day")
+    )
     return [
         {"date": row["day"].isoformat(), "units": row["all_units"], "decisions": row["all"], "degraded": row["free"]}
         for row in rows

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db import DatabaseError
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from apps.errors import Problem
 from apps.usage import reports
@@ -21,7 +21,7 @@ class UsageView(GatedView):
 
     endpoint = "usage"
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         admission = self.admit_only(request)
         return json_answer(_read(lambda: reports.month(admission.tenant_id, moment(self.received_us))))
 
@@ -31,7 +31,7 @@ class DailyUsageView(GatedView):
 
     endpoint = "usage_daily"
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         try:
             start, end = self._span(request)
         except Problem as wrong:

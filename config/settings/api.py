@@ -1,18 +1,20 @@
 """The scoring API: no sessions, no admin, no templates but the documentation pages; one slim middleware."""
 
+from typing import Any
+
 from config.settings.base import *  # noqa: F403
 from config.settings.base import BASE_DIR, DATABASES, INSTALLED_APPS
 
 ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework", "drf_spectacular_sidecar", "django.contrib.staticfiles"]
-MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+MIDDLEWARE = ["config.middleware.give_connection_back", "whitenoise.middleware.WhiteNoiseMiddleware"]
 WHITENOISE_USE_FINDERS = True
 APPEND_SLASH = False
 #: A body's limit is 1 MB, a batch's 25 MB: apps/scoring/bodies.py refuses earlier and says so; this is the outer wall.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 4, "timeout": 3, "max_idle": 60}
 
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_THROTTLE_CLASSES": [],

@@ -24,7 +24,12 @@ KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {
     "default": env.db_url_config(embedded.database_url())
-    | {"ENGINE": "django_tenants.postgresql_backend", "CONN_MAX_AGE": 0, "OPTIONS": {"connect_timeout": 2}}
+    | {
+        "ENGINE": "django_tenants.postgresql_backend",
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 2},
+    }
 }
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 REDIS_URL = embedded.redis_url()
@@ -88,5 +93,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env("PALISADE_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {"django.request": {"level": "CRITICAL"}},  # our own handler logs what is a fault (problems.py)
 }

@@ -7,6 +7,6 @@ ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "drf_spectacular_sidecar"]
 from config.settings.api import APPEND_SLASH, DATA_UPLOAD_MAX_MEMORY_SIZE, REST_FRAMEWORK  # noqa: E402, F401
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 DEMO_MODE = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

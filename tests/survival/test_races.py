@@ -1,4 +1,4 @@
-"""Many processes at once on a running copy: the rate limit is exact, twins are one, a revoked key is dead everywhere."""
+"""Many processes at once on a running copy: the rate is exact, twins are one, a revoked key is dead everywhere."""
 
 import random
 import threading
@@ -46,7 +46,9 @@ def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:
     assert set(found) == {200, 429}
     assert served <= per_minute + per_minute * (elapsed + 1.2 + 0.5) / 60
     assert found[200] <= per_minute + refilled
-    assert found[200] >= 0.99 * (per_minute - _first_share(served, found[200]) + per_minute * (elapsed + 1.0 - 0.2) / 60 - 20)
+    assert found[200] >= 0.99 * (
+        per_minute - _first_share(served, found[200]) + per_minute * (elapsed + 1.0 - 0.2) / 60 - 20
+    )
 
 
 def _first_share(served: int, later: int) -> int:
@@ -94,7 +96,9 @@ def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(in
     inside.drained()
     assert {status for status, _ in answers} <= {200, 409}
     assert len({answer for status, answer in answers if status == 200}) == 1
-    assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", twins["id"]) == [(1, 1)]
+    assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", twins["id"]) == [
+        (1, 1)
+    ]
     assert inside.rows(f"SELECT count(*) FROM {twins['schema']}.scoring_decision") == [(1,)]
     assert [value for name, value in _counters(inside, twins["handle"]).items() if b":quota:" in name] == [b"1"]
 
@@ -104,7 +108,9 @@ def test_twins_of_one_transaction_id_are_one_decision(inside: Inside) -> None:
     body = question(random.Random(4))
     body["transaction"]["transaction_id"] = "only-one"
     with ThreadPoolExecutor(40) as pool:
-        statuses = list(pool.map(lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0], range(40)))
+        statuses = list(
+            pool.map(lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0], range(40))
+        )
     inside.drained()
     assert statuses == [200] * 40
     assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", same["id"]) == [(1, 1)]

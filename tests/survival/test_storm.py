@@ -44,7 +44,9 @@ def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
         killer.start()
         begun = time.monotonic()
         with ThreadPoolExecutor(CLIENTS) as pool:
-            given = [i for ids in pool.map(lambda client: ask(inside, storm["key"], client), range(CLIENTS)) for i in ids]
+            given = [
+                i for ids in pool.map(lambda client: ask(inside, storm["key"], client), range(CLIENTS)) for i in ids
+            ]
         stop.set()
         killer.join()
         print(f"{REQUESTS} answers in {time.monotonic() - begun:.0f} s; killed: {len(killed)} {sorted(set(killed))}")
@@ -54,7 +56,9 @@ def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
         decisions = [row[0] for row in inside.rows(f"SELECT id FROM {storm['schema']}.scoring_decision")]
         events = inside.rows("SELECT id, units FROM usage_usageevent WHERE tenant_id = %s", storm["id"])
         days = inside.rows("SELECT sum(decisions), sum(units) FROM usage_usageday WHERE tenant_id = %s", storm["id"])
-        counter = int(inside.valkey().get(next(inside.valkey().scan_iter(f"*:{storm['handle']}:quota:*", count=10_000))))
+        counter = int(
+            inside.valkey().get(next(inside.valkey().scan_iter(f"*:{storm['handle']}:quota:*", count=10_000)))
+        )
 
         assert set(killed) == set(VICTIMS)
         assert len(set(given)) == REQUESTS

@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from apps.accounts.models import SchemaTemplate, Tenant, User
+from apps.accounts.tenancy import tenant_connection
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, digest_of, this_gate
@@ -40,10 +41,10 @@ def _migrations_wait() -> bool:
     if "accounts_schematemplate" not in connection.introspection.table_names():
         return True
     for schema in ("public", settings.TEMPLATE_SCHEMA):
-        connection.set_schema(schema)
+        tenant_connection().set_schema(schema)
         executor = MigrationExecutor(connection)
         behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        connection.set_schema_to_public()
+        tenant_connection().set_schema_to_public()
         if behind:
             return True
     return not SchemaTemplate.objects.exists()
@@ -56,9 +57,7 @@ def _seed_demo() -> dict[str, str]:
     )
     text = keys.derive(tenant.handle, settings.KEY_PEPPER)
     if not ApiKey.objects.filter(digest=digest_of(text)).exists():
-        create_key(
-            tenant=tenant, name="demo", scopes=["read", "predict", "batch"], now=timezone.now(), text=text
-        )
+        create_key(tenant=tenant, name="demo", scopes=["read", "predict", "batch"], now=timezone.now(), text=text)
         this_gate().invalidate(digest_of(text), tenant.handle)
     password = secret("PALISADE_OPERATOR_PASSWORD")
     if not User.objects.filter(email=OPERATOR).exists():

@@ -8,6 +8,7 @@ from django_tenants.management.commands.migrate_schemas import MigrateSchemasCom
 from django_tenants.utils import get_public_schema_name
 
 from apps.accounts import template
+from apps.accounts.tenancy import tenant_connection
 
 
 class Command(MigrateSchemasCommand):
@@ -18,5 +19,5 @@ class Command(MigrateSchemasCommand):
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {settings.TEMPLATE_SCHEMA}")
         super().handle(*args, **{**options, "schema_name": settings.TEMPLATE_SCHEMA, "shared": False, "tenant": True})
-        connection.set_schema(get_public_schema_name())
+        tenant_connection().set_schema(get_public_schema_name())
         template.refresh()

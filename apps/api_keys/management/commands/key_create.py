@@ -26,7 +26,9 @@ def parse_expiry(said: str, now: datetime) -> datetime:
     if day is not None:
         moment = datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)
     if moment is None:
-        raise CommandError("--expires: say a date (2026-12-31), a time (2026-12-31T10:00:00Z) or a span (30m, 12h, 90d)")
+        raise CommandError(
+            "--expires: say a date (2026-12-31), a time (2026-12-31T10:00:00Z) or a span (30m, 12h, 90d)"
+        )
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 

@@ -37,7 +37,9 @@ class Command(BaseCommand):
                 included=options["included"],
             )
         except ValidationError as wrong:
-            raise CommandError("; ".join(f"--{name}: {' '.join(said)}" for name, said in wrong.message_dict.items())) from wrong
+            raise CommandError(
+                "; ".join(f"--{name}: {' '.join(said)}" for name, said in wrong.message_dict.items())
+            ) from wrong
         self._print(tenant, options["json"])
 
     def _check(self, options: dict[str, Any]) -> None:
