@@ -1,11 +1,16 @@
 """Celery: the application and the whole schedule as one table."""
 
 import os
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
+
+# `make up` may run as root (in a container it often does); Celery's eight lines about it would bury the banner.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 

@@ -153,19 +153,29 @@ def answers(address: str) -> bool:
 
 
 def banner(doors: Doors, prepared: dict[str, Any], seconds: float) -> str:
+    demo = (
+        demo_lines(doors, prepared)
+        if prepared
+        else "\nDemo mode is off: make a tenant and a key with manage.py tenant_create, key_create.\n"
+    )
     return f"""
 Palisade is up after {seconds:.1f} s.
 
   Scoring API     {doors.api}            its documentation: {doors.api}/docs
-  Portal          {doors.portal}
+  Portal          {doors.portal}            operators' admin: {doors.portal}/admin/
+{demo}
+Ctrl-C stops everything; the data stays in {embedded.data_dir()}.
+"""
+
+
+def demo_lines(doors: Doors, prepared: dict[str, Any]) -> str:
+    return f"""\
   Demo key        {prepared["demo_key"]}  (tenant {prepared["demo_tenant"]})
   Operator        {prepared["operator_email"]}  password {prepared["operator_password"]}
 
 A first decision:
 
 {first_call(doors.api, prepared["demo_key"])}
-
-Ctrl-C stops everything; the data stays in {embedded.data_dir()}.
 """
 
 
