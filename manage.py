@@ -22,6 +22,10 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except embedded.Unavailable as trouble:
         sys.exit(f"palisade: {trouble}")
+    except Exception as trouble:
+        if type(trouble.__cause__).__name__ != "UndefinedTable":
+            raise
+        sys.exit("palisade: the database is not migrated yet; `make up` or `manage.py prepare` does it.")
 
 
 if __name__ == "__main__":

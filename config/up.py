@@ -26,12 +26,14 @@ from typing import Any
 
 from config import embedded
 from config.embedded import Unavailable
-from config.servers import Server
+from config.servers import Server, Valkey
 from config.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile, spawn
 
 CHECKOUT = embedded.CHECKOUT
 #: A process that doesn't answer by then is named; it goes on being tried.
 READY_SECONDS = 90.0
+#: How often the journal's file is brought onto the disk.
+SYNC_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,14 @@ class Watch:
     def __init__(self, supervisor: Supervisor) -> None:
         self._say = supervisor.say
         self._pauses: list[tuple[Server, Pause]] = [(server, Pause()) for server in embedded.servers()]
+        self._journals = [server for server, _ in self._pauses if isinstance(server, Valkey)]
+        self._sync_at = 0.0
 
     def look(self) -> None:
+        if time.monotonic() >= self._sync_at:
+            self._sync_at = time.monotonic() + SYNC_SECONDS
+            for journal in self._journals:
+                journal.sync()
         for server, pause in self._pauses:
             if time.monotonic() >= pause.until and not server.alive():
                 self._say(f"{server.name} is gone; starting it again")

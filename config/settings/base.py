@@ -8,6 +8,7 @@ PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded
 from config.secrets import secret
@@ -60,9 +61,13 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 # --- scoring ----------------------------------------------------------------------------------------------------------
 ARTIFACTS_DIR = Path(env("PALISADE_ARTIFACTS", default=str(BASE_DIR / "ml_artifacts")))
 API_WORKERS = env.int("PALISADE_API_WORKERS", default=2)
-#: Requests from loopback without a key act for the demo tenant. `make up` sets it; refused in public (checks.py).
+#: Requests from loopback without a key act for the demo tenant. `make up` sets it; refused in public.
 DEMO_MODE = env.bool("PALISADE_DEMO", default=False)
 DEMO_TENANT = "demo"
+if DEMO_MODE and not DEBUG and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
+    raise ImproperlyConfigured(
+        "PALISADE_DEMO answers without a key: it can't be on while PALISADE_ALLOWED_HOSTS is public."
+    )
 #: Networks whose X-Forwarded-For is believed. Empty: the header is never read.
 TRUSTED_PROXIES = env.list("PALISADE_TRUSTED_PROXIES", default=[])
 #: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).

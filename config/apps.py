@@ -1,0 +1,13 @@
+"""The composition root as a Django app: its commands and its checks."""
+
+from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+
+class ConfigConfig(AppConfig):
+    name = "config"
+
+    def ready(self) -> None:
+        from config.checks import demo_mode_is_off
+
+        register(demo_mode_is_off, Tags.security, deploy=True)
