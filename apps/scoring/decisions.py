@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -55,10 +55,11 @@ def _after(rows: QuerySet[Decision], cursor: str | None) -> QuerySet[Decision]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         said, decision_id = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[str, str])
-        moment = datetime.fromisoformat(said)
-    except (ValueError, msgspec.DecodeError) as wrong:
+        found = datetime.fromisoformat(said)
+        moment = found.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
+    except (ValueError, OverflowError, msgspec.DecodeError) as wrong:
         raise Problem("cursor_invalid", param="cursor") from wrong
-    if moment.tzinfo is None or "\x00" in decision_id:
+    if found.tzinfo is None or "\x00" in decision_id:
         raise Problem("cursor_invalid", param="cursor")
     return rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=decision_id))
 

@@ -31,10 +31,14 @@ def _text(said: str) -> str:
 
 
 def _moment(said: str) -> datetime:
-    found = parse_datetime(said.replace(" ", "+"))  # a "+" that was not escaped
-    if found is None:
-        raise ValueError("a time such as 2026-01-05T10:00:00Z")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    """In UTC: Postgres knows no offset beyond 16 hours."""
+    try:
+        found = parse_datetime(said.replace(" ", "+"))  # a "+" that was not escaped
+        if found is not None:
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a time such as 2026-01-05T10:00:00Z")
 
 
 #: Query parameter → (column lookup, what it takes).

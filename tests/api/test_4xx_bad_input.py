@@ -1,6 +1,7 @@
 """What can't be processed: a clear 4xx that names the field; nothing is stored, nothing is counted."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -172,7 +173,8 @@ def test_other_methods(alice: Api, method: str, path: str) -> None:
         ("status=duplicate", "status"), ("risk_level=LOW", "risk_level"),
         ("recommended_action=x", "recommended_action"),
         ("created_after=yesterday", "created_after"), ("created_before=2026-13-01T00:00:00Z", "created_before"),
-        ("created_after=2026-02-30", "created_after"), ("transaction_id=", "transaction_id"),
+        ("created_after=2026-02-30", "created_after"), ("created_after=0001-01-01T00:00:00%2B12:00", "created_after"),
+        ("created_before=9999-12-31T23:59:59-12:00", "created_before"), ("transaction_id=", "transaction_id"),
         ("transaction_id=%00", "transaction_id"), ("transaction_id=" + "x" * 129, "transaction_id"), ("page=2", "page"),
     ],
 )  # fmt: skip
@@ -180,9 +182,26 @@ def test_filters_say_what_they_take(alice: Api, query: str, param: str) -> None:
     assert said(alice.get(f"/v1/decisions?{query}")) == (422, "field_invalid", param)
 
 
-@pytest.mark.parametrize(
-    "cursor", ["x", "%00", "bnVsbA", "WyIyMDI2IiwgImEiXQ", "W10", "=", "%ED%A0%80", "WyJhIiwiYiJd"]
-)
+def cursor_of(*parts: str) -> str:
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def test_times_of_any_offset_are_understood(alice: Api) -> None:
+    """Python knows offsets up to 24 hours, Postgres up to 16."""
+    assert alice.get("/v1/decisions?created_before=2026-01-01T00:00:00-18:09").status_code == 200
+    assert alice.get(f"/v1/decisions?cursor={cursor_of('2026-01-01T00:00:00-18:09', 'dec_1')}").status_code == 200
+
+
+NOT_OURS = [
+    *("x", "%00", "bnVsbA", "WyIyMDI2IiwgImEiXQ", "W10", "=", "%ED%A0%80", "WyJhIiwiYiJd"),
+    cursor_of("0001-01-01T00:00:00+12:00", "dec_1"),
+    cursor_of("2026-01-01T00:00:00", "dec_1"),
+    cursor_of("2026-01-01T00:00:00Z", "a\x00b"),
+    cursor_of("2026-01-01T00:00:00Z", "b", "c"),
+]
+
+
+@pytest.mark.parametrize("cursor", NOT_OURS)
 def test_cursors_that_are_none_of_ours(alice: Api, cursor: str) -> None:
     assert said(alice.get(f"/v1/decisions?cursor={cursor}")) == (400, "cursor_invalid", "cursor")
 
