@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,6 +28,7 @@ def give_connection_back(respond: Respond) -> Respond:
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     request_started.disconnect(reset_queries)
+    request_finished.disconnect(close_caches)  # this API has no cache
     mine = _ThreadsConnection()
 
     def handle(request: HttpRequest) -> HttpResponse:
