@@ -32,7 +32,7 @@ bench: dev  ## Speed, on this machine; ARGS are passed on
 lock: dev  ## Renew requirements/*.txt from requirements/*.in
 	@requirements/lock.sh
 
-openapi: base  ## Write docs/openapi.json
+openapi: base  ## Write static/openapi.json
 	$(BIN)/python manage.py write_openapi
 
 clean:  ## Remove .venv and caches; the data in .palisade stays

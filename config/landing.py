@@ -4,6 +4,7 @@ import os
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.shortcuts import render
 
 from apps.billing.plans import CURRENT, PLANS
@@ -11,9 +12,9 @@ from apps.billing.plans import CURRENT, PLANS
 
 def landing(request: HttpRequest) -> HttpResponse:
     """What Palisade is, its plans and where to begin."""
-    host = request.get_host().rpartition(":")[0] or "127.0.0.1"
+    host, _ = split_domain_port(request.get_host())
     context = {
-        "api": f"http://{host}:{os.environ.get('PALISADE_API_PORT', '8000')}",
+        "api": f"{request.scheme}://{host}:{os.environ.get('PALISADE_API_PORT', '8000')}",
         "plans": [PLANS[code] for code in CURRENT.values()],
         "demo": settings.DEMO_MODE,
     }
