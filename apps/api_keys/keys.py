@@ -49,7 +49,7 @@ def generate(handle: str, *, livemode: bool) -> str:
 
 
 def derive(handle: str, secret: str) -> str:
-    """The demo tenant's key: it follows from the installation's secret, so it is stored nowhere and the same each time."""
+    """The demo tenant's key: it follows from the installation's secret and is stored nowhere."""
     number = int.from_bytes(hmac.digest(secret.encode(), f"demo key of {handle}".encode(), "sha256"))
     return _signed(PREFIXES[True] + handle + _base62(number, RANDOM_LENGTH))
 

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 
 from apps.errors import Problem
 from apps.scoring import answers, bodies, dialects
+from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.service import Call, Question, question_of
 from apps.scoring.views import ScoringView
 
 

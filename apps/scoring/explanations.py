@@ -11,7 +11,7 @@ from apps.scoring import answers, decisions
 from apps.scoring.engine.explain import Explanation, explanation
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
 from apps.scoring.engine.waterfall import waterfall_svg
-from apps.scoring.service import Scoring
+from apps.scoring.service import Scoring, missing
 
 
 class Explained(NamedTuple):
@@ -80,7 +80,7 @@ def model_of(schema: str, name: str, version: str) -> LoadedModel:
 
 
 def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> _Stored:
-    entry = scoring.copy(names, decision_id)
+    entry, valkey_away = scoring.on_its_way(names, decision_id)
     if entry is not None:
         one = answers.unpack(entry.record)
         return _Stored(
@@ -88,6 +88,6 @@ def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: s
         )
     row = decisions.find(admission.schema, names.livemode, decision_id)
     if row is None:
-        raise Problem("not_found", f"There is no decision '{decision_id}'.")
+        raise missing(decision_id, valkey_away=valkey_away)
     vectors = bytes(row.features), bytes(row.contributions)
     return _Stored(row.transaction_id, row.schema, row.model_name, row.model_version, *vectors)

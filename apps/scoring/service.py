@@ -12,58 +12,23 @@ from typing import NamedTuple
 
 import msgspec
 from django.db import DatabaseError
-from msgspec import UNSET
 
 from apps.api_keys.gate import Admission, Ask, Names, Rider, names_of
-from apps.api_keys.keys import PresentedKey
 from apps.errors import Problem
 from apps.scoring import activity, answers, decisions, ids
-from apps.scoring.answers import Decision, Record, Timing
-from apps.scoring.engine import engine as engines
+from apps.scoring.calls import Call, Question, ask_for, day_of
 from apps.scoring.engine import history
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
 from apps.scoring.policies import Policies
 from apps.scoring.recording import record
-from apps.usage.admission import Admissions, period_of
-from apps.usage.events import UsageEvent, moment
+from apps.usage.admission import Admissions
+from apps.usage.events import moment
 from apps.usage.journal import ClaimLost, Entry, Journal
 from apps.valkey import Away
 
-DAY_US = 86_400_000_000
-#: What the answer says when Valkey was away: no history was read, limits were each process's own.
-WITHOUT_VALKEY = ("history", "limits")
-
-
 #: Milliseconds since the request came: handed in, so that nothing here reads a clock of its own.
 Clock = Callable[[], float]
-
-
-class Call(NamedTuple):
-    """One HTTP request, as scoring needs it. `received_us`: µs since 1970, the only clock there is."""
-
-    key: PresentedKey
-    digest: str
-    address: str
-    endpoint: str
-    scope: str
-    received_us: int
-    idempotency_key: str = ""
-    fingerprint: str = ""
-    model: str | None = None
-    dry_run: bool = False
-
-
-class Question(NamedTuple):
-    """One transaction to decide on, with the names it goes by. `named`: the client gave the transaction id."""
-
-    schema: TransactionSchema
-    parsed: Parsed
-    decision_id: str
-    transaction_id: str
-    transaction_hash: str
-    body_hash: str
-    named: bool
 
 
 class Answered(NamedTuple):
@@ -111,7 +76,7 @@ class Scoring:
         return self._journal_one(call, ask, admission, names, question, made)
 
     def _journal_one(
-        self, call: Call, ask: Ask, admission: Admission, names: Names, question: Question, made: "Made"
+        self, call: Call, ask: Ask, admission: Admission, names: Names, question: Question, made: Made
     ) -> Answered:
         """Acknowledge through the journal; when it went away, through Postgres."""
         entry = entry_of(call, admission, question, made)
@@ -167,7 +132,7 @@ class Scoring:
         admission: Admission,
         names: Names,
         questions: Sequence[Question],
-        made: Sequence["Made"],
+        made: Sequence[Made],
     ) -> list[bytes]:
         """Every fresh row through the journal in one call; when Valkey is away each through Postgres."""
         if call.dry_run or not made:
@@ -179,7 +144,7 @@ class Scoring:
             quicker = self._append(names, ask, admission, entries, settle=False)
         except Away:
             return [
-                self._record_directly(call, admission, question, one).body
+                self._told_by_postgres(call, admission, question, one).body
                 for question, one in zip(questions, made, strict=True)
             ]
         return [
@@ -192,7 +157,7 @@ class Scoring:
         if not admission.claim or admission.gate_away:
             return
         names = names_of(call.key.handle, call.key.livemode)
-        batch_id = "bat_" + ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, _day(call), -1)
+        batch_id = "bat_" + ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, day_of(call), -1)
         try:
             self.journal.keep_answer(names, call.idempotency_key, call.fingerprint, batch_id, body)
         except Away:
@@ -204,20 +169,22 @@ class Scoring:
         self, call: Call, admission: Admission, question: Question, elapsed_ms: Clock
     ) -> Answered:
         """Valkey is away: what it would have known is asked of Postgres, what is new is written there."""
+        made = self._make(call, admission, question, None, "", elapsed_ms)
+        if call.dry_run:
+            return Answered(made.body, admission)
+        return self._told_by_postgres(call, admission, question, made)
+
+    def _told_by_postgres(self, call: Call, admission: Admission, question: Question, made: Made) -> Answered:
+        """What was decided before on this request or these facts, else this decision, recorded."""
         try:
             known = self._known_to_postgres(call, admission, question)
         except DatabaseError as failure:
             raise _both_away() from failure
-        if known is not None:
-            return known
-        made = self._make(call, admission, question, None, "", elapsed_ms)
-        return (
-            Answered(made.body, admission) if call.dry_run else self._record_directly(call, admission, question, made)
-        )
+        return known or self._record_directly(call, admission, question, made)
 
     def _known_to_postgres(self, call: Call, admission: Admission, question: Question) -> Answered | None:
         """A replay (under today's or yesterday's id) or a duplicate."""
-        for decision_id in _possible_ids(call, question):
+        for decision_id in question.possible_ids:
             row = decisions.find(admission.schema, call.key.livemode, decision_id)
             if row is not None and row.fingerprint != call.fingerprint:
                 raise Problem("idempotency_mismatch")
@@ -230,10 +197,10 @@ class Scoring:
         )
         return None if same is None else Answered(answers.as_duplicate(same.answer.encode()), admission)
 
-    def _record_directly(self, call: Call, admission: Admission, question: Question, made: "Made") -> Answered:
+    def _record_directly(self, call: Call, admission: Admission, question: Question, made: Made) -> Answered:
         """Into Postgres in one transaction, marked and not billed; if it is there already, as it stands there."""
         decision = msgspec.structs.replace(
-            made.decision, degraded=_joined(made.decision.degraded, WITHOUT_VALKEY), billed_units=0
+            made.decision, degraded=joined(made.decision.degraded, WITHOUT_VALKEY), billed_units=0
         )
         body = answers.encode(decision)
         entry = entry_of(call, admission, question, made._replace(decision=decision, body=body), direct=True)
@@ -247,8 +214,8 @@ class Scoring:
     # --- pieces -------------------------------------------------------------------------------------------------------
 
     def stored(self, names: Names, admission: Admission, decision_id: str) -> bytes:
-        """A decision's answer as it was given: from its copy while it is on its way, then from Postgres."""
-        entry = self.copy(names, decision_id)
+        """A decision's answer as it was given: from the journal while it is on its way, then from Postgres."""
+        entry, valkey_away = self.on_its_way(names, decision_id)
         if entry is not None:
             return answers.unpack(entry.record).answer
         try:
@@ -256,15 +223,15 @@ class Scoring:
         except DatabaseError as failure:
             raise Problem("stores_away", "The decision is stored and Postgres is away.", retry_after=2.0) from failure
         if row is None:
-            raise Problem("not_found", f"There is no decision '{decision_id}'.")
+            raise missing(decision_id, valkey_away=valkey_away)
         return row.answer.encode()
 
-    def copy(self, names: Names, decision_id: str) -> Entry | None:
-        """A decision not recorded yet, or None (also when Valkey is away)."""
+    def on_its_way(self, names: Names, decision_id: str) -> tuple[Entry | None, bool]:
+        """A decision journaled and not recorded yet, or None; and whether Valkey could not be asked."""
         try:
-            return self.journal.copy(names, decision_id)
+            return self.journal.copy(names, decision_id), False
         except Away:
-            return None
+            return None, True
 
     def _told_before(self, names: Names, admission: Admission, told: str) -> bytes:
         stored = self.stored(names, admission, told.removeprefix("dup:"))
@@ -309,10 +276,10 @@ class Scoring:
         seen: Mapping[str, history.Activity] | None,
         supersedes: str,
         elapsed_ms: Clock,
-    ) -> "Made":
+    ) -> Made:
         policy = self.policies.get(admission.schema, admission.policy_version)
         found = self.engine.decide(question.schema.name, question.parsed, seen, policy, call.model)
-        return _made(call, admission, question, found, supersedes, seen is None, elapsed_ms())
+        return made_of(call, admission, question, found, supersedes, elapsed_ms())
 
     def _make_many(
         self,
@@ -322,7 +289,7 @@ class Scoring:
         seen: Sequence[Mapping[str, history.Activity]] | None,
         supersedes: Sequence[str],
         elapsed_ms: Clock,
-    ) -> list["Made"]:
+    ) -> list[Made]:
         if not questions:
             return []
         policy = self.policies.get(admission.schema, admission.policy_version)
@@ -332,163 +299,20 @@ class Scoring:
         )
         elapsed = elapsed_ms()
         return [
-            _made(call, admission, question, one, old, seen is None, elapsed)
+            made_of(call, admission, question, one, old, elapsed)
             for question, one, old in zip(questions, found, supersedes, strict=True)
         ]
-
-
-class Made(NamedTuple):
-    """A decision made and not yet acknowledged."""
-
-    decision: Decision
-    body: bytes
-    found: engines.Decision
-
-
-def ask_for(call: Call, questions: Sequence[Question]) -> Ask:
-    """What the gate is asked for these questions; a dry run asks for no unit."""
-    names = names_of(call.key.handle, call.key.livemode)
-    transactions = [
-        (names.transaction(q.schema.name, q.transaction_hash) if q.named else "", q.body_hash if q.named else "")
-        for q in questions
-    ]
-    return Ask(
-        key=call.key,
-        digest=call.digest,
-        scope=call.scope,
-        address=call.address,
-        period=period_of(moment(call.received_us)),
-        transactions=() if call.dry_run else transactions,
-        idempotency_key=call.idempotency_key,
-        fingerprint="" if call.dry_run else call.fingerprint,
-    )
-
-
-def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int = 0) -> Question:
-    """Name what is asked. Under an Idempotency-Key the names repeat, else they are new."""
-    if call.idempotency_key:
-        name = ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, _day(call), row)
-    else:
-        name = ids.fresh(call.received_us)
-    given = schema.transaction_id(parsed.transaction)
-    transaction_id = given or f"txn_{name}"
-    return Question(
-        schema=schema,
-        parsed=parsed,
-        decision_id=f"dec_{name}",
-        transaction_id=transaction_id,
-        transaction_hash=ids.text_hash(transaction_id),
-        body_hash=ids.body_hash(schema.name, parsed.facts),
-        named=given is not None,
-    )
-
-
-def entry_of(call: Call, admission: Admission, question: Question, made: Made, *, direct: bool = False) -> Entry:
-    """A decision as the journal carries it."""
-    decision, found = made.decision, made.found
-    event = UsageEvent(
-        id=decision.id,
-        tenant_id=admission.tenant_id,
-        key_id=admission.key_id,
-        occurred_us=call.received_us,
-        endpoint=call.endpoint,
-        schema=decision.schema,
-        livemode=decision.livemode,
-        degraded=bool(decision.degraded),
-        units=decision.billed_units,
-        latency_us=int(decision.timing_ms.total * 1000),
-        address=call.address,
-        direct=direct,
-    )
-    stored = Record(
-        tenant_schema=admission.schema,
-        id=decision.id,
-        created_us=call.received_us,
-        livemode=decision.livemode,
-        schema=decision.schema,
-        transaction_id=decision.transaction_id,
-        body_hash=question.body_hash,
-        fingerprint=call.fingerprint,
-        status=decision.status,
-        fraud_probability=decision.fraud_probability,
-        risk_score=decision.risk_score,
-        risk_level=decision.risk_level,
-        recommended_action=decision.recommended_action,
-        decisive=f"{decision.decisive.kind}:{decision.decisive.id}",
-        model_name=decision.model.name if decision.model else "",
-        model_version=decision.model.version if decision.model else "",
-        facts=msgspec.json.encode(question.parsed.facts),
-        answer=made.body,
-        features=found.features,
-        contributions=found.contributions,
-    )
-    return Entry(
-        handle=call.key.handle,
-        event=event,
-        body_hash=question.body_hash if question.named else "",
-        transaction_hash=question.transaction_hash,
-        record=msgspec.Raw(answers.pack(stored)),
-    )
-
-
-def _made(
-    call: Call,
-    admission: Admission,
-    question: Question,
-    found: engines.Decision,
-    supersedes: str,
-    history_away: bool,
-    elapsed_ms: float,
-) -> Made:
-    degraded = found.degraded
-    if admission.storage_away:
-        degraded = _joined(degraded, ("storage",))
-    if admission.gate_away or history_away:
-        degraded = _joined(degraded, WITHOUT_VALKEY)
-    free = call.dry_run or bool(degraded) or not call.key.livemode
-    decision = Decision(
-        id=question.decision_id,
-        livemode=call.key.livemode,
-        created_at=answers.iso(call.received_us),
-        transaction_id=question.transaction_id,
-        schema=question.schema.name,
-        status="superseding" if supersedes else "new",
-        supersedes=supersedes or UNSET,
-        fraud_probability=found.fraud_probability,
-        risk_score=found.risk_score,
-        risk_level=found.risk_level,
-        recommended_action=found.recommended_action,
-        fraud_type=found.fraud_type,
-        decisive=found.decisive,
-        reasons=found.reasons,
-        rules=found.rules,
-        model=found.model,
-        degraded=degraded,
-        warnings=found.warnings,
-        timing_ms=Timing(round(elapsed_ms, 3)),
-        billed_units=0 if free else 1,
-    )
-    return Made(decision, answers.encode(decision), found)
 
 
 def _seen(question: Question) -> activity.Seen:
     return activity.Seen(question.schema, question.parsed, int(question.transaction_hash[:16], 16))
 
 
-def _possible_ids(call: Call, question: Question) -> tuple[str, ...]:
-    """The ids a repeated Idempotency-Key may have been recorded under: of today and of yesterday."""
-    if not call.idempotency_key:
-        return ()
-    earlier = ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, _day(call) - 1, 0)
-    return (question.decision_id, f"dec_{earlier}")
-
-
-def _day(call: Call) -> int:
-    return call.received_us // DAY_US
-
-
-def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
-    return (*one, *(word for word in other if word not in one))
+def missing(decision_id: str, *, valkey_away: bool) -> Problem:
+    """No such decision; while Valkey is away that can't be said, for it may still be on its way there."""
+    if valkey_away:
+        return Problem("stores_away", "The decision may be on its way in Valkey, which is away.", retry_after=2.0)
+    return Problem("not_found", f"There is no decision '{decision_id}'.")
 
 
 def _both_away() -> Problem:

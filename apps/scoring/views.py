@@ -13,10 +13,11 @@ from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.scoring import answers, bodies, decisions, explanations, ids
 from apps.scoring.bodies import BatchRequest, DecisionRequest
+from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.filters import filters_of, page_of
 from apps.scoring.runtime import this_scoring
-from apps.scoring.service import Answered, Call, Question, Scoring, question_of
+from apps.scoring.service import Answered, Scoring
 from apps.usage.gated import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 
 

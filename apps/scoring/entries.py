@@ -1,0 +1,118 @@
+"""What is answered and what is journaled of it: from the engine's decision to the API's, and to the entry. Pure."""
+
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from apps.api_keys.gate import Admission
+from apps.scoring import answers
+from apps.scoring.answers import Decision, Record, Timing
+from apps.scoring.calls import Call, Question
+from apps.scoring.engine import engine as engines
+from apps.usage.events import UsageEvent
+from apps.usage.journal import Entry
+
+#: What the answer says when Valkey was away: no history was read, limits were each process's own.
+WITHOUT_VALKEY = ("history", "limits")
+
+
+class Made(NamedTuple):
+    """A decision made and not yet acknowledged."""
+
+    decision: Decision
+    body: bytes
+    found: engines.Decision
+
+
+def entry_of(call: Call, admission: Admission, question: Question, made: Made, *, direct: bool = False) -> Entry:
+    """A decision as the journal carries it."""
+    decision, found = made.decision, made.found
+    event = UsageEvent(
+        id=decision.id,
+        tenant_id=admission.tenant_id,
+        key_id=admission.key_id,
+        occurred_us=call.received_us,
+        endpoint=call.endpoint,
+        schema=decision.schema,
+        livemode=decision.livemode,
+        degraded=bool(decision.degraded),
+        units=decision.billed_units,
+        latency_us=int(decision.timing_ms.total * 1000),
+        address=call.address,
+        direct=direct,
+    )
+    stored = Record(
+        tenant_schema=admission.schema,
+        id=decision.id,
+        created_us=call.received_us,
+        livemode=decision.livemode,
+        schema=decision.schema,
+        transaction_id=decision.transaction_id,
+        body_hash=question.body_hash,
+        fingerprint=call.fingerprint,
+        status=decision.status,
+        fraud_probability=decision.fraud_probability,
+        risk_score=decision.risk_score,
+        risk_level=decision.risk_level,
+        recommended_action=decision.recommended_action,
+        decisive=f"{decision.decisive.kind}:{decision.decisive.id}",
+        model_name=decision.model.name if decision.model else "",
+        model_version=decision.model.version if decision.model else "",
+        facts=msgspec.json.encode(question.parsed.facts),
+        answer=made.body,
+        features=found.features,
+        contributions=found.contributions,
+    )
+    return Entry(
+        handle=call.key.handle,
+        event=event,
+        body_hash=question.body_hash if question.named else "",
+        transaction_hash=question.transaction_hash,
+        record=msgspec.Raw(answers.pack(stored)),
+    )
+
+
+def made_of(
+    call: Call,
+    admission: Admission,
+    question: Question,
+    found: engines.Decision,
+    supersedes: str,
+    elapsed_ms: float,
+) -> Made:
+    """The engine's decision as it is answered: named, marked with what was away, priced."""
+    degraded = found.degraded
+    if admission.storage_away:
+        degraded = joined(degraded, ("storage",))
+    if admission.gate_away:
+        degraded = joined(degraded, WITHOUT_VALKEY)
+    free = call.dry_run or bool(degraded) or not call.key.livemode
+    decision = Decision(
+        id=question.decision_id,
+        livemode=call.key.livemode,
+        created_at=answers.iso(call.received_us),
+        transaction_id=question.transaction_id,
+        schema=question.schema.name,
+        status="superseding" if supersedes else "new",
+        supersedes=supersedes or UNSET,
+        fraud_probability=found.fraud_probability,
+        risk_score=found.risk_score,
+        risk_level=found.risk_level,
+        recommended_action=found.recommended_action,
+        fraud_type=found.fraud_type,
+        decisive=found.decisive,
+        reasons=found.reasons,
+        rules=found.rules,
+        model=found.model,
+        degraded=degraded,
+        warnings=found.warnings,
+        timing_ms=Timing(round(elapsed_ms, 3)),
+        billed_units=0 if free else 1,
+    )
+    return Made(decision, answers.encode(decision), found)
+
+
+def joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """Both, each word once."""
+    return (*one, *(word for word in other if word not in one))
