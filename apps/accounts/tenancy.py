@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django_tenants.utils import schema_context
 
 from apps.accounts.models import Tenant
+
+#: What says that Postgres is away. Other database errors are faults of ours and are told as such.
+POSTGRES_AWAY = (OperationalError, InterfaceError)
 
 
 @contextmanager

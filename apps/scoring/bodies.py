@@ -14,7 +14,12 @@ MOST_A_BATCH = 1_000
 
 SchemaName = Annotated[str, Meta(description="Which kind of transaction this is.", examples=["paysim"])]
 ModelName = Annotated[
-    str, Meta(max_length=80, description="A model, or model@version; the champion when left out.", examples=["xgboost"])
+    str,
+    Meta(
+        max_length=80,
+        description="A model, or model@version; the champion when left out.",
+        examples=["xgboost"],
+    ),
 ]
 DryRun = Annotated[bool, Meta(description="Score, but store and bill nothing.")]
 

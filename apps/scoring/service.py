@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from django.db import DatabaseError
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import Admission, Ask, Names, Rider, names_of
 from apps.errors import Problem
 from apps.scoring import activity, answers, decisions, ids
@@ -178,7 +178,7 @@ class Scoring:
         """What was decided before on this request or these facts, else this decision, recorded."""
         try:
             known = self._known_to_postgres(call, admission, question)
-        except DatabaseError as failure:
+        except POSTGRES_AWAY as failure:
             raise _both_away() from failure
         return known or self._record_directly(call, admission, question, made)
 
@@ -207,7 +207,7 @@ class Scoring:
         try:
             new = record([entry])
             row = None if new else decisions.find(admission.schema, call.key.livemode, question.decision_id)
-        except DatabaseError as failure:
+        except POSTGRES_AWAY as failure:
             raise _both_away() from failure
         return Answered(body if row is None else row.answer.encode(), admission)
 
@@ -220,7 +220,7 @@ class Scoring:
             return answers.unpack(entry.record).answer
         try:
             row = decisions.find(admission.schema, names.livemode, decision_id)
-        except DatabaseError as failure:
+        except POSTGRES_AWAY as failure:
             raise Problem("stores_away", "The decision is stored and Postgres is away.", retry_after=2.0) from failure
         if row is None:
             raise missing(decision_id, valkey_away=valkey_away)

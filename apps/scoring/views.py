@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
-from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
@@ -178,5 +178,5 @@ def _from_postgres(read: Callable[[], Any]) -> Any:
     """Reads of what is stored need Postgres: its absence is a 503, never a 404."""
     try:
         return read()
-    except DatabaseError as failure:
+    except POSTGRES_AWAY as failure:
         raise Problem("stores_away", "Decisions are read from Postgres, which is away.", retry_after=2.0) from failure

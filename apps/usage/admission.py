@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from functools import cache
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.db.models import Sum
 from django.utils import timezone
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import (
     Admission,
     Ask,
@@ -53,7 +53,7 @@ class Admissions:
             return self._through_gate(ask, rider)
         except Away:
             return self._without_gate(ask)
-        except DatabaseError as failure:
+        except POSTGRES_AWAY as failure:
             raise Problem("stores_away", "The key is not cached and Postgres is away.", retry_after=2.0) from failure
 
     def give_back(self, admission: Admission, ask: Ask) -> None:
@@ -80,7 +80,7 @@ class Admissions:
         try:
             document = load_document(ask, timezone.now())
             used = recorded_units(document.tenant_id, ask.period) if document.status == "active" else 0
-        except DatabaseError as failure:
+        except POSTGRES_AWAY as failure:
             raise Problem("stores_away", "Valkey and Postgres are both away.", retry_after=2.0) from failure
         _check(document, ask, used)
         rate = self.local.take(ask.key.handle, document.limits.rate_per_minute, time.monotonic())

@@ -11,7 +11,6 @@ negotiation have nothing to do here and are left out (they cost 60 µs a request
 """
 
 import ipaddress
-import os
 import re
 import time
 from typing import Any, ClassVar, NoReturn
@@ -39,7 +38,6 @@ SECONDS = Histogram(
 )
 
 MEGABYTE = 1024 * 1024
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,100}$")
 _IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 
@@ -73,7 +71,7 @@ class GatedView(APIView):
         """The only place the clocks are read."""
         self.started = time.perf_counter()
         self.received_us = time.time_ns() // 1000
-        self.request_id = request_id(request.META)
+        self.request_id = problems.request_id(request.META)
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -165,12 +163,6 @@ def idempotency_key(meta: dict[str, Any]) -> str:
     if not _IDEMPOTENCY_KEY.match(said):  # an empty one too: its sender believes to be safe
         raise Problem("header_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters.", "Idempotency-Key")
     return str(said)
-
-
-def request_id(meta: dict[str, Any]) -> str:
-    """The caller's X-Request-Id when it is harmless, else a new one."""
-    said = meta.get("HTTP_X_REQUEST_ID", "")
-    return said if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
 
 
 def client_address(meta: dict[str, Any]) -> str:

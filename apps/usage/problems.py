@@ -2,6 +2,8 @@
 
 import logging
 import math
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,8 @@ from rest_framework import exceptions
 from apps.errors import Problem
 
 log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,100}$")
 
 #: DRF's own refusals in our words.
 _FROM_DRF: Mapping[type[Exception], str] = {
@@ -78,18 +82,31 @@ def headers(problem: Problem) -> dict[str, str]:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404 for paths no view has."""
-    return _plain(Problem("not_found", f"There is nothing at {request.path[:200]}."))
+    return _plain(request, Problem("not_found", f"There is nothing at {request.path[:200]}."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, for faults outside DRF."""
-    return _plain(Problem("internal"))
+    return _plain(request, Problem("internal"))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler400: a host that is not ours, a body over the outer limit."""
-    return _plain(Problem("header_invalid", "The request was refused before it was read: check the Host header."))
+    said = "The request was refused before it was read: check the Host header."
+    return _plain(request, Problem("header_invalid", said))
 
 
-def _plain(problem: Problem) -> HttpResponse:
-    return HttpResponse(body(problem, ""), status=problem.kind.status, content_type="application/problem+json")
+def request_id(meta: Mapping[str, Any]) -> str:
+    """The caller's X-Request-Id when it is harmless, else a new one."""
+    said = meta.get("HTTP_X_REQUEST_ID", "")
+    return said if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
+
+
+def _plain(request: HttpRequest, problem: Problem) -> HttpResponse:
+    name = request_id(request.META)
+    return HttpResponse(
+        body(problem, name),
+        status=problem.kind.status,
+        content_type="application/problem+json",
+        headers={"X-Request-Id": name},
+    )

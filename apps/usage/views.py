@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.errors import Problem
 from apps.usage import reports
 from apps.usage.events import moment
@@ -62,5 +62,5 @@ def _day(request: Request, name: str, default: date) -> date:
 def _read(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except DatabaseError as failure:
+    except POSTGRES_AWAY as failure:
         raise Problem("stores_away", "Usage is read from Postgres, which is away.", retry_after=2.0) from failure

@@ -7,12 +7,14 @@ from config.settings.base import BASE_DIR, DATABASES, INSTALLED_APPS
 
 ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework", "drf_spectacular_sidecar", "django.contrib.staticfiles"]
-MIDDLEWARE = ["config.middleware.give_connection_back", "whitenoise.middleware.WhiteNoiseMiddleware"]
+MIDDLEWARE = ["config.middleware.look_after_connection", "whitenoise.middleware.WhiteNoiseMiddleware"]
 WHITENOISE_USE_FINDERS = True
 APPEND_SLASH = False
 #: A body's limit is 1 MB, a batch's 25 MB: apps/scoring/bodies.py refuses earlier and says so; this is the outer wall.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
-DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 4, "timeout": 3, "max_idle": 60}
+#: A connection a thread, kept and checked before use. A worker has one thread: a pool would only add its own waiting
+#: (it backs off for seconds after Postgres is back).
+DATABASES["default"]["CONN_MAX_AGE"] = 300
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -82,16 +82,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Palisade",
-    "DESCRIPTION": "Fraud decisions in about a millisecond: a probability, a risk level, an action and the reasons.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -83,11 +83,12 @@ class Engine:
     def _choose(self, schema: str, wanted: str | None) -> tuple[LoadedModel | None, tuple[str, ...]]:
         """The model asked for, or the champion; and which model is missing, if it is."""
         available = self._models.get(schema, {})
-        name, _, version = (wanted or next(iter(available), "default")).partition("@")
+        asked = next(iter(available), "default") if wanted is None else wanted
+        name, versioned, version = asked.partition("@")
         found = available.get(name)
-        if isinstance(found, LoadedModel) and version in ("", found.version):
+        if isinstance(found, LoadedModel) and (not versioned or version == found.version):
             return found, ()
-        if wanted is not None and not (isinstance(found, ModelRefused) and not version):
+        if wanted is not None and not (isinstance(found, ModelRefused) and not versioned):
             raise UnknownModel(f"Model '{wanted[:80]}' is not available. Available models: {_names(available)}")
         return None, (f"model:{name}",)
 

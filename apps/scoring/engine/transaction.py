@@ -101,6 +101,7 @@ class TransactionSchema:
         self._known = frozenset(self.fields)
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)
         self._texts = attrgetter(*[name for name in self.fields if _is(str, self.types[name])])
+        self._integers = tuple(name for name in self.fields if _is(int, self.types[name]))
         self._numbers = attrgetter(*[name for name in self.required if _is(float, self.types[name])])
 
     def parse(self, raw: bytes | dict[str, Any]) -> Parsed:
@@ -109,6 +110,8 @@ class TransactionSchema:
         Raises `InvalidTransaction` naming the first offending field in the documented order.
         """
         content = raw if isinstance(raw, dict) else _decode(raw)
+        if isinstance(content, dict):
+            content = self._whole(content)
         try:
             transaction = msgspec.convert(content, self.struct)
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError) as refusal:
@@ -118,6 +121,14 @@ class TransactionSchema:
         transaction = self.tidy(transaction)
         facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
         return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction))
+
+    def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
+        """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""
+        for name in self._integers:
+            value = content.get(name)
+            if type(value) is float and value.is_integer():
+                content = {**content, name: int(value)}
+        return content
 
     def row(self, transaction: Any, activity: "Mapping[str, Activity]", unknown: "Activity") -> tuple[float, ...]:
         """The features of one transaction, as Python floats in the order of `features`."""
