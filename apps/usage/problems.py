@@ -12,7 +12,9 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.errors import Problem
+from apps.valkey import Away
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ def as_problem(failure: Exception) -> Problem:
     """What went wrong, without internals."""
     if isinstance(failure, Problem):
         return failure
+    if isinstance(failure, (Away, *POSTGRES_AWAY)):
+        return Problem("stores_away", "A store went away in the middle of the request.", retry_after=1.0)
     for kind, code in _FROM_DRF.items():
         if isinstance(failure, kind):
             return Problem(code, "" if isinstance(failure, Http404) else str(getattr(failure, "detail", "")))
