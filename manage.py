@@ -10,6 +10,7 @@ OFFLINE = {"help", "check", "makemigrations", "train_model", "write_openapi", "c
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     from config import embedded
@@ -20,7 +21,7 @@ def main() -> None:
     try:
         with embedded.running():
             execute_from_command_line(sys.argv)
-    except embedded.Unavailable as trouble:
+    except (embedded.Unavailable, ImproperlyConfigured) as trouble:
         sys.exit(f"palisade: {trouble}")
     except Exception as trouble:
         if type(trouble.__cause__).__name__ != "UndefinedTable":

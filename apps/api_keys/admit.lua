@@ -65,8 +65,10 @@ local function admit()
       limit, interval, room, tight_tat = key_limit, key_interval, key_room, key_tat
     end
   end
+  if room < 0 then
+    return {'rate_limited', limit, math.ceil(-room / 1000), math.ceil((tight_tat - interval - now) / 1000)}
+  end
   local reset = math.ceil((tight_tat - now) / 1000)
-  if room < 0 then return {'rate_limited', limit, math.ceil(-room / 1000), reset} end
 
   local asked, metered = tonumber(ARGV[1]), f[11] ~= ''  -- test-mode keys score really and are never metered
   local quota, used, units, rows, degraded = tonumber(f[11]) or 0, 0, asked, {}, 0

@@ -28,6 +28,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     status: Literal["new", "duplicate", "superseding"]
     supersedes: str | UnsetType = UNSET
+    dry_run: Literal[True] | UnsetType = UNSET
     fraud_probability: float | None
     risk_score: int | None
     risk_level: str
@@ -53,6 +54,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     schema: str
     transaction_id: str
     body_hash: str
+    idempotency_hash: str
     fingerprint: str
     status: str
     fraud_probability: float | None

@@ -50,6 +50,7 @@ def entry_of(call: Call, admission: Admission, question: Question, made: Made, *
         schema=decision.schema,
         transaction_id=decision.transaction_id,
         body_hash=question.body_hash,
+        idempotency_hash="" if call.scope == "batch" else call.idempotency_key,  # a batch's answer is kept whole
         fingerprint=call.fingerprint,
         status=decision.status,
         fraud_probability=decision.fraud_probability,
@@ -96,6 +97,7 @@ def made_of(
         schema=question.schema.name,
         status="superseding" if supersedes else "new",
         supersedes=supersedes or UNSET,
+        dry_run=True if call.dry_run else UNSET,
         fraud_probability=found.fraud_probability,
         risk_score=found.risk_score,
         risk_level=found.risk_level,

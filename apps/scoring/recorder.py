@@ -9,12 +9,15 @@ It also watches the two stores for everybody: while Postgres is away every gate 
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.utils import timezone
 from prometheus_client import Counter, Gauge
 
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import tell_pending
+from apps.scoring.catching_up import LOOK_BACK, tell_missed
 from apps.scoring.recording import record
 from apps.usage import journal as journals
 from apps.usage.journal import Entry, Held, Journal
@@ -26,6 +29,8 @@ BATCH = 1_000
 GATHER_SECONDS = 0.05
 IDLE_MS = 500
 CHORES_SECONDS = 1.0
+#: A decision is committed a little after it occurred.
+OVERLAP = timedelta(minutes=1)
 
 RECORDED = Counter("palisade_recorded_total", "Journal entries committed to Postgres")
 SET_ASIDE = Counter("palisade_journal_set_aside_total", "Journal entries that can't be recorded; a person must look")
@@ -42,6 +47,7 @@ class Recorder:
         self._prepared = False
         self._chores_at = 0.0
         self._postgres_away = False
+        self._told_until = datetime.min.replace(tzinfo=UTC)
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Until told to stop: what a predecessor left first, then what comes."""
@@ -51,6 +57,7 @@ class Recorder:
             except Away as failure:
                 self._wait_for("valkey", failure)
                 self._prepared = False
+                self._told_until = datetime.min.replace(tzinfo=UTC)
             except (OperationalError, InterfaceError) as failure:
                 connection.close()
                 self._postgres_gone(failure)
@@ -111,11 +118,17 @@ class Recorder:
             return
         self._chores_at = time.monotonic() + CHORES_SECONDS
         tell_pending(self.gate)
+        self._tell_missed(timezone.now())
         WAITING.set(sum(self.journal.lengths()))
         if self._postgres_away:
             self._postgres_away = False
             log.info("Postgres is back")
         self.journal.say_storage(away=False)
+
+    def _tell_missed(self, now: datetime) -> None:
+        """What was answered past Valkey; a day back after it was away, else a minute."""
+        tell_missed(self.journal, max(self._told_until, now - LOOK_BACK + OVERLAP) - OVERLAP)
+        self._told_until = now
 
     def _postgres_gone(self, failure: Exception) -> None:
         if not self._postgres_away:

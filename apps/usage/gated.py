@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NoReturn
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpResponse
 from prometheus_client import Histogram
 from rest_framework.request import Request
@@ -28,7 +29,8 @@ from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.usage import problems
-from apps.usage.admission import Admissions, this_admissions
+from apps.usage.admission import Admissions, period_of, this_admissions
+from apps.usage.events import moment
 
 SECONDS = Histogram(
     "palisade_request_seconds",
@@ -38,6 +40,8 @@ SECONDS = Histogram(
 )
 
 MEGABYTE = 1024 * 1024
+#: Host headers remembered as checked (a wildcard setting allows any number).
+MOST_HOSTS = 1_000
 _IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 
@@ -76,6 +80,7 @@ class GatedView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authentication. Permission and throttle are the gate's, in one call: see `admit`."""
+        check_host(request)
         self.key = presented_key(request.META)
 
     def admit(self, ask: Ask) -> Admission:
@@ -97,7 +102,8 @@ class GatedView(APIView):
 
     def ask(self, request: Request) -> Ask:
         """What the gate is asked when nothing is scored: key, scope, address, rate."""
-        return Ask(self.key, digest_of(self.key.text), self.scope(request), client_address(request.META), "")
+        period = period_of(moment(self.received_us))
+        return Ask(self.key, digest_of(self.key.text), self.scope(request), client_address(request.META), period)
 
     def scope(self, request: Request) -> str:
         """The scope this request needs."""
@@ -153,6 +159,22 @@ def json_answer(body: Any, headers: dict[str, str] | None = None) -> HttpRespons
     """An answer of bytes that are JSON already, or of anything msgspec encodes."""
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return HttpResponse(content, content_type="application/json", headers=headers)
+
+
+_hosts: set[str] = set()
+
+
+def check_host(request: Request) -> None:
+    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: in demo mode a rebound DNS name would else act for the demo."""
+    host = request.META.get("HTTP_HOST", "")
+    if host in _hosts:
+        return
+    try:
+        request.get_host()
+    except DisallowedHost as stranger:
+        raise Problem("header_invalid", f"The host '{host[:100]}' is not one of ours.", "Host") from stranger
+    if len(_hosts) < MOST_HOSTS:
+        _hosts.add(host)
 
 
 def idempotency_key(meta: dict[str, Any]) -> str:

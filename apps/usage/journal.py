@@ -48,6 +48,17 @@ class Held(NamedTuple):
     data: bytes
 
 
+class Told(NamedTuple):
+    """A decision answered past the journal."""
+
+    decision_id: str
+    schema: str
+    transaction_hash: str
+    body_hash: str
+    idempotency_key: str
+    fingerprint: str
+
+
 class ClaimLost(Exception):
     """Another process has taken the Idempotency-Key's claim over: nothing was written."""
 
@@ -94,6 +105,18 @@ class Journal:
     def settle(self, names: Names, idempotency_key: str, fingerprint: str, told: str) -> None:
         """Note what an Idempotency-Key was answered, when nothing had to be journaled for it."""
         self.valkey.command("SET", names.claim(idempotency_key), f"D{fingerprint}{told}", "EX", IDEMPOTENCY_SECONDS)
+
+    def remember(self, names: Names, told: Iterable[Told]) -> None:
+        """Note what was answered while this server was away: claims of Idempotency-Keys and transactions' pointers."""
+        commands: list[Sequence[Argument]] = []
+        for one in told:
+            if one.idempotency_key:
+                done = f"D{one.fingerprint}{one.decision_id}"
+                commands.append(("SET", names.claim(one.idempotency_key), done, "EX", IDEMPOTENCY_SECONDS))
+            pointer = names.transaction(one.schema, one.transaction_hash)
+            commands.append(("SET", pointer, one.body_hash + one.decision_id, "NX", "EX", DUPLICATE_SECONDS))
+        if commands:
+            self.valkey.pipeline(commands)
 
     def keep_answer(self, names: Names, idempotency_key: str, fingerprint: str, batch_id: str, body: bytes) -> None:
         """Keep a batch's whole answer for its Idempotency-Key."""

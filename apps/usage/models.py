@@ -24,7 +24,10 @@ class UsageEvent(models.Model):
     direct = models.BooleanField(default=False, help_text="Written past the journal, while Valkey was away.")
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["tenant_id", "occurred_at"], name="usage_event_of_tenant")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant_id", "occurred_at"], name="usage_event_of_tenant"),
+            models.Index(fields=["occurred_at"], condition=models.Q(direct=True), name="usage_event_past_journal"),
+        ]
 
     def __str__(self) -> str:
         return self.id

@@ -65,7 +65,7 @@ def body(problem: Problem, request_id: str) -> bytes:
             "type": f"{settings.DOCS_URL}#error-{problem.code}",
             "title": kind.title,
             "status": kind.status,
-            "detail": f"{problem.detail or kind.title + '.'} {kind.fix}" if kind.fix else problem.detail,
+            "detail": _detail(problem),
             "code": problem.code,
             "param": problem.param or None,
             "request_id": request_id,
@@ -73,6 +73,12 @@ def body(problem: Problem, request_id: str) -> bytes:
             **problem.extra,
         }
     )
+
+
+def _detail(problem: Problem) -> str:
+    """What happened, and what to do about it, unless the fix only says to read the detail."""
+    said = problem.detail or f"{problem.kind.title}."
+    return said if "`detail`" in problem.kind.fix and problem.detail else f"{said} {problem.kind.fix}"
 
 
 def headers(problem: Problem) -> dict[str, str]:

@@ -66,7 +66,7 @@ DEMO_MODE = env.bool("PALISADE_DEMO", default=False)
 DEMO_TENANT = "demo"
 if DEMO_MODE and not DEBUG and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
     raise ImproperlyConfigured(
-        "PALISADE_DEMO answers without a key: it can't be on while PALISADE_ALLOWED_HOSTS is public."
+        "Demo mode answers without a key: it can't be on while PALISADE_ALLOWED_HOSTS is public. Set PALISADE_DEMO=0."
     )
 #: Networks whose X-Forwarded-For is believed. Empty: the header is never read.
 TRUSTED_PROXIES = env.list("PALISADE_TRUSTED_PROXIES", default=[])

@@ -209,3 +209,29 @@ def test_a_full_journal_refuses_and_changes_nothing(alice: Api, valkey: Valkey, 
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {alice.tenant.schema_name}.scoring_decision")
         assert cursor.fetchone()[0] == 2
+
+
+def test_an_answer_given_without_valkey_is_replayed_once_it_is_back(
+    alice: Api, valkey: Valkey, drain: Callable[[], int]
+) -> None:
+    named = {**ASK, "transaction": {**ASK["transaction"], "transaction_id": "t-2"}}
+    embedded.valkey().stop()
+    try:
+        first = alice.post("/v1/decisions", ASK, idempotency_key="outage")
+        facts = alice.post("/v1/decisions", named).json()
+    finally:
+        _start_valkey()
+    Recorder(Journal(valkey), this_gate()).step()
+    again = alice.post("/v1/decisions", ASK, idempotency_key="outage")
+    same = alice.post("/v1/decisions", named).json()
+    assert (again.content, again["Idempotent-Replayed"]) == (first.content, "true")
+    assert (same["id"], same["status"], same["billed_units"]) == (facts["id"], "duplicate", 0)
+    assert drain() == 0
+
+
+def test_without_valkey_lists_and_usage_are_read_all_the_same(alice: Api, without_valkey: None) -> None:
+    made = alice.post("/v1/decisions", ASK).json()
+    assert [one["id"] for one in alice.get("/v1/decisions").json()["data"]] == [made["id"]]
+    assert alice.get("/v1/usage").json()["degraded"] == 1
+    assert alice.get("/v1/usage/daily").status_code == 200
+    assert alice.get(f"/v1/decisions/{made['id']}/explanation").status_code == 200
