@@ -19,9 +19,7 @@ class Decision(models.Model):
     schema = models.CharField(max_length=40)
     transaction_id = models.CharField(max_length=128)
     body_hash = models.CharField(max_length=32, help_text="Of the facts: the same id and hash again is a duplicate.")
-    idempotency_hash = models.CharField(
-        max_length=32, blank=True, help_text="Of the Idempotency-Key, if there was one."
-    )
+    idempotency_hash = models.CharField(max_length=32, blank=True, help_text="Of the Idempotency-Key; empty without.")
     fingerprint = models.CharField(max_length=32, blank=True, help_text="Of the request, under an Idempotency-Key.")
     status = models.CharField(max_length=12, help_text="new or superseding")
     fraud_probability = models.FloatField(null=True)

@@ -16,14 +16,15 @@ from apps.usage.journal import Entry
 
 _COLUMNS = (
     "id, created_at, livemode, schema, transaction_id, body_hash, idempotency_hash, fingerprint, status,"
-    " fraud_probability, risk_score, risk_level, recommended_action, decisive, model_name, model_version, facts, answer, features, contributions"
+    " fraud_probability, risk_score, risk_level, recommended_action, decisive, model_name, model_version, facts,"
+    " answer, features, contributions"
 )
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
     tenant_schema varchar, id varchar, created_at timestamptz, livemode boolean, schema varchar, transaction_id varchar,
-    body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar, fraud_probability double precision, risk_score smallint,
-    risk_level varchar, recommended_action varchar, decisive varchar, model_name varchar, model_version varchar,
-    facts jsonb, answer text, features bytea, contributions bytea
+    body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar, fraud_probability double precision,
+    risk_score smallint, risk_level varchar, recommended_action varchar, decisive varchar, model_name varchar,
+    model_version varchar, facts jsonb, answer text, features bytea, contributions bytea
 ) ON COMMIT DELETE ROWS
 """
 

@@ -165,7 +165,7 @@ _hosts: set[str] = set()
 
 
 def check_host(request: Request) -> None:
-    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: in demo mode a rebound DNS name would else act for the demo."""
+    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: a rebound DNS name must not act for the demo tenant."""
     host = request.META.get("HTTP_HOST", "")
     if host in _hosts:
         return
