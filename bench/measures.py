@@ -74,8 +74,8 @@ def _name(pid: int) -> str:
         ("config.wsgi_api", "api"),
         ("config.wsgi_portal", "portal"),
         (" record", "recorder"),
-        ("celery -A config worker", "worker"),
-        ("celery -A config beat", "beat"),
+        ("-A config beat", "beat"),
+        ("celery", "worker"),
         ("postgres", "postgres"),
         ("valkey", "valkey"),
     ):
