@@ -23,8 +23,9 @@ _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
     tenant_schema varchar, id varchar, created_at timestamptz, livemode boolean, schema varchar, transaction_id varchar,
     body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar,
-    fraud_probability double precision, risk_score smallint, risk_level varchar, recommended_action varchar, decisive varchar, model_name varchar,
-    model_version varchar, facts jsonb, answer text, features bytea, contributions bytea
+    fraud_probability double precision, risk_score smallint, risk_level varchar, recommended_action varchar,
+    decisive varchar, model_name varchar, model_version varchar,
+    facts jsonb, answer text, features bytea, contributions bytea
 ) ON COMMIT DELETE ROWS
 """
 
