@@ -75,10 +75,6 @@ class Valkey:
                 raise answer
         return answers
 
-    def client(self) -> redis.Redis:
-        """redis-py's own client, for what is not hot: the recorder, reconciliation, commands."""
-        return redis.Redis(connection_pool=ConnectionPool.from_url(self.url, protocol=2))
-
     def answers(self) -> bool:
         """Whether the server answers a ping now."""
         try:

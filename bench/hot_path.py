@@ -14,27 +14,13 @@ import random
 import time
 from typing import Any
 
+from bench.transactions import question
+
 
 def bodies(number: int, seed: int = 7) -> list[bytes]:
     """Transactions that differ and name their parties."""
     chance = random.Random(seed)
-    return [json.dumps({"schema": "paysim", "transaction": _transaction(chance)}).encode() for _ in range(number)]
-
-
-def _transaction(chance: random.Random) -> dict[str, Any]:
-    amount = round(chance.uniform(1, 200_000), 2)
-    old = round(amount + chance.choice([0, chance.uniform(1, 100_000)]), 2)
-    return {
-        "step": chance.randint(401, 500),
-        "type": chance.choice(["TRANSFER", "CASH_OUT"]),
-        "amount": amount,
-        "nameOrig": f"C{chance.randint(1, 1_000_000)}",
-        "oldbalanceOrg": old,
-        "newbalanceOrig": round(old - amount, 2),
-        "nameDest": f"C{chance.randint(1, 20_000_000)}",
-        "oldbalanceDest": 1000.0,
-        "newbalanceDest": round(1000 + amount, 2),
-    }
+    return [json.dumps(question(chance)).encode() for _ in range(number)]
 
 
 def request(application: Any, key: str, body: bytes) -> bytes:

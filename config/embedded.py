@@ -17,7 +17,7 @@ from pathlib import Path
 
 from config.servers import Postgres, Server, Unavailable, Valkey
 
-__all__ = ["Unavailable", "data_dir", "database_url", "journal_url", "postgres", "redis_url", "running", "valkey"]
+__all__ = ["Unavailable", "data_dir", "database_url", "postgres", "redis_url", "running", "valkey"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -33,10 +33,6 @@ def database_url() -> str:
 
 def redis_url() -> str:
     return os.environ.get("REDIS_URL") or f"unix://{valkey().address}?db=0"
-
-
-def journal_url() -> str:
-    return os.environ.get("JOURNAL_URL") or redis_url()
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Tenant code names its tenant: `with in_tenant(tenant): …`. There is no ambient tenant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
@@ -19,17 +18,6 @@ def in_tenant(tenant: Tenant | str) -> Iterator[None]:
     """Run the block in a tenant's schema (a `Tenant` or the name of its schema)."""
     with schema_context(tenant if isinstance(tenant, str) else tenant.schema_name):
         yield
-
-
-def tenant_task(run: Callable[..., Any]) -> Callable[..., Any]:
-    """A task whose first argument is the tenant's schema name and whose body runs in that schema."""
-
-    @wraps(run)
-    def within(schema_name: str, *arguments: Any, **named: Any) -> Any:
-        with in_tenant(schema_name):
-            return run(schema_name, *arguments, **named)
-
-    return within
 
 
 def tenant_connection() -> Any:

@@ -26,9 +26,18 @@ class Made(NamedTuple):
 
 
 def entry_of(call: Call, admission: Admission, question: Question, made: Made, *, direct: bool = False) -> Entry:
-    """A decision as the journal carries it."""
-    decision, found = made.decision, made.found
-    event = UsageEvent(
+    """A decision as the journal carries it: what is billed and what is stored."""
+    return Entry(
+        handle=call.key.handle,
+        event=_event(call, admission, made.decision, direct),
+        body_hash=question.body_hash if question.named else "",
+        transaction_hash=question.transaction_hash,
+        record=msgspec.Raw(answers.pack(_record(call, admission, question, made))),
+    )
+
+
+def _event(call: Call, admission: Admission, decision: Decision, direct: bool) -> UsageEvent:
+    return UsageEvent(
         id=decision.id,
         tenant_id=admission.tenant_id,
         key_id=admission.key_id,
@@ -42,7 +51,11 @@ def entry_of(call: Call, admission: Admission, question: Question, made: Made, *
         address=call.address,
         direct=direct,
     )
-    stored = Record(
+
+
+def _record(call: Call, admission: Admission, question: Question, made: Made) -> Record:
+    decision, found = made.decision, made.found
+    return Record(
         tenant_schema=admission.schema,
         id=decision.id,
         created_us=call.received_us,
@@ -64,13 +77,6 @@ def entry_of(call: Call, admission: Admission, question: Question, made: Made, *
         answer=made.body,
         features=found.features,
         contributions=found.contributions,
-    )
-    return Entry(
-        handle=call.key.handle,
-        event=event,
-        body_hash=question.body_hash if question.named else "",
-        transaction_hash=question.transaction_hash,
-        record=msgspec.Raw(answers.pack(stored)),
     )
 
 

@@ -13,8 +13,8 @@ from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine import history
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.usage.admission import this_admissions
+from bench.transactions import transaction
 from tests.cast import Cast, enter
-from tests.survival.client import transaction
 
 PAYSIM = SCHEMAS["paysim"]
 MANY = 2 * history.KEPT + 90  # one party is trimmed on the way

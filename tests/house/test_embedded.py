@@ -24,7 +24,7 @@ HOLD = "import sys; from config import embedded\nwith embedded.running(): print(
 
 @pytest.fixture(autouse=True)
 def own_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("DATABASE_URL", "REDIS_URL", "JOURNAL_URL"):
+    for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PALISADE_DATA", str(tmp_path / "data"))
     yield
@@ -132,7 +132,6 @@ def test_servers_named_in_the_environment_are_used_and_none_started(monkeypatch:
     monkeypatch.setenv("REDIS_URL", "redis://cache:6379/0")
     with embedded.running():
         assert embedded.database_url() == "postgresql://u@db/x"
-        assert embedded.journal_url() == "redis://cache:6379/0"
     assert not embedded.data_dir().exists()
 
 

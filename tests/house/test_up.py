@@ -19,7 +19,7 @@ from config.embedded import CHECKOUT
 from config.supervisor import read_procfile
 
 #: Nothing of the test run's own surroundings may reach the copies started here.
-FOREIGN = ("PALISADE_", "DATABASE_URL", "REDIS_URL", "JOURNAL_URL", "DJANGO_", "PROMETHEUS_", "MAKE")
+FOREIGN = ("PALISADE_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PROMETHEUS_", "MAKE")
 
 
 class Copy:

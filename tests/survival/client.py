@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import random
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,24 +48,3 @@ class Client:
                 raise AssertionError(f"{status}: {answer.decode()}")
             time.sleep(0.1)
         raise AssertionError(f"{idempotency_key} was never answered")
-
-
-def transaction(chance: random.Random) -> dict[str, Any]:
-    """A PaySim transaction that names its parties."""
-    amount = round(chance.uniform(1, 200_000), 2)
-    old = round(amount + chance.choice([0, chance.uniform(1, 100_000)]), 2)
-    return {
-        "step": chance.randint(401, 500),
-        "type": chance.choice(["TRANSFER", "CASH_OUT"]),
-        "amount": amount,
-        "nameOrig": f"C{chance.randint(1, 100_000)}",
-        "oldbalanceOrg": old,
-        "newbalanceOrig": round(old - amount, 2),
-        "nameDest": f"C{chance.randint(1, 2_000)}",
-        "oldbalanceDest": 1000.0,
-        "newbalanceDest": round(1000 + amount, 2),
-    }
-
-
-def question(chance: random.Random) -> dict[str, Any]:
-    return {"schema": "paysim", "transaction": transaction(chance)}

@@ -18,9 +18,9 @@ from apps.scoring.recorder import Recorder
 from apps.usage.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey, server
+from bench.transactions import question
 from config import embedded
 from tests.cast import Api
-from tests.survival.client import question
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

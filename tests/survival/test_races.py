@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.survival.client import Client, question
+from bench.transactions import question
+from tests.survival.client import Client
 from tests.survival.copy import Inside, palisade, tenant
 
 CLIENTS = 8

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.survival.client import Client, question
+from bench.transactions import question
+from tests.survival.client import Client
 from tests.survival.copy import Inside, palisade, tenant
 
 REQUESTS, CLIENTS = 20_000, 8
