@@ -52,3 +52,11 @@ def test_a_refused_body_costs_one_round_trip(
     with django_assert_num_queries(0):
         alice.post("/v1/decisions", body)
     assert valkey.round_trips - before == 1
+
+
+def test_a_new_decision_on_named_parties_takes_two_round_trips(alice: Api, valkey: Valkey) -> None:
+    """What README and docs/benchmarks.md say; the three that are allowed are for duplicates and replays."""
+    alice.post("/v1/decisions", asking(NAMED))  # key and scripts are known
+    before = valkey.round_trips
+    assert alice.post("/v1/decisions", asking(NAMED)).json()["status"] == "new"
+    assert valkey.round_trips - before == 2
