@@ -14,7 +14,7 @@ import numpy as np
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.explain import reasons
-from apps.scoring.engine.history import KEPT, QUIET, UNKNOWN, pack, summarise
+from apps.scoring.engine.history import KEPT, QUIET, pack, summarise
 from apps.scoring.engine.models import LoadedModel, load_active
 from apps.scoring.engine.rules import evaluate
 from apps.scoring.engine.schemas import SCHEMAS
@@ -41,7 +41,7 @@ def steps() -> dict[str, float]:
     engine = Engine({"paysim": models})
     body, activity = msgspec.json.encode(DRAINED), {"nameOrig": QUIET, "nameDest": QUIET}
     parsed = schema.parse(body)
-    row = schema.row(parsed.transaction, activity, UNKNOWN)
+    row = schema.row(parsed.transaction, parsed.at_ms, [QUIET, QUIET])
     features = np.array([row], dtype=np.float32)
     added = model.contributions(features)[0].tolist()
     values = schema.values(parsed.facts, row)
@@ -50,7 +50,7 @@ def steps() -> dict[str, float]:
         "parse (JSON to facts)": micros(lambda: schema.parse(body)),
         "history, 2 parties of 3 events": 2 * micros(lambda: summarise(few, 372 * 3_600_000, 999)),
         "history, 2 parties of 256 events": 2 * micros(lambda: summarise(full, 372 * 3_600_000, 999), 500),
-        "features": micros(lambda: schema.row(parsed.transaction, activity, UNKNOWN)),
+        "features": micros(lambda: schema.row(parsed.transaction, parsed.at_ms, [QUIET, QUIET])),
         "rules": micros(lambda: evaluate(schema.rules, schema.values(parsed.facts, row))),
         "rules alone": micros(lambda: evaluate(schema.rules, values)),
         "model": micros(lambda: model.score(features)),

@@ -35,8 +35,8 @@ def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
     keys: list[str] = []
     arguments: list[Argument] = [history.KEPT, LIFE_SECONDS, int(add)]
     for row in rows:
-        transaction = row.parsed.transaction
-        at_ms, amount = row.schema.event_time_ms(transaction), row.schema.amount(transaction)
+        transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
+        amount = row.schema.amount(transaction)
         for party in row.schema.parties(transaction):
             keys.append(names.party(row.schema.name, party.role, name_hash(party.name)))
             arguments.append(history.pack(at_ms, amount, party.counterparty, row.transaction_hash))
@@ -55,9 +55,7 @@ def name_hash(name: str) -> str:
 
 
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
-    transaction = row.parsed.transaction
-    at_ms = row.schema.event_time_ms(transaction)
     return {
-        party.role: history.summarise(next(answers), at_ms, row.transaction_hash)
-        for party in row.schema.parties(transaction)
+        party.role: history.summarise(next(answers), row.parsed.at_ms, row.transaction_hash)
+        for party in row.schema.parties(row.parsed.transaction)
     }

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from apps.scoring.engine.decide import Cause, ModelUsed
+from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.rules import RuleResult
 
@@ -38,6 +38,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     rules: tuple[RuleResult, ...]
     model: ModelUsed | None
+    ensemble: Ensemble | UnsetType = UNSET
     degraded: tuple[str, ...]
     warnings: tuple[str, ...]
     timing_ms: Timing

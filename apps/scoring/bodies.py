@@ -68,12 +68,12 @@ def schema_named(name: str) -> TransactionSchema:
     return schema
 
 
-def parse(schema: TransactionSchema, transaction: Any, at: str = "transaction") -> Parsed:
+def parse(schema: TransactionSchema, transaction: Any, received_ms: int, at: str = "transaction") -> Parsed:
     """A transaction checked by its schema. Raises `Problem` naming the field."""
     if not isinstance(transaction, dict):
         raise Problem("field_invalid", "A transaction is a JSON object.", at)
     try:
-        return schema.parse(transaction)
+        return schema.parse(transaction, received_ms)
     except InvalidTransaction as wrong:
         raise Problem("field_invalid", wrong.detail, f"{at}.{wrong.param}" if wrong.param else at) from wrong
 

@@ -113,6 +113,7 @@ def made_of(
         reasons=found.reasons,
         rules=found.rules,
         model=found.model,
+        ensemble=found.ensemble or UNSET,
         degraded=degraded,
         warnings=found.warnings,
         timing_ms=Timing(round(elapsed_ms, 3)),

@@ -85,7 +85,7 @@ class DecisionsView(ScoringView):
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run)
-        return call, question_of(call, schema, bodies.parse(schema, said.transaction))
+        return call, question_of(call, schema, bodies.parse(schema, said.transaction, call.received_us // 1000))
 
 
 class Row(msgspec.Struct):
@@ -121,7 +121,7 @@ class BatchView(ScoringView):
         rows: list[Question | Problem] = []
         for index, transaction in enumerate(said.transactions):
             try:
-                parsed = bodies.parse(schema, transaction, f"transactions[{index}]")
+                parsed = bodies.parse(schema, transaction, call.received_us // 1000, f"transactions[{index}]")
                 rows.append(question_of(call, schema, parsed, index))
             except Problem as wrong:
                 rows.append(wrong)

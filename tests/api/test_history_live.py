@@ -29,7 +29,7 @@ def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
         live = _live(player.text, question)
         parsed = question.parsed.transaction
         replayed = replay.observe(
-            PAYSIM.parties(parsed), PAYSIM.event_time_ms(parsed), parsed.amount, _seen(question).transaction_hash
+            PAYSIM.parties(parsed), question.parsed.at_ms, parsed.amount, _seen(question).transaction_hash
         )
         assert live == replayed or repr(live) == repr(replayed)  # nan is not equal to itself
     assert 200 < max(one.count_7d for one in live.values()) <= history.KEPT  # repeated ids count once

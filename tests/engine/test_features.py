@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.engine.engine import ActivityColumns
-from apps.scoring.engine.history import QUIET, UNKNOWN, Activity
+from apps.scoring.engine.history import QUIET, UNKNOWN, Activity, PastColumns
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.schemas.paysim import PaySimTransaction
 
@@ -28,16 +27,18 @@ activities = st.one_of(st.just(UNKNOWN), st.just(QUIET), st.builds(Activity, *[c
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(transactions, activities, activities), min_size=1, max_size=8))
 def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
-    rows = [PAYSIM.row(one, {"nameOrig": orig, "nameDest": dest}, UNKNOWN) for one, orig, dest in drawn]
+    rows = [PAYSIM.row(one, 0, [orig, dest]) for one, orig, dest in drawn]
     columns = PAYSIM.columns([one for one, _, _ in drawn])
-    pasts = [ActivityColumns([one[role] for one in drawn]) for role in (1, 2)]
-    block = PAYSIM.block(columns, pasts)
+    pasts = [PastColumns([one[role] for one in drawn]) for role in (1, 2)]
+    block = PAYSIM.block(columns, np.zeros(len(drawn)), pasts)
     assert np.array(rows, dtype=np.float32).tobytes() == block.astype(np.float32).tobytes()
     assert np.isfinite(block[:, :13]).sum() >= block[:, :13].size - len(rows)  # only the share may be unknown
 
 
 def features(paysim, **changed):
-    return dict(zip(PAYSIM.feature_names, PAYSIM.row(paysim(**changed).transaction, {}, UNKNOWN), strict=True))
+    return dict(
+        zip(PAYSIM.feature_names, PAYSIM.row(paysim(**changed).transaction, 0, [UNKNOWN, UNKNOWN]), strict=True)
+    )
 
 
 def test_a_ledger_that_agrees_to_the_cent_has_no_gap(paysim):

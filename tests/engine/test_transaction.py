@@ -4,6 +4,7 @@ import math
 import msgspec
 import pytest
 
+from apps.scoring.engine.operations import SCALAR
 from apps.scoring.engine.transaction import InvalidTransaction, Party
 from tests.engine.conftest import HONEST
 
@@ -86,7 +87,7 @@ def test_parties_are_those_named(schema, paysim):
 
 def test_the_schema_speaks_of_itself(schema, paysim):
     transaction = paysim(transaction_id="t1").transaction
-    assert schema.event_time_ms(transaction) == 15 * 3_600_000
+    assert schema.event_time_ms(transaction, 0, SCALAR) == 15 * 3_600_000
     assert schema.amount(transaction) == 5000.0
     assert schema.transaction_id(transaction) == "t1"
     properties = msgspec.json.schema(schema.struct)["$defs"]["PaySimTransaction"]["properties"]

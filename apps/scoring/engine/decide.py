@@ -30,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True):
     block_at: float = 0.7
     rules: tuple[Rule, ...] = ()
     default_action: Action = "review"  # when neither a rule nor a model can say
+    home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -45,6 +46,23 @@ class ModelUsed(msgspec.Struct, frozen=True):
     threshold: float
 
 
+class Vote(msgspec.Struct, frozen=True):
+    """What one model of an ensemble says; probability and prediction are None when it could not."""
+
+    name: str
+    version: str
+    probability: float | None
+    prediction: Literal[0, 1] | None
+    label: Literal["Fraud", "Not Fraud", "Error"]
+
+
+class Ensemble(msgspec.Struct, frozen=True):
+    """The votes, and the share of the voting models that agree with the majority."""
+
+    agreement: float
+    models: tuple[Vote, ...]
+
+
 class Decision(msgspec.Struct, frozen=True):
     """The answer.
 
@@ -56,7 +74,7 @@ class Decision(msgspec.Struct, frozen=True):
     risk_score: int | None
     risk_level: RiskLevel
     recommended_action: Action
-    fraud_type: None
+    fraud_type: str | None
     decisive: Cause
     reasons: tuple[Reason, ...]
     rules: tuple[RuleResult, ...]
@@ -65,6 +83,7 @@ class Decision(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     features: bytes
     contributions: bytes
+    ensemble: Ensemble | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -90,7 +109,9 @@ def decide(
 
 
 def deciding_rule(rules: tuple[Rule, ...], results: tuple[RuleResult, ...]) -> Rule | None:
-    hits = [rule for rule, result in zip(rules, results, strict=True) if result.outcome == "hit"]
+    hits = [
+        rule for rule, result in zip(rules, results, strict=True) if result.outcome == "hit" and rule.outcome != "note"
+    ]
     return min(hits, key=lambda rule: PRECEDENCE.index(rule.outcome)) if hits else None
 
 

@@ -1,44 +1,71 @@
-"""The story of a decision: features, rules, model, explanation, verdict."""
+"""The story of a decision: features, rules, models, explanation, verdict."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from struct import Struct
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
-from apps.scoring.engine.decide import Decision, ModelUsed, Policy, decide
+from apps.scoring.engine import ensemble as ensembles
+from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
-from apps.scoring.engine.history import UNKNOWN, Activity
-from apps.scoring.engine.models import LoadedModel, ModelRefused
-from apps.scoring.engine.rules import evaluate
+from apps.scoring.engine.history import Activity, PastColumns, unknown
+from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
+from apps.scoring.engine.rules import evaluate, typical
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 
+log = logging.getLogger(__name__)
+
+ENSEMBLE = "ensemble"
+ENSEMBLE_THRESHOLD = 0.5
 NO_HISTORY: Mapping[str, Activity] = MappingProxyType({})
 HISTORY_AWAY = ("history",)
+
+#: A model that can be asked, or the refusal of one that can't.
+Model = LoadedModel | ModelRefused
 
 
 class UnknownModel(ValueError):
     """A model was asked for that does not exist; the message names those that do."""
 
 
-class Scored(NamedTuple):
-    """What a model says of one row: the margin, the vectors as stored, and the contributions as floats."""
+class Chosen(NamedTuple):
+    """Who is asked: one model, or all of a schema's under the name "ensemble"; the first that answers explains."""
 
-    model: LoadedModel
-    margin: float
+    name: str
+    models: tuple[tuple[str, Model], ...]
+
+
+class Answer(NamedTuple):
+    """What the models say of n rows: margins float[n] of each that answered, and one model's explanation of them."""
+
+    margins: Mapping[str, Sequence[float]]
+    explained_by: LoadedModel | None
+    contributions: np.ndarray  # float32[n, F], [n, 0] when no model answered
+    away: tuple[str, ...]
+
+
+class Scored(NamedTuple):
+    """What is said of one row, and by whom it is explained."""
+
+    probability: float
+    risk_score: int
+    used: ModelUsed
     features: bytes
     contributions: np.ndarray
+    ensemble: Ensemble | None = None
 
 
 class Engine:
     """Decides transactions of every schema. Holds loaded models and nothing that changes: share it between threads."""
 
-    def __init__(self, models: Mapping[str, Mapping[str, LoadedModel | ModelRefused]]) -> None:
-        self._models = models
+    def __init__(self, models: Mapping[str, Mapping[str, Model]]) -> None:
+        self.models = models
         self._pack = {name: Struct(f"<{len(schema.features)}f").pack for name, schema in SCHEMAS.items()}
+        self._unknown = {name: tuple(map(unknown, schema.roles)) for name, schema in SCHEMAS.items()}
 
     def decide(
         self,
@@ -50,10 +77,11 @@ class Engine:
     ) -> Decision:
         """One transaction with its history (None: unavailable) under a policy. Raises `UnknownModel`."""
         schema = _schema(schema)
-        chosen, away = self._choose(schema.name, model)
-        row = schema.row(parsed.transaction, activity or NO_HISTORY, UNKNOWN)
-        scored = self._score(schema, row, chosen) if chosen else None
-        return conclude(schema, parsed, row, policy, scored, _degraded(activity, away))
+        chosen = self._choose(schema.name, model)
+        row = schema.row(parsed.transaction, parsed.at_ms, self._pasts(schema, activity))
+        packed = self._pack[schema.name](*row)
+        answer = _asked(chosen, np.frombuffer(packed, "<f4").reshape(1, -1))
+        return conclude(schema, parsed, row, policy, _scored(chosen, answer, 0, packed), _degraded(activity, answer))
 
     def decide_many(
         self,
@@ -63,39 +91,48 @@ class Engine:
         policy: Policy,
         model: str | None = None,
     ) -> list[Decision]:
-        """The same for many transactions, with model and explanation run over the whole block."""
+        """The same for many transactions, with models and explanation run over the whole block."""
         if not parsed:
             return []
         schema = _schema(schema)
-        chosen, away = self._choose(schema.name, model)
-        transactions = [one.transaction for one in parsed]
-        rows = schema.block(schema.columns(transactions), _activity_columns(schema, activities))
-        scored = _score_block(rows, chosen) if chosen else [None] * len(parsed)
+        chosen = self._choose(schema.name, model)
+        at_ms = np.array([one.at_ms for one in parsed], dtype=np.float64)
+        pasts = [self._pasts(schema, activity) for activity in activities]
+        columns = schema.columns([one.transaction for one in parsed])
+        rows = schema.block(columns, at_ms, [PastColumns(role) for role in zip(*pasts, strict=True)])
+        features = rows.astype("<f4")
+        answer = _asked(chosen, features)
         return [
-            conclude(schema, one, row, policy, score, _degraded(activity, away))
-            for one, row, score, activity in zip(parsed, rows.tolist(), scored, activities, strict=True)
-        ]
+            conclude(
+                schema, one, row, policy, _scored(chosen, answer, index, features[index].tobytes()),
+                _degraded(activities[index], answer),
+            )
+            for index, (one, row) in enumerate(zip(parsed, rows.tolist(), strict=True))
+        ]  # fmt: skip
 
     def require(self, schema: str | TransactionSchema, model: str | None) -> None:
         """Raises `UnknownModel` when a call that asks for `model` could not be answered."""
         self._choose(_schema(schema).name, model)
 
-    def _choose(self, schema: str, wanted: str | None) -> tuple[LoadedModel | None, tuple[str, ...]]:
-        """The model asked for, or the champion; and which model is missing, if it is."""
-        available = self._models.get(schema, {})
+    def _choose(self, schema: str, wanted: str | None) -> Chosen:
+        """The model asked for, the champion when none is, or all of them."""
+        available = self.models.get(schema, {})
+        if wanted == ENSEMBLE and available:
+            return Chosen(ENSEMBLE, tuple(available.items()))
         asked = next(iter(available), "default") if wanted is None else wanted
         name, versioned, version = asked.partition("@")
         found = available.get(name)
-        if isinstance(found, LoadedModel) and (not versioned or version == found.version):
-            return found, ()
-        if wanted is not None and not (isinstance(found, ModelRefused) and not versioned):
-            raise UnknownModel(f"Model '{wanted[:80]}' is not available. Available models: {_names(available)}")
-        return None, (f"model:{name}",)
+        if wanted is None and found is None:
+            return Chosen(name, ((name, ModelRefused("there is none")),))
+        if found is None or (versioned and not (isinstance(found, LoadedModel) and version == found.version)):
+            raise UnknownModel(f"Model '{asked[:80]}' is not available. Available models: {_names(available)}")
+        return Chosen(name, ((name, found),))
 
-    def _score(self, schema: TransactionSchema, row: tuple[float, ...], model: LoadedModel) -> Scored:
-        packed = self._pack[schema.name](*row)
-        features = np.frombuffer(packed, "<f4").reshape(1, -1)
-        return Scored(model, model.score(features), packed, model.contributions(features)[0])
+    def _pasts(self, schema: TransactionSchema, activity: Mapping[str, Activity] | None) -> list[Activity]:
+        """The pasts in the order of the schema's roles, unknown where there is none."""
+        known = NO_HISTORY if activity is None else activity
+        nobody = self._unknown[schema.name]
+        return [known.get(role.name, nothing) for role, nothing in zip(schema.roles, nobody, strict=True)]
 
 
 def conclude(
@@ -108,64 +145,98 @@ def conclude(
 ) -> Decision:
     """From the row and its score to the answer: rules, verdict, reasons."""
     rules = schema.rules + policy.rules
-    results = evaluate(rules, schema.values(parsed.facts, row))
-    probability = scored.model.probability(scored.margin) if scored else None
-    verdict = decide(policy, rules, results, scored.model.name if scored else "", probability)
+    values = schema.values(parsed.facts, row, policy.home_country)
+    results = evaluate(rules, values)
+    probability = scored.probability if scored else None
+    verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.transaction),) if verdict.rule else ()
     if scored:
         why += reasons(schema, parsed.transaction, row, scored.contributions.tolist())
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
-        risk_score=scored.model.risk_score(scored.margin) if scored else None,
+        risk_score=scored.risk_score if scored else None,
         risk_level=verdict.risk_level,
         recommended_action=verdict.action,
-        fraud_type=None,
+        fraud_type=None if verdict.risk_level == "low" else typical(schema.typologies, values),
         decisive=verdict.cause,
         reasons=why,
         rules=results,
-        model=ModelUsed(scored.model.name, scored.model.version, scored.model.threshold) if scored else None,
+        model=scored.used if scored else None,
         degraded=degraded,
         warnings=parsed.warnings,
         features=scored.features if scored else b"",
         contributions=scored.contributions.tobytes() if scored else b"",
+        ensemble=scored.ensemble if scored else None,
     )
+
+
+def _asked(chosen: Chosen, features: np.ndarray) -> Answer:
+    """Every chosen model's margins of float32[n, F]; the first that answers explains them. A failing one is named."""
+    margins: dict[str, Sequence[float]] = {}
+    explained_by, contributions = None, np.empty((len(features), 0), dtype="<f4")
+    away = []
+    for name, model in chosen.models:
+        try:
+            margins[name] = _margins(model, features)
+            if explained_by is None and isinstance(model, LoadedModel):
+                explained_by, contributions = model, model.contributions(features)
+        except (ModelRefused, ModelFailed) as failure:
+            log.error("model %s can't score: %s", name, failure)
+            away.append(f"model:{name}")
+    return Answer(margins, explained_by, contributions, tuple(away))
+
+
+def _margins(model: Model, features: np.ndarray) -> Sequence[float]:
+    """Raises `ModelRefused` for a model that was never loaded, `ModelFailed` for one that breaks."""
+    if isinstance(model, ModelRefused):
+        raise model
+    return model.score_block(features).tolist()
+
+
+def _scored(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scored | None:
+    """One row of what the models said; None when none could."""
+    by = answer.explained_by
+    if by is None:
+        return None
+    if chosen.name == ENSEMBLE:
+        return _together(chosen, answer, index, features)
+    margin = answer.margins[by.name][index]
+    used = ModelUsed(by.name, by.version, by.threshold)
+    return Scored(by.probability(margin), by.risk_score(margin), used, features, answer.contributions[index])
+
+
+def _together(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scored | None:
+    """The ensemble's verdict on one row; its risk score is the mean of its models' ranks."""
+    heard = {
+        name: (model, answer.margins[name][index])
+        for name, model in chosen.models
+        if name in answer.margins and isinstance(model, LoadedModel)
+    }
+    votes = [_vote(name, model, heard) for name, model in chosen.models]
+    found = ensembles.verdict(votes)
+    by = answer.explained_by
+    if found is None or by is None:
+        return None
+    rank = round(sum(model.risk_score(margin) for model, margin in heard.values()) / len(heard))
+    used = ModelUsed(ENSEMBLE, f"{by.name}@{by.version}", ENSEMBLE_THRESHOLD)
+    return Scored(found.probability, rank, used, features, answer.contributions[index], found.ensemble)
+
+
+def _vote(name: str, model: Model, heard: Mapping[str, tuple[LoadedModel, float]]) -> Any:
+    if name not in heard:
+        return ensembles.vote(name, model.version if isinstance(model, LoadedModel) else "", None, 0.0)
+    loaded, margin = heard[name]
+    return ensembles.vote(name, loaded.version, loaded.probability(margin), loaded.threshold)
 
 
 def _schema(schema: str | TransactionSchema) -> TransactionSchema:
     return SCHEMAS[schema] if isinstance(schema, str) else schema
 
 
-def _degraded(activity: Mapping[str, Activity] | None, away: tuple[str, ...]) -> tuple[str, ...]:
-    return HISTORY_AWAY + away if activity is None else away
+def _degraded(activity: Mapping[str, Activity] | None, answer: Answer) -> tuple[str, ...]:
+    return HISTORY_AWAY + answer.away if activity is None else answer.away
 
 
-def _names(models: Mapping[str, LoadedModel | ModelRefused]) -> str:
+def _names(models: Mapping[str, Model]) -> str:
     names = [f"{name}, {name}@{model.version}" for name, model in models.items() if isinstance(model, LoadedModel)]
-    return ", ".join(names) or "none"
-
-
-def _score_block(rows: np.ndarray, model: LoadedModel) -> list[Scored]:
-    features = rows.astype("<f4")
-    margins, contributions = model.score_block(features), model.contributions(features)
-    return [
-        Scored(model, float(margin), row.tobytes(), added)
-        for margin, row, added in zip(margins, features, contributions, strict=True)
-    ]
-
-
-def _activity_columns(
-    schema: TransactionSchema, activities: Sequence[Mapping[str, Activity] | None]
-) -> list["ActivityColumns"]:
-    return [
-        ActivityColumns([(activity or NO_HISTORY).get(role, UNKNOWN) for activity in activities])
-        for role in schema.roles
-    ]
-
-
-class ActivityColumns:
-    """Activities of n transactions as one float64[n] array a field, under `Activity`'s own names."""
-
-    def __init__(self, activities: Sequence[Activity]) -> None:
-        table = np.array([msgspec.structs.astuple(one) for one in activities], dtype=np.float64).reshape(-1, 10)
-        for index, name in enumerate(Activity.__struct_fields__):
-            setattr(self, name, table[:, index])
+    return ", ".join([*names, ENSEMBLE]) if names else "none"

@@ -15,7 +15,7 @@ is an event but not a counterparty. `since_last` is the seconds since the latest
 `summarise` serves both sides, the live request and the replay of a training file, so the two agree by construction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from math import nan
 from struct import Struct
@@ -23,7 +23,7 @@ from struct import Struct
 import msgspec
 import numpy as np
 
-from apps.scoring.engine.transaction import Party
+from apps.scoring.engine.transaction import Party, Role
 
 EVENT = Struct("<qdQQ")  # event time in ms, amount, counterparty hash, transaction hash
 EVENT_BYTES = EVENT.size
@@ -161,6 +161,23 @@ class Replay:
             seen[party.role] = summarise(packed, at_ms, transaction_hash)
             self._past[key] = trimmed(packed + pack(at_ms, amount, party.counterparty, transaction_hash))
         return seen
+
+
+def unknown(role: Role) -> Activity:
+    """What is known of a party in this role when nothing is, not even that it is new."""
+    return UNKNOWN
+
+
+class PastColumns:
+    """Pasts of n transactions in one role as float64[n] arrays, under the structs' own names, each made when asked."""
+
+    def __init__(self, pasts: Sequence[Activity]) -> None:
+        self._pasts = pasts
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        column = np.array([getattr(past, name) for past in self._pasts], dtype=np.float64)
+        setattr(self, name, column)
+        return column
 
 
 def trimmed(packed: bytes) -> bytes:

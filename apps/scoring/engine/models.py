@@ -26,6 +26,10 @@ class ModelRefused(Exception):
         self.reason = reason
 
 
+class ModelFailed(Exception):
+    """A loaded model that could not score."""
+
+
 class Calibration(msgspec.Struct, frozen=True):
     """Platt's: probability = sigmoid(a * margin + b), a > 0."""
 
@@ -57,12 +61,18 @@ class LoadedModel:
         self._session, self._shap = session, shap
 
     def score(self, features: np.ndarray) -> float:
-        """float32[1, F] → the margin (log-odds before calibration)."""
-        return float(self._session.run(None, {"features": features})[0][0, 0])
+        """float32[1, F] → the margin. Raises `ModelFailed`."""
+        return float(self.score_block(features)[0])
 
     def score_block(self, features: np.ndarray) -> np.ndarray:
-        """float32[n, F] → float32[n] margins."""
-        return self._session.run(None, {"features": features})[0][:, 0]
+        """float32[n, F] → float32[n] margins (log-odds before calibration). Raises `ModelFailed`."""
+        try:
+            margins = self._session.run(None, {"features": features})[0][:, 0]
+        except Exception as failure:  # onnxruntime's own errors share no narrower base
+            raise ModelFailed(f"{self.name}: {type(failure).__name__}") from failure
+        if not np.isfinite(margins).all():
+            raise ModelFailed(f"{self.name}: a margin is not finite")
+        return margins
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """float32[n, F] → float32[n, F]: what each feature adds to the calibrated log-odds of the baseline."""

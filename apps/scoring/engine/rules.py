@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Outcome = Literal["fatal_block", "allow", "block", "challenge", "review"]
+Outcome = Literal["fatal_block", "allow", "block", "challenge", "review", "note"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in"]
 Scalar = str | float | bool
 
+#: Which rule decides when several hit. A "note" is reported like any other and decides nothing.
 PRECEDENCE: tuple[Outcome, ...] = ("fatal_block", "allow", "block", "challenge", "review")
 MOST_RULES = 100
 MOST_CONDITIONS = 20
@@ -36,6 +37,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1, max_length=MOST_CONDITIONS)]
     description: Short = ""
     reason_code: Short = ""
+
+
+class Typology(msgspec.Struct, frozen=True):
+    """A kind of fraud and what it looks like: all conditions on fields and features. Without conditions: any."""
+
+    fraud_type: str
+    all: tuple[Condition, ...] = ()
 
 
 class RuleResult(msgspec.Struct, frozen=True):
@@ -101,6 +109,14 @@ def _check(rule: Rule, condition: Condition, known: frozenset[str]) -> None:
 def evaluate(rules: Iterable[Rule], values: Mapping[str, Any]) -> tuple[RuleResult, ...]:
     """Every rule's result. A rule that can't be evaluated says "error" and the rest go on."""
     return tuple([RuleResult(rule.id, _result(rule, values)) for rule in rules])
+
+
+def typical(typologies: Iterable[Typology], values: Mapping[str, Any]) -> str | None:
+    """The first kind of fraud whose picture the values fit, None when none does."""
+    for typology in typologies:
+        if all(_holds(condition, values) for condition in typology.all):
+            return typology.fraud_type
+    return None
 
 
 def _result(rule: Rule, values: Mapping[str, Any]) -> Literal["hit", "no_hit", "error"]:

@@ -3,21 +3,21 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
-from types import SimpleNamespace
+from datetime import datetime
+from math import nan
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
 
-from apps.scoring.engine.operations import BLOCK, SCALAR
+from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
-    from apps.scoring.engine.history import Activity
-    from apps.scoring.engine.rules import Rule
+    from apps.scoring.engine.rules import Rule, Typology
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
+HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
 
 class InvalidTransaction(ValueError):
@@ -31,19 +31,34 @@ class InvalidTransaction(ValueError):
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A transaction that can be scored: the struct, the normalised facts as stored, and what to tell the sender."""
+    """A transaction that can be scored: the struct, the normalised facts as stored, when it happened (ms since 1970,
+    or since its log began), and what to tell the sender."""
 
     transaction: Any
     facts: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    at_ms: int = 0
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted too, not only the week."""
+
+    name: str
+    habits: bool = False
 
 
 class Party(msgspec.Struct, frozen=True):
-    """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown)."""
+    """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown).
+
+    `kind` (a merchant's category, a place; "" when unknown) and `measure` (a distance; nan when unknown) are kept with
+    the event, so that the present can be held against the usual.
+    """
 
     role: str
     name: str
     counterparty: str
+    kind: str = ""
+    measure: float = nan
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -73,20 +88,21 @@ def _as_it_is(transaction: Any) -> Any:
 class TransactionSchema:
     """One kind of transaction. `struct` declares its fields in the documented order, the required ones first.
 
-    `build(transaction, activities, ops)` is the one definition of the features, in the order of `features`;
-    `activities` follow `roles`.
+    `build(transaction, at_ms, pasts, ops)` is the one definition of the features, in the order of `features`; `pasts`
+    follow `roles`. `event_time_ms(transaction, received_ms, ops)` says when it happened. Both serve a row and a block.
     """
 
     name: str
     struct: type[msgspec.Struct]
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     features: tuple[Feature, ...]
-    build: Callable[[Any, Sequence[Any], Any], tuple[Any, ...]]
+    build: Callable[[Any, Any, Sequence[Any], Operations], tuple[Any, ...]]
     parties: Callable[[Any], tuple[Party, ...]]
-    event_time_ms: Callable[[Any], int]
-    amount: Callable[[Any], float]
+    event_time_ms: Callable[[Any, Any, Operations], Any]
+    amount: Callable[[Any], Any]
     transaction_id: Callable[[Any], str | None]
     rules: tuple["Rule", ...]
+    typologies: tuple["Typology", ...] = ()
     words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)  # feature → what its numbers stand for
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
@@ -97,17 +113,16 @@ class TransactionSchema:
         self.fields = tuple(field.name for field in declared)
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
-        self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names)
+        self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)
-        self._texts = attrgetter(*[name for name in self.fields if _is(str, self.types[name])])
-        self._integers = tuple(name for name in self.fields if _is(int, self.types[name]))
-        self._numbers = attrgetter(*[name for name in self.required if _is(float, self.types[name])])
+        self._integers = frozenset(name for name in self.fields if _is(int, self.types[name]))
 
-    def parse(self, raw: bytes | dict[str, Any]) -> Parsed:
+    def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
         """Check a transaction strictly: no numbers in quotes, no NaN, nothing out of its bounds.
 
-        Raises `InvalidTransaction` naming the first offending field in the documented order.
+        `received_ms` is when the request came, for transactions that don't say their own time. Raises
+        `InvalidTransaction` naming the first offending field in the documented order.
         """
         content = raw if isinstance(raw, dict) else _decode(raw)
         if isinstance(content, dict):
@@ -116,48 +131,45 @@ class TransactionSchema:
             transaction = msgspec.convert(content, self.struct)
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError) as refusal:
             raise self._first_problem(content) from refusal
-        if not self._clean(transaction):
-            raise self._first_problem(content)
         transaction = self.tidy(transaction)
         facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
-        return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction))
+        if not all(map(_clean, facts.values())):
+            raise self._first_problem(content)
+        at_ms = int(self.event_time_ms(transaction, received_ms, SCALAR))
+        return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction), at_ms)
 
     def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
         """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""
-        for name in self._integers:
-            value = content.get(name)
-            if type(value) is float and value.is_integer():
+        for name, value in content.items():
+            if type(value) is float and name in self._integers and value.is_integer():
                 content = {**content, name: int(value)}
         return content
 
-    def row(self, transaction: Any, activity: "Mapping[str, Activity]", unknown: "Activity") -> tuple[float, ...]:
-        """The features of one transaction, as Python floats in the order of `features`."""
-        return self.build(transaction, [activity.get(role, unknown) for role in self.roles], SCALAR)
+    def row(self, transaction: Any, at_ms: int, pasts: Sequence[Any]) -> tuple[float, ...]:
+        """The features of one transaction, as Python floats in the order of `features`; `pasts` follow `roles`."""
+        return self.build(transaction, float(at_ms), pasts, SCALAR)
 
-    def block(self, columns: Any, activities: Sequence[Any]) -> np.ndarray:
-        """The features of n transactions given as columns: float64[n, features]."""
-        built = self.build(columns, activities, BLOCK)
+    def block(self, columns: Any, at_ms: np.ndarray, pasts: Sequence[Any]) -> np.ndarray:
+        """The features of n transactions given as columns, which happened at float64[n] ms: float64[n, features]."""
+        built = self.build(columns, at_ms, pasts, BLOCK)
         return np.column_stack([np.asarray(column, dtype=np.float64) for column in built])
 
-    def columns(self, transactions: Sequence[Any]) -> SimpleNamespace:
-        """Transactions as one array a required field (optional fields are names; no feature reads them)."""
-        return SimpleNamespace(
-            **{
-                name: np.array([getattr(one, name) for one in transactions], dtype=_dtype(self.types[name]))
-                for name in self.fields
-                if name in self.required
-            }
-        )
+    def columns(self, transactions: Sequence[Any]) -> "Columns":
+        """Transactions as one array a field."""
+        return Columns(lambda name: self.column(name, [getattr(one, name) for one in transactions]))
 
-    def values(self, facts: Mapping[str, Any], row: Sequence[float]) -> dict[str, Any]:
-        """What rules may ask about: every field (None when not given) and every feature."""
-        return {**self._blank, **dict(zip(self.feature_names, row, strict=True)), **facts}
+    def column(self, name: str, values: Sequence[Any]) -> np.ndarray:
+        """A field's values as the features are built from them: float64 (None is nan), for texts objects."""
+        if _is(str, self.types[name]):
+            return np.array(values, dtype=object)
+        if _is(datetime, self.types[name]):
+            return np.array([instant(value) for value in values], dtype=np.float64)
+        return np.array([nan if value is None else value for value in values], dtype=np.float64)
 
-    def _clean(self, transaction: Any) -> bool:
-        if not math.isfinite(sum(self._numbers(transaction))):
-            return False
-        texts = self._texts(transaction)
-        return all(text is None or text.isprintable() for text in texts)
+    def values(self, facts: Mapping[str, Any], row: Sequence[float], home_country: str = "") -> dict[str, Any]:
+        """What rules may ask about: every field (None when not given), every feature, the tenant's home country."""
+        features = dict(zip(self.feature_names, row, strict=True))
+        return {**self._blank, **features, **facts, HOME_COUNTRY: home_country}
 
     def _first_problem(self, content: Any) -> InvalidTransaction:
         if not isinstance(content, dict):
@@ -178,8 +190,7 @@ class TransactionSchema:
             checked = msgspec.convert(value, self.types[name])
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):
             checked = math.nan
-        bad = not checked.isprintable() if isinstance(checked, str) else checked is not None and not _finite(checked)
-        return InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.") if bad else None
+        return None if _clean(checked) else InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.")
 
     def _needs(self, name: str) -> str:
         for meta in _metas(self.types[name]):
@@ -196,6 +207,18 @@ class TransactionSchema:
         return (f"Unknown fields were ignored: {', '.join(named)}{more}.",)
 
 
+class Columns:
+    """Fields as arrays, each made when it is first asked for: few of hundreds are."""
+
+    def __init__(self, make: Callable[[str], np.ndarray]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        column = self._make(name)
+        setattr(self, name, column)
+        return column
+
+
 def _decode(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
@@ -203,8 +226,11 @@ def _decode(raw: bytes) -> Any:
         raise InvalidTransaction("", "The transaction is not valid JSON.") from refusal
 
 
-def _finite(number: float) -> bool:
-    return math.isfinite(number)
+def _clean(value: Any) -> bool:
+    """No nan, no infinity, no control characters, no half of a surrogate pair."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value.isprintable() if isinstance(value, str) else True
 
 
 def _safe(name: object) -> str:
@@ -220,7 +246,3 @@ def _metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
 
 def _is(kind: type, annotation: Any) -> bool:
     return annotation is kind or any(_is(kind, part) for part in get_args(annotation))
-
-
-def _dtype(annotation: Any) -> Any:
-    return object if _is(str, annotation) else np.float64

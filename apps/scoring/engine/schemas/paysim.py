@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from apps.scoring.engine.history import HOUR_MS
-from apps.scoring.engine.rules import Condition, Rule
-from apps.scoring.engine.transaction import Feature, Party, TransactionSchema
+from apps.scoring.engine.operations import Operations
+from apps.scoring.engine.rules import Condition, Rule, Typology
+from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema
 
 MOST_MONEY = 1e12
 CENT = 0.015  # ledgers round: differences below a cent and a half are none
@@ -140,9 +141,9 @@ FEATURES = (
 )  # fmt: skip
 
 
-def build(t: Any, activities: Sequence[Any], ops: Any) -> tuple[Any, ...]:
+def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
     """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
-    orig, dest = activities
+    orig, dest = pasts
     where, ratio, minimum = ops.where, ops.ratio, ops.minimum
     amount, before, after = t.amount, t.oldbalanceOrg, t.newbalanceOrig
     received = t.newbalanceDest - t.oldbalanceDest
@@ -199,6 +200,17 @@ BLACK_HOLE = Rule(
 )
 
 
+# What a suspicious transaction looks like; the first that fits names it.
+TYPOLOGIES = (
+    Typology("black_hole_transfer", (Condition("type", "in", OUTGOING), Condition("destination_unmoved", "gt", 0.0))),
+    Typology("ledger_tampering", (Condition("excess_loss", "gt", 0.0),)),
+    Typology("account_takeover", (Condition("type", "in", ("TRANSFER",)), Condition("account_emptied", "gt", 0.0))),
+    Typology("mule_cash_out", (Condition("type", "in", ("CASH_OUT",)), Condition("account_emptied", "gt", 0.0))),
+    Typology("high_velocity", (Condition("orig_count_1h", "ge", 5.0),)),
+    Typology("other"),
+)
+
+
 def parties(t: PaySimTransaction) -> tuple[Party, ...]:
     if t.nameOrig:
         if t.nameDest:
@@ -207,12 +219,12 @@ def parties(t: PaySimTransaction) -> tuple[Party, ...]:
     return (Party("nameDest", t.nameDest, ""),) if t.nameDest else ()
 
 
-def event_time_ms(t: PaySimTransaction) -> int:
+def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
     """Milliseconds since the start of the log."""
     return t.step * HOUR_MS
 
 
-def amount(t: PaySimTransaction) -> float:
+def amount(t: Any) -> Any:
     return t.amount
 
 
@@ -243,7 +255,7 @@ def remarks(t: PaySimTransaction) -> tuple[str, ...]:
 PAYSIM = TransactionSchema(
     name="paysim",
     struct=PaySimTransaction,
-    roles=("nameOrig", "nameDest"),
+    roles=(Role("nameOrig"), Role("nameDest")),
     features=FEATURES,
     build=build,
     parties=parties,
@@ -251,6 +263,7 @@ PAYSIM = TransactionSchema(
     amount=amount,
     transaction_id=transaction_id,
     rules=(BLACK_HOLE,),
+    typologies=TYPOLOGIES,
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     tidy=tidy,
     remarks=remarks,
