@@ -10,7 +10,7 @@ from django_prometheus.exports import ExportToDjangoView
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.scoring.engine.models import LoadedModel
-from apps.scoring.runtime import models, this_scoring
+from apps.scoring.runtime import this_scoring
 from apps.usage.journal import Journal
 from apps.valkey import Away
 
@@ -24,11 +24,14 @@ def health(request: HttpRequest) -> HttpResponse:
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """Each dependency's state. 200 while scoring is possible, with or without degradation; else 503."""
-    journal = this_scoring().journal
+    scoring = this_scoring()
+    journal = scoring.journal
     stores = {"postgres": _postgres(), "valkey": journal.valkey.answers()}
     found = {name: "ok" if up else "away" for name, up in stores.items()}
     found |= {
-        f"model:{schema}/{name}": _model(model) for schema, known in models().items() for name, model in known.items()
+        f"model:{schema}/{name}": _model(model)
+        for schema, known in scoring.engine.models.items()
+        for name, model in known.items()
     }
     able = any(stores.values())
     state = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"

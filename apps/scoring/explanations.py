@@ -8,6 +8,7 @@ from django.conf import settings
 from apps.api_keys.gate import Admission, Names
 from apps.errors import Problem
 from apps.scoring import answers, decisions
+from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.explain import Explanation, explanation
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
 from apps.scoring.engine.waterfall import waterfall_svg
@@ -41,7 +42,7 @@ def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str)
     stored = _stored(scoring, names, admission, decision_id)
     if not stored.model:
         raise Problem("not_found", f"Decision '{decision_id}' was made without a model: there is nothing to explain.")
-    model = model_of(stored.schema, stored.model, stored.version)
+    model = _explaining(scoring, stored)
     found = explanation(model, stored.features, stored.contributions)
     return Explained(decision_id, stored.transaction_id, stored.schema, stored.model, stored.version, found)
 
@@ -68,6 +69,17 @@ def drawn(explained: Explained) -> str:
     found = explained.explanation
     items = [(item.feature, item.value, item.contribution) for item in found.items]
     return waterfall_svg(f"Decision {explained.decision_id}", found.base_value, found.log_odds, items)
+
+
+def _explaining(scoring: Scoring, stored: _Stored) -> LoadedModel:
+    """The model whose contributions were stored: of an ensemble, the one its version names."""
+    name, version = stored.model, stored.version
+    if name == ENSEMBLE:
+        name, _, version = version.partition("@")
+    active = scoring.engine.models.get(stored.schema, {}).get(name)
+    if isinstance(active, LoadedModel) and active.version == version:
+        return active
+    return model_of(stored.schema, name, version)
 
 
 @lru_cache(maxsize=16)

@@ -1,18 +1,26 @@
 """The process's one `Scoring`: stores and engine put together, once, before the first request."""
 
 import gc
+import logging
+import time
 from functools import cache
+from threading import Thread
 
 from django.conf import settings
 
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active
+from apps.scoring.engine.models import LoadedModel, ModelRefused, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import Policies
 from apps.scoring.service import Scoring
 from apps.usage.admission import this_admissions
 from apps.usage.journal import Journal
 from apps.valkey import server
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at which models are active: a promotion holds within these and the loading.
+LOOK_EVERY = 1.0
 
 
 @cache
@@ -27,10 +35,32 @@ def this_scoring() -> Scoring:
     )
 
 
-@cache
 def models() -> dict[str, dict[str, LoadedModel | ModelRefused]]:
-    """Every schema's active models, loaded once a process; a refused one is kept as its refusal."""
+    """Every schema's active models; a refused one is kept as its refusal."""
     return {schema: load_active(settings.ARTIFACTS_DIR, schema) for schema in SCHEMAS}
+
+
+def named() -> dict[str, tuple[str, ...]]:
+    """Which models are named active, by schema."""
+    return {schema: tuple(active(settings.ARTIFACTS_DIR, schema)) for schema in SCHEMAS}
+
+
+def follow_promotions(scoring: Scoring) -> None:
+    """Load what is newly named active and let it decide from then on; what decides meanwhile goes on. Never returns."""
+    known = named()
+    while True:
+        time.sleep(LOOK_EVERY)
+        try:
+            now = named()
+            if now == known:
+                continue
+            scoring.engine, known = Engine(models()), now
+        except OSError:
+            log.exception("the active models could not be read; those loaded go on")
+        else:
+            log.warning(
+                "active models: %s", "; ".join(f"{schema}: {', '.join(names)}" for schema, names in now.items())
+            )
 
 
 def warm_up() -> None:
@@ -38,6 +68,8 @@ def warm_up() -> None:
 
     What is loaded stays: the garbage collector need not look at it again (a full collection took 30 ms of a request).
     """
-    this_scoring().journal.valkey.answers()
+    scoring = this_scoring()
+    scoring.journal.valkey.answers()
+    Thread(target=follow_promotions, args=(scoring,), name="promotions", daemon=True).start()
     gc.collect()
     gc.freeze()

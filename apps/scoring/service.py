@@ -279,6 +279,8 @@ class Scoring:
     ) -> Made:
         policy = self.policies.get(admission.schema, admission.policy_version)
         found = self.engine.decide(question.schema.name, question.parsed, seen, policy, call.model)
+        if call.model_required and found.model is None:
+            raise Problem("inference_failed")
         return made_of(call, admission, question, found, supersedes, elapsed_ms())
 
     def _make_many(

@@ -144,7 +144,7 @@ def conclude(
     degraded: tuple[str, ...],
 ) -> Decision:
     """From the row and its score to the answer: rules, verdict, reasons."""
-    rules = schema.rules + policy.rules
+    rules = schema.rules + tuple([rule for rule in policy.rules if rule.schema in ("", schema.name)])
     values = schema.values(parsed.facts, row, policy.home_country)
     results = evaluate(rules, values)
     probability = scored.probability if scored else None

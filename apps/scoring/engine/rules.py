@@ -37,6 +37,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1, max_length=MOST_CONDITIONS)]
     description: Short = ""
     reason_code: Short = ""
+    schema: Short = ""  # the kind of transaction it is for; "" for every kind
 
 
 class Typology(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class Parsed(msgspec.Struct, frozen=True):
 
 
 class Role(msgspec.Struct, frozen=True):
-    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted too, not only the week."""
+    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week."""
 
     name: str
     habits: bool = False

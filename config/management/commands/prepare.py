@@ -17,9 +17,12 @@ from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, digest_of, this_gate
 from apps.billing.services import sign_up
+from apps.scoring.engine.decide import Policy
+from apps.scoring.policies import publish
 from config.secrets import secret
 
 OPERATOR = "operator@example.com"
+HOME_COUNTRY = "Uzbekistan"  # the demo tenant's: a card used elsewhere is used abroad
 
 
 class Command(BaseCommand):
@@ -56,6 +59,8 @@ def _seed_demo() -> dict[str, str]:
     tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first() or sign_up(
         slug=settings.DEMO_TENANT, name="Demo company", plan="professional", now=timezone.now()
     )
+    if not tenant.policy_version:
+        publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=this_gate(), now=timezone.now())
     text = keys.derive(tenant.handle, settings.KEY_PEPPER)
     if not ApiKey.objects.filter(digest=digest_of(text)).exists():
         create_key(tenant=tenant, name="demo", scopes=["read", "predict", "batch"], now=timezone.now(), text=text)
