@@ -1,4 +1,4 @@
-"""`manage.py policy_publish --tenant SLUG [--file POLICY.json] [--home-country NAME] [--json]`: from the next request on."""
+"""`manage.py policy_publish --tenant SLUG [--file POLICY.json] [--home-country NAME] [--json]`"""
 
 import json
 from argparse import ArgumentParser
