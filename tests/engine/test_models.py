@@ -54,7 +54,7 @@ def test_a_row_scores_as_it_does_in_a_block(model, rows):
 
 def test_contributions_are_those_of_shap(model, native, rows, directory):
     with np.load(directory / "trees.npz") as stored:
-        baseline = stored["baseline"]
+        baseline = stored["baseline"].reshape(1, -1)
     explainer = shap.TreeExplainer(native, data=baseline, feature_perturbation="interventional")
     expected = explainer.shap_values(rows[:300], check_additivity=False) * model.card.calibration.a
     assert np.abs(model.contributions(rows[:300]) - expected).max() < 1e-4
@@ -112,7 +112,7 @@ def test_a_missing_file_is_refused(copy):
 
 def test_the_example_scores_as_it_did(model):
     verify_example(model)
-    wrong = LoadedModel(model.card, model._session, model._shap, model.example)
+    wrong = LoadedModel(model.card, model._session, model._explainer, model.example)
     wrong.example = type(model.example)(model.example.features, model.example.margin + 1, 0.5)
     with pytest.raises(ModelRefused, match="example"):
         verify_example(wrong)

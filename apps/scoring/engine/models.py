@@ -1,8 +1,9 @@
 """A model on disk and in memory: loading with proof, scoring one row or a block."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from io import BytesIO
 from math import exp
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,18 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from apps.scoring.engine.linear import LinearShap
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.shapley import TreeShap
 
 EXAMPLE_TOLERANCE = 1e-5  # margins of one model on different machines
 STEEPEST = 700.0  # beyond this, exp overflows
+Explainer = TreeShap | LinearShap
+# What explains a model, by the file that holds its arrays.
+EXPLAINERS: Mapping[str, Callable[[Mapping[str, np.ndarray]], Explainer]] = {
+    "trees.npz": TreeShap,
+    "linear.npz": LinearShap,
+}
 
 
 class ModelRefused(Exception):
@@ -54,11 +62,11 @@ class Card(msgspec.Struct, frozen=True):
 class LoadedModel:
     """A model that proved itself. Safe to share between threads."""
 
-    def __init__(self, card: Card, session: Any, shap: TreeShap, example: "Example") -> None:
+    def __init__(self, card: Card, session: Any, explainer: Explainer, example: "Example") -> None:
         self.card = card
         self.name, self.version, self.threshold = card.name, card.version, card.threshold
         self.example = example
-        self._session, self._shap = session, shap
+        self._session, self._explainer = session, explainer
 
     def score(self, features: np.ndarray) -> float:
         """float32[1, F] → the margin. Raises `ModelFailed`."""
@@ -76,7 +84,7 @@ class LoadedModel:
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """float32[n, F] → float32[n, F]: what each feature adds to the calibrated log-odds of the baseline."""
-        return (self._shap.contributions(features)[:, :-1] * self.card.calibration.a).astype("<f4")
+        return (self._explainer.contributions(features)[:, :-1] * self.card.calibration.a).astype("<f4")
 
     @property
     def base_log_odds(self) -> float:
@@ -117,8 +125,7 @@ def load_model(directory: Path) -> LoadedModel:
         _check_features(card)
         contents = {name: _checked(directory, name, digest) for name, digest in card.files.items()}
         session = _session(contents["model.onnx"])
-        shap = TreeShap(_arrays(directory / "trees.npz"))
-        return LoadedModel(card, session, shap, msgspec.json.decode(contents["example.json"], type=Example))
+        return LoadedModel(card, session, _explainer(contents), _example(contents))
     except FileNotFoundError as missing:
         raise ModelRefused(f"{Path(missing.filename).name} is missing") from missing
     except (msgspec.DecodeError, KeyError, ValueError, ImportError) as problem:
@@ -151,9 +158,16 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+def _explainer(contents: Mapping[str, bytes]) -> Explainer:
+    name = next((name for name in EXPLAINERS if name in contents), None)
+    if name is None:
+        raise ModelRefused(f"nothing explains it: one of {', '.join(EXPLAINERS)} is wanted")
+    with np.load(BytesIO(contents[name]), allow_pickle=False) as stored:
+        return EXPLAINERS[name]({array: stored[array] for array in stored.files})
+
+
+def _example(contents: Mapping[str, bytes]) -> "Example":
+    return msgspec.json.decode(contents["example.json"], type=Example)
 
 
 def verify_example(model: LoadedModel) -> None:

@@ -1,11 +1,16 @@
 """Exact Shapley values of a tree ensemble against one baseline row, by shap's compiled extension alone.
 
-The extension is loaded without importing the `shap` package, whose import costs 3 s and 350 MB. The arrays are those
-`shap.TreeExplainer(model, data=baseline, feature_perturbation="interventional")` makes at training time, and the call
-is the one it makes. Source: Lundberg et al. 2020, "From local explanations to global understanding with explainable AI
-for trees".
+The extension is loaded without importing the `shap` package, whose import costs 3 s and 350 MB. It gets the arrays and
+the call that `shap.TreeExplainer(model, data=baseline, feature_perturbation="interventional")` makes; tests hold the
+two together. Source: Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
+trees".
+
+On disk (`trees.npz`) all trees stand one after the other: `sizes` int32[trees], and for each node `left`, `right`
+(within its tree, -1 at a leaf), `missing_left`, `features`, `thresholds` (x <= threshold goes left) and `values` (a
+leaf's).
 """
 
+from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,10 +21,7 @@ import numpy as np
 
 INTERVENTIONAL = 0  # shap's code of the feature perturbation
 IDENTITY = 0  # shap's code of the output transform: explain the raw margin
-TREE_ARRAYS = (
-    "children_left", "children_right", "children_default", "features", "thresholds", "threshold_types", "values",
-    "node_sample_weight",
-)  # fmt: skip
+LEAF = -1
 
 _loading = Lock()
 _extension: Any = None
@@ -52,10 +54,10 @@ def _load() -> Any:
 class TreeShap:
     """Contributions of each feature to the margin. Safe to share between threads: nothing changes after `__init__`."""
 
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
-        self._trees = [np.ascontiguousarray(arrays[name]) for name in TREE_ARRAYS]
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._trees = _table(arrays)
         self._max_depth = int(arrays["max_depth"])
-        self._base_offset = np.ascontiguousarray(arrays["base_offset"])
+        self._base_offset = np.zeros(1)
         self._baseline = np.ascontiguousarray(arrays["baseline"]).reshape(1, -1)
         self._baseline_missing = np.isnan(self._baseline)
         self._explain = extension().dense_tree_shap
@@ -80,3 +82,29 @@ class TreeShap:
             False,
         )
         return phi[:, :, 0]
+
+
+def _table(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """One row a tree, as the extension wants it: left, right, where nan goes, feature, threshold, its type, value, and
+    a count of samples, which this kind of explanation doesn't look at.
+    """
+    sizes = arrays["sizes"]
+    shape = (len(sizes), int(sizes.max()))
+    filled = np.arange(shape[1]) < sizes[:, None]
+
+    def spread(flat: np.ndarray, kind: type, rest: float = 0) -> np.ndarray:
+        table = np.full(shape, rest, dtype=kind)
+        table[filled] = flat
+        return table
+
+    left, right = arrays["left"], arrays["right"]
+    return [
+        spread(left, np.int32, LEAF),
+        spread(right, np.int32, LEAF),
+        spread(np.where(arrays["missing_left"], left, right), np.int32, LEAF),
+        spread(arrays["features"], np.int32),
+        spread(arrays["thresholds"], np.float64),
+        np.zeros(shape, dtype=np.int32),
+        spread(arrays["values"], np.float64)[:, :, None],
+        np.zeros(shape),
+    ]
