@@ -116,7 +116,7 @@ class TransactionSchema:
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)
-        self._integers = frozenset(name for name in self.fields if _is(int, self.types[name]))
+        self._integers = frozenset(name for name in self.fields if is_kind(int, self.types[name]))
 
     def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
         """Check a transaction strictly: no numbers in quotes, no NaN, nothing out of its bounds.
@@ -160,9 +160,9 @@ class TransactionSchema:
 
     def column(self, name: str, values: Sequence[Any]) -> np.ndarray:
         """A field's values as the features are built from them: float64 (None is nan), for texts objects."""
-        if _is(str, self.types[name]):
+        if is_kind(str, self.types[name]):
             return np.array(values, dtype=object)
-        if _is(datetime, self.types[name]):
+        if is_kind(datetime, self.types[name]):
             return np.array([instant(value) for value in values], dtype=np.float64)
         return np.array([nan if value is None else value for value in values], dtype=np.float64)
 
@@ -244,5 +244,6 @@ def _metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
     return (*own, *nested)
 
 
-def _is(kind: type, annotation: Any) -> bool:
-    return annotation is kind or any(_is(kind, part) for part in get_args(annotation))
+def is_kind(kind: type, annotation: Any) -> bool:
+    """Whether a field's type is this kind, or allows it beside others."""
+    return annotation is kind or any(is_kind(kind, part) for part in get_args(annotation))
