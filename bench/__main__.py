@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import copy as copies
+from bench import kinds
 from bench.copy import PYTHON, ROOT, Copy
 from bench.measures import Load, drained, in_process, load, memory_mb
 
@@ -160,6 +161,7 @@ def main() -> int:
         served = sum(one.requests for (side, _), loads in found.items() if side == "palisade" for one in loads)
         lines += [*verdicts(found), "", *comparison(found), "", recorded_all(copy, key, served) + ".", ""]
         if not options.quick:
+            lines += [*kinds.measured(copy, key, options.seconds / 2, options.rounds), ""]
             lines += _rest(copy, key)
         _print_and_write(lines, options.quick)
     return 0

@@ -3,13 +3,16 @@
 import json
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.copy import PYTHON, ROOT, Copy
+from bench.transactions import write_bodies
 
 LUA = ROOT / "bench" / "load.lua"
+BODIES = 20_000  # different ones a run
 
 
 class Load(NamedTuple):
@@ -22,12 +25,15 @@ class Load(NamedTuple):
     errors: int
 
 
-def load(url: str, path: str, key: str, connections: int, seconds: float) -> Load:
-    """POST different transactions over so many connections for so long."""
+def load(
+    url: str, path: str, key: str, connections: int, seconds: float, schema: str = "paysim", model: str | None = None
+) -> Load:
+    """POST different transactions of a schema over so many connections for so long."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(LUA), url]
-    done = subprocess.run(
-        command, env=os.environ | {"KEY": key, "ADDRESS": path}, capture_output=True, text=True, check=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = write_bodies(Path(folder) / "bodies", BODIES, schema, model, seed=time.time_ns())
+        said = os.environ | {"KEY": key, "ADDRESS": path, "BODIES": str(bodies)}
+        done = subprocess.run(command, env=said, capture_output=True, text=True, check=True)
     said = json.loads(done.stdout.strip().splitlines()[-1])
     return Load(said["requests"], said["requests"] / said["seconds"], said["p50_ms"], said["p99_ms"], said["errors"])
 
