@@ -1,0 +1,459 @@
+"""Card activity: who paid what where, on which device and how proven, with counts the sender keeps of its users.
+
+The published fields of the Multi-model interface, in their order. Eight of them are derived from the others: they are
+computed here when absent, and what is sent is held against what it should be. The features never read them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from math import isfinite, log, log1p, nan, pi, prod
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from apps.scoring.engine.operations import SCALAR, Operations
+from apps.scoring.engine.rules import Condition, Rule, RuleResult, Typology
+from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema
+
+MOST_MONEY = 1e15
+LARGEST_ID = 2**53  # integers beyond are not the same in every JSON reader
+MOST_KM = 1e6
+MOST_MINUTES = 1e8
+MOST_PAYMENTS = 1e6
+MOST_DERIVED = 1e300
+
+# What one unit of a currency was worth in US dollars, roughly, early in 2026. Orders of magnitude are what matters: an
+# amount of 150,000 is a flat in dollars and a lunch in soum.
+USD_PER_UNIT = {
+    "USD": 1.0, "EUR": 1.1, "GBP": 1.3, "CHF": 1.2, "CNY": 0.14, "JPY": 0.0066, "KRW": 0.0007, "INR": 0.0116,
+    "RUB": 0.0125, "KZT": 0.0019, "UZS": 0.00008, "KGS": 0.0114, "TJS": 0.1, "TMT": 0.285, "AZN": 0.59, "AMD": 0.0026,
+    "GEL": 0.37, "BYN": 0.33, "UAH": 0.024, "TRY": 0.024, "AED": 0.272, "SAR": 0.267, "QAR": 0.275, "ILS": 0.3,
+    "PKR": 0.0036, "BDT": 0.0082, "THB": 0.03, "VND": 0.00004, "IDR": 0.00006, "MYR": 0.24, "SGD": 0.77, "HKD": 0.128,
+    "PLN": 0.27, "CZK": 0.047, "HUF": 0.003, "SEK": 0.105, "NOK": 0.098, "DKK": 0.155, "CAD": 0.72, "AUD": 0.65,
+    "NZD": 0.58, "BRL": 0.18, "MXN": 0.055, "ZAR": 0.057, "EGP": 0.021, "NGN": 0.00067,
+}  # fmt: skip
+# How the payment ended: 1 failed, 0 went through.
+STATUS = {
+    "Completed": 0.0, "Successful": 0.0, "Success": 0.0, "Approved": 0.0, "Pending": 0.5,
+    "Failed": 1.0, "Declined": 1.0, "Rejected": 1.0, "Cancelled": 1.0, "Reversed": 1.0,
+}  # fmt: skip
+UNKNOWN_STATUS = 0.5
+# How hard the proof is to steal: none or what the card shows, something known, something held, two of them or a body.
+AUTHENTICATION = {
+    "None": 0.0, "Signature": 0.0, "CVV": 0.0, "Magstripe": 0.0, "Password": 1.0, "PIN": 2.0, "OTP": 3.0, "SMS": 3.0,
+    "2FA": 4.0, "3DS": 4.0, "Biometric": 4.0, "Fingerprint": 4.0, "Face ID": 4.0,
+}  # fmt: skip
+UNKNOWN_AUTHENTICATION = 1.5
+WEAK_AUTHENTICATION = 2.0  # below
+# Where a card is of use: at home, anywhere on account of money that is there, anywhere on credit.
+CARD_REACH = {
+    "UzCard": 0.0, "Humo": 0.0, "Mir": 0.0, "Elcart": 0.0, "Debit": 1.0, "Prepaid": 1.0,
+    "Visa": 2.0, "MasterCard": 2.0, "UnionPay": 2.0, "Maestro": 2.0, "Amex": 3.0, "Credit": 3.0,
+}  # fmt: skip
+UNKNOWN_CARD = 1.5
+# How easily what is bought turns into money.
+CATEGORY_RISK = {
+    "Groceries": 0.0, "Utilities": 0.0, "Transport": 0.0, "Health": 0.0, "Education": 0.0, "Restaurants": 1.0,
+    "Food": 1.0, "Payment": 1.0, "Entertainment": 1.0, "Shopping": 2.0, "Clothing": 2.0, "Cash Out": 2.0,
+    "Travel": 2.0, "Gaming": 3.0, "Electronics": 3.0, "Transfer": 3.0, "Jewelry": 3.0, "Crypto": 3.0, "Gambling": 3.0,
+}  # fmt: skip
+UNKNOWN_CATEGORY = 1.5
+
+MOST_KMH = 3000.0  # beyond any aeroplane; more says no more
+NIGHT_ENDS = 6.0  # hours after midnight
+USUAL_SHARE = 0.2  # of a user's payments, from which on a place is a usual one
+FEW_EVENTS = 3.0  # of which nothing usual can be said yet
+
+_PER_HOUR, _PER_WEEKDAY = 2.0 * pi / 24.0, 2.0 * pi / 7.0
+
+
+def _between(description: str, least: float, most: float, *, above: bool = False, whole: bool = True) -> Meta:
+    """A number's bounds; `above` the least one, or from it on."""
+    bounds: dict[str, Any] = {"gt" if above else "ge": least, "le": most}
+    kind, begin = "a whole number" if whole else "a number", "above" if above else "from"
+    needs = f"{kind} {begin} {least:,.0f} {'and up ' if above else ''}to {most:,.0f}, without quotes"
+    return Meta(**bounds, description=description, extra={"needs": needs})
+
+
+def _text(description: str, longest: int = 64) -> Meta:
+    needs = f"text of 1 to {longest} printable characters"
+    return Meta(min_length=1, max_length=longest, description=description, extra={"needs": needs})
+
+
+def _check(description: str) -> Meta:
+    return Meta(
+        ge=-MOST_DERIVED,
+        le=MOST_DERIVED,
+        description=f"{description}. Computed when absent, checked when sent.",
+        extra={"needs": "a number, without quotes"},
+    )
+
+
+_ID = Meta(
+    max_length=128,
+    description="Your id of the transaction.",
+    extra={"needs": "text of at most 128 printable characters"},
+)
+_TIMESTAMP = Meta(
+    description="When it happened; UTC when it has no zone. The time of the request when absent.",
+    extra={"needs": "a time in ISO 8601, like 2026-01-15T14:30:00Z"},
+)
+
+
+class CardActivity(msgspec.Struct, frozen=True):
+    """One payment with a card, and what its sender counts of the user."""
+
+    User_ID: Annotated[int, _between("Who pays.", 0, LARGEST_ID)]
+    Transaction_Amount: Annotated[
+        float, _between("Amount, in the transaction's currency.", 0, MOST_MONEY, above=True, whole=False)
+    ]
+    Transaction_Location: Annotated[str, _text("Where: a country or a place, always named the same way.", 128)]
+    Merchant_ID: Annotated[int, _between("Who is paid.", 0, LARGEST_ID)]
+    Device_ID: Annotated[int, _between("The device it was paid with.", 0, LARGEST_ID)]
+    Card_Type: Annotated[str, _text("UzCard, Humo, Visa, MasterCard, Credit, Debit, …")]
+    Transaction_Currency: Annotated[str, _text("ISO 4217 code of the currency, like UZS.", 16)]
+    Transaction_Status: Annotated[str, _text("Completed, Pending, Failed, …")]
+    Previous_Transaction_Count: Annotated[int, _between("The user's payments before this one.", 0, LARGEST_ID)]
+    Distance_Between_Transactions_km: Annotated[
+        float, _between("Kilometres from the user's payment before.", 0, MOST_KM, whole=False)
+    ]
+    Time_Since_Last_Transaction_min: Annotated[
+        float, _between("Minutes since the user's payment before.", 0, MOST_MINUTES, whole=False)
+    ]
+    Authentication_Method: Annotated[str, _text("OTP, PIN, Biometric, Password, 3DS, None, …")]
+    Transaction_Velocity: Annotated[
+        float, _between("The user's payments in the sender's short window.", 0, MOST_PAYMENTS, whole=False)
+    ]
+    Transaction_Category: Annotated[str, _text("What was bought: Travel, Gaming, Groceries, …")]
+    Transaction_Hour: Annotated[int, _between("Local hour.", 0, 23)]
+    Transaction_Day: Annotated[int, _between("Day of the month.", 1, 31)]
+    Transaction_Month: Annotated[int, _between("Month.", 1, 12)]
+    Transaction_Weekday: Annotated[int, _between("Day of the week, from 0.", 0, 6)]
+    Log_Transaction_Amount: Annotated[float, _check("ln(1 + amount), or ln(amount)")] | None = None
+    Velocity_Distance_Interact: Annotated[float, _check("Velocity ÷ distance")] | None = None
+    Amount_Velocity_Interact: Annotated[float, _check("Amount ÷ velocity")] | None = None
+    Time_Distance_Interact: Annotated[float, _check("Minutes × distance")] | None = None
+    Hour_sin: Annotated[float, _check("sin(2π hour/24)")] | None = None
+    Hour_cos: Annotated[float, _check("cos(2π hour/24)")] | None = None
+    Weekday_sin: Annotated[float, _check("sin(2π weekday/7)")] | None = None
+    Weekday_cos: Annotated[float, _check("cos(2π weekday/7)")] | None = None
+    transaction_id: Annotated[str, _ID] | None = None
+    Timestamp: Annotated[datetime, _TIMESTAMP] | None = None
+
+
+# The derived fields and how far a sent one may be off: (absolute, relative). Two decimals are rounded well enough.
+DERIVED = {
+    "Log_Transaction_Amount": (0.05, 0.0),
+    "Velocity_Distance_Interact": (0.00006, 0.01),
+    "Amount_Velocity_Interact": (0.006, 0.01),
+    "Time_Distance_Interact": (0.006, 0.01),
+    "Hour_sin": (0.011, 0.0),
+    "Hour_cos": (0.011, 0.0),
+    "Weekday_sin": (0.011, 0.0),
+    "Weekday_cos": (0.011, 0.0),
+}  # fmt: skip
+
+
+LOGARITHMS = ("Log_Transaction_Amount",)  # senders take either of two
+
+
+def derived(t: Any, ops: Operations) -> tuple[Any, ...]:
+    """The derived fields in the order of `DERIVED`, for a row or for columns; nan where there is none (n ÷ 0)."""
+    hour, weekday = t.Transaction_Hour * _PER_HOUR, t.Transaction_Weekday * _PER_WEEKDAY
+    return (
+        ops.log1p(t.Transaction_Amount),
+        ops.ratio(t.Transaction_Velocity, t.Distance_Between_Transactions_km, nan),
+        ops.ratio(t.Transaction_Amount, t.Transaction_Velocity, nan),
+        t.Time_Since_Last_Transaction_min * t.Distance_Between_Transactions_km,
+        ops.sin(hour),
+        ops.cos(hour),
+        ops.sin(weekday),
+        ops.cos(weekday),
+    )
+
+
+def _feature(name: str, code: str, field: str, up: str, down: str, monotone: int = 0) -> Feature:
+    return Feature(name, code, field, up, down, monotone)
+
+
+FEATURES = (
+    _feature("log_amount_usd", "AMOUNT", "Transaction_Amount",
+             "An amount of this size is unusual.", "An amount of this size is usual."),
+    _feature("amount_against_usual", "AMOUNT_AGAINST_USUAL", "Transaction_Amount",
+             "The amount is not what the user pays as a rule.", "The amount is what the user pays as a rule."),
+    _feature("velocity", "VELOCITY", "Transaction_Velocity",
+             "The user made {value} payments in a short time.", "The user made {value} payments in a short time.", 1),
+    _feature("log_distance_km", "DISTANCE", "Distance_Between_Transactions_km",
+             "The payment is far from the one before.", "The distance from the payment before is an ordinary one."),
+    _feature("log_minutes_since_last", "TIME_SINCE_LAST", "Time_Since_Last_Transaction_min",
+             "The time since the payment before is unusual.", "The time since the payment before is usual."),
+    _feature("speed_kmh", "IMPLIED_SPEED", "Distance_Between_Transactions_km",
+             "Nobody travels at {value} km/h from one payment to the next.",
+             "A journey at {value} km/h lies between the payments.", 1),
+    _feature("hour_sin", "HOUR_OF_DAY", "Transaction_Hour",
+             "The hour of the day is unusual.", "The hour of the day is usual."),
+    _feature("hour_cos", "HOUR_OF_DAY", "Transaction_Hour",
+             "The hour of the day is unusual.", "The hour of the day is usual."),
+    _feature("night", "NIGHT_TIME", "Transaction_Hour", "It is night.", "It is day."),
+    _feature("weekday", "WEEKDAY", "Transaction_Weekday",
+             "The day of the week is unusual.", "The day of the week is usual."),
+    _feature("status", "STATUS", "Transaction_Status",
+             "The payment's status adds risk.", "The payment's status is the ordinary one.", 1),
+    _feature("authentication_strength", "AUTHENTICATION", "Authentication_Method",
+             "The payer's proof is of a kind that is stolen.", "The payer's proof is hard to steal."),
+    _feature("card_reach", "CARD_TYPE", "Card_Type",
+             "Cards of this type are misused more.", "Cards of this type are misused less."),
+    _feature("category_risk", "CATEGORY", "Transaction_Category",
+             "What is bought is easily turned into money.", "What is bought is hardly turned into money."),
+    _feature("previous_count", "PREVIOUS_COUNT", "Previous_Transaction_Count",
+             "The user made {value} payments before.", "The user made {value} payments before."),
+    _feature("known_events", "KNOWN_USER", "User_ID",
+             "{value} earlier payments of the user are known here.",
+             "{value} earlier payments of the user are known here."),
+    _feature("device_events", "DEVICE_EVENTS", "Device_ID",
+             "The user paid {value} times with this device.", "The user paid {value} times with this device."),
+    _feature("device_share", "DEVICE_SHARE", "Device_ID",
+             "The user never or rarely paid with this device.", "The user often pays with this device."),
+    _feature("location_share", "LOCATION_SHARE", "Transaction_Location",
+             "The user rarely pays from here.", "The user often pays from here."),
+    _feature("usual_location", "USUAL_LOCATION", "Transaction_Location",
+             "This is not a usual place of the user.", "This is a usual place of the user."),
+    _feature("user_count_1h", "USER_COUNT_HOUR", "User_ID",
+             "The user made {value} payments in the last hour.", "The user made {value} payments in the last hour."),
+    _feature("user_count_24h", "USER_COUNT_DAY", "User_ID",
+             "The user made {value} payments in the last 24 hours.",
+             "The user made {value} payments in the last 24 hours."),
+    _feature("log_spent_24h_usd", "SPENT_IN_A_DAY", "User_ID",
+             "What the user spent in the last 24 hours is unusual.",
+             "What the user spent in the last 24 hours is usual."),
+    _feature("user_devices_24h", "USER_DEVICES", "Device_ID",
+             "The user paid with {value} devices in the last 24 hours.",
+             "The user paid with {value} devices in the last 24 hours."),
+    _feature("device_users_24h", "DEVICE_USERS", "Device_ID",
+             "{value} users paid with this device in the last 24 hours.",
+             "{value} users paid with this device in the last 24 hours."),
+    _feature("device_count_1h", "DEVICE_COUNT_HOUR", "Device_ID",
+             "The device was used {value} times in the last hour.",
+             "The device was used {value} times in the last hour."),
+)  # fmt: skip
+
+
+def log_dollars(t: Any, ops: Operations) -> Any:
+    """ln(1 + the amount in dollars), nan for a currency nobody knows: comparable between users and countries."""
+    return ops.log1p(t.Transaction_Amount * ops.lookup(USD_PER_UNIT, t.Transaction_Currency, nan))
+
+
+def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
+    """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
+    user, device = pasts
+    where, minimum, maximum = ops.where, ops.minimum, ops.maximum
+    dollars = log_dollars(t, ops)
+    km, minutes = ops.number(t.Distance_Between_Transactions_km), ops.number(t.Time_Since_Last_Transaction_min)
+    hour = ops.number(t.Transaction_Hour)
+    here = ops.ratio(user.same_kind, user.known, nan)
+    return (
+        dollars,
+        where(user.known >= FEW_EVENTS, dollars - user.usual_measure, nan),
+        minimum(ops.number(t.Transaction_Velocity), 100.0),
+        ops.log1p(km),
+        ops.log1p(minutes),
+        minimum(km / (maximum(minutes, 1.0) / 60.0), MOST_KMH),
+        ops.sin(hour * _PER_HOUR),
+        ops.cos(hour * _PER_HOUR),
+        where(hour < NIGHT_ENDS, 1.0, 0.0),
+        ops.number(t.Transaction_Weekday),
+        ops.lookup(STATUS, t.Transaction_Status, UNKNOWN_STATUS),
+        ops.lookup(AUTHENTICATION, t.Authentication_Method, UNKNOWN_AUTHENTICATION),
+        ops.lookup(CARD_REACH, t.Card_Type, UNKNOWN_CARD),
+        ops.lookup(CATEGORY_RISK, t.Transaction_Category, UNKNOWN_CATEGORY),
+        minimum(ops.number(t.Previous_Transaction_Count), 200.0),
+        user.known,
+        user.same_counterparty,
+        ops.ratio(user.same_counterparty, user.known, nan),
+        here,
+        where(here >= USUAL_SHARE, 1.0, 0.0),
+        user.count_1h,
+        user.count_24h,
+        ops.log1p(user.sum_24h),
+        user.distinct_24h,
+        device.distinct_24h,
+        device.count_1h,
+    )
+
+
+def _note(rule_id: str, description: str, *conditions: Condition) -> Rule:
+    return Rule(id=rule_id, outcome="note", all=conditions, description=description, reason_code=rule_id.upper())
+
+
+# Signals: reported, never deciding.
+RULES = (
+    _note("foreign", "Neither the tenant's home country nor a usual place of the user.",
+          Condition("Transaction_Location", "ne", other="home_country"), Condition("usual_location", "eq", 0.0)),
+    _note("new_device", "The user never paid with this device.", Condition("device_events", "eq", 0.0)),
+    _note("high_amount", "More than 3,000 dollars.", Condition("log_amount_usd", "gt", log1p(3000.0))),
+    _note("amount_above_usual", "More than 20 times the user's usual amount, and more than 100 dollars.",
+          Condition("amount_against_usual", "gt", log(20.0)), Condition("log_amount_usd", "gt", log1p(100.0))),
+    _note("high_velocity", "10 payments or more in the sender's short window.",
+          Condition("Transaction_Velocity", "ge", 10.0)),
+    _note("high_velocity_hour", "10 payments or more within an hour.", Condition("user_count_1h", "ge", 9.0)),
+    _note("unusual_distance", "1,000 km or more from the payment before.",
+          Condition("Distance_Between_Transactions_km", "ge", 1000.0)),
+    _note("impossible_journey", "Farther from the payment before than anybody travels in that time.",
+          Condition("Distance_Between_Transactions_km", "ge", 200.0), Condition("speed_kmh", "gt", 900.0)),
+    _note("night_time", "Between midnight and six.", Condition("Transaction_Hour", "lt", NIGHT_ENDS)),
+    _note("weak_authentication", "Proven by nothing, or by something easily stolen.",
+          Condition("authentication_strength", "lt", WEAK_AUTHENTICATION)),
+    _note("failed_status", "The payment failed.", Condition("status", "eq", 1.0)),
+)  # fmt: skip
+
+# What the published interface calls each signal, and the share of the way to certainty it takes a risk.
+SIGNALS: Mapping[str, tuple[str, float]] = {
+    "foreign": ("Foreign", 0.15),
+    "new_device": ("New Device", 0.15),
+    "high_amount": ("High Amount", 0.20),
+    "amount_above_usual": ("High Amount", 0.20),
+    "high_velocity": ("High Velocity", 0.15),
+    "high_velocity_hour": ("High Velocity", 0.15),
+    "unusual_distance": ("Unusual Distance", 0.10),
+    "impossible_journey": ("Unusual Distance", 0.10),
+    "night_time": ("Night Time", 0.05),
+    "weak_authentication": ("Weak Authentication", 0.10),
+    "failed_status": ("Failed Status", 0.10),
+}
+WEIGHTS: Mapping[str, float] = dict(SIGNALS.values())
+THRESHOLD = 0.5
+BELOW_THRESHOLD = 0.499999
+
+
+def alerts(rules: Iterable[RuleResult]) -> tuple[str, ...]:
+    """The published names of the signals that were hit, each once, in the order of `SIGNALS`."""
+    hit = {rule.id for rule in rules if rule.outcome == "hit"}
+    return tuple(dict.fromkeys(title for rule_id, (title, _) in SIGNALS.items() if rule_id in hit))
+
+
+def final_risk(probability: float, titles: Collection[str]) -> float:
+    """The probability raised by each signal (a title of `SIGNALS`) by its share of what is left.
+
+    Left up to certainty, or, for a probability below 0.5, up to 0.5, which signals alone never reach: so the risk is at
+    least 0.5 exactly when the probability is. Never below the probability; six decimals.
+    """
+    left = prod(1.0 - WEIGHTS[title] for title in set(titles))
+    if probability >= THRESHOLD:
+        return max(probability, round(1.0 - (1.0 - probability) * left, 6))
+    return max(probability, min(round(THRESHOLD - (THRESHOLD - probability) * left, 6), BELOW_THRESHOLD))
+
+
+FEW_DOLLARS = log1p(6.0)
+MANY_DOLLARS = log1p(2000.0)
+RARE_DEVICE = 0.25  # of a user's payments
+# Tuned on the simulator's labels (docs/model-quality.md); the later of a pair serves users without a history.
+TYPOLOGIES = (
+    Typology("card_testing", (Condition("log_amount_usd", "le", FEW_DOLLARS),)),
+    Typology("stolen_card_abroad", (Condition("location_share", "lt", USUAL_SHARE),)),
+    Typology("stolen_card_abroad", (Condition("usual_location", "eq", 0.0),
+                                    Condition("Distance_Between_Transactions_km", "ge", 300.0))),
+    Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),)),
+    Typology("bust_out", (Condition("amount_against_usual", "gt", log(2.0)),)),
+    Typology("bust_out", (Condition("log_amount_usd", "ge", MANY_DOLLARS),)),
+    Typology("other"),
+)  # fmt: skip
+
+
+def parties(t: CardActivity) -> tuple[Party, ...]:
+    user, device = str(int(t.User_ID)), str(int(t.Device_ID))
+    return (
+        Party("User_ID", user, device, t.Transaction_Location, log_dollars(t, SCALAR)),
+        Party("Device_ID", device, user, t.Transaction_Location),
+    )
+
+
+def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
+    """The transaction's own time, or when it was received."""
+    own = ops.instant(t.Timestamp)
+    return ops.where(own == own, own, received_ms)
+
+
+def amount(t: Any) -> Any:
+    """In dollars, so that a traveller's history adds up; as it is in a currency nobody knows."""
+    return t.Transaction_Amount * USD_PER_UNIT.get(t.Transaction_Currency, 1.0)
+
+
+def transaction_id(t: CardActivity) -> str | None:
+    return t.transaction_id
+
+
+# Fields whose words are known, by their folded form.
+KNOWN_WORDS: Mapping[str, Mapping[str, str]] = {
+    name: {word.casefold(): word for word in table}
+    for name, table in {
+        "Card_Type": CARD_REACH,
+        "Transaction_Currency": USD_PER_UNIT,
+        "Transaction_Status": STATUS,
+        "Authentication_Method": AUTHENTICATION,
+        "Transaction_Category": CATEGORY_RISK,
+    }.items()
+}
+
+
+def tidy(t: CardActivity) -> CardActivity:
+    """Known words in another case are those words; absent derived fields are filled in where there is a value."""
+    words = {
+        name: known.get(getattr(t, name).strip().casefold(), getattr(t, name)) for name, known in KNOWN_WORDS.items()
+    }
+    filled = {
+        name: value
+        for name, value in zip(DERIVED, derived(t, SCALAR), strict=True)
+        if getattr(t, name) is None and isfinite(value)
+    }
+    return msgspec.structs.replace(
+        t, **words, **filled,
+        Transaction_Location=t.Transaction_Location.strip(),
+        transaction_id=t.transaction_id or None,
+    )  # fmt: skip
+
+
+def _word(known: Mapping[str, str], sent: str) -> str:
+    return known.get(sent.strip().casefold(), sent)
+
+
+def remarks(t: CardActivity) -> tuple[str, ...]:
+    unknown = [
+        f"Unknown {name} '{getattr(t, name)}': accuracy may be lower."
+        for name, known in KNOWN_WORDS.items()
+        if getattr(t, name).casefold() not in known
+    ]
+    off = [
+        f"{name} is {getattr(t, name):.6g}, but {right:.6g} follows from the other fields; that is what was used."
+        for name, right in zip(DERIVED, derived(t, SCALAR), strict=True)
+        if not _agrees(t, name, right)
+    ]
+    return (*unknown, *off)
+
+
+def _agrees(t: CardActivity, name: str, right: float) -> bool:
+    """Whether a derived field, if sent, is near enough to what it should be (if that can be said)."""
+    sent = getattr(t, name)
+    if sent is None or not isfinite(right):
+        return True
+    absolute, relative = DERIVED[name]
+    near = absolute + relative * abs(right)
+    return abs(sent - right) <= near or (name in LOGARITHMS and abs(sent - log(t.Transaction_Amount)) <= near)
+
+
+CARD_ACTIVITY = TransactionSchema(
+    name="card_activity",
+    struct=CardActivity,
+    roles=(Role("User_ID", habits=True), Role("Device_ID")),
+    features=FEATURES,
+    build=build,
+    parties=parties,
+    event_time_ms=event_time_ms,
+    amount=amount,
+    transaction_id=transaction_id,
+    rules=RULES,
+    typologies=TYPOLOGIES,
+    words={},
+    tidy=tidy,
+    remarks=remarks,
+)
