@@ -190,7 +190,7 @@ def _margins(model: Model, features: np.ndarray) -> Sequence[float]:
     """Raises `ModelRefused` for a model that was never loaded, `ModelFailed` for one that breaks."""
     if isinstance(model, ModelRefused):
         raise model
-    return model.score_block(features).tolist()
+    return model.margins(features)
 
 
 def _scored(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scored | None:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
-from math import exp
+from math import exp, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,19 @@ class LoadedModel:
 
     def score(self, features: np.ndarray) -> float:
         """float32[1, F] → the margin. Raises `ModelFailed`."""
-        return float(self.score_block(features)[0])
+        return self.margins(features)[0]
 
     def score_block(self, features: np.ndarray) -> np.ndarray:
         """float32[n, F] → float32[n] margins (log-odds before calibration). Raises `ModelFailed`."""
+        return np.array(self.margins(features), dtype=np.float32)
+
+    def margins(self, features: np.ndarray) -> list[float]:
+        """float32[n, F] → n margins as Python floats. Raises `ModelFailed`, also when one is not a number."""
         try:
-            margins = self._session.run(None, {"features": features})[0][:, 0]
+            margins: list[float] = self._session.run(None, {"features": features})[0].ravel().tolist()
         except Exception as failure:  # onnxruntime's own errors share no narrower base
             raise ModelFailed(f"{self.name}: {type(failure).__name__}") from failure
-        if not np.isfinite(margins).all():
+        if not isfinite(sum(margins)):
             raise ModelFailed(f"{self.name}: a margin is not finite")
         return margins
 
@@ -124,8 +128,8 @@ def load_model(directory: Path) -> LoadedModel:
         card = msgspec.json.decode((directory / "card.json").read_bytes(), type=Card)
         _check_features(card)
         contents = {name: _checked(directory, name, digest) for name, digest in card.files.items()}
-        session = _session(contents["model.onnx"])
-        return LoadedModel(card, session, _explainer(contents), _example(contents))
+        loaded = session(contents["model.onnx"])
+        return LoadedModel(card, loaded, _explainer(contents), _example(contents))
     except FileNotFoundError as missing:
         raise ModelRefused(f"{Path(missing.filename).name} is missing") from missing
     except (msgspec.DecodeError, KeyError, ValueError, ImportError) as problem:
@@ -149,7 +153,7 @@ def _checked(directory: Path, name: str, digest: str) -> bytes:
     return content
 
 
-def _session(content: bytes) -> onnxruntime.InferenceSession:
+def session(content: bytes) -> onnxruntime.InferenceSession:
     """One thread a session: the processes are the parallelism."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

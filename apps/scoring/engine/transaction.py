@@ -133,7 +133,7 @@ class TransactionSchema:
             raise self._first_problem(content) from refusal
         transaction = self.tidy(transaction)
         facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
-        if not all(map(_clean, facts.values())):
+        if not _all_clean(facts):
             raise self._first_problem(content)
         at_ms = int(self.event_time_ms(transaction, received_ms, SCALAR))
         return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction), at_ms)
@@ -224,6 +224,16 @@ def _decode(raw: bytes) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeError, OverflowError) as refusal:
         raise InvalidTransaction("", "The transaction is not valid JSON.") from refusal
+
+
+def _all_clean(facts: Mapping[str, Any]) -> bool:
+    total = 0.0
+    for value in facts.values():
+        if type(value) is float:
+            total += value  # bounded fields can't overflow; nan and infinity stay what they are
+        elif type(value) is str and not value.isprintable():
+            return False
+    return math.isfinite(total)
 
 
 def _clean(value: Any) -> bool:
