@@ -154,13 +154,20 @@ class Replay:
         self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int
     ) -> dict[str, Activity]:
         """Each party's past before this transaction, which is then added to it."""
-        seen = {}
+        parties = tuple(parties)
+        seen = {
+            party.role: summarise(self._past.get((party.role, party.name), b""), at_ms, transaction_hash)
+            for party in parties
+        }
+        self.remember(parties, at_ms, amount, transaction_hash)
+        return seen
+
+    def remember(self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int) -> None:
+        """Add a transaction to its parties' pasts without counting them: a tenth of the time."""
         for party in parties:
             key = (party.role, party.name)
-            packed = self._past.get(key, b"")
-            seen[party.role] = summarise(packed, at_ms, transaction_hash)
-            self._past[key] = trimmed(packed + pack(at_ms, amount, party.counterparty, transaction_hash))
-        return seen
+            packed = self._past.get(key, b"") + pack(at_ms, amount, party.counterparty, transaction_hash)
+            self._past[key] = trimmed(packed)
 
 
 def unknown(role: Role) -> Activity:
