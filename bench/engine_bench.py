@@ -43,7 +43,7 @@ def steps() -> dict[str, float]:
     parsed = schema.parse(body)
     row = schema.row(parsed.transaction, parsed.at_ms, [QUIET, QUIET])
     features = np.array([row], dtype=np.float32)
-    added = model.contributions(features)[0].tolist()
+    added = model.contributions(features)[0]
     values = schema.values(parsed.facts, row)
     few, full = (b"".join(pack(372 * 3_600_000, 1.0, f"C{one}", one) for one in range(count)) for count in (3, KEPT))
     return {

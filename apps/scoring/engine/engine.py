@@ -151,7 +151,7 @@ def conclude(
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.transaction),) if verdict.rule else ()
     if scored:
-        why += reasons(schema, parsed.transaction, row, scored.contributions.tolist())
+        why += reasons(schema, parsed.transaction, row, scored.contributions)
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,

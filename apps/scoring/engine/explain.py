@@ -51,19 +51,28 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def reasons(
-    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: Sequence[float]
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: np.ndarray
 ) -> tuple[Reason, ...]:
-    """The largest contributions as reasons, at least one and at most five."""
-    ranked = sorted(range(len(contributions)), key=lambda index: -abs(contributions[index]))[:MOST_REASONS]
-    worth = [index for index in ranked if abs(contributions[index]) >= LEAST_CONTRIBUTION] or ranked[:1]
-    return tuple([_reason(schema, transaction, index, row[index], contributions[index]) for index in worth])
+    """The largest of float32[F] contributions as reasons, at least one and at most five."""
+    largest = (-np.abs(contributions)).argsort(kind="stable")[:MOST_REASONS]
+    ranked = list(zip(largest.tolist(), contributions[largest].tolist(), strict=True))
+    worth = [one for one in ranked if abs(one[1]) >= LEAST_CONTRIBUTION] or ranked[:1]
+    return tuple([_reason(schema, transaction, index, row[index], added) for index, added in worth])
 
 
 def _reason(schema: TransactionSchema, transaction: Any, index: int, value: float, contribution: float) -> Reason:
     feature = schema.features[index]
-    shown = getattr(transaction, feature.name) if feature.name in schema.required else known(value)
+    shown = _shown(schema, transaction, feature, value)
     direction: Direction = "up" if contribution > 0 else "down"
     return Reason(feature.code, feature.field, shown, round(contribution, 4), direction, say(feature, direction, shown))
+
+
+def _shown(schema: TransactionSchema, transaction: Any, feature: Feature, value: float) -> float | str | None:
+    """A feature's value as its sender knows it: the field's own, or the words its number stands for."""
+    if feature.name in schema.types:
+        own = getattr(transaction, feature.name)
+        return ("yes" if own else "no") if isinstance(own, bool) else own
+    return schema.words.get(feature.name, {}).get(value) or known(value)
 
 
 def rule_reason(rule: Rule, transaction: Any) -> Reason:
