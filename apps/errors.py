@@ -2,7 +2,7 @@
 
     Problem
     ├── 400 / 413 / 415 / 422   the request itself: malformed, too large, a field is wrong
-    ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one
+    ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one, or such a token
     ├── 403                     you may not: scope, address, suspended tenant, plan
     ├── 404 / 405               no such thing here; another tenant's object is the same 404
     ├── 409                     the same request is still being answered
@@ -51,8 +51,11 @@ KINDS: Mapping[str, Kind] = {
     "key_unknown": Kind(401, "The API key is unknown", "Create a key, or copy it again."),
     "key_revoked": Kind(401, "The API key was revoked", "Use another key or create one."),
     "key_expired": Kind(401, "The API key has expired", "Rotate the key or create one."),
+    "token_invalid": Kind(401, "The token is not one of ours", "Get a new one: POST /v1/auth/token with the API key."),
+    "token_expired": Kind(401, "The token has expired", "Get a new one: POST /v1/auth/token with the API key."),
     # --- you may not ---
     "scope_missing": Kind(403, "The API key lacks the scope", "Use a key with the scope named in `detail`."),
+    "key_required": Kind(403, "This takes the API key itself", "Send the key instead of a token."),
     "address_refused": Kind(403, "The API key is not allowed from this address", "Call from an allowed network."),
     "tenant_suspended": Kind(403, "The account is suspended", "Write to support."),
     "plan_lacks_feature": Kind(403, "The plan does not include this", "Upgrade to a plan that includes it."),

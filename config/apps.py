@@ -8,6 +8,7 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config.checks import demo_mode_is_off
+        from config.checks import demo_mode_is_off, token_secret_is_long_enough
 
         register(demo_mode_is_off, Tags.security, deploy=True)
+        register(token_secret_is_long_enough, Tags.security)

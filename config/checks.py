@@ -11,3 +11,10 @@ def demo_mode_is_off(app_configs: Any, **kwargs: Any) -> list[Error]:
     if not settings.DEMO_MODE:
         return []
     return [Error("Demo mode is on.", hint="Unset PALISADE_DEMO.", id="palisade.E001")]
+
+
+def token_secret_is_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
+    """HS256 wants a secret of at least 256 bits (RFC 7518, 3.2)."""
+    if len(settings.TOKEN_SECRET.encode()) >= 32:
+        return []
+    return [Error("PALISADE_TOKEN_SECRET has less than 32 bytes.", hint="Use a random one.", id="palisade.E002")]

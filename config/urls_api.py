@@ -7,6 +7,7 @@ from django.urls import URLPattern, re_path
 
 from apps.scoring.dialect_views import PredictView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
+from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
 from config import documentation, health
 
@@ -23,6 +24,7 @@ urlpatterns = [
     at(f"v1/decisions/{ID}", DecisionView.as_view()),
     at(f"v1/decisions/{ID}/explanation", ExplanationView.as_view()),
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
+    at("v1/auth/token", TokenView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
     at("predict", PredictView.as_view()),

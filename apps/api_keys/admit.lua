@@ -3,7 +3,7 @@
 --
 -- KEYS  1 key document   2 tenant's rate   3 key's own rate   4 quota of the month   5 idempotency claim
 --       6 journal stream 7 storage-away flag   8… one per transaction
--- ARGV  1 units asked (0 = only look at key and rate)   2 scope   3 caller's address, 32 hex digits
+-- ARGV  1 units asked (0 = only look at key and rate)   2 scope ("" = any)   3 caller's address, 32 hex digits
 --       4 body fingerprint ("" = no Idempotency-Key)   5 claim token   6 claim's life in ms   7 journal's limit
 --       8… one per transaction: the body's hash ("" = no transaction id given)
 -- Answer: {verdict, …}; see gate.py for each verdict's fields.
@@ -40,7 +40,8 @@ local function admit()
     end
     if not allowed then return {'address_refused'} end
   end
-  if not string.find(f[6], ',' .. ARGV[2] .. ',', 1, true) then return {'scope_missing', f[6]} end
+  local any_scope = ARGV[2] == ''
+  if not any_scope and not string.find(f[6], ',' .. ARGV[2] .. ',', 1, true) then return {'scope_missing', f[6]} end
   if ARGV[2] == 'batch' and not string.find(f[13], ',batch,', 1, true) then return {'plan_lacks_feature'} end
 
   local claim = ARGV[4] ~= '' and call('GET', KEYS[5])
@@ -104,7 +105,7 @@ local function admit()
     if ARGV[4] ~= '' then call('SET', KEYS[5], 'P' .. ARGV[4] .. ARGV[5], 'PX', ARGV[6]) end
   end
   return {claim and 'replay' or 'admitted', f[3], f[4], f[5], f[12], limit, math.floor(room / interval), reset, used,
-          quota, units, degraded, claim and string.sub(claim, 34) or '', unpack(rows)}
+          quota, units, degraded, claim and string.sub(claim, 34) or '', any_scope and f[6] or '', unpack(rows)}
 end
 
 local answer, first = admit(), 8 + tonumber(ARGV[1])

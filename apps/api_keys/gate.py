@@ -27,6 +27,10 @@ RELEASE = Script((_HERE / "release.lua").read_text())
 CLAIM_MILLISECONDS = 15_000
 #: An unknown key is remembered this long, so that guessing does not reach Postgres each time.
 UNKNOWN_MILLISECONDS = 60_000
+#: Asked for by what needs no scope but a key.
+ANY_SCOPE = ""
+#: Asked for when a token was not given the scope: no key has it.
+NO_SCOPE = "-"
 
 
 class KeyNotCached(Exception):
@@ -76,7 +80,7 @@ class Rate(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """What a request wants of the gate."""
+    """What a request wants of the gate. `scope` ANY_SCOPE: whatever the key may do, the admission tells it."""
 
     key: PresentedKey
     digest: str
@@ -86,6 +90,12 @@ class Ask(NamedTuple):
     transactions: Sequence[tuple[str, str]] = ()  # (duplicate key or "", body hash or ""), one per unit asked
     idempotency_key: str = ""  # its hash
     fingerprint: str = ""
+
+    @property
+    def scope_to_have(self) -> str:
+        """The scope the key must have; one that none has when a token was not given it."""
+        given = self.key.scopes
+        return self.scope if given is None or self.scope in (ANY_SCOPE, *given) else NO_SCOPE
 
 
 class Admission(NamedTuple):
@@ -104,6 +114,7 @@ class Admission(NamedTuple):
     replay_of: str = ""
     claim: str = ""
     gate_away: bool = False
+    scopes: tuple[str, ...] = ()  # the key's, when any would do
     ridden: Sequence[bytes] = ()  # the rider's answer
 
 
@@ -193,7 +204,7 @@ class Gate:
         ]
         arguments: list[Argument] = [
             len(ask.transactions),
-            ask.scope,
+            ask.scope_to_have,
             _address_digits(ask.address),
             ask.fingerprint,
             token,
@@ -281,9 +292,8 @@ def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
 
 
 def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
-    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, replay_of, *rows = (
-        answer
-    )
+    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, *rest = answer
+    replay_of, scopes, *rows = rest
     return Admission(
         key_id=int(key_id),
         tenant_id=int(tenant_id),
@@ -297,6 +307,7 @@ def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
         rows=tuple(row.decode() for row in rows),
         replay_of=replay_of.decode(),
         claim=token,
+        scopes=tuple(scopes.decode().strip(",").split(",")) if scopes else (),
         ridden=ridden,
     )
 

@@ -26,11 +26,15 @@ SCOPES = ("read", "predict", "batch", "admin")
 
 @dataclass(frozen=True)
 class PresentedKey:
-    """A key whose form is right; nobody has looked yet whether it exists."""
+    """A key whose form is right; nobody has looked yet whether it exists.
 
-    text: str
+    `scopes`: all that a token of the key may do (apps/api_keys/tokens.py); None for the key itself, which may do all
+    it has.
+    """
+
     handle: str
     livemode: bool
+    scopes: tuple[str, ...] | None = None
 
 
 def bucket_of(handle: str) -> int:
@@ -62,7 +66,7 @@ def parse(text: str) -> PresentedKey | None:
     if text[-CHECKSUM_LENGTH:] != _checksum(text[:-CHECKSUM_LENGTH]):
         return None
     start = len(PREFIXES[True])
-    return PresentedKey(text=text, handle=text[start : start + HANDLE_LENGTH], livemode=livemode)
+    return PresentedKey(text[start : start + HANDLE_LENGTH], livemode)
 
 
 def digest(text: str, pepper: str) -> str:

@@ -1,7 +1,6 @@
-"""The bodies of the native API: what a request may say, decoded and checked in one pass. Pure."""
+"""The bodies of the native API: what a request may say. Pure."""
 
-import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -42,24 +41,6 @@ class BatchRequest(msgspec.Struct, frozen=True):
     dry_run: DryRun = False
 
 
-Body = TypeVar("Body")
-_AT = re.compile(r" - at `\$\.?([^`]*)`$")
-
-
-def decode(body: bytes, kind: type[Body]) -> Body:
-    """The body as `kind`. Raises `Problem` naming the field."""
-    if not body:
-        raise Problem("body_malformed", "The body is empty.")
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as wrong:
-        raise _field_problem(str(wrong)) from wrong
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise Problem("body_malformed", f"{wrong}.") from wrong
-    except RecursionError as wrong:
-        raise Problem("body_malformed", "The body is nested too deeply.") from wrong
-
-
 def schema_named(name: str) -> TransactionSchema:
     """The schema of that name. Raises `Problem` naming those there are."""
     schema = SCHEMAS.get(name)
@@ -76,11 +57,3 @@ def parse(schema: TransactionSchema, transaction: Any, received_ms: int, at: str
         return schema.parse(transaction, received_ms)
     except InvalidTransaction as wrong:
         raise Problem("field_invalid", wrong.detail, f"{at}.{wrong.param}" if wrong.param else at) from wrong
-
-
-def _field_problem(said: str) -> Problem:
-    found = _AT.search(said)
-    if found:
-        return Problem("field_invalid", f"{_AT.sub('', said)}.", found.group(1))
-    missing = re.search(r"missing required field `([^`]*)`", said)
-    return Problem("field_invalid", f"{said}.", missing.group(1) if missing else "")

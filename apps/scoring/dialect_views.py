@@ -7,10 +7,11 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.errors import Problem
-from apps.scoring import answers, bodies, dialects
+from apps.scoring import answers, dialects
 from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.views import ScoringView
+from apps.usage.bodies import decode
 
 
 class PredictView(ScoringView):
@@ -27,7 +28,7 @@ class PredictView(ScoringView):
 
     def _question(self, request: Request) -> tuple[Call, Question]:
         body = self.read_body(request)
-        said = bodies.decode(body, dict[str, Any])
+        said = decode(body, dict[str, Any])
         if "payload" not in said:
             raise Problem("shape_unknown", f"The body fits no known shape: {dialects.SHAPES}.")
         call = self.call(request, body)

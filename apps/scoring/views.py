@@ -9,7 +9,6 @@ from rest_framework.request import Request
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import names_of
-from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.scoring import answers, bodies, decisions, explanations, ids
 from apps.scoring.bodies import BatchRequest, DecisionRequest
@@ -18,6 +17,7 @@ from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.filters import filters_of, page_of
 from apps.scoring.runtime import this_scoring
 from apps.scoring.service import Answered, Scoring
+from apps.usage.bodies import decode
 from apps.usage.gated import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 
 
@@ -39,7 +39,7 @@ class ScoringView(GatedView):
         said = idempotency_key(request.META)
         return Call(
             key=self.key,
-            digest=digest_of(self.key.text),
+            digest=self.digest,
             address=client_address(request.META),
             endpoint=self.endpoint,
             scope=self.scope(request),
@@ -81,7 +81,7 @@ class DecisionsView(ScoringView):
 
     def _question(self, request: Request) -> tuple[Call, Question]:
         body = self.read_body(request)
-        said = bodies.decode(body, DecisionRequest)
+        said = decode(body, DecisionRequest)
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run)
@@ -114,7 +114,7 @@ class BatchView(ScoringView):
 
     def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
         body = self.read_body(request)
-        said = bodies.decode(body, BatchRequest)
+        said = decode(body, BatchRequest)
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run)

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import (
+    ANY_SCOPE,
     Admission,
     Ask,
     Gate,
@@ -96,6 +97,7 @@ class Admissions:
             storage_away=False,
             rows=("",) * len(ask.transactions),
             gate_away=True,
+            scopes=document.scopes if ask.scope == ANY_SCOPE else (),
         )
 
 
@@ -161,7 +163,7 @@ def _check(document: KeyDocument, ask: Ask, used: int) -> None:
         raise refusal(document.status, (), ask.scope)
     if document.networks and not address_inside(ask.address, document.networks):
         raise refusal("address_refused", (), ask.scope)
-    if ask.scope not in document.scopes:
+    if ask.scope_to_have not in (ANY_SCOPE, *document.scopes):
         raise refusal("scope_missing", (), ask.scope)
     if ask.scope == "batch" and "batch" not in document.limits.features:
         raise refusal("plan_lacks_feature", (), ask.scope)

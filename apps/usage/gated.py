@@ -23,7 +23,7 @@ from prometheus_client import Histogram
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.api_keys import keys
+from apps.api_keys import keys, tokens
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
@@ -45,15 +45,20 @@ MOST_HOSTS = 1_000
 _IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 
-def presented_key(meta: dict[str, Any]) -> PresentedKey:
-    """`Authorization: Bearer <key>` or `X-API-Key: <key>`. A malformed key is refused here, with no I/O."""
+def presented_key(meta: dict[str, Any], now: float) -> tuple[PresentedKey, str]:
+    """`Authorization: Bearer <key>` or `X-API-Key: <key>`, or a token in its place; and the key's digest.
+
+    A malformed key and a token that is none of ours, or no longer, are refused here, with no I/O.
+    """
     said = _presented(meta)
     if said is None:
         return _demo_key(meta)
     key = keys.parse(said)
-    if key is None:
-        raise Problem("key_malformed")
-    return key
+    if key is not None:
+        return key, digest_of(said)
+    if said.startswith(tokens.BEGINNING):
+        return tokens.present(said, now=now, secret=settings.TOKEN_SECRET)
+    raise Problem("key_malformed")
 
 
 class GatedView(APIView):
@@ -68,6 +73,7 @@ class GatedView(APIView):
     renderer_classes = []
 
     key: PresentedKey
+    digest = ""
     request_id = ""
     rate: Rate | None = None
 
@@ -81,7 +87,7 @@ class GatedView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authentication. Permission and throttle are the gate's, in one call: see `admit`."""
         check_host(request)
-        self.key = presented_key(request.META)
+        self.key, self.digest = presented_key(request.META, self.received_us / 1_000_000)
 
     def admit(self, ask: Ask) -> Admission:
         """Leave to go on; an endpoint that scores lets scoring ask, all others ask here."""
@@ -103,7 +109,7 @@ class GatedView(APIView):
     def ask(self, request: Request) -> Ask:
         """What the gate is asked when nothing is scored: key, scope, address, rate."""
         period = period_of(moment(self.received_us))
-        return Ask(self.key, digest_of(self.key.text), self.scope(request), client_address(request.META), period)
+        return Ask(self.key, self.digest, self.scope(request), client_address(request.META), period)
 
     def scope(self, request: Request) -> str:
         """The scope this request needs."""
@@ -212,29 +218,30 @@ def _presented(meta: dict[str, Any]) -> str | None:
     return meta.get("HTTP_X_API_KEY")
 
 
-def _demo_key(meta: dict[str, Any]) -> PresentedKey:
+def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:
     """In demo mode who calls from this very machine, through no proxy, acts for the demo tenant."""
     through_proxy = "HTTP_X_FORWARDED_FOR" in meta or "HTTP_FORWARDED" in meta
     if settings.DEMO_MODE and not through_proxy and ipaddress.ip_address(client_address(meta)).is_loopback:
-        key = this_demo_key()
-        if key is not None:
-            return key
+        demo = this_demo_key()
+        if demo is not None:
+            return demo
     raise Problem("key_missing")
 
 
-_demo: list[PresentedKey] = []
+_demo: list[tuple[PresentedKey, str]] = []
 
 
-def this_demo_key() -> PresentedKey | None:
-    """The demo tenant's key, once the tenant exists."""
+def this_demo_key() -> tuple[PresentedKey, str] | None:
+    """The demo tenant's key and its digest, once the tenant exists."""
     from apps.accounts.models import Tenant
 
     if not _demo:
         tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first()
-        key = keys.parse(keys.derive(tenant.handle, settings.KEY_PEPPER)) if tenant else None
+        text = keys.derive(tenant.handle, settings.KEY_PEPPER) if tenant else ""
+        key = keys.parse(text)
         if key is None:
             return None
-        _demo.append(key)
+        _demo.append((key, digest_of(text)))
     return _demo[0]
 
 

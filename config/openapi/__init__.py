@@ -22,7 +22,8 @@ _ABOUT = """
 Fraud decisions in about a millisecond: a probability, a risk level, an action and the reasons.
 
 **Keys.** Send `Authorization: Bearer <key>` or `X-API-Key: <key>`. Live keys (`pk_live_…`) are billed; test keys
-(`pk_test_…`) score really, are stored apart and are never billed.
+(`pk_test_…`) score really, are stored apart and are never billed. A short-lived token of `POST /v1/auth/token` works in
+a key's place.
 
 **Units.** One transaction answered with a decision is one unit. Errors, replays, duplicates, dry runs, test keys and
 degraded answers cost nothing; every answer says its `billed_units`.
@@ -36,7 +37,7 @@ says when to come again in `Retry-After`.
 **Addresses** work with and without a trailing slash.
 """
 _SECURITY = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "pk_live_… or pk_test_…"},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "pk_live_…, pk_test_… or a JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
@@ -72,7 +73,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     }
     if operation.body is not None:
         content = {"schema": operation.body.schema, "examples": operation.body.examples}
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        described["requestBody"] = {"required": operation.body.required, "content": {"application/json": content}}
     if not operation.scope:
         described["security"] = []
     return described

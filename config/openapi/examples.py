@@ -56,6 +56,7 @@ HYBRID = {
     "honest": _example("An ordinary transfer", {"payload": _HONEST}),
     "vanished": _example("The black-hole rule", {"payload": _VANISHED}),
 }
+TOKEN = {"reader": _example("A token that may only read, for five minutes", {"scopes": ["read"], "expires_in": 300})}
 DECIDED = {
     "drained": _example(
         "Block: an emptied account",

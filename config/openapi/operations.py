@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.api_keys import tokens
 from apps.scoring.bodies import MOST_A_BATCH
 from apps.scoring.decisions import MOST_A_PAGE
 from apps.scoring.engine.schemas import SCHEMAS
@@ -14,6 +15,7 @@ from config.openapi.schemas import ref
 Json = dict[str, Any]
 
 TAGS = {
+    "Keys": "Short-lived tokens in a key's place.",
     "Decisions": "Score transactions and read the decisions.",
     "Usage": "What was used, and what the plan includes.",
     "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',
@@ -25,6 +27,7 @@ TAGS = {
 class Body:
     schema: Json
     examples: Json
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ _REPLAYED: Json = {
         "schema": {"const": "true"},
     }
 }
+_NOT_STORED: Json = {"Cache-Control": {"description": "`no-store`", "schema": {"const": "no-store"}}}
 _SCORES = (
     "body_malformed",
     "header_invalid",
@@ -223,6 +227,28 @@ OPERATIONS: Iterable[Operation] = (
         scope="read",
         parameters=(_DECISION_ID, _REQUEST_ID),
         problems=("not_found",),
+    ),
+    Operation(
+        "POST",
+        "/v1/auth/token",
+        "createToken",
+        "Keys",
+        "Get a token for a key",
+        "A signed token (JWT, HS256) that works wherever the key does, for "
+        f"{tokens.DEFAULT_SECONDS // 60} minutes unless `expires_in` says otherwise, and ends with it at once: "
+        "revoked, expired, rotated away. It may carry fewer scopes than the key. Send the key itself: a token makes no "
+        "token. The body may be left out. Scope: any.",
+        _struct("Token", "Send `access_token` where the key would stand.", headers=_NOT_STORED),
+        scope="any",
+        parameters=(_REQUEST_ID,),
+        body=Body(ref("TokenRequest"), examples.TOKEN, required=False),
+        problems=(
+            "body_malformed",
+            "body_too_large",
+            "media_type_unsupported",
+            "field_invalid",
+            "key_required",
+        ),
     ),
     Operation(
         "GET",

@@ -17,6 +17,8 @@ BEHIND_THE_GATE = (
     "key_unknown",
     "key_revoked",
     "key_expired",
+    "token_invalid",
+    "token_expired",
     "scope_missing",
     "address_refused",
     "tenant_suspended",

@@ -10,16 +10,24 @@ from apps.scoring.answers import Decision
 from apps.scoring.bodies import BatchRequest, DecisionRequest
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.usage.token_view import TokenRequest
 from config.openapi import shapes
 
 _REF = "#/components/schemas/"
-_ASKED = (DecisionRequest, BatchRequest, shapes.HybridRequest, *(schema.struct for schema in SCHEMAS.values()))
+_ASKED = (
+    DecisionRequest,
+    BatchRequest,
+    TokenRequest,
+    shapes.HybridRequest,
+    *(schema.struct for schema in SCHEMAS.values()),
+)
 _ANSWERED = (
     Decision,
     shapes.DecisionBatch,
     shapes.RefusedRow,
     shapes.DecisionPage,
     shapes.Explanation,
+    shapes.Token,
     shapes.Usage,
     shapes.DailyUsage,
     shapes.HybridAnswer,

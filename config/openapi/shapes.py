@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from apps.scoring.answers import Timing
 from apps.scoring.engine.explain import Contribution, Reason
+from apps.usage.token_view import Scope
 
 Units = Annotated[int, Meta(description="Billed units.")]
 Decisions = Annotated[int, Meta(description="Decisions, billed or not.")]
@@ -156,6 +157,16 @@ class DailyUsage(msgspec.Struct):
     start: Day
     end: Day
     data: list[UsageDay]
+
+
+class Token(msgspec.Struct):
+    """A token in its key's place."""
+
+    access_token: Annotated[str, Meta(description="Send it as `Authorization: Bearer …`.")]
+    token_type: Literal["Bearer"]
+    expires_in: Annotated[int, Meta(description="Seconds.")]
+    expires_at: Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
+    scopes: list[Scope]
 
 
 class HybridRequest(msgspec.Struct):

@@ -1,8 +1,8 @@
 """What every process shares. A checkout runs with no environment: the embedded servers and generated secrets fill in.
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
-PALISADE_KEY_PEPPER, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS, PALISADE_TRUSTED_PROXIES,
-PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
+PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
+PALISADE_TRUSTED_PROXIES, PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
 """
 
 from pathlib import Path
@@ -21,6 +21,8 @@ ALLOWED_HOSTS = env.list("PALISADE_ALLOWED_HOSTS", default=["localhost", "127.0.
 SECRET_KEY = secret("PALISADE_SECRET_KEY")
 #: Under this pepper API keys are hashed: a stolen database alone can't be searched for a key.
 KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
+#: Signs the tokens of POST /v1/auth/token, and nothing else; a new one ends all tokens, which live an hour at most.
+TOKEN_SECRET = secret("PALISADE_TOKEN_SECRET")
 
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {
