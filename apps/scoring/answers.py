@@ -69,6 +69,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     answer: bytes
     features: bytes
     contributions: bytes
+    row: int = 0
 
 
 encode = msgspec.json.Encoder().encode

@@ -44,6 +44,7 @@ class Question(NamedTuple):
     body_hash: str
     named: bool
     possible_ids: tuple[str, ...]
+    row: int = 0
 
 
 def ask_for(call: Call, questions: Sequence[Question]) -> Ask:
@@ -80,6 +81,7 @@ def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int 
         body_hash=ids.body_hash(schema.name, parsed.facts),
         named=given is not None,
         possible_ids=tuple(f"dec_{one}" for one in repeated),
+        row=row,
     )
 
 

@@ -77,6 +77,7 @@ def _record(call: Call, admission: Admission, question: Question, made: Made) ->
         answer=made.body,
         features=found.features,
         contributions=found.contributions,
+        row=question.row,
     )
 
 

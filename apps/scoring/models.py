@@ -33,6 +33,7 @@ class Decision(models.Model):
     answer = models.TextField()
     features = models.BinaryField()
     contributions = models.BinaryField()
+    row = models.SmallIntegerField(default=0, help_text="Its place in the batch it came with: the order of arrival.")
 
     class Meta:
         indexes: ClassVar = [

@@ -17,7 +17,7 @@ from apps.usage.journal import Entry
 _COLUMNS = (
     "id, created_at, livemode, schema, transaction_id, body_hash, idempotency_hash, fingerprint, status,"
     " fraud_probability, risk_score, risk_level, recommended_action, decisive, model_name, model_version, facts,"
-    " answer, features, contributions"
+    " answer, features, contributions, row"
 )
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
@@ -25,7 +25,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
     body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar,
     fraud_probability double precision, risk_score smallint, risk_level varchar, recommended_action varchar,
     decisive varchar, model_name varchar, model_version varchar,
-    facts jsonb, answer text, features bytea, contributions bytea
+    facts jsonb, answer text, features bytea, contributions bytea, row smallint
 ) ON COMMIT DELETE ROWS
 """
 
@@ -77,6 +77,7 @@ def _row(one: Record) -> tuple:
         one.answer.decode(),
         one.features,
         one.contributions,
+        one.row,
     )
 
 
