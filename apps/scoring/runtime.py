@@ -9,7 +9,7 @@ from threading import Thread
 from django.conf import settings
 
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.models import LoadedModel, ModelRefused, active, load_active
+from apps.scoring.engine.models import Models, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import Policies
 from apps.scoring.service import Scoring
@@ -35,7 +35,13 @@ def this_scoring() -> Scoring:
     )
 
 
-def models() -> dict[str, dict[str, LoadedModel | ModelRefused]]:
+@cache
+def models() -> Models:
+    """Every schema's active models when the process began."""
+    return load_models()
+
+
+def load_models() -> Models:
     """Every schema's active models; a refused one is kept as its refusal."""
     return {schema: load_active(settings.ARTIFACTS_DIR, schema) for schema in SCHEMAS}
 
@@ -54,7 +60,7 @@ def follow_promotions(scoring: Scoring) -> None:
             now = named()
             if now == known:
                 continue
-            scoring.engine, known = Engine(models()), now
+            scoring.engine, known = Engine(load_models()), now
         except OSError:
             log.exception("the active models could not be read; those loaded go on")
         else:
