@@ -1,7 +1,7 @@
 """What a transaction is: its fields, the parties it names, its amount and time, and the features read from it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import nan
@@ -171,9 +171,12 @@ class TransactionSchema:
         features = dict(zip(self.feature_names, row, strict=True))
         return {**self._blank, **features, **facts, HOME_COUNTRY: home_country}
 
-    def _first_problem(self, content: Any) -> InvalidTransaction:
+    def problems(self, content: Any) -> Iterator[InvalidTransaction]:
+        """Everything that is wrong with a transaction, in the documented order of its fields."""
         if not isinstance(content, dict):
-            return InvalidTransaction("", "The transaction must be a JSON object.")
+            yield InvalidTransaction("", "The transaction must be a JSON object.")
+            return
+        content = self._whole(content)
         for name in self.fields:
             if name in content:
                 problem = self._problem(name, content[name])
@@ -182,8 +185,10 @@ class TransactionSchema:
             else:
                 problem = None
             if problem:
-                return problem
-        return InvalidTransaction("", "The transaction could not be read.")
+                yield problem
+
+    def _first_problem(self, content: Any) -> InvalidTransaction:
+        return next(self.problems(content), InvalidTransaction("", "The transaction could not be read."))
 
     def _problem(self, name: str, value: Any) -> InvalidTransaction | None:
         try:
