@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import history
-from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.engine.transaction import Parsed, Role, TransactionSchema
 from apps.valkey import Argument
 
 ACTIVITY = with_rider((Path(__file__).parent / "activity.lua").read_text())
-#: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten.
+#: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
+#: habits are asked for when nothing of it counts any more.
 LIFE_SECONDS = 8 * 24 * 3600
+HABITS_LIFE_SECONDS = history.HABIT_MS // 1000
 
 Activities = Mapping[str, history.Activity]  # by role
 
@@ -33,13 +35,14 @@ class Seen(NamedTuple):
 def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
     """What the gate's call has to read and add; None when nobody is named."""
     keys: list[str] = []
-    arguments: list[Argument] = [history.KEPT, LIFE_SECONDS, int(add)]
+    arguments: list[Argument] = [history.KEPT * history.EVENT_BYTES, int(add)]
     for row in rows:
         transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
         amount = row.schema.amount(transaction)
         for party in row.schema.parties(transaction):
             keys.append(names.party(row.schema.name, party.role, name_hash(party.name)))
-            arguments.append(history.pack(at_ms, amount, party.counterparty, row.transaction_hash))
+            arguments.append(life_seconds(row.schema.role_of[party.role]))
+            arguments.append(history.event_of(party, at_ms, amount, row.transaction_hash))
     return Rider(ACTIVITY, keys, arguments) if keys else None
 
 
@@ -54,8 +57,15 @@ def name_hash(name: str) -> str:
     return blake2b(name.encode(), digest_size=12).hexdigest()
 
 
+def life_seconds(role: Role) -> int:
+    """How long a party's past is kept after it was last named."""
+    return HABITS_LIFE_SECONDS if role.habits else LIFE_SECONDS
+
+
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
     return {
-        party.role: history.summarise(next(answers), row.parsed.at_ms, row.transaction_hash)
+        party.role: history.past_of(
+            row.schema.role_of[party.role], party, next(answers), row.parsed.at_ms, row.transaction_hash
+        )
         for party in row.schema.parties(row.parsed.transaction)
     }

@@ -23,7 +23,7 @@ MANY = 2 * history.KEPT + 90  # one party is trimmed on the way
 @pytest.mark.django_db(transaction=True)
 def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
     player = enter("busy", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
-    chance, replay = random.Random(11), history.Replay()
+    chance, replay = random.Random(11), history.Replay(PAYSIM.roles)
     for number in range(MANY):
         question = _question(player.text, chance, number)
         live = _live(player.text, question)

@@ -1,4 +1,5 @@
 import math
+from math import nan
 
 import msgspec
 from hypothesis import given, settings
@@ -7,30 +8,37 @@ from hypothesis import strategies as st
 from apps.scoring.engine.history import (
     DAY_MS,
     EVENT_BYTES,
+    HABIT_MS,
     HOUR_MS,
     KEPT,
+    NO_HABITS,
     QUIET,
     WEEK_MS,
+    Activity,
+    Habits,
     Replay,
     _counted,
     _counted_in_bulk,
+    habits,
+    kind_hash,
     name_hash,
     pack,
     summarise,
     trimmed,
+    unknown,
 )  # fmt: skip
-from apps.scoring.engine.transaction import Party
+from apps.scoring.engine.transaction import Party, Role
 
 NOW = 100 * DAY_MS
 
 
 def past(*events):
-    return b"".join(pack(at, amount, name, transaction) for at, amount, name, transaction in events)
+    return b"".join(pack(*event) for event in events)
 
 
-def test_an_event_is_32_bytes():
-    assert len(pack(1, 2.0, "C1", 3)) == EVENT_BYTES == 32
-    assert name_hash("") == 0
+def test_an_event_is_40_bytes():
+    assert len(pack(1, 2.0, "C1", 3, "grocery", 4.0)) == EVENT_BYTES == 40
+    assert name_hash("") == kind_hash("") == 0
 
 
 def test_windows_are_open_at_the_old_end_and_closed_at_now():
@@ -85,8 +93,85 @@ def test_the_loop_and_the_arrays_agree_to_the_bit(drawn):
     assert repr(msgspec.structs.astuple(loop)) == repr(msgspec.structs.astuple(bulk))
 
 
+USER = Party("user", "U1", "A", "grocery", 5.0)
+
+
+def of_user(*events, party=USER):
+    return habits(past(*events), NOW, 99, party)
+
+
+def test_habits_hold_the_present_against_the_past():
+    found = of_user(
+        (NOW - 3 * DAY_MS, 10.0, "A", 1, "grocery", 1.0),
+        (NOW - 2 * DAY_MS, 30.0, "B", 2, "grocery", 2.0),
+        (NOW - HOUR_MS // 2, 80.0, "B", 3, "travel", 6.0),
+    )
+    assert (found.known, found.known_days, found.usual_amount, found.last_amount) == (3, 3.0, 40.0, 80.0)
+    assert (found.largest_1h, found.largest_24h, found.kinds_24h, found.same_counterparty) == (80.0, 80.0, 1, 1)
+    assert (found.same_kind, found.kind_amount, found.kind_spread, found.kind_last_amount) == (2, 20.0, 10.0, 30.0)
+    assert (found.kind_since_last, found.usual_measure, found.largest_measure) == (2 * 86400.0, 3.0, 6.0)
+    assert (found.last_measure, found.measure_1h, found.measure_24h, found.measure_7d) == (6.0, 6.0, 6.0, 9.0)
+
+
+def test_night_is_from_22_to_4_o_clock():
+    edges = [22 * HOUR_MS, 4 * HOUR_MS, 22 * HOUR_MS - 1, 4 * HOUR_MS - 1]
+    assert of_user(*[(NOW - DAY_MS + at, 1.0, "A", at) for at in edges]).night_share == 0.5
+
+
+def test_habits_end_after_120_days():
+    assert of_user((NOW - HABIT_MS, 1.0, "A", 1), (NOW - HABIT_MS + 1, 2.0, "A", 2)).usual_amount == 2.0
+    assert repr(of_user((NOW - HABIT_MS, 1.0, "A", 1))) == repr(NO_HABITS) == repr(of_user())
+
+
+def test_an_unknown_kind_or_counterparty_is_like_no_other():
+    found = of_user((NOW - 5, 1.0, "", 1), (NOW - 4, 1.0, "", 2), party=Party("user", "U1", ""))
+    assert (found.known, found.same_kind, found.same_counterparty, found.kinds_24h) == (2, 0, 0, 0)
+
+
+def test_an_unknown_measure_is_left_out_and_a_huge_one_is_kept_finite():
+    assert of_user((NOW - 5, 1.0, "A", 1, "k", nan), (NOW - 4, 1.0, "A", 2, "k", 3.0)).usual_measure == 3.0
+    assert math.isfinite(of_user((NOW - 5, 1.0, "A", 1, "k", 1e300)).largest_measure)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(events, min_size=1, max_size=300))
+def test_habits_agree_with_the_windows_to_the_bit(drawn):
+    packed = past(*drawn)
+    long, windows = habits(packed, NOW, 5, USER), summarise(packed, NOW, 5)
+    shared = tuple(getattr(long, name) for name in windows.__struct_fields__)
+    assert repr(shared) == repr(msgspec.structs.astuple(windows))
+
+
+amounts = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(amounts)
+def test_means_and_spreads_are_those_of_a_loop(drawn):
+    found = of_user(*[(NOW - 1, amount, "A", index + 100) for index, amount in enumerate(drawn)])
+    newest = drawn[::-1][:KEPT]
+    mean = sum_one_by_one(newest) / len(newest)
+    assert found.usual_amount == mean
+    spread = math.sqrt(sum_one_by_one([(amount - mean) * (amount - mean) for amount in newest]) / len(newest))
+    assert found.spread_amount == spread if len(newest) > 1 else math.isnan(found.spread_amount)
+
+
+def sum_one_by_one(values):
+    total = 0.0
+    for value in values:  # sum() rounds less than one addition after the other
+        total += value
+    return total
+
+
+def test_a_role_gets_what_it_asks_for():
+    roles = (Role("payer", habits=True), Role("payee"))
+    seen = Replay(roles).observe((Party("payer", "A", "B"), Party("payee", "B", "A")), NOW, 5.0, 1)
+    assert repr(seen) == repr({"payer": NO_HABITS, "payee": QUIET})
+    assert [type(unknown(role)) for role in roles] == [Habits, Activity]
+
+
 def test_replay_reads_before_it_adds():
-    replay = Replay()
+    replay = Replay((Role("nameOrig"), Role("nameDest")))
     pair = (Party("nameOrig", "A", "B"), Party("nameDest", "B", "A"))
     first = replay.observe(pair, NOW, 5.0, 1)
     second = replay.observe(pair, NOW, 5.0, 2)

@@ -1,6 +1,6 @@
 """The shape of recent activity: what is kept of a party's past, and what is counted from it. Not where it is kept.
 
-A party's past is one bytes string of 32-byte events in order of arrival (`pack`), of which at most the newest `KEPT`
+A party's past is one bytes string of 40-byte events in order of arrival (`pack`), of which at most the newest `KEPT`
 are looked at: counts saturate at 256.
 
 The window rule. The window *w* at time *t* holds the events with
@@ -12,12 +12,17 @@ transaction hash are left out. An event repeated under one transaction hash coun
 writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty
 is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
 
-`summarise` serves both sides, the live request and the replay of a training file, so the two agree by construction.
+Habits. The long view beside the windows, for roles that ask for it: what is usual for the party, over all the events
+looked at that are no more than 120 days old, by the same rules.
+
+`summarise` and `habits` serve both sides, the live request and the replay of a training file, so the two agree by
+construction.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from math import nan
+from math import nan, sqrt
 from struct import Struct
 
 import msgspec
@@ -25,13 +30,20 @@ import numpy as np
 
 from apps.scoring.engine.transaction import Party, Role
 
-EVENT = Struct("<qdQQ")  # event time in ms, amount, counterparty hash, transaction hash
+# Event time in ms, amount, counterparty hash, transaction hash, kind hash, measure.
+EVENT = Struct("<qdQQIf")
 EVENT_BYTES = EVENT.size
-EVENT_COLUMNS = np.dtype([("when", "<i8"), ("amount", "<f8"), ("counterparty", "<u8"), ("transaction", "<u8")])
+EVENT_COLUMNS = np.dtype(
+    [("when", "<i8"), ("amount", "<f8"), ("counterparty", "<u8"), ("transaction", "<u8"), ("kind", "<u4"),
+     ("measure", "<f4")]
+)  # fmt: skip
 KEPT = 256  # newest events of a party that are looked at
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
+HABIT_MS = 120 * DAY_MS
+NIGHT_BEGINS, NIGHT_HOURS = 22, 6  # UTC
+MOST_MEASURE = 3.0e38  # a float32 holds no more
 FEW = 64  # events up to which a loop is faster than arrays
 NOBODY = 0  # the hash of an unknown name
 
@@ -51,8 +63,48 @@ class Activity(msgspec.Struct, frozen=True):
     since_last: float
 
 
-UNKNOWN = Activity(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan)
+class Habits(Activity, frozen=True):
+    """Activity and what is usual for a party, over its known events of up to 120 days; all nan when unknown.
+
+    Means, shares, latest and largest values are nan where there is no event to take them from, spreads (standard
+    deviations) where there are fewer than two. Events whose measure is unknown don't count in measures. "Kind" fields
+    are over the events of the present transaction's kind, "same" ones count what agrees with it.
+    """
+
+    known: float
+    known_days: float  # since the oldest known event
+    usual_amount: float
+    spread_amount: float
+    last_amount: float
+    largest_1h: float
+    largest_24h: float
+    night_share: float  # of events between 22 and 4 o'clock, UTC
+    kinds_24h: float  # distinct kinds
+    same_counterparty: float
+    same_kind: float
+    kind_amount: float  # mean
+    kind_spread: float
+    kind_last_amount: float
+    kind_since_last: float  # seconds
+    usual_measure: float
+    spread_measure: float
+    largest_measure: float
+    last_measure: float
+    measure_1h: float  # sums
+    measure_24h: float
+    measure_7d: float
+
+
+UNKNOWN = Activity(*[nan] * len(Activity.__struct_fields__))
 QUIET = Activity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan)
+UNKNOWN_HABITS = Habits(*[nan] * len(Habits.__struct_fields__))
+NO_HABITS = msgspec.structs.replace(
+    UNKNOWN_HABITS,
+    **msgspec.structs.asdict(QUIET),
+    **dict.fromkeys(
+        ("known", "kinds_24h", "same_counterparty", "same_kind", "measure_1h", "measure_24h", "measure_7d"), 0.0
+    ),
+)
 
 
 def name_hash(name: str) -> int:
@@ -62,9 +114,30 @@ def name_hash(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
-def pack(at_ms: int, amount: float, counterparty: str, transaction_hash: int) -> bytes:
-    """One event as 32 bytes, ready to be appended to a party's past."""
-    return EVENT.pack(at_ms, amount, name_hash(counterparty), transaction_hash)
+@lru_cache(maxsize=4096)
+def kind_hash(kind: str) -> int:
+    """32 bits of BLAKE2b of a kind; an empty one is `NOBODY`."""
+    return int.from_bytes(blake2b(kind.encode(), digest_size=4).digest(), "little") if kind else NOBODY
+
+
+def pack(
+    at_ms: int, amount: float, counterparty: str, transaction_hash: int, kind: str = "", measure: float = nan
+) -> bytes:
+    """One event as 40 bytes, ready to be appended to a party's past. The measure keeps 7 digits."""
+    held = min(max(measure, -MOST_MEASURE), MOST_MEASURE)
+    return EVENT.pack(at_ms, amount, name_hash(counterparty), transaction_hash, kind_hash(kind), held)
+
+
+def event_of(party: Party, at_ms: int, amount: float, transaction_hash: int) -> bytes:
+    """A transaction as it is kept in the past of one of its parties."""
+    return pack(at_ms, amount, party.counterparty, transaction_hash, party.kind, party.measure)
+
+
+def past_of(role: Role, party: Party, packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
+    """What the party's role wants to know of its past: `Habits` or `Activity`."""
+    if role.habits:
+        return habits(packed, at_ms, transaction_hash, party)
+    return summarise(packed, at_ms, transaction_hash)
 
 
 def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
@@ -74,11 +147,23 @@ def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     """
     if not packed:
         return QUIET
-    usable = len(packed) - len(packed) % EVENT_BYTES
-    newest = packed[max(0, usable - KEPT * EVENT_BYTES) : usable]
+    newest = _looked_at(packed)
     if len(newest) > FEW * EVENT_BYTES:
         return _counted_in_bulk(newest, at_ms, transaction_hash)
     return _counted(newest, at_ms, transaction_hash)
+
+
+def habits(packed: bytes, at_ms: int, transaction_hash: int, party: Party) -> Habits:
+    """What is usual for a party, as it stood before the transaction in which it is `party` now."""
+    events = _before(_looked_at(packed), at_ms, transaction_hash, HABIT_MS) if packed else ()
+    if not len(events):
+        return NO_HABITS
+    return _habits_of(events, at_ms, name_hash(party.counterparty), kind_hash(party.kind))
+
+
+def _looked_at(packed: bytes) -> bytes:
+    usable = len(packed) - len(packed) % EVENT_BYTES
+    return packed[max(0, usable - KEPT * EVENT_BYTES) : usable]
 
 
 def _counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
@@ -90,7 +175,7 @@ def _counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     d1: set[int] = set()
     d24: set[int] = set()
     d7: set[int] = set()
-    for when, amount, counterparty, transaction in reversed(list(EVENT.iter_unpack(packed))):
+    for when, amount, counterparty, transaction, _, _ in reversed(list(EVENT.iter_unpack(packed))):
         if transaction in seen:
             continue
         seen.add(transaction)
@@ -117,14 +202,22 @@ def _counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
 
 def _counted_in_bulk(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     """The same rule over arrays, to the same bits: for busy parties. A test holds the two together."""
+    return _activity_of(_before(packed, at_ms, transaction_hash, WEEK_MS), at_ms)
+
+
+def _before(packed: bytes, at_ms: int, transaction_hash: int, window_ms: int) -> np.ndarray:
+    """The events that count at `at_ms`, newest arrival first."""
     events = np.frombuffer(packed, EVENT_COLUMNS)[::-1]
     transaction, when = events["transaction"], events["when"]
-    counted = (transaction != transaction_hash) & (when > at_ms - WEEK_MS) & (when <= at_ms)
+    counted = (transaction != transaction_hash) & (when > at_ms - window_ms) & (when <= at_ms)
     if len(set(transaction.tolist())) < len(events):
         newest_copy = np.zeros(len(events), dtype=bool)
         newest_copy[np.unique(transaction, return_index=True)[1]] = True
         counted &= newest_copy
-    events = events[counted]
+    return events[counted]
+
+
+def _activity_of(events: np.ndarray, at_ms: int) -> Activity:
     if not len(events):
         return QUIET
     when, amount, counterparty = events["when"], events["amount"], events["counterparty"]
@@ -132,7 +225,51 @@ def _counted_in_bulk(packed: bytes, at_ms: int, transaction_hash: int) -> Activi
     n1, n24, n7 = [float(np.count_nonzero(window)) for window in inside]
     s1, s24, s7 = [_sum_in_order(amount[window]) for window in inside]
     d1, d24, d7 = [_known(set(counterparty[window].tolist())) for window in inside]
-    return Activity(n1, n24, n7, s1, s24, s7, d1, d24, d7, (at_ms - int(when.max())) / 1000.0)
+    return Activity(n1, n24, n7, s1, s24, s7, d1, d24, d7, (at_ms - int(when.max())) / 1000.0 if n7 else nan)
+
+
+def _habits_of(events: np.ndarray, at_ms: int, counterparty: int, kind: int) -> Habits:
+    """The long view over arrays; `events` newest arrival first, at least one."""
+    when, amount, kinds = events["when"], events["amount"], events["kind"]
+    measured = events["measure"] == events["measure"]
+    measure, measured_at = events["measure"][measured].astype(np.float64), when[measured]
+    alike = kinds == kind if kind else np.zeros(len(events), dtype=bool)
+    kind_amount, kind_at = amount[alike], when[alike]
+    hour, day = when > at_ms - HOUR_MS, when > at_ms - DAY_MS
+    return Habits(
+        *msgspec.structs.astuple(_activity_of(events, at_ms)),
+        float(len(events)),
+        (at_ms - int(when.min())) / DAY_MS,
+        *_mean_and_spread(amount),
+        float(amount[when.argmax()]),
+        _largest(amount[hour]),
+        _largest(amount[day]),
+        float(np.count_nonzero((when // HOUR_MS - NIGHT_BEGINS) % 24 < NIGHT_HOURS)) / len(events),
+        _known(set(kinds[day].tolist())),
+        float(np.count_nonzero(events["counterparty"] == counterparty)) if counterparty else 0.0,
+        float(len(kind_amount)),
+        *_mean_and_spread(kind_amount),
+        float(kind_amount[kind_at.argmax()]) if len(kind_at) else nan,
+        (at_ms - int(kind_at.max())) / 1000.0 if len(kind_at) else nan,
+        *_mean_and_spread(measure),
+        _largest(measure),
+        float(measure[measured_at.argmax()]) if len(measure) else nan,
+        _sum_in_order(measure[measured_at > at_ms - HOUR_MS]),
+        _sum_in_order(measure[measured_at > at_ms - DAY_MS]),
+        _sum_in_order(measure[measured_at > at_ms - WEEK_MS]),
+    )
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    if not len(values):
+        return nan, nan
+    mean = _sum_in_order(values) / len(values)
+    away = values - mean
+    return mean, sqrt(_sum_in_order(away * away) / len(values)) if len(values) > 1 else nan
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max()) if len(values) else nan
 
 
 def _sum_in_order(amounts: np.ndarray) -> float:
@@ -147,7 +284,8 @@ def _known(counterparties: set[int]) -> float:
 class Replay:
     """History offline: the same reading, appending and trimming as the live store, over a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: Iterable[Role]) -> None:
+        self._roles = {role.name: role for role in roles}
         self._past: dict[tuple[str, str], bytes] = {}
 
     def observe(
@@ -156,7 +294,9 @@ class Replay:
         """Each party's past before this transaction, which is then added to it."""
         parties = tuple(parties)
         seen = {
-            party.role: summarise(self._past.get((party.role, party.name), b""), at_ms, transaction_hash)
+            party.role: past_of(
+                self._roles[party.role], party, self._past.get((party.role, party.name), b""), at_ms, transaction_hash
+            )
             for party in parties
         }
         self.remember(parties, at_ms, amount, transaction_hash)
@@ -166,13 +306,12 @@ class Replay:
         """Add a transaction to its parties' pasts without counting them: a tenth of the time."""
         for party in parties:
             key = (party.role, party.name)
-            packed = self._past.get(key, b"") + pack(at_ms, amount, party.counterparty, transaction_hash)
-            self._past[key] = trimmed(packed)
+            self._past[key] = trimmed(self._past.get(key, b"") + event_of(party, at_ms, amount, transaction_hash))
 
 
 def unknown(role: Role) -> Activity:
     """What is known of a party in this role when nothing is, not even that it is new."""
-    return UNKNOWN
+    return UNKNOWN_HABITS if role.habits else UNKNOWN
 
 
 class PastColumns:

@@ -111,6 +111,7 @@ class TransactionSchema:
         declared = msgspec.structs.fields(self.struct)
         self.types: Mapping[str, Any] = get_type_hints(self.struct, include_extras=True)
         self.fields = tuple(field.name for field in declared)
+        self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
