@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from apps.scoring.engine.schemas.card_activity import CARD_ACTIVITY
 from apps.scoring.engine.schemas.paysim import PAYSIM
 from apps.scoring.engine.transaction import TransactionSchema
 
-SCHEMAS: Mapping[str, TransactionSchema] = MappingProxyType({PAYSIM.name: PAYSIM})
+SCHEMAS: Mapping[str, TransactionSchema] = MappingProxyType(
+    {
+        schema.name: schema
+        for schema in (
+            PAYSIM,
+            CARD_ACTIVITY,
+        )
+    }
+)

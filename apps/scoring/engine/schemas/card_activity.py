@@ -21,7 +21,7 @@ LARGEST_ID = 2**53  # integers beyond are not the same in every JSON reader
 MOST_KM = 1e6
 MOST_MINUTES = 1e8
 MOST_PAYMENTS = 1e6
-MOST_DERIVED = 1e300
+MOST_DERIVED = 1e18
 
 # What one unit of a currency was worth in US dollars, roughly, early in 2026. Orders of magnitude are what matters: an
 # amount of 150,000 is a flat in dollars and a lunch in soum.
@@ -346,15 +346,19 @@ def final_risk(probability: float, titles: Collection[str]) -> float:
 
 FEW_DOLLARS = log1p(6.0)
 MANY_DOLLARS = log1p(2000.0)
-RARE_DEVICE = 0.25  # of a user's payments
-# Tuned on the simulator's labels (docs/model-quality.md); the later of a pair serves users without a history.
+RARE_DEVICE, RARE_PLACE = 0.25, 0.35  # shares of a user's payments
+REMOTE_CATEGORIES = ("Transfer", "Crypto")  # what is taken from an account, not with a card in a shop
+# Tuned on the simulator's labels (docs/model-quality.md). Users without a history have no shares: the distance and the
+# amount speak for them.
 TYPOLOGIES = (
     Typology("card_testing", (Condition("log_amount_usd", "le", FEW_DOLLARS),)),
-    Typology("stolen_card_abroad", (Condition("location_share", "lt", USUAL_SHARE),)),
+    Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),
+                                  Condition("Transaction_Category", "in", REMOTE_CATEGORIES))),
+    Typology("stolen_card_abroad", (Condition("location_share", "lt", RARE_PLACE),)),
     Typology("stolen_card_abroad", (Condition("usual_location", "eq", 0.0),
                                     Condition("Distance_Between_Transactions_km", "ge", 300.0))),
     Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),)),
-    Typology("bust_out", (Condition("amount_against_usual", "gt", log(2.0)),)),
+    Typology("bust_out", (Condition("amount_against_usual", "gt", log(3.0)),)),
     Typology("bust_out", (Condition("log_amount_usd", "ge", MANY_DOLLARS),)),
     Typology("other"),
 )  # fmt: skip
@@ -404,7 +408,7 @@ def tidy(t: CardActivity) -> CardActivity:
     filled = {
         name: value
         for name, value in zip(DERIVED, derived(t, SCALAR), strict=True)
-        if getattr(t, name) is None and isfinite(value)
+        if getattr(t, name) is None and abs(value) <= MOST_DERIVED
     }
     return msgspec.structs.replace(
         t, **words, **filled,
