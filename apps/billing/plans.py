@@ -11,51 +11,108 @@ from decimal import Decimal
 Tier = tuple[int | None, Decimal]
 
 
+#: What a tenant pays in unless another currency was agreed.
+DEFAULT_CURRENCY = "USD"
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a plan costs in one currency: a month, and each call beyond the included ones."""
+
+    monthly: Decimal
+    overage: tuple[Tier, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What one plan promises. Prices in USD; units are decisions; rates are requests a minute."""
+    """What one plan promises. Units are decisions; rates are requests a minute."""
 
     code: str
     name: str
-    monthly: Decimal
     included: int
     rate_per_minute: int
-    overage: tuple[Tier, ...]
     features: tuple[str, ...]
+    prices: Mapping[str, Price]
+
+    @property
+    def monthly(self) -> Decimal:
+        """In USD."""
+        return self.prices[DEFAULT_CURRENCY].monthly
+
+    @property
+    def overage(self) -> tuple[Tier, ...]:
+        """In USD."""
+        return self.prices[DEFAULT_CURRENCY].overage
 
 
-def _tiers(*rows: tuple[int | None, str]) -> tuple[Tier, ...]:
-    return tuple((bound, Decimal(price)) for bound, price in rows)
+def _prices(*bounds: int | None, **rows: str) -> Mapping[str, Price]:
+    """Currency="monthly | price of each tier", the tiers' bounds being the same in every currency."""
+    prices = {}
+    for currency, row in rows.items():
+        monthly, _, tiers = row.partition("|")
+        overage = tuple(zip(bounds, map(Decimal, tiers.split()), strict=True))
+        prices[currency] = Price(Decimal(monthly.strip()), overage)
+    return prices
 
 
 _TABLE = (
-    Plan("free-2026-11", "free", Decimal("0"), 1_000, 10, _tiers((None, "0.01")), ()),
     Plan(
-        "basic-2026-11",
-        "basic",
-        Decimal("99"),
-        10_000,
-        100,
-        _tiers((10_000, "0.008"), (None, "0.005")),
-        ("batch", "monitoring"),
+        code="free-2026-11",
+        name="free",
+        included=1_000,
+        rate_per_minute=10,
+        features=(),
+        prices=_prices(None, USD="0 | 0.01", EUR="0 | 0.009", GBP="0 | 0.008", JPY="0 | 1.5", KWD="0 | 0.003"),
     ),
     Plan(
-        "professional-2026-11",
-        "professional",
-        Decimal("299"),
-        50_000,
-        500,
-        _tiers((25_000, "0.006"), (100_000, "0.004"), (None, "0.002")),
-        ("batch", "monitoring", "analytics", "drift", "custom_models"),
+        code="basic-2026-11",
+        name="basic",
+        included=10_000,
+        rate_per_minute=100,
+        features=("batch", "monitoring"),
+        prices=_prices(
+            10_000,
+            None,
+            USD="99 | 0.008 0.005",
+            EUR="89 | 0.0072 0.0045",
+            GBP="79 | 0.0064 0.004",
+            JPY="14800 | 1.2 0.75",
+            KWD="30 | 0.0025 0.0015",
+        ),
     ),
     Plan(
-        "enterprise-2026-11",
-        "enterprise",
-        Decimal("999"),
-        200_000,
-        2_000,
-        _tiers((100_000, "0.003"), (500_000, "0.002"), (None, "0.001")),
-        ("batch", "monitoring", "analytics", "drift", "custom_models", "sla", "sso"),
+        code="professional-2026-11",
+        name="professional",
+        included=50_000,
+        rate_per_minute=500,
+        features=("batch", "monitoring", "analytics", "drift", "custom_models"),
+        prices=_prices(
+            25_000,
+            100_000,
+            None,
+            USD="299 | 0.006 0.004 0.002",
+            EUR="269 | 0.0054 0.0036 0.0018",
+            GBP="239 | 0.0048 0.0032 0.0016",
+            JPY="44800 | 0.9 0.6 0.3",
+            KWD="92 | 0.0018 0.0012 0.0006",
+        ),
+    ),
+    Plan(
+        code="enterprise-2026-11",
+        name="enterprise",
+        included=200_000,
+        rate_per_minute=2_000,
+        features=("batch", "monitoring", "analytics", "drift", "custom_models", "sla", "sso"),
+        prices=_prices(
+            100_000,
+            500_000,
+            None,
+            USD="999 | 0.003 0.002 0.001",
+            EUR="899 | 0.0027 0.0018 0.0009",
+            GBP="799 | 0.0024 0.0016 0.0008",
+            JPY="149800 | 0.45 0.3 0.15",
+            KWD="307 | 0.0009 0.0006 0.0003",
+        ),
     ),
 )
 PLANS: Mapping[str, Plan] = {plan.code: plan for plan in _TABLE}

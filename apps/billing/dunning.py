@@ -1,0 +1,52 @@
+"""What happens while an invoice is not paid, as one table. Pure.
+
+    day 0  1  3  5  7  9  11  14         a try each (with Stripe); each failure is told, with the time of the next
+                              14         past due: the last try failed (by transfer: 14 days passed)
+                                   + 7   limited: the free volume and nothing more
+                                   + 31  cancelled: the plan ends
+    paid at any time                     as before, within a minute
+
+Tries are counted, not days: while Stripe is away nothing is tried, nothing fails and nobody is limited.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+#: When each try is due, from the day the invoice was issued.
+TRIES = tuple(timedelta(days=day) for day in (0, 1, 3, 5, 7, 9, 11, 14))
+#: Tries that were held up don't follow each other faster than this.
+LEAST_APART = timedelta(hours=20)
+#: By transfer: how long an invoice may stand open.
+TRANSFER_DAYS = timedelta(days=14)
+
+Standing = Literal["active", "past_due", "limited", "cancelled"]
+#: From when all tries had failed to what the tenant is then, the last one first.
+STEPS: Sequence[tuple[timedelta, Standing]] = (
+    (timedelta(days=31), "cancelled"),
+    (timedelta(days=7), "limited"),
+    (timedelta(0), "past_due"),
+)
+
+
+def next_try_at(issued_at: datetime, tried_at: Sequence[datetime]) -> datetime | None:
+    """When an invoice is tried next, given when it was tried in vain; None after the last."""
+    if len(tried_at) >= len(TRIES):
+        return None
+    due = issued_at + TRIES[len(tried_at)]
+    return max(due, max(tried_at) + LEAST_APART) if tried_at else due
+
+
+def exhausted_at(issued_at: datetime, tried_at: Sequence[datetime], *, collects: bool) -> datetime | None:
+    """Since when nothing more is tried; None while there is hope."""
+    if not collects:
+        return issued_at + TRANSFER_DAYS
+    return max(tried_at) if len(tried_at) >= len(TRIES) else None
+
+
+def standing(exhausted: Sequence[datetime | None], now: datetime) -> Standing:
+    """What a tenant is, given since when each of its unpaid invoices is without hope."""
+    since = min((at for at in exhausted if at is not None and at <= now), default=None)
+    if since is None:
+        return "active"
+    return next(standing for after, standing in STEPS if now >= since + after)

@@ -1,0 +1,137 @@
+"""The one door to whoever collects our money.
+
+    Gateway          what payments ask of it
+    ├── Stripe       apps/billing/stripe_gateway.py, the real library; chosen by STRIPE_API_KEY
+    └── Transfer     invoices are paid by bank transfer and marked paid by an operator; nothing leaves the house
+
+Answers are `Known` (apps/billing/known.py), never the provider's own objects. What can go wrong, and what it means:
+
+    GatewayError
+    ├── Declined     the bank said no: this try is over
+    ├── Refused      the request is wrong, or our key is: this try is over, and somebody must look
+    └── Unanswered   nobody knows what happened: ask again, under the same idempotency key
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from apps.billing.known import Card, Known
+
+
+class GatewayError(Exception):
+    """`code` says which, in the provider's words; the text never holds a secret."""
+
+    def __init__(self, code: str, said: str = "") -> None:
+        super().__init__(f"{code}: {said}" if said else code)
+        self.code = code
+
+
+class Declined(GatewayError):
+    """The bank said no. `known` is what the provider says of the payment now."""
+
+    def __init__(self, code: str, said: str, known: Known) -> None:
+        super().__init__(code, said)
+        self.known = known
+
+
+class Refused(GatewayError):
+    """The provider won't do this, however often it is asked."""
+
+
+class Unanswered(GatewayError):
+    """It may have happened or not."""
+
+
+class NotCollecting(GatewayError):
+    """There is nobody to ask: invoices are paid by bank transfer."""
+
+    def __init__(self) -> None:
+        super().__init__("paid_by_transfer", "Invoices are paid by bank transfer.")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A payment to be made. `reference` is its idempotency key and stands in the provider's books too."""
+
+    reference: str
+    customer: str
+    card: str
+    amount: Decimal
+    currency: str
+    description: str
+    invoice: str
+
+
+class Gateway(Protocol):
+    """What payments ask. Every method may raise `GatewayError`; all that write take an idempotency key."""
+
+    name: str
+    collects: bool
+
+    def create_customer(self, *, name: str, email: str, reference: str) -> str:
+        """A customer's id at the provider."""
+
+    def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
+        """The address where a person enters a card."""
+
+    def portal_page(self, *, customer: str, return_url: str) -> str:
+        """The address where a person sees and changes their cards."""
+
+    def use_card(self, *, customer: str, card: str) -> Card:
+        """Makes a saved card the customer's default."""
+
+    def card_of_setup(self, setup: str) -> tuple[str, str]:
+        """The customer and the card of a finished setup, "" for what it has not."""
+
+    def pay(self, order: Order) -> Known:
+        """Take the money. Raises `Declined`; asked again with the same order it does nothing new for a day."""
+
+    def find(self, order: Order, since: datetime) -> Known | None:
+        """The payment made for an order, looked for in the provider's list; None: it never arrived."""
+
+    def look(self, payment: str) -> Known:
+        """What the provider says of a payment."""
+
+    def withdraw(self, payment: str) -> Known:
+        """Make sure that a payment can't succeed any more; what it came to (it may have succeeded)."""
+
+    def refund(self, *, payment: str, amount: Decimal, currency: str, reference: str) -> str:
+        """Give money back; the refund's id."""
+
+    def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """Every event since, as webhooks bring them, oldest first."""
+
+    def payments(self, since: datetime) -> Iterator[tuple[str, Known]]:
+        """(reference, what is known) of every payment begun since."""
+
+    def verify(self, body: bytes, signature: str) -> None:
+        """Raises `Refused` when a webhook's body was not signed by the provider within the last 300 s."""
+
+
+class TransferGateway:
+    """Nobody is asked: invoices are paid by bank transfer, and an operator says when the money came."""
+
+    name = "transfer"
+    collects = False
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotCollecting
+
+
+def this_gateway() -> Gateway:
+    """The gateway of this installation."""
+    if not settings.STRIPE_API_KEY:
+        return TransferGateway()
+    from apps.billing.stripe_gateway import StripeGateway  # the library costs half a second and 40 MB
+
+    return StripeGateway(
+        api_key=settings.STRIPE_API_KEY,
+        webhook_secret=settings.STRIPE_WEBHOOK_SECRET,
+        base=settings.STRIPE_API_BASE,
+        timeout=settings.STRIPE_TIMEOUT,
+    )

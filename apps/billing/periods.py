@@ -1,0 +1,53 @@
+"""Billing periods: calendar months, UTC. Pure."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+
+class Period(NamedTuple):
+    """One month, from its first second to the next one's."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def of(cls, moment: datetime | date) -> "Period":
+        """The month a moment (or a UTC day) belongs to."""
+        if isinstance(moment, datetime):
+            moment = moment.astimezone(UTC)
+        return cls(moment.year, moment.month)
+
+    @classmethod
+    def parse(cls, said: str) -> "Period":
+        """From "2026-11". Raises `ValueError`."""
+        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", said)
+        if not found or said < "0001":
+            raise ValueError(f"'{said}' is no month: say YYYY-MM")
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def start(self) -> datetime:
+        return datetime(self.year, self.month, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        return self.next().start
+
+    @property
+    def seconds(self) -> int:
+        return (self.end - self.start) // timedelta(seconds=1)
+
+    def next(self) -> "Period":
+        return Period(self.year + self.month // 12, self.month % 12 + 1)
+
+    def before(self) -> "Period":
+        return Period(self.year - (self.month == 1), (self.month - 2) % 12 + 1)
+
+    def later(self, months: int) -> "Period":
+        """This month and so many more (or less)."""
+        number = self.year * 12 + self.month - 1 + months
+        return Period(number // 12, number % 12 + 1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"

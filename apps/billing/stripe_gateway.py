@@ -1,0 +1,189 @@
+"""Stripe, by its own library. Every call that writes carries an idempotency key; none is repeated here.
+
+Stripe saves the first answer under a key for a day, a 402 and a 500 too; so a call without an answer is repeated by
+`payments.recover` under its key within the day, and looked for in Stripe's lists after it.
+https://docs.stripe.com/api/idempotent_requests
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import stripe
+
+from apps.billing.gateway import Declined, GatewayError, Order, Refused, Unanswered
+from apps.billing.known import Card, Known, of_intent, of_payment_method
+from apps.billing.money import EXPONENTS, to_minor
+
+T = TypeVar("T")
+#: Answers that leave open whether anything happened: the connection, Stripe's own faults, "too much", "still at it".
+_UNKNOWN = (stripe.APIConnectionError, stripe.RateLimitError)
+PAGE = 100
+#: Signatures older than this are refused (Stripe's own default).
+TOLERANCE_SECONDS = 300
+#: Where our reference stands in Stripe's books.
+REFERENCE = "palisade_payment"
+
+
+class StripeGateway:
+    """One account at Stripe."""
+
+    name = "stripe"
+    collects = True
+
+    def __init__(self, *, api_key: str, webhook_secret: str = "", base: str = "", timeout: float = 20.0) -> None:
+        self.webhook_secret = webhook_secret
+        self._client = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": base} if base else {},
+            http_client=stripe.RequestsClient(timeout=timeout),
+            max_network_retries=0,
+        )
+        self._v1 = self._client.v1
+
+    def create_customer(self, *, name: str, email: str, reference: str) -> str:
+        customer = _asked(
+            lambda: self._v1.customers.create(
+                {"name": name, "email": email, "metadata": {"palisade_tenant": reference}},
+                {"idempotency_key": f"customer-{reference}"},
+            )
+        )
+        return customer.id
+
+    def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
+        session = _asked(
+            lambda: self._v1.checkout.sessions.create(
+                {
+                    "mode": "setup",
+                    "customer": customer,
+                    "currency": currency.lower(),
+                    "success_url": success_url,
+                    "cancel_url": cancel_url,
+                }
+            )
+        )
+        return session.url or ""
+
+    def portal_page(self, *, customer: str, return_url: str) -> str:
+        return _asked(
+            lambda: self._v1.billing_portal.sessions.create({"customer": customer, "return_url": return_url})
+        ).url
+
+    def use_card(self, *, customer: str, card: str) -> Card:
+        _asked(lambda: self._v1.customers.update(customer, {"invoice_settings": {"default_payment_method": card}}))
+        return of_payment_method(_asked(lambda: self._v1.payment_methods.retrieve(card)).to_dict())
+
+    def card_of_setup(self, setup: str) -> tuple[str, str]:
+        found = _asked(lambda: self._v1.setup_intents.retrieve(setup)).to_dict()
+        return str(found.get("customer") or ""), str(found.get("payment_method") or "")
+
+    def pay(self, order: Order) -> Known:
+        intent = _asked(
+            lambda: self._v1.payment_intents.create(
+                {
+                    "amount": minor_units(order.amount, order.currency),
+                    "currency": order.currency.lower(),
+                    "customer": order.customer,
+                    "payment_method": order.card,
+                    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                    "confirm": True,
+                    "off_session": True,
+                    "description": order.description,
+                    "metadata": {REFERENCE: order.reference, "palisade_invoice": order.invoice},
+                },
+                {"idempotency_key": order.reference},
+            )
+        )
+        return of_intent(intent.to_dict())
+
+    def find(self, order: Order, since: datetime) -> Known | None:
+        found = _asked(
+            lambda: self._v1.payment_intents.list(
+                {"customer": order.customer, "created": {"gte": int(since.timestamp())}, "limit": PAGE}
+            )
+        )
+        for intent in _pages(found):
+            if intent["metadata"].get(REFERENCE) == order.reference:
+                return of_intent(intent)
+        return None
+
+    def look(self, payment: str) -> Known:
+        return of_intent(_asked(lambda: self._v1.payment_intents.retrieve(payment)).to_dict())
+
+    def withdraw(self, payment: str) -> Known:
+        try:
+            return of_intent(_asked(lambda: self._v1.payment_intents.cancel(payment)).to_dict())
+        except Refused as refused:
+            if refused.code != "payment_intent_unexpected_state":
+                raise
+            return self.look(payment)
+
+    def refund(self, *, payment: str, amount: Decimal, currency: str, reference: str) -> str:
+        return _asked(
+            lambda: self._v1.refunds.create(
+                {
+                    "payment_intent": payment,
+                    "amount": minor_units(amount, currency),
+                    "metadata": {"palisade_refund": reference},
+                },
+                {"idempotency_key": reference},
+            )
+        ).id
+
+    def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
+        found = _asked(lambda: self._v1.events.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}))
+        yield from reversed(list(_pages(found)))
+
+    def payments(self, since: datetime) -> Iterator[tuple[str, Known]]:
+        found = _asked(
+            lambda: self._v1.payment_intents.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE})
+        )
+        for intent in _pages(found):
+            yield str(intent["metadata"].get(REFERENCE, "")), of_intent(intent)
+
+    def verify(self, body: bytes, signature: str) -> None:
+        try:
+            stripe.WebhookSignature.verify_header(
+                body.decode(), signature, self.webhook_secret, tolerance=TOLERANCE_SECONDS
+            )
+        except (stripe.SignatureVerificationError, UnicodeDecodeError) as wrong:
+            raise Refused("signature_invalid") from wrong
+
+
+def minor_units(amount: Decimal, currency: str) -> int:
+    """An amount as Stripe counts it: in the smallest unit; of three decimals the last must be 0, and is dropped."""
+    units = to_minor(amount, currency)
+    return units - units % 10 if EXPONENTS[currency] == 3 else units
+
+
+def _asked(call: Callable[[], T]) -> T:
+    """Stripe's answer, or what its refusal means. Stripe's own words stay out of our logs: they may quote a key."""
+    try:
+        return call()
+    except stripe.CardError as said:
+        raise _declined(said) from None
+    except _UNKNOWN as said:
+        raise Unanswered(type(said).__name__) from None
+    except stripe.StripeError as said:
+        code = str(said.code or type(said).__name__)
+        if (said.http_status or 500) >= 500 or code == "idempotency_key_in_use" or said.http_status == 409:
+            raise Unanswered(code) from None
+        raise Refused(code, f"request {said.request_id}") from None
+
+
+def _declined(said: stripe.CardError) -> GatewayError:
+    error: dict[str, Any] = said.error.to_dict() if said.error is not None else {}
+    intent = error.get("payment_intent")
+    known = of_intent(intent) if intent else Known(failure=str(said.code))
+    return Declined(known.failure or str(said.code), "", known)
+
+
+def _pages(found: Any) -> Iterator[dict[str, Any]]:
+    """All of a list, page by page."""
+    iterator = found.auto_paging_iter()
+    while True:
+        one = _asked(lambda: next(iterator, None))
+        if one is None:
+            return
+        yield one.to_dict()
