@@ -20,7 +20,7 @@ from typing import Any
 import django
 import pytest
 
-for name in [name for name in os.environ if name.startswith("PALISADE_")]:
+for name in [name for name in os.environ if name.startswith(("PALISADE_", "STRIPE_"))]:
     del os.environ[name]
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
 os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-test-")

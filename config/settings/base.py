@@ -78,6 +78,15 @@ JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
 #: Where an error's page is (`doc_url`).
 DOCS_URL = env("PALISADE_DOCS_URL", default="/docs/errors")
 
+# --- money: without a key invoices are paid by bank transfer, see docs/stripe.md --------------------------------------
+STRIPE_API_KEY = env("STRIPE_API_KEY", default="")
+#: Signs Stripe's webhooks to /stripe/webhook; without it every one of them is refused.
+STRIPE_WEBHOOK_SECRET = env("STRIPE_WEBHOOK_SECRET", default="")
+#: Another address than Stripe's own, for a stand-in.
+STRIPE_API_BASE = env("STRIPE_API_BASE", default="")
+#: Seconds until a call to Stripe counts as unanswered; it is repeated later under its idempotency key.
+STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=20.0)
+
 # --- the rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -90,5 +99,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env("PALISADE_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.request": {"level": "CRITICAL"}},  # our own handler logs what is a fault (problems.py)
+    "loggers": {
+        "django.request": {"level": "CRITICAL"},  # our own handler logs what is a fault (problems.py)
+        "stripe": {"level": "WARNING"},  # two lines a call otherwise
+    },
 }
