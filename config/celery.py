@@ -23,8 +23,16 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     timezone="UTC",
     beat_schedule={
+        # What waits to be told is told within seconds; each task finds only what is due.
+        "deliver": {"task": "apps.notifications.tasks.deliver_due", "schedule": 2.0},
+        "forget_deliveries": {
+            "task": "apps.notifications.tasks.forget_old_deliveries",
+            "schedule": crontab(hour=2, minute=40),
+        },
         # What was served, journaled, recorded and rolled up agrees, or somebody is told.
         "reconcile": {"task": "apps.scoring.tasks.reconcile_books", "schedule": crontab(minute=20)},
+        # Yesterday's features are what the stored past says they were.
+        "compare_vectors": {"task": "apps.scoring.tasks.compare_vectors", "schedule": crontab(hour=3, minute=10)},
     },
 )
-app.autodiscover_tasks(["apps.scoring"])
+app.autodiscover_tasks(["apps.notifications", "apps.scoring"])

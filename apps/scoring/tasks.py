@@ -1,17 +1,34 @@
 """What the worker does on the schedule of config/celery.py."""
 
 import logging
+from datetime import datetime, timedelta
 
 from celery import shared_task
 from django.utils import timezone
 from prometheus_client import Gauge
 
+from apps.accounts.models import Tenant
+from apps.scoring import vectors
+from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.management.commands.reconcile import reconcile_month
 
 log = logging.getLogger(__name__)
 
 DIFFERENCES = Gauge(
     "palisade_reconciliation_differences", "Books that did not agree when last compared", multiprocess_mode="mostrecent"
+)
+
+VECTORS = Gauge(
+    "palisade_feature_vectors_compared",
+    "Of yesterday's vectors, made again",
+    ["schema"],
+    multiprocess_mode="mostrecent",
+)
+MISMATCH_RATE = Gauge(
+    "palisade_feature_vector_mismatch_rate",
+    "Share of those that came out otherwise than they were scored",
+    ["schema"],
+    multiprocess_mode="mostrecent",
 )
 
 
@@ -23,3 +40,26 @@ def reconcile_books() -> int:
     for difference in found:
         log.log(logging.WARNING if difference.corrected else logging.ERROR, "the books differ: %s", difference)
     return len(found)
+
+
+@shared_task
+def compare_vectors() -> dict[str, float]:
+    """Make a hundredth of yesterday's feature vectors again from what is stored; the mismatch rate of each schema."""
+    end = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return {name: _mismatch_rate(name, end - timedelta(days=1), end) for name in SCHEMAS}
+
+
+def _mismatch_rate(schema: str, start: datetime, end: datetime) -> float:
+    compared = differing = 0
+    for tenant in Tenant.objects.all():
+        found = vectors.compare(tenant.schema_name, SCHEMAS[schema], start, end)
+        compared, differing = compared + found.compared, differing + found.differing
+        if found.differing:
+            log.warning(
+                "%s: %d of %d %s vectors differ: %s",
+                tenant.slug, found.differing, found.compared, schema, dict(found.features),
+            )  # fmt: skip
+    rate = differing / compared if compared else 0.0
+    VECTORS.labels(schema).set(compared)
+    MISMATCH_RATE.labels(schema).set(rate)
+    return rate

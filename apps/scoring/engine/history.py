@@ -293,14 +293,18 @@ class Replay:
     ) -> dict[str, Activity]:
         """Each party's past before this transaction, which is then added to it."""
         parties = tuple(parties)
-        seen = {
+        seen = self.look(parties, at_ms, transaction_hash)
+        self.remember(parties, at_ms, amount, transaction_hash)
+        return seen
+
+    def look(self, parties: Iterable[Party], at_ms: int, transaction_hash: int) -> dict[str, Activity]:
+        """Each party's past before this transaction."""
+        return {
             party.role: past_of(
                 self._roles[party.role], party, self._past.get((party.role, party.name), b""), at_ms, transaction_hash
             )
             for party in parties
         }
-        self.remember(parties, at_ms, amount, transaction_hash)
-        return seen
 
     def remember(self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int) -> None:
         """Add a transaction to its parties' pasts without counting them: a tenth of the time."""

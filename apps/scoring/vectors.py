@@ -1,0 +1,108 @@
+"""Were yesterday's features what the past says they were?
+
+One stored feature vector in a hundred is made again from stored facts alone: the decisions of the parties concerned are
+replayed in their order of arrival, by the engine's own code, and the vector is held against the one that was scored.
+What differs was scored on another past than the one that is stored: a lost or doubled event, a store that was away, a
+change of code between the two.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apps.accounts.tenancy import in_tenant
+from apps.scoring import activity
+from apps.scoring.engine.history import Activity, Replay, unknown
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.ids import text_hash
+from apps.scoring.models import Decision
+
+SAMPLED = 100  # one vector in so many
+COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Comparison(NamedTuple):
+    """How many vectors were made again, how many came out otherwise, and how often each feature did."""
+
+    compared: int
+    differing: int
+    features: Counter[str]
+
+
+class Stored(NamedTuple):
+    """A decision as far as it is needed here."""
+
+    id: str
+    livemode: bool
+    transaction_hash: int
+    parsed: Parsed
+
+
+def compare(tenant_schema: str, schema: TransactionSchema, start: datetime, end: datetime) -> Comparison:
+    """Compare a sample of a tenant's decisions of one kind made in [start, end). Reads only.
+
+    Costs one reading of the schema's decisions as far back as a past is kept, when anything was sampled.
+    """
+    with in_tenant(tenant_schema):
+        sample = _sample(schema, start, end)
+        remade = dict(_remade(schema, sample, start, end)) if sample else {}
+    differing = [_differing(schema, sample[name], row) for name, row in remade.items()]
+    features = Counter(name for names in differing for name in names)
+    return Comparison(len(remade), sum(1 for names in differing if names), features)
+
+
+def _sample(schema: TransactionSchema, start: datetime, end: datetime) -> dict[str, bytes]:
+    """id → vector of the sampled decisions that were scored with their history. Ids end at random."""
+    rows = Decision.objects.filter(schema=schema.name, created_at__gte=start, created_at__lt=end)
+    sampled = [name for name in rows.values_list("id", flat=True).iterator() if int(name[-8:], 16) % SAMPLED == 0]
+    vectors = Decision.objects.filter(id__in=sampled, answer__contains='"degraded":[]').values_list("id", "features")
+    width = 4 * len(schema.features)
+    return {name: bytes(vector) for name, vector in vectors if len(vector) == width}
+
+
+def _remade(
+    schema: TransactionSchema, sample: dict[str, bytes], start: datetime, end: datetime
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """id → the features the replayed past gives, for every sampled decision."""
+    wanted = {
+        party for one in _stored(Decision.objects.filter(id__in=list(sample)), schema) for party in _named(schema, one)
+    }
+    life = timedelta(seconds=max(activity.life_seconds(role) for role in schema.roles))
+    past = Decision.objects.filter(schema=schema.name, created_at__gte=start - life, created_at__lt=end)
+    replays = {True: Replay(schema.roles), False: Replay(schema.roles)}
+    for one in _stored(past.order_by("created_at", "row", "id"), schema):
+        if _named(schema, one) & wanted:
+            seen = _observed(replays[one.livemode], schema, one)
+            if one.id in sample:
+                pasts = [seen.get(role.name, unknown(role)) for role in schema.roles]
+                yield one.id, schema.row(one.parsed.transaction, one.parsed.at_ms, pasts)
+
+
+def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
+    """Decisions whose facts the schema still takes; under an older form of it they can't be made again."""
+    for name, livemode, created_at, transaction_id, facts in rows.values_list(*COLUMNS).iterator():
+        try:
+            parsed = schema.parse(facts, (created_at - EPOCH) // timedelta(milliseconds=1))
+        except InvalidTransaction:
+            continue
+        yield Stored(name, livemode, int(text_hash(transaction_id)[:16], 16), parsed)
+
+
+def _observed(replay: Replay, schema: TransactionSchema, one: Stored) -> Mapping[str, Activity]:
+    transaction, at_ms = one.parsed.transaction, one.parsed.at_ms
+    parties = schema.parties(transaction)
+    return replay.observe(parties, at_ms, schema.amount(transaction), one.transaction_hash)
+
+
+def _named(schema: TransactionSchema, one: Stored) -> set[tuple[bool, str, str]]:
+    return {(one.livemode, party.role, party.name) for party in schema.parties(one.parsed.transaction)}
+
+
+def _differing(schema: TransactionSchema, vector: bytes, row: tuple[float, ...]) -> list[str]:
+    used, remade = np.frombuffer(vector, "<f4"), np.array(row, dtype="<f4")
+    same = (used == remade) | (np.isnan(used) & np.isnan(remade))
+    return [name for name, equal in zip(schema.feature_names, same.tolist(), strict=True) if not equal]
