@@ -18,3 +18,12 @@ def token_secret_is_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
     if len(settings.TOKEN_SECRET.encode()) >= 32:
         return []
     return [Error("PALISADE_TOKEN_SECRET has less than 32 bytes.", hint="Use a random one.", id="palisade.E002")]
+def sealing_keys_are_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
+    """A key is hashed, not stretched: it must be random and long by itself."""
+    if settings.SEALING_KEYS and all(len(key.encode()) >= 32 for key in settings.SEALING_KEYS):
+        return []
+    return [
+        Error("PALISADE_SEALING_KEYS has a key of less than 32 bytes.", hint="Use random ones.", id="palisade.E003")
+    ]
+
+

@@ -23,7 +23,7 @@ GRANIAN = "--interface wsgi --http 1 --no-ws --host 127.0.0.1 --workers 1 --bloc
 @contextmanager
 def serving(**environment: str) -> Iterator[str]:
     """A server on a free port; its address. `environment` is added to the suite's own."""
-    port = _free_port()
+    port = free_port()
     command = [str(Path(sys.executable).parent / "granian"), *GRANIAN.split(), "--port", str(port)]
     process = subprocess.Popen(
         [*command, "config.wsgi_api:application"],
@@ -49,7 +49,7 @@ def _stores() -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

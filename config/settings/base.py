@@ -1,7 +1,8 @@
 """What every process shares. A checkout runs with no environment: the embedded servers and generated secrets fill in.
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
-PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
+PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
+PALISADE_WEBHOOK_NETWORKS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
 """
 
@@ -23,6 +24,8 @@ SECRET_KEY = secret("PALISADE_SECRET_KEY")
 KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
 #: Signs the tokens of POST /v1/auth/token, and nothing else; a new one ends all tokens, which live an hour at most.
 TOKEN_SECRET = secret("PALISADE_TOKEN_SECRET")
+#: Columns with others' secrets are encrypted with the first of these and read with any (apps/sealing.py).
+SEALING_KEYS = [key for key in secret("PALISADE_SEALING_KEYS").split(",") if key]
 
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {
@@ -47,6 +50,7 @@ SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "apps.notifications",
     "apps.api_keys",
     "apps.billing",
     "apps.usage",
@@ -77,6 +81,18 @@ JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
 
 #: Where an error's page is (`doc_url`).
 DOCS_URL = env("PALISADE_DOCS_URL", default="/docs/errors")
+
+# --- telling people ---------------------------------------------------------------------------------------------------
+#: smtp+tls://user:password@host:587 in earnest; without it mails become files in the data folder.
+_EMAIL = env.email_url("PALISADE_EMAIL_URL", default="filemail://")
+EMAIL_BACKEND, EMAIL_FILE_PATH = _EMAIL["EMAIL_BACKEND"], str(embedded.data_dir() / "mail")
+EMAIL_HOST, EMAIL_PORT = _EMAIL["EMAIL_HOST"], _EMAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _EMAIL["EMAIL_HOST_USER"], _EMAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.get("EMAIL_USE_TLS", False), _EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = env("PALISADE_EMAIL_FROM", default="Palisade <no-reply@localhost>")
+#: Networks that webhooks may call beside the public ones, also without TLS.
+WEBHOOK_NETWORKS = env.list("PALISADE_WEBHOOK_NETWORKS", default=[])
 
 # --- money: without a key invoices are paid by bank transfer, see docs/stripe.md --------------------------------------
 STRIPE_API_KEY = env("STRIPE_API_KEY", default="")

@@ -1,0 +1,49 @@
+"""What is told, as one table: `type` of a webhook, name of an e-mail's template. Pure.
+
+A new kind gets a row here, a template in templates/notifications/ when it is mailed, and a line in docs/api.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """When it is told, the fields its `data` always has, and over which channels."""
+
+    about: str
+    fields: tuple[str, ...]
+    mailed: bool = True
+    hooked: bool = True
+
+
+KINDS: Mapping[str, Kind] = {
+    # --- budgets ---
+    "budget.reached": Kind(
+        "Usage reached a threshold of the included volume or of the spend cap",
+        ("budget", "threshold", "used", "limit", "unit", "period"),
+    ),
+    # --- invoices and payments: amounts are decimal strings ---
+    "invoice.issued": Kind("An invoice was issued", ("invoice", "number", "period", "total", "currency")),
+    "invoice.paid": Kind("An invoice was paid in full", ("invoice", "number", "total", "currency")),
+    "invoice.voided": Kind("An invoice was voided", ("invoice", "number", "total", "currency")),
+    "payment.succeeded": Kind("A payment went through", ("invoice", "amount", "currency"), mailed=False),
+    "payment.failed": Kind(
+        "A payment failed; `next_try_at` says when it is tried again",
+        ("invoice", "number", "amount", "currency", "reason", "next_try_at"),
+    ),
+    "payment.refunded": Kind("Money was given back", ("invoice", "number", "amount", "currency")),
+    "payment.disputed": Kind("A payment was disputed at the bank", ("invoice", "number", "amount", "currency")),
+    # --- subscriptions ---
+    "subscription.changed": Kind("The plan changes, at `at`", ("plan", "before", "at")),
+    "subscription.trial_ending": Kind("A trial ends in three days", ("plan", "ends_at")),
+    "subscription.past_due": Kind("Payments failed for two weeks", ("plan", "number", "total", "currency")),
+    "subscription.limited": Kind("Calls are limited to the free volume until it is paid", ("plan",)),
+    "subscription.cancelled": Kind("The subscription ended", ("plan", "at")),
+    "subscription.restored": Kind("It was paid and everything works again", ("plan",)),
+    # --- webhooks themselves ---
+    "webhook.disabled": Kind("A webhook failed for so long that it was switched off", ("url", "reason"), hooked=False),
+    "webhook.test": Kind("You asked for a test", ("message",), mailed=False),
+}
+#: What a webhook may ask for.
+HOOKED = tuple(name for name, kind in KINDS.items() if kind.hooked)

@@ -1,0 +1,24 @@
+"""What came of one try. Pure."""
+
+from dataclasses import dataclass
+
+#: Characters of an answer that are kept.
+KEPT = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`final`: no further try can help. `gone`: the receiver wants nothing more. `retry_after` in seconds."""
+
+    delivered: bool
+    status: int | None = None
+    answer: str = ""
+    final: bool = False
+    gone: bool = False
+    retry_after: float | None = None
+    duration_ms: int = 0
+
+
+def printable(text: str) -> str:
+    """What a stranger said, fit to be stored: without control characters, at most `KEPT` characters."""
+    return "".join(one if one.isprintable() else " " for one in text[:KEPT])

@@ -1,0 +1,83 @@
+"""E-mail through a real SMTP server; every kind that is mailed has its words."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+
+from apps.notifications import mail
+from apps.notifications.kinds import KINDS
+from apps.notifications.models import Attempt, Delivery
+from apps.notifications.services import notify
+from config.embedded import CHECKOUT
+from tests.cast import Cast
+from tests.notifications.conftest import Mailbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Deliver = Callable[..., int]
+MAILED = [name for name, kind in KINDS.items() if kind.mailed]
+
+
+def tell(cast: Cast, *to: str) -> None:
+    data = {"plan": "professional"}
+    notify(
+        tenant=cast.alice.tenant,
+        kind="subscription.restored",
+        data=data,
+        key="paid",
+        now=timezone.now(),
+        to=to or None,
+    )
+
+
+def test_owner_is_told_by_smtp(cast: Cast, owner: str, mailbox: Mailbox, deliver: Deliver) -> None:
+    tell(cast)
+    assert deliver() == 1
+    (message,) = mailbox.messages
+    assert (message["To"], message["Subject"]) == (owner, "Everything works again")
+    assert message["Message-ID"] == f"<{Delivery.objects.get().pk}@localhost>"
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert "Alice & Co." in str(text)
+    assert "Alice &amp; Co." in str(page)
+    assert Delivery.objects.get().state == "delivered"
+
+
+@pytest.mark.parametrize(("code", "state"), [("550 no such user", "dead"), ("451 later", "waiting")])
+def test_refused_recipient_is_given_up_when_it_is_for_good(
+    cast: Cast, mailbox: Mailbox, deliver: Deliver, code: str, state: str
+) -> None:
+    mailbox.refused["nobody@example.com"] = code
+    tell(cast, "nobody@example.com", "somebody@example.com")
+    assert deliver() == 2
+    assert [message["To"] for message in mailbox.messages] == ["somebody@example.com"]
+    assert Delivery.objects.get(recipient="nobody@example.com").state == state
+    assert Attempt.objects.get(delivered=False).status == int(code[:3])
+
+
+def test_mail_waits_while_the_server_is_away(cast: Cast, deliver: Deliver) -> None:
+    tell(cast, "a@example.com")
+    smtp = {"EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend", "EMAIL_HOST": "127.0.0.1"}
+    with override_settings(**smtp, EMAIL_PORT=1):
+        deliver()
+    assert Delivery.objects.get().state == "waiting"
+    assert "ConnectionRefusedError" in Attempt.objects.get().answer
+
+
+@pytest.mark.parametrize("kind", MAILED)
+def test_every_mailed_kind_has_words_for_all_its_fields(kind: str) -> None:
+    subject, text = mail.render(kind, {name: f"<{name}>" for name in KINDS[kind].fields} | {"tenant": "Alice & Co."})
+    assert 10 < len(subject) < 100
+    assert "Alice & Co." in text
+    unsaid = [name for name in KINDS[kind].fields if f"<{name}>" not in subject + text]
+    assert set(unsaid) <= {"invoice", "budget"}
+
+
+def test_no_template_is_left_without_a_kind() -> None:
+    files = {path.stem for path in (CHECKOUT / "templates" / "notifications").glob("*.txt")}
+    assert files == set(MAILED)
+
+
+def test_subject_stays_one_line() -> None:
+    facts = dict.fromkeys(KINDS["payment.failed"].fields, "a\r\nBcc: x@example.com")
+    assert "\n" not in mail.render("payment.failed", facts | {"tenant": "x"})[0]
