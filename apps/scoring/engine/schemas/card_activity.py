@@ -387,46 +387,33 @@ def transaction_id(t: CardActivity) -> str | None:
     return t.transaction_id
 
 
-# Fields whose words are known, by their folded form.
-KNOWN_WORDS: Mapping[str, Mapping[str, str]] = {
-    name: {word.casefold(): word for word in table}
-    for name, table in {
-        "Card_Type": CARD_REACH,
-        "Transaction_Currency": USD_PER_UNIT,
-        "Transaction_Status": STATUS,
-        "Authentication_Method": AUTHENTICATION,
-        "Transaction_Category": CATEGORY_RISK,
-    }.items()
+# Fields whose words are known.
+WORDS: Mapping[str, Mapping[str, float]] = {
+    "Card_Type": CARD_REACH,
+    "Transaction_Currency": USD_PER_UNIT,
+    "Transaction_Status": STATUS,
+    "Authentication_Method": AUTHENTICATION,
+    "Transaction_Category": CATEGORY_RISK,
 }
+FOLDED = {name: {word.casefold(): word for word in table} for name, table in WORDS.items()}
 
 
 def tidy(t: CardActivity) -> CardActivity:
     """Known words in another case are those words; absent derived fields are filled in where there is a value."""
-    words = {
-        name: known.get(getattr(t, name).strip().casefold(), getattr(t, name)) for name, known in KNOWN_WORDS.items()
-    }
-    filled = {
-        name: value
-        for name, value in zip(DERIVED, derived(t, SCALAR), strict=True)
-        if getattr(t, name) is None and abs(value) <= MOST_DERIVED
-    }
-    return msgspec.structs.replace(
-        t, **words, **filled,
-        Transaction_Location=t.Transaction_Location.strip(),
-        transaction_id=t.transaction_id or None,
-    )  # fmt: skip
-
-
-def _word(known: Mapping[str, str], sent: str) -> str:
-    return known.get(sent.strip().casefold(), sent)
+    changed: dict[str, Any] = {name: _known_word(name, getattr(t, name)) for name in _unknown_words(t)}
+    if t.Transaction_Location != (place := t.Transaction_Location.strip()):
+        changed["Transaction_Location"] = place
+    if t.transaction_id == "":
+        changed["transaction_id"] = None
+    absent = [name for name in DERIVED if getattr(t, name) is None]
+    if absent:
+        computed = dict(zip(DERIVED, derived(t, SCALAR), strict=True))
+        changed |= {name: computed[name] for name in absent if abs(computed[name]) <= MOST_DERIVED}
+    return msgspec.structs.replace(t, **changed) if changed else t
 
 
 def remarks(t: CardActivity) -> tuple[str, ...]:
-    unknown = [
-        f"Unknown {name} '{getattr(t, name)}': accuracy may be lower."
-        for name, known in KNOWN_WORDS.items()
-        if getattr(t, name).casefold() not in known
-    ]
+    unknown = [f"Unknown {name} '{getattr(t, name)}': accuracy may be lower." for name in _unknown_words(t)]
     off = [
         f"{name} is {getattr(t, name):.6g}, but {right:.6g} follows from the other fields; that is what was used."
         for name, right in zip(DERIVED, derived(t, SCALAR), strict=True)
@@ -435,10 +422,19 @@ def remarks(t: CardActivity) -> tuple[str, ...]:
     return (*unknown, *off)
 
 
+def _unknown_words(t: CardActivity) -> list[str]:
+    return [name for name, table in WORDS.items() if getattr(t, name) not in table]
+
+
+def _known_word(name: str, sent: str) -> str:
+    """The word as it is known, if it is known under any case."""
+    return FOLDED[name].get(sent.strip().casefold(), sent)
+
+
 def _agrees(t: CardActivity, name: str, right: float) -> bool:
     """Whether a derived field, if sent, is near enough to what it should be (if that can be said)."""
     sent = getattr(t, name)
-    if sent is None or not isfinite(right):
+    if sent is None or sent == right or not isfinite(right):
         return True
     absolute, relative = DERIVED[name]
     near = absolute + relative * abs(right)
