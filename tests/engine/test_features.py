@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,20 +26,18 @@ activities = st.one_of(st.just(UNKNOWN), st.just(QUIET), st.builds(Activity, *[c
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(transactions, activities, activities), min_size=1, max_size=8))
+@given(st.lists(st.tuples(transactions, activities, activities, activities), min_size=1, max_size=8))
 def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
-    rows = [PAYSIM.row(one, 0, [orig, dest]) for one, orig, dest in drawn]
-    columns = PAYSIM.columns([one for one, _, _ in drawn])
-    pasts = [PastColumns([one[role] for one in drawn]) for role in (1, 2)]
+    rows = [PAYSIM.row(one, 0, pasts) for one, *pasts in drawn]
+    columns = PAYSIM.columns([one for one, *_ in drawn])
+    pasts = [PastColumns([one[role] for one in drawn]) for role in (1, 2, 3)]
     block = PAYSIM.block(columns, np.zeros(len(drawn)), pasts)
     assert np.array(rows, dtype=np.float32).tobytes() == block.astype(np.float32).tobytes()
     assert np.isfinite(block[:, :13]).sum() >= block[:, :13].size - len(rows)  # only the share may be unknown
 
 
 def features(paysim, **changed):
-    return dict(
-        zip(PAYSIM.feature_names, PAYSIM.row(paysim(**changed).transaction, 0, [UNKNOWN, UNKNOWN]), strict=True)
-    )
+    return dict(zip(PAYSIM.feature_names, PAYSIM.row(paysim(**changed).transaction, 0, [UNKNOWN] * 3), strict=True))
 
 
 def test_a_ledger_that_agrees_to_the_cent_has_no_gap(paysim):
@@ -59,3 +58,18 @@ def test_an_unmoved_destination_says_nothing_of_a_payment(paysim):
 def test_without_history_its_features_are_unknown(paysim):
     found = features(paysim)
     assert all(math.isnan(value) for name, value in found.items() if name.startswith(("orig_", "dest_")))
+
+
+def amounts_past(paysim, **changed):
+    return [party.name for party in PAYSIM.parties(paysim(**changed).transaction) if party.role == "amount"]
+
+
+def test_an_exact_amount_has_a_past_where_stolen_money_moves(paysim):
+    assert amounts_past(paysim, amount=43235.71) == ["43235.71"]
+    assert amounts_past(paysim, amount=43235.71, type="CASH_OUT") == ["43235.71"]
+    assert amounts_past(paysim, amount=43235.71, type="PAYMENT") == []
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.001, 100.0, 10_000_000.0])
+def test_a_round_or_tiny_amount_has_no_past(paysim, amount):
+    assert amounts_past(paysim, amount=amount) == []

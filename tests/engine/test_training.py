@@ -1,36 +1,39 @@
 import json
 import math
-from io import StringIO
+from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from apps.scoring.engine import shelf
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.models import LoadedModel, load_active
-from apps.scoring.training import data, metrics, simulate
+from apps.scoring.engine.history import HOUR_MS
+from apps.scoring.engine.models import LoadedModel, load_active, sigmoid
+from apps.scoring.training import card, data, metrics, replay
+from apps.scoring.training.baselines import row_features
 from apps.scoring.training.data import UnusableData
-from apps.scoring.training.evaluate import evaluate
+from apps.scoring.training.evaluate import evaluate, score
+from apps.scoring.training.families import FAMILIES
+from apps.scoring.training.recipes.paysim import FROM_BALANCES
+from apps.scoring.training.split import by_time
 from apps.scoring.training.train import train
+from tests.engine.training_data import paysim_log, small
 
 
 @pytest.fixture(scope="module")
 def log():
-    """A small synthetic log: honest reconciling rows and drained accounts over 200 hours."""
-    random = np.random.default_rng(3)
-    frame = pd.concat([simulate.reconciling(3000, random), simulate.drained(300, random)], ignore_index=True)
-    frame["step"] = random.integers(0, 200, len(frame))
-    frame["nameOrig"] = [f"C{index}" for index in range(len(frame))]
-    frame["nameDest"] = random.choice([f"C{index}" for index in range(200)], len(frame))
-    return frame.sort_values("step", ignore_index=True)
+    return paysim_log()
 
 
 @pytest.fixture(scope="module")
 def trained(log, schema, tmp_path_factory):
+    """Every family of PaySim, small."""
     folder = tmp_path_factory.mktemp("artifacts")
     log.to_csv(folder / "log.csv", index=False)
-    train(schema, [folder / "log.csv"], folder, say=lambda line: None, version="2026.1.1")
+    train(schema, [folder / "log.csv"], folder, say=lambda line: None, version="2026.1.1", recipe=small("paysim"))
     return folder
 
 
@@ -48,7 +51,7 @@ def test_a_trained_model_loads_and_decides(trained, paysim, policy):
 
 def test_evaluation_reports_every_metric(trained, schema, log):
     model = load_active(trained, "paysim")["xgboost"]
-    report = evaluate(schema, model, [trained / "log.csv"])
+    report = evaluate(schema, [model], [trained / "log.csv"])
     assert (report["rows"], report["frauds"], report["weighted_by"]) == (3300, 300, "none")
     named = {"auc_roc", "average_precision", "recall_at_1pct_fpr", "brier", "calibration_error", "precision", "recall"}
     assert named <= set(report)
@@ -61,9 +64,58 @@ def test_evaluation_reports_every_metric(trained, schema, log):
 def test_a_weight_column_is_respected(trained, schema, log, tmp_path):
     model = load_active(trained, "paysim")["xgboost"]
     log.assign(weight=2.0).to_csv(tmp_path / "weighted.csv", index=False)
-    once, twice = (evaluate(schema, model, [path]) for path in (trained / "log.csv", tmp_path / "weighted.csv"))
+    once, twice = (evaluate(schema, [model], [path]) for path in (trained / "log.csv", tmp_path / "weighted.csv"))
     assert twice["weighted_by"] == "weight"
     assert twice["average_precision"] == once["average_precision"]
+
+
+def test_the_ensemble_is_measured_as_it_decides(trained, schema, paysim, policy, log):
+    models = load_active(trained, "paysim")
+    features = replay.features(schema, data.rows(schema, log))[:50]
+    decided = Engine({"paysim": models}).decide("paysim", paysim(), {}, policy, model="ensemble")
+    votes = [sigmoid(model.log_odds(model.score(features[:1]))) for model in models.values()]
+    assert decided.ensemble is not None
+    assert len(decided.ensemble.models) == 4
+    together = score(list(models.values()), features)
+    assert min(votes) <= together[0] <= max(votes)
+
+
+def test_every_family_is_trained_and_the_champion_named_first(trained):
+    named = (trained / "paysim" / "ACTIVE").read_text().split()
+    assert named == [f"{name}/2026.1.1" for name in FAMILIES]
+    assert (trained / "paysim" / "without_balances" / "2026.1.1" / "card.json").exists()
+
+
+def test_training_one_family_leaves_the_others_active(trained, schema, tmp_path):
+    copytree(trained / "paysim", tmp_path / "paysim")
+    train(schema, [trained / "log.csv"], tmp_path, say=lambda line: None, version="2026.2.1",
+          models=["lightgbm"], recipe=small("paysim"))  # fmt: skip
+    named = (tmp_path / "paysim" / "ACTIVE").read_text().split()
+    assert named == ["xgboost/2026.1.1", "lightgbm/2026.2.1", "random_forest/2026.1.1", "logistic_regression/2026.1.1"]
+
+
+def test_training_twice_gives_the_same_model(trained, schema, tmp_path):
+    train(schema, [trained / "log.csv"], tmp_path, say=lambda line: None, version="2026.1.1",
+          recipe=small("paysim", ("xgboost", "logistic_regression")))  # fmt: skip
+    for file in ("xgboost/2026.1.1/model.onnx", "logistic_regression/2026.1.1/linear.npz"):
+        assert (tmp_path / "paysim" / file).read_bytes() == (trained / "paysim" / file).read_bytes()
+
+
+def test_the_model_without_balances_does_not_look_at_them(trained, schema, log):
+    model = shelf.loaded(trained, "paysim", "without_balances/2026.1.1")
+    features = replay.features(schema, data.rows(schema, log))
+    other = features.copy()
+    other[:, [schema.feature_names.index(name) for name in FROM_BALANCES]] = 12_345.0
+    assert np.array_equal(model.score_block(features), model.score_block(other))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_risk_score_of_900_is_the_riskiest_tenth_on_whatever_scale(trained, schema, log, name):
+    model, rows = shelf.loaded(trained, "paysim", f"{name}/2026.1.1"), data.rows(schema, log)
+    population = replay.features(schema, rows)[by_time(rows, HOUR_MS).last]
+    scores = np.array([model.risk_score(margin) for margin in model.margins(population)])
+    assert np.mean(scores >= 900) <= 0.105
+    assert np.mean(scores >= 900) > 0.05 or len(set(scores)) < 100  # few trees say few different things
 
 
 def test_parquet_is_read_as_csv_is(schema, log, tmp_path):
@@ -117,25 +169,81 @@ def test_metrics_are_those_of_scikit_learn():
     assert found["average_precision"] == pytest.approx(average_precision_score(label, score, sample_weight=weight))
 
 
+def of(schema, features, name):
+    return features[:, schema.feature_names.index(name)]
+
+
 def test_replayed_history_counts_what_came_before(schema, log):
-    orig, dest = data.replayed(schema, log)
-    assert np.nanmax(orig.count_7d) == 0
-    assert dest.count_7d[0] == 0
-    assert dest.count_7d[-1] > 3
+    features = replay.features(schema, data.rows(schema, log))
+    assert np.nanmax(of(schema, features, "orig_count_7d")) == 0
+    assert of(schema, features, "dest_count_7d")[0] == 0
+    assert of(schema, features, "dest_count_7d")[-1] > 3
+
+
+def test_a_replay_in_chunks_is_the_same_replay(schema, log, monkeypatch):
+    rows = data.rows(schema, log)
+    whole = replay.features(schema, rows)
+    monkeypatch.setattr(replay, "CHUNK", 700)
+    assert np.array_equal(whole, replay.features(schema, rows), equal_nan=True)
 
 
 def test_an_earlier_log_is_replayed_first(schema, log):
-    later = log.assign(step=log["step"] + 200)
-    _, alone = data.replayed(schema, later)
-    _, informed = data.replayed(schema, later, log)
-    assert informed.count_7d[0] > alone.count_7d[0] == 0
+    later = data.rows(schema, log.assign(step=log["step"] + 200))
+    alone = replay.features(schema, later)
+    informed = replay.features(schema, later, history=data.rows(schema, log, labelled=False))
+    assert of(schema, informed, "dest_count_7d")[0] > of(schema, alone, "dest_count_7d")[0] == 0
 
 
-def test_the_commands_train_and_evaluate(trained, tmp_path):
-    from django.core.management import CommandError, call_command
+def test_features_that_look_at_no_past_are_known_without_being_named(schema, log):
+    prepared = SimpleNamespace(schema=schema, rows=data.rows(schema, log))
+    assert row_features(prepared) == schema.feature_names[:13]
 
-    said = StringIO()
-    call_command("evaluate_model", "paysim", data=[trained / "log.csv"], artifacts=trained, json=True, stdout=said)
-    assert json.loads(said.getvalue())["rows"] == 3300
-    with pytest.raises(CommandError, match="nowhere"):
-        call_command("train_model", "paysim", data=[tmp_path / "nowhere.csv"], out=tmp_path, stdout=said)
+
+def test_the_time_is_split_in_three(schema, log):
+    rows = data.rows(schema, log)
+    split = by_time(rows, HOUR_MS)
+    assert split.bounds["held_out"] == (120 * HOUR_MS, 149 * HOUR_MS)
+    assert (split.fit.astype(int) + split.held_out + split.last == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        (["true", "False", None], [1.0, 0.0, np.nan]),
+        ([1, 0, 0], [1.0, 0.0, 0.0]),
+        ([True, False, None], [1.0, 0.0, np.nan]),
+    ],
+)
+def test_yes_and_no_are_read_as_people_write_them(written, read_as):
+    column = pd.Series(written, dtype=object if None in written else None)
+    assert np.array_equal(data._yes_or_no("used_chip", column), read_as, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-01-01T00:00:10Z", "2026-01-01 00:00:10", pd.Timestamp("2026-01-01 00:00:10"), 1_767_225_610],
+)
+def test_moments_are_read_as_people_write_them(written):
+    assert data._moments("timestamp", pd.Series([written]))[0] == 1_767_225_610_000.0
+
+
+def test_a_moment_that_is_none_is_named():
+    with pytest.raises(UnusableData, match="timestamp"):
+        data._moments("timestamp", pd.Series(["yesterday"]))
+
+
+def test_a_yes_that_is_neither_is_named():
+    with pytest.raises(UnusableData, match="used_chip"):
+        data._yes_or_no("used_chip", pd.Series(["maybe"]))
+
+
+def test_a_name_written_as_a_number_is_a_name():
+    assert data._texts("user_id", pd.Series([7.0, np.nan, 12.5])).tolist() == ["7", None, "12.5"]
+
+
+def test_nothing_too_large_is_written(trained, schema, tmp_path, monkeypatch):
+    monkeypatch.setattr(card, "MOST_BYTES", 1000)
+    with pytest.raises(card.TooLarge, match="logistic_regression"):
+        train(schema, [trained / "log.csv"], tmp_path, say=lambda line: None,
+              recipe=small("paysim", ("logistic_regression",)))  # fmt: skip
+    assert not list(tmp_path.iterdir())

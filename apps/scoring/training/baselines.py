@@ -1,71 +1,56 @@
-"""What simpler things reach on the same rows: the number a model's metrics are to be read against."""
+"""What simpler things reach on the same rows: the numbers a model's metrics are to be read against."""
 
-from collections.abc import Sequence
-from types import SimpleNamespace
-
+import lightgbm
 import numpy as np
-import pandas as pd
-import xgboost
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer
 
-from apps.scoring.engine.history import Activity
-from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.training import data, metrics
-from apps.scoring.training.fit import SEED
+from apps.scoring.training import metrics, replay
+from apps.scoring.training.families.boosted import THREADS
+from apps.scoring.training.families.fitted import SEED
+from apps.scoring.training.recipe import Prepared
+from apps.scoring.training.split import weights
 
-RAW = ("type", "amount", "oldbalanceOrg", "newbalanceOrig", "oldbalanceDest", "newbalanceDest", "hour_of_day")
-WITHOUT_BALANCES = ("type", "amount", "hour_of_day")
+SAMPLE = 2_000  # rows that tell which features look at the past
+ROUNDS = 100  # LightGBM's own default
 
 
-def compared(
-    schema: TransactionSchema, train: data.Rows, held_out: data.Rows, last: data.Rows
-) -> dict[str, dict[str, float | None]]:
-    """name → metrics on `last`, for the drained-account rule, a logistic regression and plain XGBoost."""
-    known = pd.concat([train.frame, held_out.frame], ignore_index=True)
-    label = np.concatenate([train.label, held_out.label])
-    weight = np.where(label, 1.0, 5.0)
-    return {
-        "rule: amount == oldbalanceOrg and newbalanceOrig == 0": _measured(last, drained_rule(last.frame)),
-        "logistic regression, raw fields": _measured(last, _logistic(schema, known, label, weight, last)),
-        "plain XGBoost, raw fields": _measured(last, _plain(schema, known, label, weight, last, RAW)),
-        "plain XGBoost, without balances": _measured(
-            last, _plain(schema, known, label, weight, last, WITHOUT_BALANCES)
-        ),
-    }
+def compared(prepared: Prepared) -> dict[str, dict[str, float | None]]:
+    """name → metrics on the last part of the time."""
+    last, rows = prepared.split.last, prepared.rows
+    weight = weights(rows, last)
+    kept = weight > 0
+    found = {}
+    for baseline in prepared.recipe.baselines:
+        if baseline.score:
+            score = baseline.score(prepared.schema, rows, ~last, last)
+        elif baseline.features:
+            score = _plain(prepared, baseline.features(prepared))
+        measured = metrics.measure(rows.label[last][kept], score[kept], weight[kept], 0.5)
+        found[baseline.name] = metrics.rounded(
+            {name: measured[name] for name in ("auc_roc", "average_precision", "recall_at_1pct_fpr")}
+        )
+    return found
 
 
-def drained_rule(frame: pd.DataFrame) -> np.ndarray:
-    outgoing = frame["type"].isin(["TRANSFER", "CASH_OUT"])
-    emptied = (frame["amount"] == frame["oldbalanceOrg"]) & (frame["newbalanceOrig"] == 0)
-    return (outgoing & emptied).to_numpy(float)
+def _plain(prepared: Prepared, names: tuple[str, ...]) -> np.ndarray:
+    """LightGBM's defaults, fitted on all but the last part."""
+    last, features = prepared.split.last, prepared.material.measured
+    chosen = [prepared.schema.feature_names.index(name) for name in names]
+    known = features[~last][:, chosen]
+    data = lightgbm.Dataset(known, prepared.rows.label[~last], weight=prepared.fit_weight[~last])
+    params = {"objective": "binary", "verbosity": -1, "seed": SEED, "num_threads": THREADS, "deterministic": True}
+    return lightgbm.train(params, data, ROUNDS).predict(features[last][:, chosen], num_threads=THREADS)
 
 
-def _measured(rows: data.Rows, score: np.ndarray) -> dict[str, float | None]:
-    measured = metrics.measure(rows.label, score, rows.weight, 0.5)
-    kept = ("auc_roc", "average_precision", "recall_at_1pct_fpr")
-    return metrics.rounded({name: measured[name] for name in kept})
+def all_features(prepared: Prepared) -> tuple[str, ...]:
+    return prepared.schema.feature_names
 
 
-def _inputs(schema: TransactionSchema, frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    nothing = SimpleNamespace(**dict.fromkeys(Activity.__struct_fields__, np.full(len(frame), np.nan)))
-    features = schema.block(data.columns(schema, frame), [nothing, nothing])
-    return features[:, [schema.feature_names.index(name) for name in names]].astype(np.float32)
-
-
-def _logistic(
-    schema: TransactionSchema, known: pd.DataFrame, label: np.ndarray, weight: np.ndarray, last: data.Rows
-) -> np.ndarray:
-    model = make_pipeline(QuantileTransformer(n_quantiles=200, random_state=0), LogisticRegression(max_iter=500))
-    model.fit(_inputs(schema, known, RAW), label, logisticregression__sample_weight=weight)
-    return model.predict_proba(_inputs(schema, last.frame, RAW))[:, 1]
-
-
-def _plain(
-    schema: TransactionSchema, known: pd.DataFrame, label: np.ndarray, weight: np.ndarray, last: data.Rows,
-    names: Sequence[str],
-) -> np.ndarray:  # fmt: skip
-    settings = {"objective": "binary:logistic", "seed": SEED, "nthread": 2, "max_depth": 6}
-    booster = xgboost.train(settings, xgboost.DMatrix(_inputs(schema, known, names), label, weight=weight), 100)
-    return booster.predict(xgboost.DMatrix(_inputs(schema, last.frame, names)))
+def row_features(prepared: Prepared) -> tuple[str, ...]:
+    """Those that don't look at the past: they stay the same whatever it is."""
+    schema, few = prepared.schema, prepared.rows.where(np.arange(min(SAMPLE, len(prepared.rows.label))))
+    one, other = (
+        replay.block(schema, few.frame, few.at_ms, [replay.Always(value, len(few.label))] * len(schema.roles))
+        for value in (np.nan, 7.0)
+    )
+    same = [np.array_equal(a, b, equal_nan=True) for a, b in zip(one.T, other.T, strict=True)]
+    return tuple(name for name, unmoved in zip(schema.feature_names, same, strict=True) if unmoved)

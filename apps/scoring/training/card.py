@@ -1,134 +1,159 @@
-"""The artifact: the model in two forms, its explanation's arrays, an example, and the card that vouches for them."""
+"""The artifact: the model as ONNX, its explanation's arrays, an example, and the card that vouches for them."""
 
 import json
 import platform
+from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version as installed
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import xgboost
 
-from apps.scoring.engine.models import Calibration, sigmoid
-from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.training import blocks, data, export, fit
-from apps.scoring.training.quality import THRESHOLD
-from apps.scoring.training.split import Split
+from apps.scoring.engine.models import sigmoid
+from apps.scoring.training.families.fitted import SEED, Fitted
+from apps.scoring.training.fit import TwiceFitted
+from apps.scoring.training.proof import Proof, proved, served
+from apps.scoring.training.quality import THRESHOLD, Measured
+from apps.scoring.training.recipe import Plan, Prepared
 
-NAME = "xgboost"
-LICENCE = "CC BY-SA 4.0; cite Lopez-Rojas, Elmir and Axelsson, PaySim: a financial mobile money simulator, EMSS 2016"
-FILES = ("model.onnx", "model.ubj", "trees.npz", "example.json")
-LIBRARIES = ("xgboost-cpu", "numpy", "pandas", "scikit-learn", "shap", "onnx", "onnxruntime")
-QUANTILES = 1000  # of the reference population
+LIBRARIES = ("xgboost-cpu", "lightgbm", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
+MOST_BYTES = 10_000_000  # of one model's files
+MOST_BYTES_TOGETHER = 60_000_000  # of all models under one root
+EXPLAINED = {"trees.npz": "interventional SHAP of the trees, exact", "linear.npz": "exact, linear"}
+
+
+class TooLarge(Exception):
+    """A model larger than may be shipped; nothing is written."""
 
 
 class Trained(NamedTuple):
-    """Everything the artifact is written from."""
+    """Everything one artifact is written from."""
 
-    schema: TransactionSchema
+    name: str
     version: str
-    paths: list[Path]
-    split: Split
-    booster: xgboost.Booster
-    calibration: Calibration
-    quality: dict[str, Any]
+    plan: Plan
+    fitted: TwiceFitted
+    baselines: dict[str, dict[str, float | None]]
 
 
-def write(trained: Trained, directory: Path) -> None:
-    """The files first, then the card with their hashes."""
-    directory.mkdir(parents=True, exist_ok=True)
-    baseline = typical(trained.schema, trained.split.fit)
-    (directory / "model.onnx").write_bytes(export.onnx_model(trained.booster, len(trained.schema.features)))
-    trained.booster.save_model(directory / "model.ubj")
-    export.write_arrays(directory / "trees.npz", export.tree_arrays(trained.booster, baseline))
-    (directory / "example.json").write_text(json.dumps(_example(trained, baseline), indent=1))
-    card = {
-        **_identity(trained, baseline),
-        **_origin(trained),
-        "files": {name: _hash(directory / name) for name in FILES},
+def write(prepared: Prepared, trained: Trained, root: Path) -> dict[str, Any]:
+    """The files and the card under `root/<schema>/<name>/<version>`; the card as it was written.
+
+    Raises `NotProved` or `TooLarge`, and then writes nothing.
+    """
+    model, by = trained.fitted.shipped, trained.fitted.calibration
+    onnx, arrays = model.onnx(len(prepared.schema.features)), model.arrays(prepared.baseline)
+    proof = proved(model, onnx, arrays, prepared.material.measured, by)
+    files = {
+        "model.onnx": onnx,
+        model.explanation: _compressed(arrays),
+        "example.json": json.dumps(_example(prepared, trained), indent=1).encode(),
     }
-    (directory / "card.json").write_text(json.dumps({**card, "reference": _reference(trained)}, indent=1))
+    card = {
+        **_identity(prepared, trained, proof),
+        **_origin(prepared),
+        **_worth(prepared, trained, onnx),
+        "files": {name: sha256(content).hexdigest() for name, content in files.items()},
+    }
+    files["card.json"] = json.dumps(card, indent=1).encode()
+    directory = root / prepared.schema.name / trained.name / trained.version
+    _check_size(root, directory, files)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    return card
 
 
-def _identity(trained: Trained, baseline: np.ndarray) -> dict[str, Any]:
+def _identity(prepared: Prepared, trained: Trained, proof: Proof) -> dict[str, Any]:
     """What the engine reads, and how the model was made."""
-    features = trained.schema.features
+    features, plan, by = prepared.schema.features, trained.plan, trained.fitted.calibration
+    settings = asdict(plan.settings)
     return {
-        "schema": trained.schema.name,
-        "name": NAME,
+        "schema": prepared.schema.name,
+        "name": trained.name,
         "version": trained.version,
+        "family": plan.family,
         "features": [feature.name for feature in features],
         "threshold": THRESHOLD,
-        "base_margin": _margin(trained, baseline),
-        "baseline": {feature.name: _known(value) for feature, value in zip(features, baseline, strict=True)},
-        "calibration": {**_platt(trained.calibration), "steps": trained.split.bounds["held_out"]},
-        "trees": trained.booster.num_boosted_rounds(),
-        "settings": {**fit.SETTINGS, "most_trees": fit.MOST_TREES, "patience": fit.PATIENCE},
-        "monotone": [feature.name for feature in features if feature.monotone],
+        "base_margin": _margin(trained.fitted.shipped, prepared.baseline),
+        "baseline": {feature.name: _known(value) for feature, value in zip(features, prepared.baseline, strict=True)},
+        "calibration": {"method": "Platt", "a": by.a, "b": by.b, "period": _period(prepared, "held_out")},
+        "explanation": EXPLAINED[trained.fitted.shipped.explanation],
+        "trees": list(trained.fitted.shipped.rounds) if trained.fitted.shipped.explanation == "trees.npz" else [],
+        "settings": {**settings, "params": dict(plan.settings.params), "seed": SEED},
+        "never_seen_in_the_fit": list(plan.masked),
+        "proof": proof._asdict(),
     }
 
 
-def _origin(trained: Trained) -> dict[str, Any]:
-    """Where the model comes from and what it is worth."""
-    parts = trained.split[:3]
-    bounds = trained.split.bounds
+def _origin(prepared: Prepared) -> dict[str, Any]:
+    """Where the model comes from."""
+    recipe, rows = prepared.recipe, prepared.rows
     return {
+        "research_only": recipe.research_only,
         "data": {
-            "files": [{"name": path.name, "sha256": data.sha256_of(path)} for path in trained.paths],
-            "rows": sum(len(part.label) for part in parts),
-            "frauds": sum(int(part.label.sum()) for part in parts),
-            "period_in_steps": [bounds["fit"][0], bounds["last"][1]],
-            "weighted_by": trained.split.fit.weighted_by,
-            "licence": LICENCE,
+            "title": recipe.title,
+            "licence": recipe.licence,
+            "files": list(prepared.files),
+            "rows": len(rows.label),
+            "frauds": int(rows.label.sum()),
+            "period": [recipe.moment(rows.at_ms[0]), recipe.moment(rows.at_ms[-1])],
+            "weighted_by": rows.weighted_by,
         },
-        "simulated": {**{maker.__name__: count for maker, count, _ in blocks.SIMULATED}, "bursts": blocks.BURSTS},
-        "split": bounds,
-        "quality": trained.quality,
+        "simulated": dict(recipe.made_up),
+        "notes": list(recipe.notes),
         "libraries": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
     }
 
 
-def _platt(calibration: Calibration) -> dict[str, Any]:
-    return {"method": "Platt", "a": calibration.a, "b": calibration.b}
+def _worth(prepared: Prepared, trained: Trained, onnx: bytes) -> dict[str, Any]:
+    """What it is worth, by a first fit that saw none of the time it is measured on."""
+    measured = Measured(prepared, trained.fitted.measured, trained.fitted.calibration)
+    return {
+        "split": {part: _period(prepared, part) for part in prepared.split.bounds},
+        "quality": {
+            "how": "Measured on a first fit that saw the part 'fit' only; its calibration saw 'held_out'. The model "
+            "shipped has the same settings, number of trees and calibration, and was fitted on all rows.",
+            "out_of_time": measured.report(),
+            "baselines": trained.baselines,
+        },
+        "reference_population": "The rows of 'last', weighted as in the metrics.",
+        "reference": measured.reference(partial(served, onnx)),
+    }
 
 
-def _hash(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+def _period(prepared: Prepared, part: str) -> list[Any]:
+    return [prepared.recipe.moment(at_ms) for at_ms in prepared.split.bounds[part]]
+
+
+def _example(prepared: Prepared, trained: Trained) -> dict[str, Any]:
+    by = trained.fitted.calibration
+    margin = _margin(trained.fitted.shipped, prepared.baseline)
+    features = [_known(value) for value in prepared.baseline]
+    return {"features": features, "margin": margin, "fraud_probability": sigmoid(by.a * margin + by.b)}
+
+
+def _margin(model: Fitted, row: np.ndarray) -> float:
+    return float(model.margins(row.reshape(1, -1))[0])
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if np.isfinite(value) else None
 
 
-def _margin(trained: Trained, row: np.ndarray) -> float:
-    return float(fit.margins(trained.booster, row.reshape(1, -1))[0])
+def _compressed(arrays: dict[str, np.ndarray]) -> bytes:
+    into = BytesIO()
+    np.savez_compressed(into, **arrays)  # type: ignore[arg-type]
+    return into.getvalue()
 
 
-def _example(trained: Trained, baseline: np.ndarray) -> dict[str, Any]:
-    margin = _margin(trained, baseline)
-    probability = sigmoid(trained.calibration.a * margin + trained.calibration.b)
-    return {"features": [_known(value) for value in baseline], "margin": margin, "fraud_probability": probability}
-
-
-def typical(schema: TransactionSchema, rows: data.Rows) -> np.ndarray:
-    """The baseline: the honest, reconciling row nearest to the medians of its kind, its parties fresh. float32[F]."""
-    features = blocks.with_fresh_parties(schema, rows.frame)
-    column = dict(zip(schema.feature_names, features.T, strict=True))
-    sound = (column["origin_gap"] == 0) & (column["destination_gap"] == 0) & (column["newbalanceOrig"] > 0)
-    candidates = features[sound & ~rows.label & (rows.weight > 0)]
-    if not len(candidates):
-        raise data.UnusableData("The earliest 60 % of the time need an honest row whose ledgers reconcile.")
-    ranks = pd.DataFrame(candidates).rank(pct=True).fillna(0.5).to_numpy()
-    return candidates[np.abs(ranks - 0.5).sum(axis=1).argmin()]
-
-
-def _reference(trained: Trained) -> list[float]:
-    """Rising margins: the quantiles of the weighted held-out population."""
-    rows = trained.split.held_out.where(trained.split.held_out.weight > 0)
-    margin = fit.margins(trained.booster, blocks.with_fresh_parties(trained.schema, rows.frame)).astype(np.float64)
-    order = np.argsort(margin)
-    share = np.cumsum(rows.weight[order]) / rows.weight.sum()
-    at = np.searchsorted(share, (np.arange(QUANTILES) + 0.5) / QUANTILES)
-    return margin[order][np.minimum(at, len(margin) - 1)].tolist()
+def _check_size(root: Path, directory: Path, files: dict[str, bytes]) -> None:
+    here = sum(map(len, files.values()))
+    if here > MOST_BYTES:
+        raise TooLarge(f"{directory.parent.name} takes {here:,} bytes; {MOST_BYTES:,} are allowed")
+    others = sum(file.stat().st_size for file in root.glob("*/*/*/*") if file.parent != directory)
+    if here + others > MOST_BYTES_TOGETHER:
+        raise TooLarge(f"all models together take {here + others:,} bytes; {MOST_BYTES_TOGETHER:,} are allowed")

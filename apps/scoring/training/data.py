@@ -1,21 +1,24 @@
-"""A file of labelled transactions as columns: reading, naming what is wrong, labels, weights, replayed history."""
+"""A file of labelled transactions as columns: reading, naming what is wrong, labels, weights."""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 
-from apps.scoring.engine.engine import ActivityColumns
-from apps.scoring.engine.history import UNKNOWN, Replay, name_hash
-from apps.scoring.engine.transaction import Party, TransactionSchema
+from apps.scoring.engine.operations import BLOCK
+from apps.scoring.engine.transaction import Columns, TransactionSchema, is_kind
 
 LABELS = ("isFraud", "is_fraud", "fraud")
+BESIDE = (*LABELS, "weight", "sample")  # columns that are read beside the schema's own
 # The full PaySim log, of which the training file is a sample: what one fraud must be weighed against.
 FULL_LOG_HONEST = 6_362_620 - 8_213
 FULL_LOG_FRAUDS = 8_213
+YES_NO = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 
 
 class UnusableData(ValueError):
@@ -23,27 +26,45 @@ class UnusableData(ValueError):
 
 
 class Rows(NamedTuple):
-    """n transactions as columns. `weight` brings a sample back to the rates of the log it was drawn from."""
+    """n transactions as columns. `weight` brings a sample back to the rates of the log it was drawn from.
+
+    The frame holds the schema's fields that the files have: numbers, bools and times (ms since 1970) as numbers with
+    nan where unknown, texts as objects with None.
+    """
 
     frame: pd.DataFrame
     label: np.ndarray  # bool[n]
     weight: np.ndarray  # float64[n]
     weighted_by: str
+    at_ms: np.ndarray  # float64[n], rising
 
-    def where(self, chosen: np.ndarray) -> "Rows":
-        return Rows(
-            self.frame[chosen].reset_index(drop=True), self.label[chosen], self.weight[chosen], self.weighted_by
-        )
+    def where(self, chosen: np.ndarray | slice) -> "Rows":
+        frame = self.frame.iloc[chosen].reset_index(drop=True)
+        return Rows(frame, self.label[chosen], self.weight[chosen], self.weighted_by, self.at_ms[chosen])
 
 
-def read(schema: TransactionSchema, paths: list[Path], *, labelled: bool = True) -> Rows:
+def read(schema: TransactionSchema, paths: Sequence[Path], *, labelled: bool = True) -> Rows:
     """CSV and Parquet files together, in time order. Raises `UnusableData` naming the missing or wrong column."""
-    frame = pd.concat([_read_one(path) for path in paths], ignore_index=True)
-    _check_columns(schema, frame)
-    frame = frame.iloc[np.argsort(_times(schema, frame), kind="stable")].reset_index(drop=True)
+    wanted = frozenset(schema.fields) | frozenset(BESIDE)
+    return rows(schema, pd.concat([_read_one(path, wanted) for path in paths], ignore_index=True), labelled=labelled)
+
+
+def rows(schema: TransactionSchema, frame: pd.DataFrame, *, labelled: bool = True) -> Rows:
+    """A frame with a file's columns, checked and in time order. Raises `UnusableData`."""
+    if not len(frame):
+        raise UnusableData("There are no rows.")
+    missing = next((name for name in schema.fields if name in schema.required and name not in frame), None)
+    if missing:
+        raise UnusableData(f"The column '{missing}' is missing.")
     label = _label(frame) if labelled else np.zeros(len(frame), dtype=bool)
     weight, weighted_by = _weight(frame, label)
-    return Rows(frame, label, weight, weighted_by)
+    checked = pd.DataFrame({name: _checked(schema, frame, name) for name in schema.fields if name in frame}, copy=False)
+    if "sample" in frame:
+        checked["sample"] = frame["sample"].to_numpy(object)
+    at_ms = times(schema, checked)
+    order = np.argsort(at_ms, kind="stable")
+    ordered = checked.iloc[order].reset_index(drop=True)
+    return Rows(ordered, label[order], weight[order], weighted_by, at_ms[order])
 
 
 def sha256_of(path: Path) -> str:
@@ -51,22 +72,17 @@ def sha256_of(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _read_one(path: Path) -> pd.DataFrame:
+def _read_one(path: Path, wanted: frozenset[str]) -> pd.DataFrame:
+    """The wanted columns of one file."""
     if not path.exists():
         raise UnusableData(f"{path.name} does not exist.")
-    return pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else pd.read_csv(path)
-
-
-def _check_columns(schema: TransactionSchema, frame: pd.DataFrame) -> None:
-    for name in schema.fields:
-        if name not in schema.required:
-            continue
-        if name not in frame:
-            raise UnusableData(f"The column '{name}' is missing.")
-        if schema.types[name].__origin__ is not str and not pd.api.types.is_numeric_dtype(frame[name]):
-            raise UnusableData(f"The column '{name}' must hold numbers, not {frame[name].dtype}.")
-        if frame[name].isna().any():
-            raise UnusableData(f"The column '{name}' has empty cells.")
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            names = pyarrow.parquet.read_schema(path).names
+            return pd.read_parquet(path, columns=[name for name in names if name in wanted])
+        return pd.read_csv(path, usecols=lambda name: name in wanted)
+    except (OSError, ValueError, pyarrow.ArrowException) as problem:
+        raise UnusableData(f"{path.name} can't be read: {problem}") from problem
 
 
 def _label(frame: pd.DataFrame) -> np.ndarray:
@@ -95,42 +111,93 @@ def sample_weight(frame: pd.DataFrame, label: np.ndarray) -> np.ndarray:
     return np.where(label, 1.0, np.where(uniform, each, 0.0))
 
 
-def columns(schema: TransactionSchema, frame: pd.DataFrame) -> Any:
-    """The frame's required fields as the namespace the feature builder reads."""
-    return SimpleNamespace(**{name: _column(schema, frame, name) for name in schema.fields if name in schema.required})
+def _checked(schema: TransactionSchema, frame: pd.DataFrame, name: str) -> np.ndarray:
+    """One column as the features are built from it. Raises `UnusableData` naming it."""
+    convert = next(convert for kind, convert in CONVERSIONS if is_kind(kind, schema.types[name]))
+    column = convert(name, frame[name])
+    if name in schema.required and pd.isna(column).any():
+        raise UnusableData(f"The column '{name}' has empty cells.")
+    return column
+
+
+def _texts(name: str, column: pd.Series) -> np.ndarray:
+    """Texts, numbers written as texts, None where empty. Equal texts share one object: files are long."""
+    codes, unique = pd.factorize(column)
+    words = np.array([*(_text(value) for value in unique), None], dtype=object)
+    return words[codes]
+
+
+def _text(value: Any) -> str | None:
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value) or None
+
+
+def _yes_or_no(name: str, column: pd.Series) -> np.ndarray:
+    codes, unique = pd.factorize(column)
+    known = [YES_NO.get(str(value).strip().lower()) for value in unique]
+    if None in known:
+        raise UnusableData(f"The column '{name}' must hold true, false or nothing.")
+    return np.array([*known, np.nan], dtype=np.float64)[codes]
+
+
+def _moments(name: str, column: pd.Series) -> np.ndarray:
+    """ms since 1970 from datetimes, ISO texts or seconds since 1970; a time without a zone is UTC."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan) * 1000.0
+    try:
+        moments = pd.to_datetime(column, utc=True, format=None if _is_datetime(column) else "ISO8601")
+    except (ValueError, TypeError) as problem:
+        raise UnusableData(f"The column '{name}' must hold timestamps: {problem}".split("\n")[0]) from problem
+    at_ms = moments.dt.tz_localize(None).to_numpy("datetime64[ms]")
+    return np.where(np.isnat(at_ms), np.nan, at_ms.astype(np.int64).astype(np.float64))
+
+
+def _is_datetime(column: pd.Series) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(column)
+
+
+def _numbers(name: str, column: pd.Series) -> np.ndarray:
+    if column.isna().all():
+        return np.full(len(column), np.nan)
+    if not pd.api.types.is_numeric_dtype(column):
+        raise UnusableData(f"The column '{name}' must hold numbers, not {column.dtype}.")
+    narrow = column.dtype == np.float32
+    numbers = column.to_numpy(np.float32 if narrow else np.float64, na_value=np.nan)
+    if np.isinf(numbers).any():
+        raise UnusableData(f"The column '{name}' holds an infinite number.")
+    return numbers
+
+
+# The first kind a field's type allows says how its column is read; text first: a field of words or numbers is words.
+CONVERSIONS: tuple[tuple[type, Callable[[str, pd.Series], np.ndarray]], ...] = (
+    (str, _texts),
+    (datetime, _moments),
+    (bool, _yes_or_no),
+    (float, _numbers),
+    (int, _numbers),
+)
+
+
+def columns(schema: TransactionSchema, frame: pd.DataFrame) -> Columns:
+    """Every field of the schema as an array, also those the frame lacks: float64 with nan, texts with None."""
+    return Columns(lambda name: _column(schema, frame, name))
 
 
 def _column(schema: TransactionSchema, frame: pd.DataFrame, name: str) -> np.ndarray:
-    return frame[name].to_numpy(object if schema.types[name].__origin__ is str else np.float64)
+    texts = is_kind(str, schema.types[name])
+    if name not in frame:
+        return np.full(len(frame), None, dtype=object) if texts else np.full(len(frame), np.nan)
+    return frame[name].to_numpy(object if texts else np.float64)
 
 
-def _times(schema: TransactionSchema, frame: pd.DataFrame) -> np.ndarray:
-    """Event times in ms, by the schema's own reading of a transaction."""
-    return np.asarray(schema.event_time_ms(columns(schema, frame)), dtype=np.int64)
+def times(schema: TransactionSchema, frame: pd.DataFrame) -> np.ndarray:
+    """Event times in ms, by the schema's own reading of a transaction. Raises `UnusableData` where there is none."""
+    unknown = np.full(len(frame), np.nan)
+    at_ms = np.asarray(schema.event_time_ms(columns(schema, frame), unknown, BLOCK), dtype=np.float64)
+    if np.isnan(at_ms).any():
+        named = [name for name in schema.fields if name.lower() in TIME_FIELDS]
+        raise UnusableData(f"Some rows don't say when they happened: the column '{', '.join(named)}' is needed.")
+    return at_ms
 
 
-def replayed(schema: TransactionSchema, frame: pd.DataFrame, history: pd.DataFrame | None = None) -> list[Any]:
-    """Each role's recent activity before each row, as the service would have seen it, after an optional earlier log."""
-    replay = Replay()
-    if history is not None:
-        for _ in _observed(schema, replay, history, start=len(frame)):
-            pass
-    seen = list(_observed(schema, replay, frame, start=0))
-    return [ActivityColumns([one.get(role, UNKNOWN) for one in seen]) for role in schema.roles]
-
-
-def _observed(schema: TransactionSchema, replay: Replay, frame: pd.DataFrame, start: int) -> Any:
-    times = _times(schema, frame).tolist()
-    amounts = np.asarray(schema.amount(columns(schema, frame))).tolist()
-    names = [_names(frame, role) for role in schema.roles]
-    for index, (at_ms, amount, *here) in enumerate(zip(times, amounts, *names, strict=True)):
-        yield replay.observe(_parties(schema.roles, here), at_ms, amount, name_hash(f"row {start + index}"))
-
-
-def _names(frame: pd.DataFrame, role: str) -> list[str]:
-    return frame[role].fillna("").astype(str).tolist() if role in frame else [""] * len(frame)
-
-
-def _parties(roles: tuple[str, ...], names: list[str]) -> list[Party]:
-    """The named parties, each with the other one as its counterparty."""
-    return [Party(role, name, other) for role, name, other in zip(roles, names, reversed(names), strict=True) if name]
+TIME_FIELDS: Mapping[str, None] = dict.fromkeys(("timestamp", "transactiondt", "step"))

@@ -1,46 +1,68 @@
-"""The measured quality of an active model on a labelled file."""
+"""The measured quality of a model, or of the ensemble, on a labelled file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.training import data, metrics
+from apps.scoring.training import data, metrics, replay
+from apps.scoring.training.calibrate import probabilities
+from apps.scoring.training.quality import THRESHOLD
 
 BLOCK_ROWS = 50_000
 
 
 def evaluate(
-    schema: TransactionSchema, model: LoadedModel, paths: list[Path], history: list[Path] | None = None
-) -> dict[str, Any]:
-    """Metrics with bootstrap intervals. Activity is replayed from the file itself, after an optional earlier `history`.
+    schema: TransactionSchema, models: Sequence[LoadedModel], paths: Sequence[Path],
+    history: Sequence[Path] | None = None, say: replay.Say = lambda line: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Metrics with bootstrap intervals; several models vote as the ensemble does.
 
-    Raises `UnusableData` naming what is wrong with a file.
+    Activity is replayed from the file itself, after an optional earlier `history`. Raises `UnusableData` naming what is
+    wrong with a file.
     """
+    earlier = data.read(schema, history, labelled=False) if history else None
     rows = data.read(schema, paths)
-    earlier = data.read(schema, history, labelled=False).frame if history else None
-    probability = score(schema, model, rows.frame, earlier)
-    measured = metrics.measure(rows.label, probability, rows.weight, model.threshold)
+    features = replay.features(schema, rows, say, earlier)
+    del earlier
+    probability = score(models, features)
+    named = f"{models[0].name}@{models[0].version}" if len(models) == 1 else "ensemble"
     return {
         "schema": schema.name,
-        "model": f"{model.name}@{model.version}",
+        "model": named,
         "rows": len(rows.label),
         "frauds": int(rows.label.sum()),
         "weighted_by": rows.weighted_by,
-        "threshold": model.threshold,
-        **metrics.rounded(measured),
-        "intervals_95": metrics.intervals(rows.label, probability, rows.weight, model.threshold),
-    }
+        "threshold": THRESHOLD if len(models) > 1 else models[0].threshold,
+        **metrics.rounded(metrics.measure(rows.label, probability, rows.weight, THRESHOLD)),
+        "intervals_95": metrics.intervals(rows.label, probability, rows.weight, THRESHOLD),
+    }  # fmt: skip
 
 
-def score(
-    schema: TransactionSchema, model: LoadedModel, frame: pd.DataFrame, history: pd.DataFrame | None = None
-) -> np.ndarray:
-    """Calibrated probabilities float64[n], by the serving model itself."""
-    features = schema.block(data.columns(schema, frame), data.replayed(schema, frame, history)).astype(np.float32)
+def score(models: Sequence[LoadedModel], features: np.ndarray) -> np.ndarray:
+    """Calibrated probabilities float64[n] of float32[n, F], by the serving models themselves."""
+    said = [probabilities(model.card.calibration, _margins(model, features)) for model in models]
+    return said[0] if len(said) == 1 else _voted(models, np.column_stack(said))
+
+
+def _margins(model: LoadedModel, features: np.ndarray) -> np.ndarray:
     blocks = np.array_split(features, range(BLOCK_ROWS, len(features), BLOCK_ROWS))
-    margins = np.concatenate([model.score_block(block) for block in blocks])
-    return np.array([model.probability(margin) for margin in margins.tolist()])
+    return np.concatenate([model.score_block(block) for block in blocks])
+
+
+def _voted(models: Sequence[LoadedModel], said: np.ndarray) -> np.ndarray:
+    """The ensemble's probability of each row of float64[n, models]."""
+    return np.array([_verdict(models, row) for row in said.tolist()])
+
+
+def _verdict(models: Sequence[LoadedModel], row: Sequence[float]) -> float:
+    votes = [
+        ensembles.vote(model.name, model.version, probability, model.threshold)
+        for model, probability in zip(models, row, strict=True)
+    ]
+    found = ensembles.verdict(votes)
+    return found.probability if found else float("nan")

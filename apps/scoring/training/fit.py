@@ -1,87 +1,61 @@
-"""Fitting: boosted trees with early stopping, and Platt's calibration on time the trees have not seen."""
+"""One model of a recipe, fitted twice: on the earliest part to be measured, and on everything to be used."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import xgboost
-from sklearn.linear_model import LogisticRegression
 
 from apps.scoring.engine.models import Calibration
-from apps.scoring.training.data import UnusableData
-
-SEED = 20_261_101
-MOST_TREES = 150
-PATIENCE = 20  # rounds without a better held-out log-loss
-TOLD_EVERY = 25  # rounds
-SETTINGS: dict[str, Any] = {
-    "objective": "binary:logistic",
-    "eval_metric": "logloss",
-    "base_score": 0.5,  # a margin of 0: the exported trees are then the whole model
-    "max_depth": 5,
-    "eta": 0.2,
-    "min_child_weight": 10.0,
-    "lambda": 2.0,
-    "gamma": 0.1,
-    "subsample": 0.8,
-    "colsample_bytree": 0.8,
-    "tree_method": "hist",
-    "max_bin": 512,
-    "seed": SEED,
-    "nthread": 2,
-}
+from apps.scoring.training.block import Block, joined, thinned
+from apps.scoring.training.calibrate import platt
+from apps.scoring.training.families import FAMILIES
+from apps.scoring.training.families.fitted import SEED, Fitted, Say, Task
+from apps.scoring.training.recipe import Plan, Prepared
+from apps.scoring.training.split import weights
 
 
-class Block(NamedTuple):
-    """Features float32[n, F], labels bool[n], weights float64[n]."""
+class TwiceFitted(NamedTuple):
+    """`measured` saw the earliest part only, and its calibration serves both; `shipped` saw every row."""
 
-    features: np.ndarray
-    label: np.ndarray
-    weight: np.ndarray
-
-    def matrix(self) -> xgboost.DMatrix:
-        return xgboost.DMatrix(self.features, self.label, weight=self.weight, missing=np.nan)
+    measured: Fitted
+    shipped: Fitted
+    calibration: Calibration
 
 
-class Told(xgboost.callback.TrainingCallback):
-    """Progress in the caller's own words."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__()
-        self._say = say
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        if epoch % TOLD_EVERY == 0:
-            self._say(f"tree {epoch}: held-out log-loss {evals_log['held_out']['logloss'][-1]:.6f}")
-        return False
-
-
-def trees(train: Block, held_out: Block, monotone: tuple[int, ...], say: Callable[[str], None]) -> xgboost.Booster:
-    """At most 150 trees of depth 5, stopped when the held-out log-loss no longer gets better."""
-    booster = xgboost.train(
-        {**SETTINGS, "monotone_constraints": monotone},
-        train.matrix(),
-        MOST_TREES,
-        evals=[(held_out.matrix(), "held_out")],
-        early_stopping_rounds=PATIENCE,
-        verbose_eval=False,
-        callbacks=[Told(say)],
+def twice(prepared: Prepared, plan: Plan, say: Say) -> TwiceFitted:
+    """Raises `UnusableData` when the held-out part contradicts the fit."""
+    split, label = prepared.split, prepared.rows.label
+    hidden = masked_columns(prepared, plan)
+    held_out = _held_out(prepared, plan).without(hidden)
+    measured = _fitted(prepared, plan, split.fit, held_out, None, say)
+    calibration = platt(measured.margins(held_out.features), held_out.label, held_out.weight)
+    say(
+        f"  trees {measured.rounds}, a={calibration.a:.3f} b={calibration.b:.3f}; once more, on all {len(label):,} rows"
     )
-    return booster[: booster.best_iteration + 1]
+    shipped = _fitted(prepared, plan, np.ones(len(label), dtype=bool), None, measured.rounds, say)
+    return TwiceFitted(measured, shipped, calibration)
 
 
-def margins(booster: xgboost.Booster, features: np.ndarray) -> np.ndarray:
-    """float32[n, F] → float32[n] log-odds before calibration."""
-    return booster.predict(xgboost.DMatrix(features, missing=np.nan), output_margin=True)
+def masked_columns(prepared: Prepared, plan: Plan) -> list[int]:
+    return [prepared.schema.feature_names.index(name) for name in plan.masked]
 
 
-def platt(margin: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibration:
-    """p = sigmoid(a * margin + b) by weighted maximum likelihood, after Platt 1999.
+def _held_out(prepared: Prepared, plan: Plan) -> Block:
+    """The rows that stand for real traffic in the second part of the time."""
+    part = prepared.split.held_out
+    features = prepared.material.measured if plan.on_measured else prepared.material.held_out
+    block = Block(features[part], prepared.rows.label[part], weights(prepared.rows, part))
+    return block.where(block.weight > 0)
 
-    Raises `UnusableData` when a is not positive.
-    """
-    fitted = LogisticRegression(C=1e6).fit(margin.reshape(-1, 1).astype(np.float64), label, sample_weight=weight)
-    a, b = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    if not a > 0:
-        raise UnusableData("The held-out quarter contradicts the training data: calibration would turn the ranking.")
-    return Calibration(a, b)
+
+def _fitted(
+    prepared: Prepared, plan: Plan, part: np.ndarray, held_out: Block | None, rounds: tuple[int, ...] | None, say: Say
+) -> Fitted:
+    features = prepared.material.measured if plan.on_measured else prepared.material.fitting
+    weight = weights(prepared.rows, part) if plan.on_measured else prepared.fit_weight[part]
+    train = Block(features[part], prepared.rows.label[part], weight)
+    train = thinned(train.where(train.weight > 0), plan.settings.honest_kept, SEED)
+    if prepared.added is not None and not plan.on_measured:
+        train = joined(train, prepared.added)
+    train = train.without(masked_columns(prepared, plan))
+    monotone = tuple(feature.monotone for feature in prepared.schema.features)
+    return FAMILIES[plan.family](Task(train, held_out, monotone, rounds, say), plan.settings)

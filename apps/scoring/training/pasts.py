@@ -33,10 +33,6 @@ def burst(count: int, random: np.random.Generator) -> SimpleNamespace:
     return _past(np.exp(random.uniform(np.log(6), np.log(256), count)).round(), random, within_hour=0.9)
 
 
-def joined(*pasts: SimpleNamespace) -> SimpleNamespace:
-    return SimpleNamespace(**{name: np.concatenate([getattr(past, name) for past in pasts]) for name in FIELDS})
-
-
 def _mixed(count: int, random: np.random.Generator, typical_week: float) -> SimpleNamespace:
     share = random.random(count)
     week = np.minimum(random.gamma(0.6, typical_week / 0.6, count).round(), 256.0)

@@ -1,46 +1,55 @@
-"""What the card says about quality: the last part of the time, with intervals, and simpler things beside it."""
+"""What the card says about quality: the last part of the time, with intervals."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import xgboost
 
-from apps.scoring.engine.models import Calibration, sigmoid
-from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.training import baselines, blocks, data, fit, metrics
-from apps.scoring.training.split import Split
+from apps.scoring.engine.models import Calibration
+from apps.scoring.training import metrics
+from apps.scoring.training.calibrate import probabilities
+from apps.scoring.training.families.fitted import Fitted
+from apps.scoring.training.recipe import Prepared
+from apps.scoring.training.replay import without_history
+from apps.scoring.training.split import weights
 
 THRESHOLD = 0.5
+QUANTILES = 1000  # of the reference population
 
 
-def measured(
-    schema: TransactionSchema,
-    split: Split,
-    booster: xgboost.Booster,
-    calibration: Calibration,
-    random: np.random.Generator,
-) -> dict[str, Any]:
-    """Metrics out of time: histories replayed from the file, then drawn as in training, then the baselines."""
-    last = split.last.where(split.last.weight > 0)
-    replayed = _probability(booster, calibration, blocks.with_replayed_pasts(schema, last.frame))
-    drawn = _probability(booster, calibration, blocks.with_drawn_pasts(schema, last.frame, random))
-    return {
-        "out_of_time": {
-            "steps": split.bounds["last"],
-            "rows": len(last.label),
-            "frauds": int(last.label.sum()),
-            "metrics": _metrics(last, replayed),
-            "intervals_95": metrics.intervals(last.label, replayed, last.weight, THRESHOLD),
-            "metrics with histories drawn as in training": _metrics(last, drawn),
-        },
-        "baselines": baselines.compared(schema, split.fit, split.held_out, last),
-    }
+class Measured:
+    """A model that saw nothing of the last part, on that part."""
 
+    def __init__(self, prepared: Prepared, model: Fitted, calibration: Calibration) -> None:
+        weight = weights(prepared.rows, prepared.split.last)
+        self._kept = np.flatnonzero(prepared.split.last)[weight > 0]
+        self._weight = weight[weight > 0]
+        self._label = prepared.rows.label[self._kept]
+        self._prepared, self._model, self._calibration = prepared, model, calibration
+        self._margins = model.margins(prepared.material.measured[self._kept])
 
-def _probability(booster: xgboost.Booster, calibration: Calibration, features: np.ndarray) -> np.ndarray:
-    margins = fit.margins(booster, features).tolist()
-    return np.array([sigmoid(calibration.a * margin + calibration.b) for margin in margins])
+    def report(self) -> dict[str, Any]:
+        """Metrics with bootstrap intervals, and the metrics when nothing is known of any past."""
+        moment, (first, last) = self._prepared.recipe.moment, self._prepared.split.bounds["last"]
+        probability = probabilities(self._calibration, self._margins)
+        unknown = without_history(self._prepared.schema, self._prepared.rows.where(self._kept))
+        away = probabilities(self._calibration, self._model.margins(unknown))
+        return {
+            "period": [moment(first), moment(last)],
+            "rows": len(self._label),
+            "frauds": int(self._label.sum()),
+            "metrics": self._metrics(probability),
+            "intervals_95": metrics.intervals(self._label, probability, self._weight, THRESHOLD),
+            "metrics_without_history": self._metrics(away),
+        }
 
+    def reference(self, serving: Callable[[np.ndarray], np.ndarray]) -> list[float]:
+        """Rising margins: the quantiles of what the model as it is served says of this population, weighted."""
+        margins = serving(self._prepared.material.measured[self._kept])
+        order = np.argsort(margins)
+        share = np.cumsum(self._weight[order]) / self._weight.sum()
+        at = np.searchsorted(share, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+        return margins[order][np.minimum(at, len(order) - 1)].tolist()
 
-def _metrics(rows: data.Rows, probability: np.ndarray) -> dict[str, float | None]:
-    return metrics.rounded(metrics.measure(rows.label, probability, rows.weight, THRESHOLD))
+    def _metrics(self, probability: np.ndarray) -> dict[str, float | None]:
+        return metrics.rounded(metrics.measure(self._label, probability, self._weight, THRESHOLD))

@@ -14,6 +14,8 @@ from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSch
 
 MOST_MONEY = 1e12
 CENT = 0.015  # ledgers round: differences below a cent and a half are none
+ROUND = 100.0  # multiples of it repeat by chance: as amounts they have no past
+LEAST_TELLING = 0.01  # nor have amounts below it
 MOST_TIMES = 1e6  # ratios saturate here, far beyond any threshold
 OUTGOING = ("TRANSFER", "CASH_OUT")  # types in which both sides' balances are kept
 # Types as one number, in the order of the risk they carry; an unknown type stands between the safe and the risky.
@@ -138,12 +140,18 @@ FEATURES = (
     _feature("dest_since_last", "DESTINATION_LAST_SEEN", "nameDest",
              "The destination was last active {value} seconds ago.",
              "The destination was last active {value} seconds ago."),
+    _feature("same_amount_count_1h", "AMOUNT_REPEATED", "amount",
+             "Exactly this amount went out {value} times in the last hour.",
+             "Exactly this amount went out {value} times in the last hour."),
+    _feature("same_amount_since_last", "AMOUNT_LAST_SEEN", "amount",
+             "Exactly this amount last went out {value} seconds ago.",
+             "Exactly this amount last went out {value} seconds ago."),
 )  # fmt: skip
 
 
 def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
     """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
-    orig, dest = pasts
+    orig, dest, same = pasts
     where, ratio, minimum = ops.where, ops.ratio, ops.minimum
     amount, before, after = t.amount, t.oldbalanceOrg, t.newbalanceOrig
     received = t.newbalanceDest - t.oldbalanceDest
@@ -182,6 +190,8 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
         dest.sum_24h,
         dest.distinct_24h,
         dest.since_last,
+        same.count_1h,
+        same.since_last,
     )
 
 
@@ -212,11 +222,12 @@ TYPOLOGIES = (
 
 
 def parties(t: PaySimTransaction) -> tuple[Party, ...]:
-    if t.nameOrig:
-        if t.nameDest:
-            return (Party("nameOrig", t.nameOrig, t.nameDest), Party("nameDest", t.nameDest, t.nameOrig))
-        return (Party("nameOrig", t.nameOrig, ""),)
-    return (Party("nameDest", t.nameDest, ""),) if t.nameDest else ()
+    """Both sides, and the amount itself: stolen money is moved and cashed in two transactions of exactly one amount."""
+    origin = (Party("nameOrig", t.nameOrig, t.nameDest or ""),) if t.nameOrig else ()
+    destination = (Party("nameDest", t.nameDest, t.nameOrig or ""),) if t.nameDest else ()
+    telling = t.type in OUTGOING and t.amount % ROUND != 0.0 and t.amount >= LEAST_TELLING
+    moved = (Party("amount", f"{t.amount:.2f}", t.type),) if telling else ()
+    return origin + destination + moved
 
 
 def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
@@ -255,7 +266,7 @@ def remarks(t: PaySimTransaction) -> tuple[str, ...]:
 PAYSIM = TransactionSchema(
     name="paysim",
     struct=PaySimTransaction,
-    roles=(Role("nameOrig"), Role("nameDest")),
+    roles=(Role("nameOrig"), Role("nameDest"), Role("amount")),
     features=FEATURES,
     build=build,
     parties=parties,

@@ -1,4 +1,4 @@
-"""`manage.py train_model paysim --data FILE...`: train a schema's model and make it active."""
+"""`manage.py train_model SCHEMA [--model NAME…] --data FILE…`: train a schema's models and make them active."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -9,25 +9,34 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.scoring.engine.schemas import SCHEMAS
 
-TRAINABLE = ("paysim",)
-
 
 class Command(BaseCommand):
-    help = "Train a schema's model on labelled CSV or Parquet files and make it active."
+    help = "Train a schema's models on labelled CSV or Parquet files and make them active."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("schema", choices=TRAINABLE)
-        parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FILE")
+        parser.add_argument("schema", choices=sorted(SCHEMAS))
+        parser.add_argument("--data", nargs="+", type=Path, default=[], metavar="FILE")
+        parser.add_argument(
+            "--model", nargs="+", default=[], metavar="NAME", help="only these; the others stay active as they are"
+        )
         parser.add_argument("--out", type=Path, default=settings.ARTIFACTS_DIR, metavar="DIR")
-        parser.add_argument("--model-version", default=None, help="the artifact's version, like 2026.11.1")
+        parser.add_argument("--model-version", default=None, help="the artifacts' version, like 2026.12.1")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from apps.scoring.training.card import TooLarge
         from apps.scoring.training.data import UnusableData
+        from apps.scoring.training.proof import NotProved
+        from apps.scoring.training.recipes import RECIPES
         from apps.scoring.training.train import VERSION, train
 
+        schema, models = options["schema"], options["model"]
+        unknown = [name for name in models if name not in RECIPES[schema].plans]
+        if unknown:
+            raise CommandError(f"'{schema}' has no model '{unknown[0]}'; it has: {', '.join(RECIPES[schema].plans)}.")
         version = options["model_version"] or VERSION
+        say = self.stdout.write
         try:
-            train(SCHEMAS[options["schema"]], options["data"], options["out"], self.stdout.write, version)
-        except UnusableData as unusable:
-            raise CommandError(str(unusable)) from unusable
+            train(SCHEMAS[schema], options["data"], options["out"], models=models, say=say, version=version)
+        except (UnusableData, NotProved, TooLarge) as problem:
+            raise CommandError(str(problem)) from problem

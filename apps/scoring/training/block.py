@@ -1,0 +1,38 @@
+"""What a model is fitted on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Block(NamedTuple):
+    """Features float32[n, F], labels bool[n], weights float64[n]."""
+
+    features: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Block":
+        return Block(self.features[chosen], self.label[chosen], self.weight[chosen])
+
+    def without(self, columns: Sequence[int]) -> "Block":
+        """The same with some features unknown in every row, so that a model can't learn from them."""
+        if not columns:
+            return self
+        features = self.features.copy()
+        features[:, columns] = np.nan
+        return self._replace(features=features)
+
+
+def joined(*blocks: Block) -> Block:
+    return Block(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def thinned(block: Block, honest_kept: float, seed: int) -> Block:
+    """A share of the honest rows, each weighing as many as it stands for: for families that are slow on all of them."""
+    if honest_kept >= 1.0:
+        return block
+    chosen = block.label | (np.random.default_rng(seed).random(len(block.label)) < honest_kept)
+    thin = block.where(chosen)
+    return thin._replace(weight=np.where(thin.label, thin.weight, thin.weight / honest_kept))
