@@ -39,6 +39,15 @@ class Answered(NamedTuple):
     replayed: bool = False
 
 
+class Twin(NamedTuple):
+    """These facts were journaled by a quicker request; what that one was answered is told again.
+
+    By then the units reserved here are given back: whatever fails while it is read must not give them back once more.
+    """
+
+    decision_id: str
+
+
 class Scoring:
     """One process's scoring."""
 
@@ -55,12 +64,17 @@ class Scoring:
         ask = ask_for(call, [question])
         admission = self.admissions.admit(ask, self._rider(call, [question]))
         try:
-            return self._decide(call, ask, admission, question, elapsed_ms)
+            found = self._decide(call, ask, admission, question, elapsed_ms)
         except BaseException:
             self.admissions.give_back(admission, ask)
             raise
+        if isinstance(found, Twin):
+            return Answered(self._told_of(found, names_of(call.key.handle, call.key.livemode), admission), admission)
+        return found
 
-    def _decide(self, call: Call, ask: Ask, admission: Admission, question: Question, elapsed_ms: Clock) -> Answered:
+    def _decide(
+        self, call: Call, ask: Ask, admission: Admission, question: Question, elapsed_ms: Clock
+    ) -> Answered | Twin:
         if admission.gate_away:
             return self._decide_without_valkey(call, admission, question, elapsed_ms)
         names = names_of(call.key.handle, call.key.livemode)
@@ -77,16 +91,14 @@ class Scoring:
 
     def _journal_one(
         self, call: Call, ask: Ask, admission: Admission, names: Names, question: Question, made: Made
-    ) -> Answered:
+    ) -> Answered | Twin:
         """Acknowledge through the journal; when it went away, through Postgres."""
         entry = entry_of(call, admission, question, made)
         try:
             quicker = self._append(names, ask, admission, [entry], settle=True)[0]
         except Away:
             return self._record_directly(call, admission, question, made)
-        if quicker:
-            return Answered(answers.as_duplicate(self.stored(names, admission, quicker)), admission)
-        return Answered(made.body, admission)
+        return Twin(quicker) if quicker else Answered(made.body, admission)
 
     # --- many ---------------------------------------------------------------------------------------------------------
 
@@ -97,17 +109,20 @@ class Scoring:
         ask = ask_for(call, questions)
         admission = self.admissions.admit(ask, self._rider(call, questions))
         try:
-            return self._decide_many(call, ask, admission, questions, elapsed_ms)
+            found, replay = self._decide_many(call, ask, admission, questions, elapsed_ms)
         except BaseException:
             self.admissions.give_back(admission, ask)
             raise
+        names = names_of(call.key.handle, call.key.livemode)
+        told = [self._told_of(one, names, admission) if isinstance(one, Twin) else one for one in found]
+        return admission, told, replay
 
     def _decide_many(
         self, call: Call, ask: Ask, admission: Admission, questions: Sequence[Question], elapsed_ms: Clock
-    ) -> tuple[Admission, list[bytes], bytes]:
+    ) -> tuple[list[bytes | Twin], bytes]:
         names = names_of(call.key.handle, call.key.livemode)
         if admission.replay_of:
-            return admission, [], self._batch_told_before(names, admission.replay_of)
+            return [], self._batch_told_before(names, admission.replay_of)
         rows = admission.rows or ("",) * len(questions)
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
         seen = None if admission.gate_away else activity.summarised([_seen(q) for q in questions], admission.ridden)
@@ -116,14 +131,7 @@ class Scoring:
         made = self._make_many(call, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
         bodies = self._acknowledge(call, ask, admission, names, new, made)
         told = dict(zip(fresh, bodies, strict=True))
-        return (
-            admission,
-            [
-                told[i] if i in told else answers.as_duplicate(self.stored(names, admission, row[1:]))
-                for i, row in enumerate(rows)
-            ],
-            b"",
-        )
+        return [told[i] if i in told else Twin(row[1:]) for i, row in enumerate(rows)], b""
 
     def _acknowledge(
         self,
@@ -133,7 +141,7 @@ class Scoring:
         names: Names,
         questions: Sequence[Question],
         made: Sequence[Made],
-    ) -> list[bytes]:
+    ) -> Sequence[bytes | Twin]:
         """Every fresh row through the journal in one call; when Valkey is away each through Postgres."""
         if call.dry_run or not made:
             return [one.body for one in made]
@@ -147,10 +155,7 @@ class Scoring:
                 self._told_by_postgres(call, admission, question, one).body
                 for question, one in zip(questions, made, strict=True)
             ]
-        return [
-            answers.as_duplicate(self.stored(names, admission, known)) if known else one.body
-            for known, one in zip(quicker, made, strict=True)
-        ]
+        return [Twin(known) if known else one.body for known, one in zip(quicker, made, strict=True)]
 
     def settle_batch(self, call: Call, admission: Admission, body: bytes) -> None:
         """Keep a batch's answer for its Idempotency-Key. While Valkey is away its rows alone are remembered."""
@@ -232,6 +237,9 @@ class Scoring:
             return self.journal.copy(names, decision_id), False
         except Away:
             return None, True
+
+    def _told_of(self, twin: Twin, names: Names, admission: Admission) -> bytes:
+        return answers.as_duplicate(self.stored(names, admission, twin.decision_id))
 
     def _told_before(self, names: Names, admission: Admission, told: str) -> bytes:
         stored = self.stored(names, admission, told.removeprefix("dup:"))
