@@ -1,9 +1,14 @@
 """What `manage.py check --deploy` says beyond Django's own checks."""
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import Error
+from django.core.checks import Error, Warning
+
+from apps.scoring.engine import shelf
+from apps.scoring.engine.models import active
+from apps.scoring.engine.schemas import SCHEMAS
 
 
 def demo_mode_is_off(app_configs: Any, **kwargs: Any) -> list[Error]:
@@ -13,11 +18,6 @@ def demo_mode_is_off(app_configs: Any, **kwargs: Any) -> list[Error]:
     return [Error("Demo mode is on.", hint="Unset PALISADE_DEMO.", id="palisade.E001")]
 
 
-def token_secret_is_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
-    """HS256 wants a secret of at least 256 bits (RFC 7518, 3.2)."""
-    if len(settings.TOKEN_SECRET.encode()) >= 32:
-        return []
-    return [Error("PALISADE_TOKEN_SECRET has less than 32 bytes.", hint="Use a random one.", id="palisade.E002")]
 def sealing_keys_are_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
     """A key is hashed, not stretched: it must be random and long by itself."""
     if settings.SEALING_KEYS and all(len(key.encode()) >= 32 for key in settings.SEALING_KEYS):
@@ -27,3 +27,28 @@ def sealing_keys_are_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]
     ]
 
 
+def token_secret_is_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
+    """HS256 wants a secret of at least 256 bits (RFC 7518, 3.2)."""
+    if len(settings.TOKEN_SECRET.encode()) >= 32:
+        return []
+    return [Error("PALISADE_TOKEN_SECRET has less than 32 bytes.", hint="Use a random one.", id="palisade.E002")]
+
+
+def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
+    """A model whose data may only be used for research says so in its card."""
+    root = settings.ARTIFACTS_DIR
+    cards = [(schema, entry, shelf.card(root, schema, entry)) for schema, entry in _active(root)]
+    return [
+        Warning(
+            f"The active model {schema}/{entry} was trained on data for research only: {card['data']['licence']}",
+            hint="Train one on data of your own: manage.py train_model.",
+            id="palisade.W001",
+        )
+        for schema, entry, card in cards
+        if card.get("research_only")
+    ]
+
+
+def _active(root: Path) -> list[tuple[str, str]]:
+    standing = {schema: set(shelf.versions(root, schema)) for schema in SCHEMAS}
+    return [(schema, entry) for schema in SCHEMAS for entry in active(root, schema) if entry in standing[schema]]
