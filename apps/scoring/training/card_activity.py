@@ -1,7 +1,7 @@
 """Card activity as our own seeded simulator makes it: users, their habits, and what fraudsters do with their cards.
 
 No public file with these columns has labels worth learning from, so the models of `card_activity` learn from these
-rows, and a figure measured on them speaks of the simulator, not of anybody's customers (docs/model-quality.md).
+rows, and a figure measured on them speaks of the simulator, not of anybody's customers (docs/card-activity.md).
 
 Everybody has a home, a card, one or two devices, a rhythm of the day, a usual amount and usual shops. Frauds come in
 episodes of one of the `SCHEMES`. Each scheme has its honest look-alikes, so that no single rule tells them apart:

@@ -348,7 +348,7 @@ FEW_DOLLARS = log1p(6.0)
 MANY_DOLLARS = log1p(2000.0)
 RARE_DEVICE, RARE_PLACE = 0.25, 0.35  # shares of a user's payments
 REMOTE_CATEGORIES = ("Transfer", "Crypto")  # what is taken from an account, not with a card in a shop
-# Tuned on the simulator's labels (docs/model-quality.md). Users without a history have no shares: the distance and the
+# Tuned on the simulator's labels (docs/card-activity.md). Users without a history have no shares: the distance and the
 # amount speak for them.
 TYPOLOGIES = (
     Typology("card_testing", (Condition("log_amount_usd", "le", FEW_DOLLARS),)),
