@@ -65,3 +65,4 @@ def _deletion(cursor: Any, schema: str, table: str, key: str) -> str:
 def _rows_of(cast: Cast) -> Iterator[Model]:
     for player in cast.players:
         yield from (player.tenant, player.live, player.test, player.tenant.subscription)
+        yield from player.tenant.plan_spans.all()

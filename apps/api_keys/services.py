@@ -109,7 +109,7 @@ def rotate_key(
     return successor, text
 
 
-def mark_changed(tenant: Tenant) -> None:
+def mark_changed(tenant: Tenant | int) -> None:
     """The tenant's limits or state changed: every key of it must be told to the gate (`tell_pending`)."""
     ApiKey.objects.filter(tenant=tenant).update(gate_pending=True)
 

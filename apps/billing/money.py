@@ -1,7 +1,7 @@
 """Cents: how many decimals a currency has, rounding half-up once, and dividing whole things without losing one. Pure.
 
-Amounts that are owed are `Decimal`, always with exactly their currency's decimals; on the way there shares of a month are
-exact `Fraction`s, so that nothing is rounded twice. No float ever.
+Amounts that are owed are `Decimal`, always with exactly their currency's decimals; on the way there shares of a month
+are exact `Fraction`s, so that nothing is rounded twice. No float ever.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,6 +12,7 @@ One more unit lengthens exactly one tier's line by one, so more units never cost
 beyond the included ones are free (the gate stops there).
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Term:
-    """A plan in force in [start, end), within one month. `own_included`: units a month agreed with this tenant alone."""
+    """A plan in force in [start, end), within one month. `own_included`: units a month, agreed."""
 
     plan: Plan
     start: datetime
@@ -194,7 +195,7 @@ def quote(plan: Plan, units: int, currency: str, period: Period) -> Statement:
 def _check(terms: Sequence[Term], units: Sequence[int], period: Period) -> None:
     if not terms or len(terms) != len(units):
         raise ValueError("a month has terms, and units for each of them")
-    follow = all(earlier.end == later.start for earlier, later in zip(terms, terms[1:], strict=False))
+    follow = all(earlier.end == later.start for earlier, later in itertools.pairwise(terms))
     inside = period.start <= terms[0].start and terms[-1].end == period.end
     if not follow or not inside or any(term.end <= term.start for term in terms):
         raise ValueError(f"the terms of {period} leave a gap, overlap, or do not reach its end")

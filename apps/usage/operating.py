@@ -11,6 +11,7 @@ from apps.accounts.services import record_audit
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import mark_changed, tell_pending
 from apps.billing.models import Subscription
+from apps.billing.services import agree
 
 
 def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
@@ -48,10 +49,9 @@ def change_subscription(
     """What was agreed with a tenant: its plan, and limits of its own where they are given. Holds at once."""
     agreed = {"plan_code": plan_code, "custom_rate_per_minute": rate_per_minute, "custom_included": included}
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=tenant.pk)
         known = Subscription.objects.filter(tenant=tenant).values(*agreed).first()
-        changed, _ = Subscription.objects.update_or_create(
-            tenant=tenant, defaults=agreed, create_defaults={**agreed, "started_at": now}
+        changed = agree(
+            tenant_id=tenant.pk, plan_code=plan_code, rate_per_minute=rate_per_minute, included=included, now=now
         )
         mark_changed(tenant)
         _audit_subscription(tenant, known, agreed, actor, now)

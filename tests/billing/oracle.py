@@ -4,6 +4,7 @@ Prices are integers in 10⁻¹² of the currency, time is counted in seconds, a 
 with the code it checks is the plan table alone.
 """
 
+import itertools
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -65,7 +66,7 @@ def _strides(used: int, free: int, plan: Plan, nth: int, currency: str) -> list[
         if bound is not None:
             cuts.add(min(max(bound - nth + min(free, used), 0), used))
     marks = sorted(cuts)
-    return [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(marks)]
 
 
 def _tier_of(plan: Plan, place: int, currency: str) -> int:

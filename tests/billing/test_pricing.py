@@ -1,5 +1,6 @@
-"""What a month costs: the golden totals, the laws it obeys, and not a cent of drift against a bill written another way."""
+"""What a month costs: the golden totals, the laws it obeys, not a cent of drift against a bill written another way."""
 
+import itertools
 import json
 import os
 import random
@@ -152,7 +153,7 @@ def test_lines_sum_to_the_subtotal_and_have_the_currencys_decimals(month: Month)
 @given(months())
 def test_no_component_is_charged_twice_for_the_same_time(month: Month) -> None:
     lines = sorted(statement(*month).lines, key=lambda line: (line.component, line.start))
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in itertools.pairwise(lines):
         assert before.component != after.component or before.end <= after.start
 
 
@@ -186,7 +187,7 @@ def _cut(term: Term, cuts: int, chance: random.Random) -> list[Term]:
     length = int((term.end - term.start).total_seconds())
     marks = sorted({chance.randrange(1, length) for _ in range(cuts)}) if length > 1 else []
     edges = [term.start, *(term.start + timedelta(seconds=mark) for mark in marks), term.end]
-    return [Term(term.plan, a, b, term.trial, term.own_included) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Term(term.plan, a, b, term.trial, term.own_included) for a, b in itertools.pairwise(edges)]
 
 
 def _cut_units(units: int, pieces: int, chance: random.Random) -> list[int]:
@@ -280,7 +281,7 @@ def _drawn(chance: random.Random) -> tuple[Month, list[Piece], int, int]:
     marks = sorted(chance.sample(range(1, length), chance.choice((0, 0, 0, 1, 1, 2, 4))))
     edges = [chance.choice((0, 0, marks[0] // 2 if marks else 0)), *marks, length]
     terms, units, pieces = [], [], []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         plan: Plan = chance.choice(plans)
         used = chance.choice((chance.randint(0, 50), int(chance.lognormvariate(9, 2.5)), plan.included))
         trial = chance.random() < 0.1
