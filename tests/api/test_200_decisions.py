@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apps.scoring.runtime import models
 from apps.usage.models import UsageEvent
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
 from tests.cast import Api
@@ -59,9 +60,35 @@ def test_a_decision_can_be_read_before_and_after_it_is_recorded(alice: Api, drai
     assert alice.get(address).content == answer.content
 
 
-@pytest.mark.parametrize("model", ["xgboost", "xgboost@2026.11.1"])
-def test_a_model_can_be_asked_for(alice: Api, model: str) -> None:
-    assert decide(alice, asking(model=model))["model"]["name"] == "xgboost"
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_model_can_be_asked_for(alice: Api, versioned: bool) -> None:
+    version = models()["paysim"]["lightgbm"].version
+    told = decide(alice, asking(model=f"lightgbm@{version}" if versioned else "lightgbm"))
+    assert told["model"] == {"name": "lightgbm", "version": version, "threshold": 0.5}
+
+
+def test_the_ensemble_is_one_decision_with_its_votes(alice: Api, counted: Count) -> None:
+    told = decide(alice, asking(DRAINED, model="ensemble"))
+    votes = told["ensemble"]["models"]
+    assert [vote["name"] for vote in votes] == list(models()["paysim"])
+    assert (told["model"]["name"], told["ensemble"]["agreement"]) == ("ensemble", 1.0)
+    mean = sum(vote["probability"] for vote in votes) / len(votes)
+    assert told["fraud_probability"] == pytest.approx(mean, abs=2e-6)
+    assert (told["billed_units"], counted(alice)) == (1, 1)
+
+
+def test_an_ensembles_decision_is_explained_by_its_champion(alice: Api) -> None:
+    told = decide(alice, asking(DRAINED, model="ensemble"))
+    champion = alice.get(f"/v1/decisions/{told['id']}/explanation").json()
+    largest = champion["contributions"][0]
+    assert champion["model"] == {"name": "ensemble", "version": told["model"]["version"]}
+    assert told["reasons"][0]["contribution"] == pytest.approx(largest["contribution"], abs=1e-3)
+
+
+def test_what_looks_like_fraud_is_given_its_kind(alice: Api) -> None:
+    assert decide(alice, asking(DRAINED))["fraud_type"] == "account_takeover"
+    assert decide(alice, asking(VANISHED))["fraud_type"] == "black_hole_transfer"
+    assert decide(alice)["fraud_type"] is None
 
 
 def test_unknown_type_is_scored_with_a_warning(alice: Api) -> None:
