@@ -8,9 +8,11 @@ import pytest
 
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.models import LoadedModel, load_active
+from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.training.train import train
+from tests.engine.training_data import paysim_log, small
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "ml_artifacts"
 
@@ -21,8 +23,14 @@ def schema() -> TransactionSchema:
 
 
 @pytest.fixture(scope="session")
-def model() -> LoadedModel:
-    champion = load_active(ARTIFACTS, "paysim")["xgboost"]
+def models() -> dict[str, LoadedModel | ModelRefused]:
+    """PaySim's active models, the champion first."""
+    return load_active(ARTIFACTS, "paysim")
+
+
+@pytest.fixture(scope="session")
+def model(models: dict[str, LoadedModel | ModelRefused]) -> LoadedModel:
+    champion = models["xgboost"]
     assert isinstance(champion, LoadedModel)
     return champion
 
@@ -45,6 +53,21 @@ def paysim(schema: TransactionSchema) -> Callable[..., Parsed]:
         return schema.parse({**HONEST, **changed})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def log() -> Any:
+    """A small labelled log of PaySim's."""
+    return paysim_log()
+
+
+@pytest.fixture(scope="session")
+def trained(log: Any, schema: TransactionSchema, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shelf with every model of PaySim, small, and the log it was trained on. Never written to: copy it."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    log.to_csv(folder / "log.csv", index=False)
+    train(schema, [folder / "log.csv"], folder, say=lambda line: None, version="2026.1.1", recipe=small("paysim"))
+    return folder
 
 
 HONEST: dict[str, Any] = {

@@ -20,21 +20,7 @@ from apps.scoring.training.families import FAMILIES
 from apps.scoring.training.recipes.paysim import FROM_BALANCES
 from apps.scoring.training.split import by_time
 from apps.scoring.training.train import train
-from tests.engine.training_data import paysim_log, small
-
-
-@pytest.fixture(scope="module")
-def log():
-    return paysim_log()
-
-
-@pytest.fixture(scope="module")
-def trained(log, schema, tmp_path_factory):
-    """Every family of PaySim, small."""
-    folder = tmp_path_factory.mktemp("artifacts")
-    log.to_csv(folder / "log.csv", index=False)
-    train(schema, [folder / "log.csv"], folder, say=lambda line: None, version="2026.1.1", recipe=small("paysim"))
-    return folder
+from tests.engine.training_data import small
 
 
 def read(schema, tmp_path, frame, name="log.csv"):
