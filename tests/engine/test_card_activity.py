@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -260,8 +262,8 @@ def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
 
 def test_amounts_are_compared_in_dollars():
     lunch, dinner = features(Transaction_Amount=100000), features(Transaction_Amount=8, Transaction_Currency="USD")
-    assert lunch["log_amount_usd"] == pytest.approx(dinner["log_amount_usd"])
-    assert math.isnan(features(Transaction_Currency="XXX")["log_amount_usd"])
+    assert lunch["amount_usd"] == pytest.approx(dinner["amount_usd"])
+    assert math.isnan(features(Transaction_Currency="XXX")["amount_usd"])
 
 
 def test_the_speed_a_journey_would_have_needed_saturates():
@@ -406,3 +408,10 @@ def test_without_history_distance_and_amount_speak():
     assert typical(TYPOLOGIES, values(GAMING)) == "stolen_card_abroad"
     assert typical(TYPOLOGIES, values(GAMING, known=NOTHING)) == "stolen_card_abroad"
     assert typical(TYPOLOGIES, values(Transaction_Amount=1e9)) == "bust_out"
+
+
+def test_the_guide_tells_every_signal_and_kind_of_fraud():
+    guide = (Path(__file__).parents[2] / "docs/card-activity.md").read_text()
+    for title, share in WEIGHTS.items():
+        assert re.search(rf"^\| {title} \|.*\| {share:.2f} \|$", guide, re.MULTILINE)
+    assert not [typology for typology in TYPOLOGIES if f"| `{typology.fraud_type}` |" not in guide]

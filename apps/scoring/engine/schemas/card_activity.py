@@ -178,16 +178,17 @@ def _feature(name: str, code: str, field: str, up: str, down: str, monotone: int
 
 
 FEATURES = (
-    _feature("log_amount_usd", "AMOUNT", "Transaction_Amount",
-             "An amount of this size is unusual.", "An amount of this size is usual."),
+    _feature("amount_usd", "AMOUNT", "Transaction_Amount",
+             "An amount of about {value} dollars is unusual.", "An amount of about {value} dollars is usual."),
     _feature("amount_against_usual", "AMOUNT_AGAINST_USUAL", "Transaction_Amount",
              "The amount is not what the user pays as a rule.", "The amount is what the user pays as a rule."),
     _feature("velocity", "VELOCITY", "Transaction_Velocity",
              "The user made {value} payments in a short time.", "The user made {value} payments in a short time.", 1),
-    _feature("log_distance_km", "DISTANCE", "Distance_Between_Transactions_km",
-             "The payment is far from the one before.", "The distance from the payment before is an ordinary one."),
-    _feature("log_minutes_since_last", "TIME_SINCE_LAST", "Time_Since_Last_Transaction_min",
-             "The time since the payment before is unusual.", "The time since the payment before is usual."),
+    _feature("distance_km", "DISTANCE", "Distance_Between_Transactions_km",
+             "{value} km from the payment before are unusual.", "{value} km from the payment before are usual."),
+    _feature("minutes_since_last", "TIME_SINCE_LAST", "Time_Since_Last_Transaction_min",
+             "{value} minutes since the payment before are unusual.",
+             "{value} minutes since the payment before are usual."),
     _feature("speed_kmh", "IMPLIED_SPEED", "Distance_Between_Transactions_km",
              "Nobody travels at {value} km/h from one payment to the next.",
              "A journey at {value} km/h lies between the payments.", 1),
@@ -224,9 +225,9 @@ FEATURES = (
     _feature("user_count_24h", "USER_COUNT_DAY", "User_ID",
              "The user made {value} payments in the last 24 hours.",
              "The user made {value} payments in the last 24 hours."),
-    _feature("log_spent_24h_usd", "SPENT_IN_A_DAY", "User_ID",
-             "What the user spent in the last 24 hours is unusual.",
-             "What the user spent in the last 24 hours is usual."),
+    _feature("spent_24h_usd", "SPENT_IN_A_DAY", "User_ID",
+             "The user spent about {value} dollars in the last 24 hours.",
+             "The user spent about {value} dollars in the last 24 hours."),
     _feature("user_devices_24h", "USER_DEVICES", "Device_ID",
              "The user paid with {value} devices in the last 24 hours.",
              "The user paid with {value} devices in the last 24 hours."),
@@ -239,25 +240,25 @@ FEATURES = (
 )  # fmt: skip
 
 
-def log_dollars(t: Any, ops: Operations) -> Any:
-    """ln(1 + the amount in dollars), nan for a currency nobody knows: comparable between users and countries."""
-    return ops.log1p(t.Transaction_Amount * ops.lookup(USD_PER_UNIT, t.Transaction_Currency, nan))
+def dollars_of(t: Any, ops: Operations) -> Any:
+    """The amount in dollars, nan for a currency nobody knows: comparable between users and countries."""
+    return t.Transaction_Amount * ops.lookup(USD_PER_UNIT, t.Transaction_Currency, nan)
 
 
 def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
     """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
     user, device = pasts
     where, minimum, maximum = ops.where, ops.minimum, ops.maximum
-    dollars = log_dollars(t, ops)
+    dollars = dollars_of(t, ops)
     km, minutes = ops.number(t.Distance_Between_Transactions_km), ops.number(t.Time_Since_Last_Transaction_min)
     hour = ops.number(t.Transaction_Hour)
     here = ops.ratio(user.same_kind, user.known, nan)
     return (
         dollars,
-        where(user.known >= FEW_EVENTS, dollars - user.usual_measure, nan),
+        where(user.known >= FEW_EVENTS, ops.log1p(dollars) - user.usual_measure, nan),
         minimum(ops.number(t.Transaction_Velocity), 100.0),
-        ops.log1p(km),
-        ops.log1p(minutes),
+        km,
+        minutes,
         minimum(km / (maximum(minutes, 1.0) / 60.0), MOST_KMH),
         ops.sin(hour * _PER_HOUR),
         ops.cos(hour * _PER_HOUR),
@@ -275,7 +276,7 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
         where(here >= USUAL_SHARE, 1.0, 0.0),
         user.count_1h,
         user.count_24h,
-        ops.log1p(user.sum_24h),
+        user.sum_24h,
         user.distinct_24h,
         device.distinct_24h,
         device.count_1h,
@@ -291,9 +292,9 @@ RULES = (
     _note("foreign", "Neither the tenant's home country nor a usual place of the user.",
           Condition("Transaction_Location", "ne", other="home_country"), Condition("usual_location", "eq", 0.0)),
     _note("new_device", "The user never paid with this device.", Condition("device_events", "eq", 0.0)),
-    _note("high_amount", "More than 3,000 dollars.", Condition("log_amount_usd", "gt", log1p(3000.0))),
+    _note("high_amount", "More than 3,000 dollars.", Condition("amount_usd", "gt", 3000.0)),
     _note("amount_above_usual", "More than 20 times the user's usual amount, and more than 100 dollars.",
-          Condition("amount_against_usual", "gt", log(20.0)), Condition("log_amount_usd", "gt", log1p(100.0))),
+          Condition("amount_against_usual", "gt", log(20.0)), Condition("amount_usd", "gt", 100.0)),
     _note("high_velocity", "10 payments or more in the sender's short window.",
           Condition("Transaction_Velocity", "ge", 10.0)),
     _note("high_velocity_hour", "10 payments or more within an hour.", Condition("user_count_1h", "ge", 9.0)),
@@ -344,14 +345,14 @@ def final_risk(probability: float, titles: Collection[str]) -> float:
     return max(probability, min(round(THRESHOLD - (THRESHOLD - probability) * left, 6), BELOW_THRESHOLD))
 
 
-FEW_DOLLARS = log1p(6.0)
-MANY_DOLLARS = log1p(2000.0)
+FEW_DOLLARS = 6.0
+MANY_DOLLARS = 2000.0
 RARE_DEVICE, RARE_PLACE = 0.25, 0.35  # shares of a user's payments
 REMOTE_CATEGORIES = ("Transfer", "Crypto")  # what is taken from an account, not with a card in a shop
 # Tuned on the simulator's labels (docs/card-activity.md). Users without a history have no shares: the distance and the
 # amount speak for them.
 TYPOLOGIES = (
-    Typology("card_testing", (Condition("log_amount_usd", "le", FEW_DOLLARS),)),
+    Typology("card_testing", (Condition("amount_usd", "le", FEW_DOLLARS),)),
     Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),
                                   Condition("Transaction_Category", "in", REMOTE_CATEGORIES))),
     Typology("stolen_card_abroad", (Condition("location_share", "lt", RARE_PLACE),)),
@@ -359,7 +360,7 @@ TYPOLOGIES = (
                                     Condition("Distance_Between_Transactions_km", "ge", 300.0))),
     Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),)),
     Typology("bust_out", (Condition("amount_against_usual", "gt", log(3.0)),)),
-    Typology("bust_out", (Condition("log_amount_usd", "ge", MANY_DOLLARS),)),
+    Typology("bust_out", (Condition("amount_usd", "ge", MANY_DOLLARS),)),
     Typology("other"),
 )  # fmt: skip
 
@@ -367,7 +368,7 @@ TYPOLOGIES = (
 def parties(t: CardActivity) -> tuple[Party, ...]:
     user, device = str(int(t.User_ID)), str(int(t.Device_ID))
     return (
-        Party("User_ID", user, device, t.Transaction_Location, log_dollars(t, SCALAR)),
+        Party("User_ID", user, device, t.Transaction_Location, log1p(dollars_of(t, SCALAR))),
         Party("Device_ID", device, user, t.Transaction_Location),
     )
 
