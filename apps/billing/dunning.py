@@ -9,7 +9,7 @@
 Tries are counted, not days: while Stripe is away nothing is tried, nothing fails and nobody is limited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -29,8 +29,12 @@ STEPS: Sequence[tuple[timedelta, Standing]] = (
 )
 
 
-def next_try_at(issued_at: datetime, tried_at: Sequence[datetime]) -> datetime | None:
-    """When an invoice is tried next, given when it was tried in vain; None after the last."""
+def next_try_at(
+    issued_at: datetime, tried_at: Sequence[datetime], card_since: datetime | None = None
+) -> datetime | None:
+    """When an invoice is tried next, given when it was tried in vain; None after the last. A new card: at once."""
+    if tried_at and card_since is not None and card_since > max(tried_at):
+        return card_since
     if len(tried_at) >= len(TRIES):
         return None
     due = issued_at + TRIES[len(tried_at)]
@@ -38,15 +42,19 @@ def next_try_at(issued_at: datetime, tried_at: Sequence[datetime]) -> datetime |
 
 
 def exhausted_at(issued_at: datetime, tried_at: Sequence[datetime], *, collects: bool) -> datetime | None:
-    """Since when nothing more is tried; None while there is hope."""
+    """Since when an invoice is without hope; None while there is some. `collects`: there is a card to try."""
     if not collects:
         return issued_at + TRANSFER_DAYS
-    return max(tried_at) if len(tried_at) >= len(TRIES) else None
+    return sorted(tried_at)[len(TRIES) - 1] if len(tried_at) >= len(TRIES) else None
 
 
-def standing(exhausted: Sequence[datetime | None], now: datetime) -> Standing:
-    """What a tenant is, given since when each of its unpaid invoices is without hope."""
-    since = min((at for at in exhausted if at is not None and at <= now), default=None)
+def hopeless_since(exhausted: Iterable[datetime | None], now: datetime) -> datetime | None:
+    """Since when the first of a tenant's unpaid invoices is without hope."""
+    return min((at for at in exhausted if at is not None and at <= now), default=None)
+
+
+def standing(since: datetime | None, now: datetime) -> Standing:
+    """What a tenant is that has been without hope since then."""
     if since is None:
         return "active"
     return next(standing for after, standing in STEPS if now >= since + after)

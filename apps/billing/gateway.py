@@ -12,7 +12,7 @@ Answers are `Known` (apps/billing/known.py), never the provider's own objects. W
     └── Unanswered   nobody knows what happened: ask again, under the same idempotency key
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -91,7 +91,7 @@ class Gateway(Protocol):
     def pay(self, order: Order) -> Known:
         """Take the money. Raises `Declined`; asked again with the same order it does nothing new for a day."""
 
-    def find(self, order: Order, since: datetime) -> Known | None:
+    def find(self, order: Order) -> Known | None:
         """The payment made for an order, looked for in the provider's list; None: it never arrived."""
 
     def look(self, payment: str) -> Known:
@@ -102,6 +102,9 @@ class Gateway(Protocol):
 
     def refund(self, *, payment: str, amount: Decimal, currency: str, reference: str) -> str:
         """Give money back; the refund's id."""
+
+    def refunds_of(self, payment: str) -> Mapping[str, str]:
+        """The refunds of a payment: our reference → the refund's id."""
 
     def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Every event since, as webhooks bring them, oldest first."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
+#: Where our own references stand in the provider's books.
+REFERENCE, REFUND = "palisade_payment", "palisade_refund"
 #: Of a payment, from what may still change to what can't. A payment has one confirmation: it never fails and succeeds.
 PROGRESS = ("", "open", "processing", "canceled", "succeeded")
 _PROGRESS_OF = {
@@ -26,7 +28,7 @@ _UNFINISHED = {"requires_action": "authentication_required"}
 DISPUTES = ("", "open", "won", "lost")
 _DISPUTE_OF = {"won": "won", "warning_closed": "won", "lost": "lost"}
 
-Status = Literal["intent", "processing", "succeeded", "failed", "canceled", "refunded"]
+Status = Literal["intent", "processing", "succeeded", "failed", "canceled", "refunded", "disputed"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ class Known:
     def status(self) -> Status:
         """What it comes to."""
         if self.progress == "succeeded":
-            return "refunded" if self.amount and self.refunded >= self.amount else "succeeded"
+            return self._of_taken()
         if self.failure:
             return "failed"
         return _STATUS[self.progress]
+
+    def _of_taken(self) -> Status:
+        if self.amount and self.refunded >= self.amount:
+            return "refunded"
+        return "disputed" if self.dispute in ("open", "lost") else "succeeded"
 
 
 _STATUS: Mapping[str, Status] = {

@@ -15,7 +15,9 @@ from django.utils import timezone
 from apps.accounts.models import Tenant
 from apps.billing.money import EXPONENTS, rounded
 from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan
+from apps.billing.provider_models import PaymentCard, ProviderEvent, Refund
 
+__all__ = ["PaymentCard", "ProviderEvent", "Refund"]  # the provider's rows, which Django looks for here
 _CURRENCIES = [(code, code) for code in EXPONENTS]
 
 
@@ -343,6 +345,10 @@ class Payment(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="payments")
     attempt = models.PositiveSmallIntegerField()
     provider = models.CharField(max_length=20)
+    customer = models.CharField(max_length=80, blank=True, help_text="As the provider calls them.")
+    card = models.CharField(max_length=80, blank=True)
+    #: All that the provider ever said of it, merged (apps/billing/known.py); the columns follow from it.
+    known = models.JSONField(default=dict, blank=True)
     amount = amount_field()
     amount_refunded = amount_field(default=Decimal(0))
     currency = models.CharField(max_length=3, choices=_CURRENCIES)
@@ -361,6 +367,9 @@ class Payment(models.Model):
             models.UniqueConstraint(fields=["invoice", "attempt"], name="billing_payment_attempt"),
             models.UniqueConstraint(
                 fields=["invoice"], condition=Q(status="succeeded"), name="billing_invoice_paid_once"
+            ),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(status__in=["intent", "processing"]), name="billing_one_try_at_a_time"
             ),
         ]
 

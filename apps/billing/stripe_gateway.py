@@ -13,17 +13,16 @@ from typing import Any, TypeVar
 import stripe
 
 from apps.billing.gateway import Declined, GatewayError, Order, Refused, Unanswered
-from apps.billing.known import Card, Known, of_intent, of_payment_method
+from apps.billing.known import REFERENCE, REFUND, Card, Known, of_intent, of_payment_method
 from apps.billing.money import EXPONENTS, to_minor
 
 T = TypeVar("T")
-#: Answers that leave open whether anything happened: the connection, Stripe's own faults, "too much", "still at it".
-_UNKNOWN = (stripe.APIConnectionError, stripe.RateLimitError)
+#: Answers after which the same may be asked again: no connection, Stripe's own faults, "too much", "still at it", and
+#: "who are you": a wrong key of ours is no customer's failure, and the call goes through once it is right.
+_UNKNOWN = (stripe.APIConnectionError, stripe.RateLimitError, stripe.AuthenticationError, stripe.PermissionError)
 PAGE = 100
 #: Signatures older than this are refused (Stripe's own default).
 TOLERANCE_SECONDS = 300
-#: Where our reference stands in Stripe's books.
-REFERENCE = "palisade_payment"
 
 
 class StripeGateway:
@@ -97,12 +96,8 @@ class StripeGateway:
         )
         return of_intent(intent.to_dict())
 
-    def find(self, order: Order, since: datetime) -> Known | None:
-        found = _asked(
-            lambda: self._v1.payment_intents.list(
-                {"customer": order.customer, "created": {"gte": int(since.timestamp())}, "limit": PAGE}
-            )
-        )
+    def find(self, order: Order) -> Known | None:
+        found = _asked(lambda: self._v1.payment_intents.list({"customer": order.customer, "limit": PAGE}))
         for intent in _pages(found):
             if intent["metadata"].get(REFERENCE) == order.reference:
                 return of_intent(intent)
@@ -125,11 +120,15 @@ class StripeGateway:
                 {
                     "payment_intent": payment,
                     "amount": minor_units(amount, currency),
-                    "metadata": {"palisade_refund": reference},
+                    "metadata": {REFUND: reference},
                 },
                 {"idempotency_key": reference},
             )
         ).id
+
+    def refunds_of(self, payment: str) -> dict[str, str]:
+        found = _asked(lambda: self._v1.refunds.list({"payment_intent": payment, "limit": PAGE}))
+        return {str((one["metadata"] or {}).get(REFUND, "")): str(one["id"]) for one in _pages(found)}
 
     def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
         found = _asked(lambda: self._v1.events.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}))

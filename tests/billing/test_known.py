@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.dunning import TRIES, exhausted_at, next_try_at, standing
+from apps.billing.dunning import TRIES, exhausted_at, hopeless_since, next_try_at, standing
 from apps.billing.known import (
     DISPUTES,
     PROGRESS,
@@ -78,7 +78,8 @@ STATES = [
     (of_charge(CHARGE | {"amount_refunded": 200}), "succeeded"),
     (of_charge(CHARGE | {"amount_refunded": 500}), "refunded"),
     (of_charge(CHARGE | {"paid": False, "failure_code": "card_declined"}), "failed"),
-    (of_dispute({"id": "du_1", "payment_intent": "pi_1", "charge": "ch_1", "status": "needs_response"}), "succeeded"),
+    (of_dispute({"id": "du_1", "payment_intent": "pi_1", "charge": "ch_1", "status": "needs_response"}), "disputed"),
+    (of_dispute({"id": "du_1", "payment_intent": "pi_1", "charge": "ch_1", "status": "won"}), "succeeded"),
 ]
 
 
@@ -112,19 +113,26 @@ def test_tries_that_were_held_up_do_not_come_all_at_once() -> None:
 def test_past_due_then_limited_then_cancelled(day: int, is_now: str) -> None:
     tried = [ISSUED + after for after in TRIES if after <= timedelta(days=day)]
     hopeless = exhausted_at(ISSUED, tried, collects=True)
-    assert standing([hopeless], ISSUED + timedelta(days=day)) == is_now
+    assert standing(hopeless, ISSUED + timedelta(days=day)) == is_now
 
 
 def test_who_was_never_tried_is_never_limited() -> None:
-    assert standing([exhausted_at(ISSUED, [], collects=True)], ISSUED + timedelta(days=400)) == "active"
+    assert exhausted_at(ISSUED, [], collects=True) is None
+
+
+def test_a_new_card_is_tried_at_once_and_buys_no_time() -> None:
+    tried = [ISSUED + after for after in TRIES]
+    later = ISSUED + timedelta(days=20)
+    assert next_try_at(ISSUED, tried) is None
+    assert next_try_at(ISSUED, tried, card_since=later) == later
+    assert exhausted_at(ISSUED, [*tried, later], collects=True) == tried[-1]
 
 
 def test_an_invoice_by_transfer_may_stand_open_for_fourteen_days() -> None:
-    hopeless = exhausted_at(ISSUED, [], collects=False)
-    assert standing([hopeless], ISSUED + timedelta(days=13)) == "active"
-    assert standing([hopeless], ISSUED + timedelta(days=14)) == "past_due"
+    assert exhausted_at(ISSUED, [], collects=False) == ISSUED + timedelta(days=14)
 
 
 def test_the_oldest_unpaid_invoice_decides() -> None:
-    now = ISSUED + timedelta(days=30)
-    assert standing([now, None, ISSUED + timedelta(days=20)], now) == "limited"
+    now, oldest = ISSUED + timedelta(days=30), ISSUED + timedelta(days=20)
+    assert hopeless_since([now, None, oldest, now + timedelta(days=1)], now) == oldest
+    assert hopeless_since([None, now + timedelta(days=1)], now) is None
