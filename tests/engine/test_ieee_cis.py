@@ -178,6 +178,12 @@ def test_a_count_of_minus_one_divides_nothing():
     assert math.isnan(features(C1=3, C14=-1)["C1_per_C14"])
 
 
+def test_every_card_has_a_number_of_its_own_with_each_provider():
+    pairs = [(card, mail) for card in (1000, 1001) for mail in (None, "gmail.com", "some.org", "protonmail.com")]
+    told = {features(card1=card, R_emaildomain=mail)["card_and_provider"] for card, mail in pairs}
+    assert len(told) == len(pairs)
+
+
 def test_features_read_only_known_fields_and_speak_in_sentences():
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
     for feature in FEATURES:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from apps.scoring.engine.schemas.card_activity import CARD_ACTIVITY
+from apps.scoring.engine.schemas.ieee_cis import IEEE_CIS
 from apps.scoring.engine.schemas.paysim import PAYSIM
 from apps.scoring.engine.transaction import TransactionSchema
 
@@ -13,6 +14,7 @@ SCHEMAS: Mapping[str, TransactionSchema] = MappingProxyType(
         for schema in (
             PAYSIM,
             CARD_ACTIVITY,
+            IEEE_CIS,
         )
     }
 )

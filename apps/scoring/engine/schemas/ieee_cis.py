@@ -143,7 +143,7 @@ WORDS: dict[str, dict[float, str]] = {
 SECONDS_A_DAY, SECONDS_AN_HOUR = 86_400.0, 3_600.0
 # Two numbers as one, so that the regions, or the providers, of a card lie side by side: more than there are of each.
 REGIONS = 600.0
-PROVIDERS_AND_NONE, NO_PROVIDER = 20.0, 19.0
+PROVIDERS_AND_NONE, NO_PROVIDER = 21.0, 19.0  # one left for the providers not listed, below zero
 
 # Sums of money among the V columns, as far as their values show; the others are counts and ranks.
 SUMS = frozenset((*range(126, 138), *range(160, 167), *range(202, 217), *range(263, 279), *range(306, 322),
