@@ -4,7 +4,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from sklearn.metrics import roc_auc_score
 
+from apps.scoring.engine.history import Replay
 from apps.scoring.engine.schemas.card_activity import CARD_ACTIVITY, USD_PER_UNIT
+from apps.scoring.training import data, replay
 from apps.scoring.training.card_activity import SCHEMES, simulate
 
 LARGEST_HONEST_USD = 60_000.0
@@ -110,6 +112,28 @@ def test_the_command_writes_a_file(tmp_path, name):
     call_command("simulate_card_activity", out=out, users=20, days=5, seed=1)
     written = pd.read_csv(out) if name.endswith("csv") else pd.read_parquet(out)
     assert len(written) == len(simulate(20, 5, 1))
+
+
+def test_a_written_file_is_read_for_training_as_it_was(tmp_path):
+    rows = simulate(users=60, days=10, seed=2)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    found = data.read(CARD_ACTIVITY, [tmp_path / "rows.csv"])
+    assert found.label.tolist() == rows["is_fraud"].astype(bool).tolist()
+    for name in ("Authentication_Method", "Transaction_Amount", "Transaction_Location"):
+        assert found.frame[name].tolist() == rows[name].tolist()
+
+
+def test_a_request_has_the_features_it_is_trained_with():
+    rows = simulate(users=40, days=10, seed=4)
+    trained = replay.features(CARD_ACTIVITY, data.rows(CARD_ACTIVITY, rows))
+    pasts = Replay(CARD_ACTIVITY.roles)
+    for index, fact in enumerate(rows[list(CARD_ACTIVITY.fields)].to_dict("records")):
+        sent = {name: value for name, value in fact.items() if value == value}
+        one = CARD_ACTIVITY.parse({**sent, "Timestamp": fact["Timestamp"].isoformat()})
+        parties, dollars = CARD_ACTIVITY.parties(one.transaction), CARD_ACTIVITY.amount(one.transaction)
+        seen = pasts.observe(parties, one.at_ms, dollars, index + 1)
+        row = CARD_ACTIVITY.row(one.transaction, one.at_ms, [seen[role.name] for role in CARD_ACTIVITY.roles])
+        assert np.array(row, dtype=np.float32).tobytes() == trained[index].tobytes()
 
 
 def test_the_command_refuses_what_it_cannot_write(tmp_path):

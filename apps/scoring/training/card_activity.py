@@ -66,7 +66,7 @@ CATEGORIES = {
     "Gaming": (0.04, 0.7), "Electronics": (0.03, 5.0), "Travel": (0.03, 7.0), "Transfer": (0.04, 3.0),
     "Jewelry": (0.01, 8.0), "Crypto": (0.01, 4.0),
 }  # fmt: skip
-METHODS = {"OTP": 0.32, "PIN": 0.26, "Biometric": 0.16, "3DS": 0.10, "Password": 0.10, "2FA": 0.04, "None": 0.02}
+METHODS = {"OTP": 0.32, "PIN": 0.26, "Biometric": 0.16, "3DS": 0.10, "Password": 0.10, "2FA": 0.04, "CVV": 0.02}
 STATUSES = {"Completed": 0.955, "Failed": 0.03, "Pending": 0.015}
 
 
@@ -90,13 +90,13 @@ class Scheme(NamedTuple):
 SCHEMES = (
     Scheme("stolen_card_abroad", 0.36, (1, 7), (4, 180), (1.5, 45), True, 0.0, 0.12, 0.14, 0.40,
            ("Electronics", "Travel", "Gaming", "Jewelry", "Shopping", "Restaurants"),
-           ("PIN", "PIN", "None", "None", "Password", "OTP")),
+           ("PIN", "PIN", "CVV", "CVV", "Password", "OTP")),
     Scheme("account_takeover", 0.36, (1, 8), (1, 90), (1.0, 40), True, 0.75, 0.08, 0.12, 0.35,
            ("Transfer", "Transfer", "Crypto", "Electronics", "Gaming", "Shopping"),
-           ("Password", "Password", "OTP", "OTP", "PIN", "None")),
+           ("Password", "Password", "OTP", "OTP", "PIN", "CVV")),
     Scheme("card_testing", 0.13, (6, 26), (0.1, 6), (0.2, 4), False, 0.6, 0.05, 0.55, 0.35,
            ("Gaming", "Entertainment", "Shopping", "Transport"),
-           ("None", "None", "Password", "3DS")),
+           ("CVV", "CVV", "Password", "3DS")),
     Scheme("bust_out", 0.15, (4, 14), (10, 500), (6, 250), True, 0.93, 0.95, 0.08, 0.12,
            ("Electronics", "Jewelry", "Travel", "Crypto", "Transfer"),
            ("PIN", "OTP", "OTP", "3DS", "Biometric")),
