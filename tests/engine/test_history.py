@@ -110,7 +110,16 @@ def test_habits_hold_the_present_against_the_past():
     assert (found.largest_1h, found.largest_24h, found.kinds_24h, found.same_counterparty) == (80.0, 80.0, 1, 1)
     assert (found.same_kind, found.kind_amount, found.kind_spread, found.kind_last_amount) == (2, 20.0, 10.0, 30.0)
     assert (found.kind_since_last, found.usual_measure, found.largest_measure) == (2 * 86400.0, 3.0, 6.0)
-    assert (found.last_measure, found.measure_1h, found.measure_24h, found.measure_7d) == (6.0, 6.0, 6.0, 9.0)
+    assert (found.last_measure, found.measure_24h) == (6.0, 6.0)
+
+
+def test_days_are_those_of_the_calendar():
+    now, one = NOW + 5 * HOUR_MS, 1.0
+    hours = (4, 0, -1, -24, -25, -48, -49)  # after midnight; the last is three days ago
+    packed = past(*[(NOW + hour * HOUR_MS, one, "A", index + 1, "", 10.0**index) for index, hour in enumerate(hours)])
+    found = habits(packed, now, 99, USER)
+    assert (found.measure_today, found.measure_yesterday, found.measure_before) == (11.0, 1100.0, 110000.0)
+    assert (found.count_today, found.count_yesterday) == (2, 2)
 
 
 def test_night_is_from_22_to_4_o_clock():

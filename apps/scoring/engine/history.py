@@ -37,6 +37,7 @@ EVENT_COLUMNS = np.dtype(
     [("when", "<i8"), ("amount", "<f8"), ("counterparty", "<u8"), ("transaction", "<u8"), ("kind", "<u4"),
      ("measure", "<f4")]
 )  # fmt: skip
+_LOOKED_THROUGH = ("when", "amount", "kind", "measure")
 KEPT = 256  # newest events of a party that are looked at
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -68,7 +69,8 @@ class Habits(Activity, frozen=True):
 
     Means, shares, latest and largest values are nan where there is no event to take them from, spreads (standard
     deviations) where there are fewer than two. Events whose measure is unknown don't count in measures. "Kind" fields
-    are over the events of the present transaction's kind, "same" ones count what agrees with it.
+    are over the events of the present transaction's kind, "same" ones count what agrees with it. "Today" is the present
+    transaction's calendar day (UTC) as far as it has gone.
     """
 
     known: float
@@ -87,23 +89,27 @@ class Habits(Activity, frozen=True):
     kind_last_amount: float
     kind_since_last: float  # seconds
     usual_measure: float
-    spread_measure: float
     largest_measure: float
     last_measure: float
-    measure_1h: float  # sums
-    measure_24h: float
-    measure_7d: float
+    measure_24h: float  # sums
+    measure_today: float
+    measure_yesterday: float
+    measure_before: float  # the day before yesterday
+    count_today: float
+    count_yesterday: float
 
 
 UNKNOWN = Activity(*[nan] * len(Activity.__struct_fields__))
 QUIET = Activity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan)
 UNKNOWN_HABITS = Habits(*[nan] * len(Habits.__struct_fields__))
+COUNTED_HABITS = (
+    "known", "kinds_24h", "same_counterparty", "same_kind", "measure_24h", "measure_today", "measure_yesterday",
+    "measure_before", "count_today", "count_yesterday",
+)  # fmt: skip
 NO_HABITS = msgspec.structs.replace(
     UNKNOWN_HABITS,
     **msgspec.structs.asdict(QUIET),
-    **dict.fromkeys(
-        ("known", "kinds_24h", "same_counterparty", "same_kind", "measure_1h", "measure_24h", "measure_7d"), 0.0
-    ),
+    **dict.fromkeys(COUNTED_HABITS, 0.0),
 )
 
 
@@ -155,7 +161,9 @@ def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
 
 def habits(packed: bytes, at_ms: int, transaction_hash: int, party: Party) -> Habits:
     """What is usual for a party, as it stood before the transaction in which it is `party` now."""
-    events = _before(_looked_at(packed), at_ms, transaction_hash, HABIT_MS) if packed else ()
+    if not packed:
+        return NO_HABITS
+    events = _before(_looked_at(packed), at_ms, transaction_hash, HABIT_MS)
     if not len(events):
         return NO_HABITS
     return _habits_of(events, at_ms, name_hash(party.counterparty), kind_hash(party.kind))
@@ -230,13 +238,15 @@ def _activity_of(events: np.ndarray, at_ms: int) -> Activity:
 
 def _habits_of(events: np.ndarray, at_ms: int, counterparty: int, kind: int) -> Habits:
     """The long view over arrays; `events` newest arrival first, at least one."""
-    when, amount, kinds = events["when"], events["amount"], events["kind"]
-    measured = events["measure"] == events["measure"]
-    measure, measured_at = events["measure"][measured].astype(np.float64), when[measured]
+    when, amount, kinds, measure = (np.ascontiguousarray(events[name]) for name in _LOOKED_THROUGH)
     alike = kinds == kind if kind else np.zeros(len(events), dtype=bool)
     kind_amount, kind_at = amount[alike], when[alike]
     hour, day = when > at_ms - HOUR_MS, when > at_ms - DAY_MS
-    return Habits(
+    days_ago = at_ms // DAY_MS - when // DAY_MS
+    today, yesterday = days_ago == 0, days_ago == 1
+    measured = measure == measure
+    measures = measure[measured].astype(np.float64)
+    found = (
         *msgspec.structs.astuple(_activity_of(events, at_ms)),
         float(len(events)),
         (at_ms - int(when.min())) / DAY_MS,
@@ -251,19 +261,22 @@ def _habits_of(events: np.ndarray, at_ms: int, counterparty: int, kind: int) -> 
         *_mean_and_spread(kind_amount),
         float(kind_amount[kind_at.argmax()]) if len(kind_at) else nan,
         (at_ms - int(kind_at.max())) / 1000.0 if len(kind_at) else nan,
-        *_mean_and_spread(measure),
-        _largest(measure),
-        float(measure[measured_at.argmax()]) if len(measure) else nan,
-        _sum_in_order(measure[measured_at > at_ms - HOUR_MS]),
-        _sum_in_order(measure[measured_at > at_ms - DAY_MS]),
-        _sum_in_order(measure[measured_at > at_ms - WEEK_MS]),
+        _mean(measures),
+        _largest(measures),
+        float(measures[when[measured].argmax()]) if len(measures) else nan,
+        *[_sum_in_order(measures[days[measured]]) for days in (day, today, yesterday, days_ago == 2)],
+        float(np.count_nonzero(today)),
+        float(np.count_nonzero(yesterday)),
     )
+    return Habits(*found)
+
+
+def _mean(values: np.ndarray) -> float:
+    return _sum_in_order(values) / len(values) if len(values) else nan
 
 
 def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    if not len(values):
-        return nan, nan
-    mean = _sum_in_order(values) / len(values)
+    mean = _mean(values)
     away = values - mean
     return mean, sqrt(_sum_in_order(away * away) / len(values)) if len(values) > 1 else nan
 

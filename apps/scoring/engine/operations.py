@@ -57,10 +57,12 @@ def _number(value: float | None) -> float:
     return nan if value is None else float(value)
 
 
-def instant(value: datetime | None) -> float:
-    """Milliseconds since 1970; a time without a zone is UTC."""
+def instant(value: datetime | float | None) -> float:
+    """Milliseconds since 1970; a time without a zone is UTC. A number is milliseconds already (a column's value)."""
     if value is None:
         return nan
+    if isinstance(value, float):
+        return value
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000.0 // 1.0
 
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from apps.scoring.engine.schemas.card_activity import CARD_ACTIVITY
 from apps.scoring.engine.schemas.ieee_cis import IEEE_CIS
+from apps.scoring.engine.schemas.payments import PAYMENTS
 from apps.scoring.engine.schemas.paysim import PAYSIM
 from apps.scoring.engine.transaction import TransactionSchema
 
@@ -15,6 +16,7 @@ SCHEMAS: Mapping[str, TransactionSchema] = MappingProxyType(
             PAYSIM,
             CARD_ACTIVITY,
             IEEE_CIS,
+            PAYMENTS,
         )
     }
 )
