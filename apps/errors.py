@@ -5,7 +5,7 @@
     ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one, or such a token
     ├── 403                     you may not: scope, address, suspended tenant, plan
     ├── 404 / 405               no such thing here; another tenant's object is the same 404
-    ├── 409                     the same request is still being answered
+    ├── 409                     not in this state: the same request is still being answered, a webhook is off
     ├── 429                     rate limit, included volume
     └── 503                     something we need is away; try again
 
@@ -45,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
     "idempotency_mismatch": Kind(
         422, "The Idempotency-Key was used with another body", "Use a new key for a new body."
     ),
+    "limit_reached": Kind(422, "There are as many as there may be", "Delete one first."),
     # --- who are you ---
     "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),
     "key_malformed": Kind(401, "The API key is malformed", "Copy the key again: a character is missing or wrong."),
@@ -64,6 +65,9 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(405, "The method is not allowed here", "See the Allow header."),
     # --- not now ---
     "idempotency_in_progress": Kind(409, "The same request is still being answered", "Repeat it in a moment."),
+    "webhook_disabled": Kind(
+        409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."
+    ),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
     "quota_exceeded": Kind(429, "The included volume is used up", "Add a payment method or change the plan to go on."),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),

@@ -16,6 +16,11 @@ MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("API keys", "api_keys.apikey"),
     ),
     "Usage": (("By day", "usage.usageday"), ("By hour", "usage.usagehour")),
+    "Notifications": (
+        ("Events", "notifications.event"),
+        ("Deliveries", "notifications.delivery"),
+        ("Webhooks", "notifications.webhookendpoint"),
+    ),
     "People": (("Users", "accounts.user"), ("Memberships", "accounts.membership"), ("Groups", "auth.group")),
     "Security": (("Audit trail", "accounts.auditentry"),),
 }

@@ -9,9 +9,20 @@ from apps.scoring.dialect_views import PredictView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
+from apps.usage.webhook_views import (
+    WebhookDeliveriesView,
+    WebhookDeliveryView,
+    WebhookReplayView,
+    WebhookRotateView,
+    WebhooksView,
+    WebhookTestView,
+    WebhookView,
+)
 from config import documentation, health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
+WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
+DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
 def at(path: str, view: Callable[..., Any]) -> URLPattern:
@@ -27,6 +38,13 @@ urlpatterns = [
     at("v1/auth/token", TokenView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
+    at("v1/webhooks", WebhooksView.as_view()),
+    at(f"v1/webhooks/{WEBHOOK}", WebhookView.as_view()),
+    at(f"v1/webhooks/{WEBHOOK}/rotate", WebhookRotateView.as_view()),
+    at(f"v1/webhooks/{WEBHOOK}/test", WebhookTestView.as_view()),
+    at(f"v1/webhooks/{WEBHOOK}/deliveries", WebhookDeliveriesView.as_view()),
+    at(f"v1/webhook-deliveries/{DELIVERY}", WebhookDeliveryView.as_view()),
+    at(f"v1/webhook-deliveries/{DELIVERY}/replay", WebhookReplayView.as_view()),
     at("predict", PredictView.as_view()),
     at("health", health.health),
     at("ready", health.ready),

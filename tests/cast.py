@@ -13,7 +13,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key
 from apps.billing.services import sign_up
 
-SCOPES = ("read", "predict", "batch")
+SCOPES = ("read", "predict", "batch", "admin")
 
 
 @dataclass(frozen=True)

@@ -110,11 +110,11 @@ def forget_old(now: datetime) -> int:
 def _settled(delivery: Delivery, outcome: Outcome, now: datetime, luck: float) -> bool:
     """Move the row on, if it is still as we claimed it."""
     again = None if outcome.final else next_try(delivery.tries, now, luck, outcome.retry_after)
-    state, delivered_at = Delivery.State.DELIVERED, now
-    if not outcome.delivered:
-        state, delivered_at = (Delivery.State.WAITING if again else Delivery.State.DEAD), None
+    lost = Delivery.State.WAITING if again else Delivery.State.DEAD
     mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING, tries=delivery.tries)
-    return bool(mine.update(state=state, delivered_at=delivered_at, next_try_at=None if outcome.delivered else again))
+    if outcome.delivered:
+        return bool(mine.update(state=Delivery.State.DELIVERED, delivered_at=now, next_try_at=None))
+    return bool(mine.update(state=lost, next_try_at=again))
 
 
 def _note_health(webhook: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:

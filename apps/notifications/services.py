@@ -130,7 +130,9 @@ def send_test(*, webhook: WebhookEndpoint, now: datetime) -> Delivery:
     """A `webhook.test` to this one alone, whatever it wants otherwise."""
     data = {"message": "It works when you can verify this signature."}
     event, _ = _happened(webhook.tenant, "webhook.test", data, new_id("test", now), now, webhook.livemode)
-    return _enqueue(event, (), [webhook], now)[0]
+    (sent,) = _enqueue(event, (), [webhook], now)
+    sent.refresh_from_db()
+    return sent
 
 
 @transaction.atomic
@@ -147,6 +149,7 @@ def replay(*, delivery: Delivery, now: datetime, actor: str = "command") -> Deli
         after={"as": again.pk},
         now=now,
     )
+    again.refresh_from_db()
     return again
 
 

@@ -1,6 +1,7 @@
 """The API's description, OpenAPI 3.1, made from what the code itself checks and answers.
 
     operations.py   one row an operation: what it is called, takes, answers and may refuse
+    webhooks.py     the same of webhooks
     schemas.py      the structs of apps/scoring and apps/usage as JSON Schema, by msgspec
     shapes.py       structs of answers that the code builds as dicts; tests hold them true
     problems.py     refusals, from the table in apps/errors.py
@@ -12,6 +13,7 @@ names every address of config/urls_api.py and no other.
 
 from typing import Any
 
+from config.openapi import webhooks
 from config.openapi.operations import OPERATIONS, TAGS, Operation
 from config.openapi.problems import examples, responses
 from config.openapi.schemas import components
@@ -40,6 +42,7 @@ _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "pk_live_…, pk_test_… or a JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_TAGS = TAGS | {webhooks.TAG: webhooks.ABOUT}
 
 
 def document() -> dict[str, Any]:
@@ -48,7 +51,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Palisade", "version": "1", "summary": "Fraud decisions", "description": _ABOUT.strip()},
         "servers": [{"url": "/", "description": "This server"}],
-        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
         "security": [{"bearer": []}, {"apiKey": []}],
         "paths": _paths(),
         "components": {"securitySchemes": _SECURITY, "schemas": components(), "examples": examples()},
@@ -57,7 +60,7 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *webhooks.OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
     return paths
 

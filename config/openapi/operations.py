@@ -60,24 +60,24 @@ class Operation:
     dialect: bool = False
 
 
-def _parameter(name: str, where: str, description: str, schema: Json, **more: Any) -> Json:
+def parameter(name: str, where: str, description: str, schema: Json, **more: Any) -> Json:
     return {"name": name, "in": where, "description": description, "schema": schema} | more
 
 
-_REQUEST_ID = _parameter(
+REQUEST_ID = parameter(
     "X-Request-Id",
     "header",
     "Your name for this request, given back in the answer: up to 100 letters, digits and `_.:-`. Else we choose one.",
     {"type": "string"},
 )
-_IDEMPOTENCY_KEY = _parameter(
+_IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
     "header",
     "Repeat a request safely for 24 hours: the same key and body get the same answer, byte for byte, with "
     "`Idempotent-Replayed: true`; another body is refused.",
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
 )
-_DECISION_ID = _parameter(
+_DECISION_ID = parameter(
     "decision_id",
     "path",
     "The decision's id.",
@@ -97,19 +97,19 @@ _FILTERS: Mapping[str, tuple[str, Json]] = {
     "created_before": ("Before this time.", _TIME),
 }
 _PAGE = (
-    _parameter(
+    parameter(
         "limit",
         "query",
         "Decisions a page.",
         {"type": "integer", "minimum": 1, "maximum": MOST_A_PAGE, "default": DEFAULT_A_PAGE},
     ),
-    _parameter("cursor", "query", "`next_cursor` of the page before.", {"type": "string"}),
-    *(_parameter(name, "query", *_FILTERS[name]) for name in FILTERS),
+    parameter("cursor", "query", "`next_cursor` of the page before.", {"type": "string"}),
+    *(parameter(name, "query", *_FILTERS[name]) for name in FILTERS),
 )
 _DAY: Json = {"type": "string", "format": "date"}
 _SPAN = (
-    _parameter("start", "query", "First day (default: 30 days before `end`).", _DAY),
-    _parameter("end", "query", "The day after the last (default: tomorrow).", _DAY),
+    parameter("start", "query", "First day (default: 30 days before `end`).", _DAY),
+    parameter("end", "query", "The day after the last (default: tomorrow).", _DAY),
 )
 _REPLAYED: Json = {
     "Idempotent-Replayed": {
@@ -158,7 +158,7 @@ OPERATIONS: Iterable[Operation] = (
             headers=_REPLAYED,
         ),
         scope="predict",
-        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
         body=Body(ref("DecisionRequest"), examples.DECISION),
         problems=_BODY,
     ),
@@ -172,7 +172,7 @@ OPERATIONS: Iterable[Operation] = (
         "stable while new decisions arrive. Scope: `read`.",
         _struct("DecisionPage", "A page of decisions."),
         scope="read",
-        parameters=(*_PAGE, _REQUEST_ID),
+        parameters=(*_PAGE, REQUEST_ID),
         problems=("field_invalid", "cursor_invalid"),
     ),
     Operation(
@@ -186,7 +186,7 @@ OPERATIONS: Iterable[Operation] = (
         "and a plan that includes batches.",
         _struct("DecisionBatch", "One entry a transaction, in their order.", headers=_REPLAYED),
         scope="batch",
-        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
         body=Body(ref("BatchRequest"), examples.BATCH),
         problems=(*_BODY, "plan_lacks_feature"),
     ),
@@ -199,7 +199,7 @@ OPERATIONS: Iterable[Operation] = (
         "One decision exactly as it was answered, at once after it was made. Scope: `read`.",
         _struct("Decision", "The decision.", examples=examples.DECIDED),
         scope="read",
-        parameters=(_DECISION_ID, _REQUEST_ID),
+        parameters=(_DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
     Operation(
@@ -213,7 +213,7 @@ OPERATIONS: Iterable[Operation] = (
         "Scope: `read`.",
         _struct("Explanation", "All contributions, the largest first."),
         scope="read",
-        parameters=(_DECISION_ID, _REQUEST_ID),
+        parameters=(_DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
     Operation(
@@ -225,7 +225,7 @@ OPERATIONS: Iterable[Operation] = (
         "The explanation as a SHAP waterfall. Scope: `read`.",
         Answer({"type": "string"}, "An SVG drawing.", "image/svg+xml"),
         scope="read",
-        parameters=(_DECISION_ID, _REQUEST_ID),
+        parameters=(_DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
     Operation(
@@ -240,7 +240,7 @@ OPERATIONS: Iterable[Operation] = (
         "token. The body may be left out. Scope: any.",
         _struct("Token", "Send `access_token` where the key would stand.", headers=_NOT_STORED),
         scope="any",
-        parameters=(_REQUEST_ID,),
+        parameters=(REQUEST_ID,),
         body=Body(ref("TokenRequest"), examples.TOKEN, required=False),
         problems=(
             "body_malformed",
@@ -260,7 +260,7 @@ OPERATIONS: Iterable[Operation] = (
         "Scope: `read`.",
         _struct("Usage", "The month so far, UTC."),
         scope="read",
-        parameters=(_REQUEST_ID,),
+        parameters=(REQUEST_ID,),
     ),
     Operation(
         "GET",
@@ -271,7 +271,7 @@ OPERATIONS: Iterable[Operation] = (
         "At most 366 days. Scope: `read`.",
         _struct("DailyUsage", "One row a day with anything on it, oldest first."),
         scope="read",
-        parameters=(*_SPAN, _REQUEST_ID),
+        parameters=(*_SPAN, REQUEST_ID),
         problems=("field_invalid",),
     ),
     Operation(
@@ -285,7 +285,7 @@ OPERATIONS: Iterable[Operation] = (
         "Scope: `predict`.",
         _struct("HybridAnswer", "The verdict.", headers=_REPLAYED),
         scope="predict",
-        parameters=(_IDEMPOTENCY_KEY, _REQUEST_ID),
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
         body=Body(ref("HybridRequest"), examples.HYBRID),
         problems=(*_SCORES, "payload_invalid", "shape_unknown"),
         dialect=True,

@@ -11,6 +11,16 @@ from apps.scoring.bodies import BatchRequest, DecisionRequest
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.usage.token_view import TokenRequest
+from apps.usage.webhook_views import (
+    DeletedWebhook,
+    NewWebhook,
+    Rotation,
+    Webhook,
+    WebhookChange,
+    WebhookDelivery,
+    WebhookDeliveryPage,
+    WebhookList,
+)
 from config.openapi import shapes
 
 _REF = "#/components/schemas/"
@@ -18,6 +28,9 @@ _ASKED = (
     DecisionRequest,
     BatchRequest,
     TokenRequest,
+    NewWebhook,
+    WebhookChange,
+    Rotation,
     shapes.HybridRequest,
     *(schema.struct for schema in SCHEMAS.values()),
 )
@@ -31,6 +44,11 @@ _ANSWERED = (
     shapes.Usage,
     shapes.DailyUsage,
     shapes.HybridAnswer,
+    Webhook,
+    WebhookList,
+    DeletedWebhook,
+    WebhookDelivery,
+    WebhookDeliveryPage,
     shapes.Health,
     shapes.Readiness,
     shapes.Problem,

@@ -15,6 +15,8 @@ PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
+    "webhook_id": lambda owner: str(owner.post("/v1/webhooks", {"url": "https://example.com/"}).json()["id"]),
+    "delivery_id": lambda owner: str(owner.post(f"/v1/webhooks/{MAKE['webhook_id'](owner)}/test", {}).json()["id"]),
 }
 MISSING = "dec_0000000000000000000000000"
 

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from apps.errors import KINDS
+from apps.notifications.kinds import HOOKED
+from apps.notifications.kinds import KINDS as EVENTS
 from apps.scoring.answers import Decision
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.filters import FILTERS
@@ -25,7 +27,7 @@ def test_every_call_in_the_guide_works(alice: Api, path: str, body: str) -> None
 
 
 def test_the_guide_has_calls() -> None:
-    assert len(CALLS) == 4
+    assert len(CALLS) == 5
 
 
 @pytest.mark.parametrize("code", KINDS)
@@ -45,7 +47,13 @@ def test_every_field_of_a_transaction_is_in_the_guide(schema: Any) -> None:
     assert not [field for field in schema.fields if f"`{field}`" not in GUIDE]
 
 
+@pytest.mark.parametrize("kind", HOOKED)
+def test_every_event_is_in_the_guide(kind: str) -> None:
+    fields = ", ".join(f"`{field}`" for field in EVENTS[kind].fields)
+    assert f"| `{kind}` | {EVENTS[kind].about} | {fields} |" in GUIDE
+
+
 def test_every_address_and_filter_is_in_the_guide() -> None:
-    shown = {path.replace("decision_id", "id") for path in document()["paths"]}
+    shown = {re.sub(r"\{\w+_id\}", "{id}", path) for path in document()["paths"]}
     assert not [path for path in shown if path not in GUIDE and path not in ("/docs/errors",)]
     assert not [name for name in FILTERS if f"`{name}`" not in GUIDE]

@@ -15,6 +15,7 @@ from apps.scoring.filters import FILTERS
 from config.documentation import OPENAPI
 from config.openapi import document
 from config.urls_api import urlpatterns
+from tests.api.test_404_isolation import MAKE
 from tests.cast import Api
 
 DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_text())
@@ -98,7 +99,7 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "body"), EXAMPLES)
 def test_every_example_works_and_is_answered_as_described(alice: Api, path: str, body: Any) -> None:
-    answer = alice.post(path, body)
+    answer = alice.post(re.sub(r"\{(\w+)\}", lambda name: MAKE[name[1]](alice), path), body)
     assert answer.status_code == 200, answer.content
     described = DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     jsonschema.validate(answer.json(), resolved(described))

@@ -74,7 +74,7 @@ def test_body_is_optional(alice: Api, body: bytes, kind: str) -> None:
     if body and not kind:
         assert refused(answer) == (415, "media_type_unsupported")
         return
-    assert (answer.json()["expires_in"], answer.json()["scopes"]) == (900, ["read", "predict", "batch"])
+    assert (answer.json()["expires_in"], answer.json()["scopes"]) == (900, ["read", "predict", "batch", "admin"])
 
 
 def test_token_holds_the_digest_and_never_the_key(alice: Api) -> None:
@@ -167,7 +167,7 @@ def test_narrow_token_is_refused_without_valkey_too(alice: Api, monkeypatch: pyt
 
 def test_tokens_are_given_without_valkey_too(alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     away(monkeypatch)
-    assert told(alice)["scopes"] == ["read", "predict", "batch"]
+    assert told(alice)["scopes"] == ["read", "predict", "batch", "admin"]
 
 
 def away(monkeypatch: pytest.MonkeyPatch) -> None:

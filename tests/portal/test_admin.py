@@ -6,10 +6,13 @@ import pytest
 from django.contrib import admin
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.api_keys.models import ApiKey
 from apps.billing.models import Subscription
+from apps.notifications.models import Delivery, WebhookEndpoint
+from apps.notifications.services import create_webhook, send_test
 from config.admin_site import MENU
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
@@ -17,6 +20,7 @@ from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+OUTBOX = ("notifications.delivery", "notifications.event", "notifications.webhookendpoint")
 MODELS = sorted((model._meta.label_lower for model in admin.site._registry), key=str)
 
 
@@ -32,6 +36,9 @@ def rows(cast: Cast, operator: User) -> None:
     UsageHourFactory(tenant_id=cast.alice.tenant.pk)
     UserFactory(email="quiet@example.com", is_active=False)
     operator.groups.create(name="support")
+    now = timezone.now()
+    hook = create_webhook(tenant=cast.alice.tenant, livemode=True, url="https://example.com/", now=now)
+    send_test(webhook=hook, now=now)
 
 
 def test_index_opens(browser: Client) -> None:
@@ -59,7 +66,7 @@ def test_every_row_opens(browser: Client, rows: None, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_adding_opens_where_it_is_allowed(browser: Client, model: str) -> None:
-    readonly = {"accounts.auditentry", "usage.usageday", "usage.usagehour"}
+    readonly = {"accounts.auditentry", "usage.usageday", "usage.usagehour", *OUTBOX}
     assert browser.get(address(model, "add")).status_code == (403 if model in readonly else 200)
 
 
@@ -76,7 +83,13 @@ def test_no_page_shows_a_secret(browser: Client, rows: None, cast: Cast, operato
     row = next(one for one in admin.site._registry if one._meta.label_lower == model)._default_manager.first()
     assert row is not None
     pages = browser.get(address(model, "changelist")).content + browser.get(address(model, "change", row.pk)).content
-    secrets = [operator.password, *(key.digest for key in ApiKey.objects.all()), cast.alice.text, cast.alice.test_text]
+    secrets = [
+        operator.password,
+        *(hook.secret for hook in WebhookEndpoint.objects.all()),
+        *(key.digest for key in ApiKey.objects.all()),
+        cast.alice.text,
+        cast.alice.test_text,
+    ]
     assert not [secret for secret in secrets if secret.encode() in pages]
 
 
@@ -194,6 +207,25 @@ def test_key_can_not_be_edited(browser: Client, cast: Cast) -> None:
     answer = browser.post(address("api_keys.apikey", "change", cast.alice.live.pk), {"name": "stolen"})
     assert answer.status_code == 403
     assert ApiKey.objects.get(pk=cast.alice.live.pk).name != "stolen"
+
+
+# --- the outbox ---
+
+
+def test_webhook_is_switched_off_and_on(browser: Client, rows: None) -> None:
+    hook = WebhookEndpoint.objects.get()
+    act(browser, "notifications.webhookendpoint", "switch_off", hook)
+    hook.refresh_from_db()
+    assert hook.disabled_at is not None
+    act(browser, "notifications.webhookendpoint", "switch_on", hook)
+    hook.refresh_from_db()
+    assert hook.disabled_at is None
+    assert AuditEntry.objects.filter(action="webhook.changed", actor="olga@example.com").count() == 2
+
+
+def test_delivery_is_sent_again(browser: Client, rows: None) -> None:
+    act(browser, "notifications.delivery", "send_again", Delivery.objects.get())
+    assert Delivery.objects.filter(state="waiting").count() == 2
 
 
 # --- people ---

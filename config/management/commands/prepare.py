@@ -63,7 +63,7 @@ def _seed_demo() -> dict[str, str]:
         publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=this_gate(), now=timezone.now())
     text = keys.derive(tenant.handle, settings.KEY_PEPPER)
     if not ApiKey.objects.filter(digest=digest_of(text)).exists():
-        create_key(tenant=tenant, name="demo", scopes=["read", "predict", "batch"], now=timezone.now(), text=text)
+        create_key(tenant=tenant, name="demo", scopes=list(keys.SCOPES), now=timezone.now(), text=text)
         this_gate().invalidate(digest_of(text), tenant.handle)
     password = os.environ.get("PALISADE_OPERATOR_PASSWORD") or secret("PALISADE_OPERATOR_PASSWORD")[:16]
     if not User.objects.filter(email=OPERATOR).exists():
