@@ -75,6 +75,13 @@ def snapshot(cast: Cast) -> Snapshot:
     return taken
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _before_any_transaction(request: pytest.FixtureRequest) -> None:
+    """The ground is laid before the first test's transaction opens, or it would be rolled back with it."""
+    if any(item.get_closest_marker("django_db") for item in request.session.items):
+        request.getfixturevalue("snapshot")
+
+
 @pytest.fixture(autouse=True)
 def _clean_ground(request: pytest.FixtureRequest) -> None:
     """Tests of the database begin with the cast and an empty Valkey."""
