@@ -40,6 +40,9 @@ KINDS: Mapping[str, Kind] = {
         422, "The model is not available", "Use one of the models named in `detail`, or leave it out."
     ),
     "inference_failed": Kind(500, "Model inference failed", "Try again later, or ask another model."),
+    "model_not_available": Kind(
+        400, "An older interface was asked for an unknown model", "Use one of the models named in `detail`."
+    ),
     "header_invalid": Kind(400, "A header is wrong", "See `detail` for what the header takes."),
     "cursor_invalid": Kind(400, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged."),
     "idempotency_mismatch": Kind(

@@ -1,7 +1,9 @@
-"""/openapi.json, /docs, /redoc and the page of errors. Assets come from here, never from a CDN."""
+"""/openapi.json, /docs, /redoc, the pages of errors and of models. Assets come from here, never from a CDN."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +14,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from apps.errors import KINDS
+from apps.scoring import cards
+from apps.scoring.runtime import this_scoring
 
+#: The columns of the models' page, in the cards' own words.
+METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")
 OPENAPI = settings.BASE_DIR / "static" / "openapi.json"
 #: Swagger UI and ReDoc style inline and draw from data: addresses; everything else is ours, or is not loaded.
 _POLICY = "; ".join(
@@ -47,6 +53,42 @@ def errors(request: HttpRequest) -> HttpResponse:
     """Every error code, what it means and what to do: what `doc_url` points at."""
     rows = [(code, kind.status, kind.title, _marked(kind.fix)) for code, kind in KINDS.items()]
     return _page(request, "docs/errors.html", {"rows": rows})
+
+
+@require_safe
+def models(request: HttpRequest) -> HttpResponse:
+    """The cards of the models that decide."""
+    told = [card for card in cards.of_all(this_scoring().engine.models) if isinstance(card, cards.ModelCard)]
+    return _page(request, "docs/models.html", {"schemas": [_shown(*group) for group in _by_schema(told)]})
+
+
+def _by_schema(told: list[cards.ModelCard]) -> Iterator[tuple[str, list[cards.ModelCard]]]:
+    for schema, group in groupby(told, key=lambda card: card.schema):
+        yield schema, list(group)
+
+
+def _shown(schema: str, told: list[cards.ModelCard]) -> dict[str, Any]:
+    """A schema's models as the page shows them: what they share once, and a row each."""
+    data, quality = told[0].trained_on, told[0].quality
+    return {
+        "name": schema,
+        "data": data,
+        "learnt": _counted(data) if data else "",
+        "measured": _counted(quality) if quality else "",
+        "rows": [(card, [_metric(card, name) for name in METRICS]) for card in told],
+    }
+
+
+def _counted(part: cards.TrainedOn | cards.Quality) -> str:
+    first, last = part.period[0], part.period[-1]
+    return f"{part.rows:,} transactions from {first} to {last}, {part.frauds:,} of them fraud"
+
+
+def _metric(card: cards.ModelCard, name: str) -> tuple[float | None, float | None, float | None]:
+    """A metric and its interval."""
+    if card.quality is None:
+        return None, None, None
+    return card.quality.metrics.get(name), *card.quality.intervals_95.get(name, (None, None))
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any] | None = None) -> HttpResponse:

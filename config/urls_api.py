@@ -5,7 +5,16 @@ from typing import Any
 
 from django.urls import URLPattern, re_path
 
-from apps.scoring.dialect_views import PredictView
+from apps.scoring.dialect_views import (
+    AvailableModelsView,
+    CommercialBatchView,
+    DetectView,
+    EnsembleView,
+    EnterpriseBatchView,
+    GatewayView,
+    PredictView,
+)
+from apps.scoring.model_views import ModelsView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
@@ -36,6 +45,7 @@ urlpatterns = [
     at(f"v1/decisions/{ID}/explanation", ExplanationView.as_view()),
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
+    at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
     at("v1/webhooks", WebhooksView.as_view()),
@@ -46,6 +56,12 @@ urlpatterns = [
     at(f"v1/webhook-deliveries/{DELIVERY}", WebhookDeliveryView.as_view()),
     at(f"v1/webhook-deliveries/{DELIVERY}/replay", WebhookReplayView.as_view()),
     at("predict", PredictView.as_view()),
+    at("predict/batch", CommercialBatchView.as_view()),
+    at("batch-predict", EnterpriseBatchView.as_view()),
+    at("api/v1/score", GatewayView.as_view()),
+    at("models", AvailableModelsView.as_view()),
+    at("detect", DetectView.as_view()),
+    at("detect/ensemble", EnsembleView.as_view()),
     at("health", health.health),
     at("ready", health.ready),
     at("metrics", health.metrics),
@@ -53,6 +69,7 @@ urlpatterns = [
     at("docs", documentation.swagger),
     at("redoc", documentation.redoc),
     at("docs/errors", documentation.errors),
+    at("docs/models", documentation.models),
 ]
 handler400 = "apps.usage.problems.bad_request"
 handler404 = "apps.usage.problems.not_found"

@@ -26,6 +26,7 @@ class Call(NamedTuple):
     fingerprint: str = ""
     model: str | None = None
     dry_run: bool = False
+    many: bool = False  # a batch: its answer is kept whole
     model_required: bool = False  # refuse, rather than answer by rules alone, when no model can score
 
 

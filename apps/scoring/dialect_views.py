@@ -1,4 +1,4 @@
-"""The doors of the older, published interfaces. `/predict` tells its three bodies apart by their wrapper."""
+"""The doors of the older, published interfaces: apps/scoring/dialects says what they take and answer."""
 
 from typing import Any, ClassVar
 
@@ -7,32 +7,170 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.errors import Problem
-from apps.scoring import answers, dialects
+from apps.scoring import answers, cards
 from apps.scoring.calls import Call, Question, question_of
-from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.views import ScoringView
+from apps.scoring.dialects import commercial, enterprise, gateway, multimodel, shapes
+from apps.scoring.dialects.asked import Asked, AskedMany, Many, Single
+from apps.scoring.engine.engine import ENSEMBLE
+from apps.scoring.views import BatchView, ScoringView
 from apps.usage.bodies import decode
+from apps.usage.gated import json_answer
 
 
-class PredictView(ScoringView):
-    """POST /predict: Hybrid by its `payload`. Errors are {"detail": …}."""
+class DialectView(ScoringView):
+    """What they share: errors are {"detail": …} and nothing else."""
 
-    endpoint = "predict"
-    scopes: ClassVar = {"POST": "predict"}
     problem_content_type = "application/json"
-
-    def post(self, request: Request) -> HttpResponse:
-        call, question = self.understood(request, self._question)
-        answered = self.scoring.decide(call, question, self.elapsed_ms)
-        return self.answered(answered, dialects.render_hybrid(answers.decode(answered.body)))
-
-    def _question(self, request: Request) -> tuple[Call, Question]:
-        body = self.read_body(request)
-        said = decode(body, dict[str, Any])
-        if "payload" not in said:
-            raise Problem("shape_unknown", f"The body fits no known shape: {dialects.SHAPES}.")
-        call = self.call(request, body)
-        return call, question_of(call, SCHEMAS["paysim"], dialects.parse_hybrid(said))
 
     def render_problem(self, problem: Problem) -> bytes:
         return msgspec.json.encode({"detail": problem.detail or f"{problem.kind.title}. {problem.kind.fix}"})
+
+    def require_model(self, schema: str, model: str | None) -> None:
+        """Raises `Problem` (400) naming the models there are."""
+        try:
+            super().require_model(schema, model)
+        except Problem as unknown:
+            raise Problem("model_not_available", unknown.detail, unknown.param) from unknown
+
+
+class PredictView(DialectView):
+    """POST /predict: Commercial, Hybrid or Enterprise, by the body's wrapper."""
+
+    endpoint = "predict"
+    scopes: ClassVar = {"POST": "predict"}
+
+    def post(self, request: Request) -> HttpResponse:
+        dialect, asked, call, question = self.understood(request, self._question)
+        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        told = dialect.render(asked, answers.decode(answered.body))
+        return self.answered(answered, msgspec.json.encode(told))
+
+    def _question(self, request: Request) -> tuple[Single, Asked, Call, Question]:
+        body = self.read_body(request)
+        said = decode(body, dict[str, Any])
+        dialect = shapes.dialect_of(said)
+        asked = dialect.parse(said, self.received_us // 1000)
+        self.require_model(asked.schema.name, asked.model)
+        call = self.call(request, body, model=asked.model)
+        return dialect, asked, call, question_of(call, asked.schema, asked.parsed)
+
+
+class DialectBatchView(DialectView, BatchView):
+    """A list of transactions, all of them answered or none."""
+
+    dialect: ClassVar[Many]
+    asked: AskedMany
+
+    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
+        body = self.read_body(request)
+        self.asked = asked = self.dialect.parse_many(decode(body, dict[str, Any]), self.received_us // 1000)
+        self.require_model(asked.schema.name, asked.model)
+        call = self.call(request, body, model=asked.model, many=True)
+        return call, [question_of(call, asked.schema, parsed, row) for row, parsed in enumerate(asked.parsed)]
+
+    def _answer(self, rows: list[Question | Problem], told: list[bytes]) -> bytes:
+        decisions = [answers.decode(one) for one in told]
+        return msgspec.json.encode(self.dialect.render_many(self.asked, decisions, round(self.elapsed_ms(), 3)))
+
+
+class CommercialBatchView(DialectBatchView):
+    """POST /predict/batch."""
+
+    endpoint = "predict_batch"
+    dialect = commercial
+
+
+class EnterpriseBatchView(DialectBatchView):
+    """POST /batch-predict."""
+
+    endpoint = "batch_predict"
+    dialect = enterprise
+
+
+class GatewayView(DialectBatchView):
+    """POST /api/v1/score. One transaction is no batch: it needs neither that scope nor a plan with batches."""
+
+    endpoint = "score"
+    dialect = gateway
+    needed = "predict"
+
+    def scope(self, request: Request) -> str:
+        return self.needed
+
+    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
+        call, rows = super()._rows(request)
+        if len(rows) > 1:
+            self.needed = "batch"
+        return call._replace(scope=self.needed), rows
+
+
+class DetectView(DialectView):
+    """POST /detect?model=…: one model, the champion when none is named."""
+
+    endpoint = "detect"
+    scopes: ClassVar = {"POST": "predict"}
+
+    def post(self, request: Request) -> HttpResponse:
+        asked, call, question = self.understood(request, self._question)
+        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        return self.answered(answered, msgspec.json.encode(self.told(asked, answers.decode(answered.body))))
+
+    def told(self, asked: Asked, decision: answers.Decision) -> multimodel.Detection:
+        return multimodel.render(asked, decision)
+
+    def model(self, request: Request) -> str | None:
+        """The model asked for. Raises `Problem` (400) naming those there are."""
+        wanted = request.query_params.get("model")
+        if wanted is not None:
+            multimodel.require(wanted, self.models)
+        return wanted
+
+    @property
+    def models(self) -> list[str]:
+        return multimodel.published(self.scoring.engine.models.get(multimodel.SCHEMA, {}))
+
+    def render_problem(self, problem: Problem) -> bytes:
+        if problem.code == "inference_failed":
+            return msgspec.json.encode({"detail": problem.kind.title})
+        errors = problem.extra.get("errors")
+        return msgspec.json.encode({"detail": errors}) if errors else super().render_problem(problem)
+
+    def _question(self, request: Request) -> tuple[Asked, Call, Question]:
+        body = self.read_body(request)
+        asked = multimodel.parse(decode(body, Any), self.received_us // 1000)
+        call = self.call(request, body, model=self.model(request))._replace(model_required=True)
+        return asked, call, question_of(call, asked.schema, asked.parsed)
+
+
+class EnsembleView(DetectView):
+    """POST /detect/ensemble: all models, by majority."""
+
+    endpoint = "detect_ensemble"
+
+    def told(self, asked: Asked, decision: answers.Decision) -> multimodel.Detection:
+        return multimodel.render_ensemble(asked, decision)
+
+    def model(self, request: Request) -> str | None:
+        if not self.models:
+            raise Problem("inference_failed")
+        return ENSEMBLE
+
+
+class AvailableModelsView(DialectView):
+    """GET /models: the Multi-model interface's models."""
+
+    endpoint = "models"
+
+    def get(self, request: Request) -> HttpResponse:
+        self.admit_only(request)
+        return json_answer(_available(cards.of_schema(multimodel.SCHEMA, self.scoring.engine.models)))
+
+
+def _available(models: list[cards.ModelCard]) -> multimodel.AvailableModels:
+    by_name = {card.name: card for card in models}
+    available = {
+        name: multimodel.AvailableModel(name, by_name[name].file, by_name[name].family, by_name[name].status)
+        for name in multimodel.published(by_name)
+    }
+    champion = next((card.name for card in models if card.champion), None)
+    return multimodel.AvailableModels(available, len(available), champion)

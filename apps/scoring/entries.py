@@ -63,7 +63,7 @@ def _record(call: Call, admission: Admission, question: Question, made: Made) ->
         schema=decision.schema,
         transaction_id=decision.transaction_id,
         body_hash=question.body_hash,
-        idempotency_hash="" if call.scope == "batch" else call.idempotency_key,  # a batch's answer is kept whole
+        idempotency_hash="" if call.many else call.idempotency_key,
         fingerprint=call.fingerprint,
         status=decision.status,
         fraud_probability=decision.fraud_probability,

@@ -35,7 +35,9 @@ class ScoringView(GatedView):
         except Problem as wrong:
             return self.refuse(request, wrong)
 
-    def call(self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False) -> Call:
+    def call(
+        self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False, many: bool = False
+    ) -> Call:
         said = idempotency_key(request.META)
         return Call(
             key=self.key,
@@ -48,6 +50,7 @@ class ScoringView(GatedView):
             fingerprint=ids.fingerprint(request.path, body) if said else "",
             model=model,
             dry_run=dry_run,
+            many=many,
         )
 
     def require_model(self, schema: str, model: str | None) -> None:
@@ -117,7 +120,7 @@ class BatchView(ScoringView):
         said = decode(body, BatchRequest)
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
-        call = self.call(request, body, model=said.model, dry_run=said.dry_run)
+        call = self.call(request, body, model=said.model, dry_run=said.dry_run, many=True)
         rows: list[Question | Problem] = []
         for index, transaction in enumerate(said.transactions):
             try:

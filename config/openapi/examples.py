@@ -51,11 +51,89 @@ BATCH = {
         {"schema": "paysim", "transactions": [_HONEST, _DRAINED, _HONEST | {"amount": -1}]},
     )
 }
-HYBRID = {
-    "drained": _example("An emptied account: fraud by the model", {"payload": _DRAINED}),
-    "honest": _example("An ordinary transfer", {"payload": _HONEST}),
-    "vanished": _example("The black-hole rule", {"payload": _VANISHED}),
+_MERCHANT: dict[str, Any] = {
+    "transaction_id": "test_123",
+    "step": 1,
+    "type": "PAYMENT",
+    "amount": 1000.0,
+    "nameOrig": "C123456789",
+    "oldbalanceOrg": 5000.0,
+    "newbalanceOrig": 4000.0,
+    "nameDest": "M987654321",
+    "oldbalanceDest": 0.0,
+    "newbalanceDest": 0.0,
 }
+_CARD: dict[str, Any] = {
+    "TransactionAmt": 150.0,
+    "ProductCD": "W",
+    "card1": 1234,
+    "card2": 567,
+    "card3": 150,
+    "addr1": 123,
+    "addr2": 456,
+}
+_PAYMENT: dict[str, Any] = {
+    "transaction_id": "TXN_123456",
+    "timestamp": "2024-01-15T10:30:00Z",
+    "amount": 150.0,
+    "user_id": "USER_001",
+    "merchant_id": "MERCH_001",
+    "merchant_category": "electronics",
+    "distance_from_home_km": 25.5,
+    "foreign_transaction": False,
+}
+_ACTIVITY: dict[str, Any] = {
+    "User_ID": 12345,
+    "Transaction_Amount": 150000,
+    "Transaction_Location": "USA",
+    "Merchant_ID": 987,
+    "Device_ID": 555,
+    "Card_Type": "Credit",
+    "Transaction_Currency": "USD",
+    "Transaction_Status": "Completed",
+    "Previous_Transaction_Count": 25,
+    "Distance_Between_Transactions_km": 2500,
+    "Time_Since_Last_Transaction_min": 1440,
+    "Authentication_Method": "OTP",
+    "Transaction_Velocity": 3,
+    "Transaction_Category": "Travel",
+    "Transaction_Hour": 14,
+    "Transaction_Day": 15,
+    "Transaction_Month": 1,
+    "Transaction_Weekday": 3,
+}
+PREDICT = {
+    "commercial": _example("Commercial", {"transaction_data": _CARD, "model_version": "v1"}),
+    "drained": _example("Hybrid: an emptied account, fraud by the model", {"payload": _DRAINED}),
+    "honest": _example("Hybrid: an ordinary transfer", {"payload": _HONEST}),
+    "vanished": _example("Hybrid: the black-hole rule", {"payload": _VANISHED}),
+    "enterprise": _example("Enterprise", _PAYMENT),
+}
+COMMERCIAL_BATCH = {
+    "two": _example(
+        "Two payments",
+        {
+            "transactions": [
+                {"TransactionAmt": 150.0, "ProductCD": "W", "card1": 1234},
+                {"TransactionAmt": 75.0, "ProductCD": "C", "card1": 5678},
+            ],
+            "model_version": "v1",
+        },
+    )
+}
+ENTERPRISE_BATCH = {
+    "two": _example(
+        "Two payments",
+        {
+            "transactions": [
+                _PAYMENT,
+                {"transaction_id": "TXN_1", "amount": 100.0, "user_id": "U1", "merchant_id": "M1"},
+            ]
+        },
+    )
+}
+GATEWAY = {"merchant": _example("A payment to a merchant", {"transactions": [_MERCHANT]})}
+DETECT = {"abroad": _example("A large amount, far away, on a new device", _ACTIVITY)}
 TOKEN = {"reader": _example("A token that may only read, for five minutes", {"scopes": ["read"], "expires_in": 300})}
 DECIDED = {
     "drained": _example(

@@ -7,16 +7,18 @@ from typing import Any
 from apps.api_keys import tokens
 from apps.scoring.bodies import MOST_A_BATCH
 from apps.scoring.decisions import MOST_A_PAGE
+from apps.scoring.dialects.multimodel import PUBLISHED
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.filters import DEFAULT_A_PAGE, FILTERS
 from config.openapi import examples
-from config.openapi.schemas import ref
+from config.openapi.schemas import ref, transaction_ref
 
 Json = dict[str, Any]
 
 TAGS = {
     "Keys": "Short-lived tokens in a key's place.",
     "Decisions": "Score transactions and read the decisions.",
+    "Models": "Who decides, and what it is worth.",
     "Usage": "What was used, and what the plan includes.",
     "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',
     "Service": "For load balancers, monitoring and readers. No key.",
@@ -42,9 +44,14 @@ class Answer:
     headers: Json = field(default_factory=dict)
 
 
+#: The forms of a refusal, by the names of their schemas: ours, the older interfaces', and Multi-model's.
+PROBLEM, DIALECT_PROBLEM, DETECT_PROBLEM = "Problem", "DialectProblem", "DetectProblem"
+
+
 @dataclass(frozen=True)
 class Operation:
-    """One row. `scope` "" means it needs no key; `problems` are those beyond what the gate says to everybody."""
+    """One row. `scope` "" means it needs no key; `problems` are those beyond what the gate says to everybody, told in
+    the form `problem`."""
 
     method: str
     path: str
@@ -57,7 +64,7 @@ class Operation:
     parameters: tuple[Json, ...] = ()
     body: Body | None = None
     problems: tuple[str, ...] = ()
-    dialect: bool = False
+    problem: str = PROBLEM
 
 
 def parameter(name: str, where: str, description: str, schema: Json, **more: Any) -> Json:
@@ -84,6 +91,12 @@ _DECISION_ID = parameter(
     {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     required=True,
     example="dec_0pc6m3fcl2g9t8k1q5v7n4rd",
+)
+_MODEL = parameter(
+    "model",
+    "query",
+    "The model that shall score; the champion when left out.",
+    {"enum": list(PUBLISHED)},
 )
 _TIME: Json = {"type": "string", "format": "date-time"}
 #: What each filter of apps/scoring/filters.py takes, as JSON Schema.
@@ -275,20 +288,130 @@ OPERATIONS: Iterable[Operation] = (
         problems=("field_invalid",),
     ),
     Operation(
+        "GET",
+        "/v1/models",
+        "listModels",
+        "Models",
+        "List models",
+        "The models that can be asked for by name, the champion of each schema first: what each was trained on, under "
+        "which licence, and what it is worth on later time, with intervals; and the ensemble of all of a schema's "
+        "models. Scope: `read`.",
+        _struct("ModelList", "Every schema's models and ensemble."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+    ),
+    Operation(
         "POST",
         "/predict",
         "predict",
         "Older interfaces",
-        "Hybrid: score a PaySim payload",
-        "The Hybrid interface: `payload` in, `fraud` out. By rule: `model_used` is false and `reason` names the rule. "
-        "By model: `model_prob` and `decision_threshold`. An unknown `type` is scored, with a warning. "
+        "Commercial, Hybrid, Enterprise: score a transaction",
+        "Three published interfaces, told apart by the body's wrapper.\n\n"
+        "* **Commercial** (schema `ieee_cis`): `transaction_data` with any of the IEEE-CIS columns. `model_version` "
+        "`v1` is the champion; a model's name or name@version asks for that one.\n"
+        "* **Hybrid** (schema `paysim`): `payload` in, `fraud` out. By rule: `model_used` is false and `reason` names "
+        "the rule. By model: `model_prob` and `decision_threshold`. An unknown `type` is scored, with a warning.\n"
+        "* **Enterprise** (schema `payments`): the fields at the top, with `amount`, `user_id` and `merchant_id`.\n\n"
         "Scope: `predict`.",
-        _struct("HybridAnswer", "The verdict.", headers=_REPLAYED),
+        Answer(
+            {"anyOf": [ref("CommercialAnswer"), ref("HybridAnswer"), ref("EnterpriseAnswer")]},
+            "The answer of the interface that was asked.",
+            headers=_REPLAYED,
+        ),
         scope="predict",
         parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
-        body=Body(ref("HybridRequest"), examples.HYBRID),
-        problems=(*_SCORES, "payload_invalid", "shape_unknown"),
-        dialect=True,
+        body=Body(
+            {"anyOf": [ref("CommercialRequest"), ref("HybridRequest"), transaction_ref("payments")]}, examples.PREDICT
+        ),
+        problems=(*_SCORES, "field_invalid", "payload_invalid", "shape_unknown", "model_not_available"),
+        problem=DIALECT_PROBLEM,
+    ),
+    Operation(
+        "POST",
+        "/predict/batch",
+        "predictBatch",
+        "Older interfaces",
+        "Commercial: score many transactions",
+        f"Up to {MOST_A_BATCH:,} transactions, 25 MB, a unit each. The interface knows no errors of a row: one that is "
+        "wrong refuses the whole, names itself, and nothing is scored. Scope: `batch`.",
+        _struct("CommercialBatchAnswer", "The predictions, in the order of `transactions`.", headers=_REPLAYED),
+        scope="batch",
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
+        body=Body(ref("CommercialBatchRequest"), examples.COMMERCIAL_BATCH),
+        problems=(*_SCORES, "field_invalid", "model_not_available", "plan_lacks_feature"),
+        problem=DIALECT_PROBLEM,
+    ),
+    Operation(
+        "POST",
+        "/batch-predict",
+        "batchPredict",
+        "Older interfaces",
+        "Enterprise: score many transactions",
+        f"Up to {MOST_A_BATCH:,} transactions, 25 MB, a unit each. The interface knows no errors of a row: one that is "
+        "wrong refuses the whole, names itself, and nothing is scored. Scope: `batch`.",
+        _struct("EnterpriseBatchAnswer", "The results, in the order of `transactions`.", headers=_REPLAYED),
+        scope="batch",
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
+        body=Body(ref("EnterpriseBatchRequest"), examples.ENTERPRISE_BATCH),
+        problems=(*_SCORES, "field_invalid", "plan_lacks_feature"),
+        problem=DIALECT_PROBLEM,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/score",
+        "score",
+        "Older interfaces",
+        "Gateway: score transactions",
+        f"Up to {MOST_A_BATCH:,} PaySim transactions, 25 MB, a unit each. One that is wrong refuses the whole and "
+        "names itself. Scope: `predict` for one transaction; `batch`, and a plan with batches, for more.",
+        _struct("GatewayAnswer", "The results, in the order of `transactions`.", headers=_REPLAYED),
+        scope="predict",
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
+        body=Body(ref("GatewayRequest"), examples.GATEWAY),
+        problems=(*_SCORES, "field_invalid", "plan_lacks_feature"),
+        problem=DIALECT_PROBLEM,
+    ),
+    Operation(
+        "GET",
+        "/models",
+        "listAvailableModels",
+        "Older interfaces",
+        "Multi-model: the models",
+        "The models of the Multi-model interface. Scope: `read`.",
+        _struct("AvailableModels", "The models by name."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+        problem=DIALECT_PROBLEM,
+    ),
+    Operation(
+        "POST",
+        "/detect",
+        "detect",
+        "Older interfaces",
+        "Multi-model: score by one model",
+        "Card activity (schema `card_activity`) by the model named in the query. Every wrong field is told at once. "
+        "When the model can't score: 500, nothing stored, nothing billed. Scope: `predict`.",
+        _struct("Detection", "What that model says, and the signals.", headers=_REPLAYED),
+        scope="predict",
+        parameters=(_MODEL, _IDEMPOTENCY_KEY, REQUEST_ID),
+        body=Body(transaction_ref("card_activity"), examples.DETECT),
+        problems=(*_SCORES, "field_invalid", "model_not_available", "inference_failed"),
+        problem=DETECT_PROBLEM,
+    ),
+    Operation(
+        "POST",
+        "/detect/ensemble",
+        "detectEnsemble",
+        "Older interfaces",
+        "Multi-model: score by all models",
+        "Card activity by every model; the majority decides, and on a tie the mean probability. A model that fails has "
+        "the label `Error` and the rest decide. One unit. Scope: `predict`.",
+        _struct("EnsembleDetection", "What they say together, and each of them.", headers=_REPLAYED),
+        scope="predict",
+        parameters=(_IDEMPOTENCY_KEY, REQUEST_ID),
+        body=Body(transaction_ref("card_activity"), examples.DETECT),
+        problems=(*_SCORES, "field_invalid", "inference_failed"),
+        problem=DETECT_PROBLEM,
     ),
     Operation(
         "GET",
@@ -328,5 +451,6 @@ OPERATIONS: Iterable[Operation] = (
     ),
     _page("/docs", "getDocs", "Swagger UI", "Try the API in the browser."),
     _page("/docs/errors", "getErrorDocs", "Errors", "Every error code, what it means and what to do."),
+    _page("/docs/models", "getModelDocs", "Models", "The models' cards: data, licence, metrics with intervals."),
     _page("/redoc", "getRedoc", "ReDoc", "The API's reference to read."),
 )

@@ -7,7 +7,7 @@ import msgspec
 
 from apps.errors import KINDS, Problem
 from apps.usage import problems
-from config.openapi.operations import Operation
+from config.openapi.operations import PROBLEM, Operation
 from config.openapi.schemas import ref
 
 #: What every call with a key may be told.
@@ -59,10 +59,10 @@ def _answer(operation: Operation, status: str) -> dict[str, Any]:
 
 def _refusal(operation: Operation, status: int, codes: Iterable[str]) -> dict[str, Any]:
     examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
-    content: dict[str, Any] = {"schema": ref("Problem"), "examples": examples}
-    media_type = "application/problem+json"
-    if operation.dialect:
-        content, media_type = {"schema": ref("DialectProblem")}, "application/json"
+    content: dict[str, Any] = {"schema": ref(operation.problem)}
+    media_type = "application/json"
+    if operation.problem == PROBLEM:
+        content, media_type = content | {"examples": examples}, "application/problem+json"
     return {
         "description": "\n".join(f"* `{code}`: {KINDS[code].title}. {KINDS[code].fix}" for code in codes),
         "headers": _ALWAYS | _REFUSED.get(status, {}),

@@ -8,6 +8,11 @@ import msgspec
 from apps.errors import KINDS
 from apps.scoring.answers import Decision
 from apps.scoring.bodies import BatchRequest, DecisionRequest
+from apps.scoring.cards import EnsembleCard, ModelCard
+from apps.scoring.dialects.commercial import CommercialAnswer, CommercialBatchAnswer
+from apps.scoring.dialects.enterprise import EnterpriseAnswer, EnterpriseBatchAnswer
+from apps.scoring.dialects.gateway import GatewayAnswer
+from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.usage.token_view import TokenRequest
@@ -24,6 +29,22 @@ from apps.usage.webhook_views import (
 from config.openapi import shapes
 
 _REF = "#/components/schemas/"
+_ASKED_IN_DIALECTS = (
+    shapes.CommercialRequest,
+    shapes.CommercialBatchRequest,
+    shapes.EnterpriseBatchRequest,
+    shapes.GatewayRequest,
+)
+_ANSWERED_IN_DIALECTS = (
+    CommercialAnswer,
+    CommercialBatchAnswer,
+    EnterpriseAnswer,
+    EnterpriseBatchAnswer,
+    GatewayAnswer,
+    Detection,
+    EnsembleDetection,
+    AvailableModels,
+)
 _ASKED = (
     DecisionRequest,
     BatchRequest,
@@ -32,6 +53,7 @@ _ASKED = (
     WebhookChange,
     Rotation,
     shapes.HybridRequest,
+    *_ASKED_IN_DIALECTS,
     *(schema.struct for schema in SCHEMAS.values()),
 )
 _ANSWERED = (
@@ -41,8 +63,12 @@ _ANSWERED = (
     shapes.DecisionPage,
     shapes.Explanation,
     shapes.Token,
+    ModelCard,
+    EnsembleCard,
+    shapes.ModelList,
     shapes.Usage,
     shapes.DailyUsage,
+    *_ANSWERED_IN_DIALECTS,
     shapes.HybridAnswer,
     Webhook,
     WebhookList,
@@ -53,11 +79,17 @@ _ANSWERED = (
     shapes.Readiness,
     shapes.Problem,
     shapes.DialectProblem,
+    shapes.DetectProblem,
 )
 
 
 def ref(name: str) -> dict[str, str]:
     return {"$ref": _REF + name}
+
+
+def transaction_ref(schema: str) -> dict[str, str]:
+    """The transactions of that schema."""
+    return ref(SCHEMAS[schema].struct.__name__)
 
 
 def components() -> dict[str, Any]:
@@ -86,7 +118,19 @@ def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
         ("DecisionRequest", "transaction"): transaction,
         ("BatchRequest", "schema"): names,
         ("BatchRequest", "transactions"): {"description": "Each of the kind `schema` names.", "items": transaction},
-        ("HybridRequest", "payload"): ref("PaySimTransaction"),
+        ("CommercialRequest", "transaction_data"): transaction_ref("ieee_cis"),
+        ("CommercialBatchRequest", "transactions"): {"items": transaction_ref("ieee_cis")},
+        ("HybridRequest", "payload"): transaction_ref("paysim"),
+        ("EnterpriseBatchRequest", "transactions"): {"items": transaction_ref("payments")},
+        ("GatewayRequest", "transactions"): {"items": transaction_ref("paysim")},
+        ("CommercialAnswer", "risk_level"): levels,
+        ("CommercialAnswer", "recommended_action"): actions,
+        ("EnterpriseAnswer", "risk_level"): {"enum": [level.upper() for level in get_args(RiskLevel)]},
+        ("EnterpriseAnswer", "recommended_action"): {"enum": ["approve", "review", "block"]},
+        ("GatewayResult", "risk_level"): levels,
+        ("GatewayResult", "recommended_action"): actions,
+        ("Detection", "timestamp"): {"format": "date-time"},
+        ("EnsembleDetection", "timestamp"): {"format": "date-time"},
         ("Decision", "schema"): names,
         ("Decision", "created_at"): {"format": "date-time"},
         ("Decision", "transaction_id"): _says("Yours, or a new one when you sent none."),
@@ -100,6 +144,7 @@ def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
         ("Decision", "warnings"): _says("What we noticed about the request and could live with."),
         ("Decision", "billed_units"): {"minimum": 0, "maximum": 1},
         ("DecisionBatch", "data"): {"items": {"oneOf": [ref("Decision"), ref("RefusedRow")]}},
+        ("ModelList", "data"): {"items": {"oneOf": [ref("ModelCard"), ref("EnsembleCard")]}},
         ("DecisionPage", "data"): {"items": ref("Decision")},
         ("HybridAnswer", "recommended_action"): actions,
         ("Problem", "code"): {"enum": list(KINDS)},

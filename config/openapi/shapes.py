@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from apps.scoring.answers import Timing
+from apps.scoring.bodies import MOST_A_BATCH
 from apps.scoring.engine.explain import Contribution, Reason
 from apps.usage.token_view import Scope
 
@@ -27,6 +28,7 @@ class Problem(msgspec.Struct):
     doc_url: str
     used: Annotated[int, Meta(description="With quota_exceeded: units used this month.")] | UnsetType = UNSET
     included: Annotated[int, Meta(description="With quota_exceeded: units the plan includes.")] | UnsetType = UNSET
+    allowed: Annotated[int, Meta(description="With quota_exceeded: units within the spend cap.")] | UnsetType = UNSET
     required_scope: Annotated[str, Meta(description="With scope_missing.")] | UnsetType = UNSET
 
 
@@ -169,6 +171,43 @@ class Token(msgspec.Struct):
     scopes: list[Scope]
 
 
+class ModelList(msgspec.Struct):
+    """Every schema's models, the champion first, and its ensemble."""
+
+    object: Literal["list"]
+    data: list[Any]
+
+
+Rows = Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)]
+Version = Annotated[str, Meta(max_length=80, description="v1: the champion. Or a model's name, or name@version.")]
+
+
+class CommercialRequest(msgspec.Struct):
+    """The Commercial interface's body."""
+
+    transaction_data: Annotated[dict[str, Any], Meta(description="Any of the IEEE-CIS columns.")]
+    model_version: Version | None = "v1"
+
+
+class CommercialBatchRequest(msgspec.Struct):
+    """Many transactions of the Commercial interface."""
+
+    transactions: Rows
+    model_version: Version | None = "v1"
+
+
+class EnterpriseBatchRequest(msgspec.Struct):
+    """Many transactions of the Enterprise interface."""
+
+    transactions: Rows
+
+
+class GatewayRequest(msgspec.Struct):
+    """Transactions of the Gateway interface."""
+
+    transactions: Rows
+
+
 class HybridRequest(msgspec.Struct):
     """The Hybrid interface's body."""
 
@@ -196,6 +235,20 @@ class DialectProblem(msgspec.Struct):
     """A refusal in the form of the older interfaces."""
 
     detail: str
+
+
+class WrongField(msgspec.Struct):
+    """One field of a body that is wrong."""
+
+    loc: Annotated[list[str], Meta(description="body, and the field.")]
+    msg: str
+    type: Annotated[str, Meta(examples=["value_error.missing"])]
+
+
+class DetectProblem(msgspec.Struct):
+    """A refusal of the Multi-model interface: a sentence, or every field that is wrong."""
+
+    detail: str | list[WrongField]
 
 
 class Health(msgspec.Struct):

@@ -6,6 +6,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from apps.valkey import Valkey
+from tests.api import dialects
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
 from tests.cast import Api
 
@@ -18,6 +19,11 @@ CALLS: dict[str, tuple[str, Any, dict[str, str]]] = {
     "with an idempotency key": ("/v1/decisions", asking(DRAINED), {"idempotency_key": "k1"}),
     "dry run": ("/v1/decisions", asking(NAMED, dry_run=True), {}),
     "hybrid": ("/predict", {"payload": TRANSFER}, {}),
+    "commercial": ("/predict", dialects.COMMERCIAL.body, {}),
+    "enterprise": ("/predict", dialects.ENTERPRISE.body, {}),
+    "gateway": ("/api/v1/score", dialects.GATEWAY.body, {}),
+    "detect": ("/detect", dialects.DETECT.body, {}),
+    "ensemble": ("/detect/ensemble", dialects.ENSEMBLE.body, {"idempotency_key": "k2"}),
     "batch of 100": ("/v1/decisions/batch", {"schema": "paysim", "transactions": [NAMED] * 100}, {}),
 }
 

@@ -1,38 +1,30 @@
-"""The older, published interfaces: each a parse and a render over the one Decision. Pure.
-
-Hybrid (schema `paysim`): {"payload": {…}} in; {"fraud", "model_used", "model_prob", …} out; errors are {"detail": …}.
-"""
+"""Hybrid (schema `paysim`): {"payload": {…}} in, {"fraud", "model_used", "model_prob", …} out."""
 
 from typing import Any, NoReturn
 
-import msgspec
-
 from apps.errors import Problem
 from apps.scoring.answers import Decision
+from apps.scoring.dialects.asked import Asked
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import InvalidTransaction, Parsed
+from apps.scoring.engine.transaction import InvalidTransaction
 
-#: The wrappers `/predict` tells apart.
-SHAPES = (
-    '{"transaction_data": {…}} (Commercial), {"payload": {…}} (Hybrid), '
-    "or the transaction's fields at the top with amount, user_id and merchant_id (Enterprise)"
-)
+SCHEMA = "paysim"
 
 
-def parse_hybrid(body: dict[str, Any]) -> Parsed:
+def parse(body: dict[str, Any], received_ms: int) -> Asked:
     """The payload as a PaySim transaction. Raises `Problem` (400) naming the first field that is wrong."""
     payload = body["payload"]
     if not isinstance(payload, dict):
         raise Problem("payload_invalid", "Invalid payload: it must be a JSON object")
     try:
-        return SCHEMAS["paysim"].parse(payload)
+        return Asked(SCHEMAS[SCHEMA], SCHEMAS[SCHEMA].parse(payload, received_ms))
     except InvalidTransaction as wrong:
-        _refuse_hybrid(wrong)
+        _refuse(wrong)
 
 
-def render_hybrid(decision: Decision) -> bytes:
+def render(asked: Asked, decision: Decision) -> dict[str, Any]:
     """The decision as Hybrid clients read it; what it never had (id, reasons, billed_units) stands behind."""
-    return msgspec.json.encode(_verdict(decision) | _extras(decision))
+    return _verdict(decision) | _extras(decision)
 
 
 def _verdict(decision: Decision) -> dict[str, Any]:
@@ -66,7 +58,7 @@ def _extras(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _refuse_hybrid(wrong: InvalidTransaction) -> NoReturn:
+def _refuse(wrong: InvalidTransaction) -> NoReturn:
     field = f"'{wrong.param}'" if wrong.param else "the payload"
     said = f"Invalid payload or missing required numeric fields: {field}"
     raise Problem("payload_invalid", said if wrong.missing else f"{said}. {wrong.detail}", wrong.param) from wrong

@@ -1,0 +1,18 @@
+"""The door of `/v1/models`."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from apps.scoring import cards
+from apps.scoring.runtime import this_scoring
+from apps.usage.gated import GatedView, json_answer
+
+
+class ModelsView(GatedView):
+    """GET: the models there are, with what they were trained on and what they are worth."""
+
+    endpoint = "v1_models"
+
+    def get(self, request: Request) -> HttpResponse:
+        self.admit_only(request)
+        return json_answer({"object": "list", "data": list(cards.of_all(this_scoring().engine.models))})
