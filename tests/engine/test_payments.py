@@ -223,6 +223,9 @@ REMOTE = {"online_order": True, "used_pin_number": False, "used_chip": False}
         ({**REMOTE, "used_pin_number": True, "ratio_to_median_purchase_price": 4.5}, set()),
         ({**REMOTE, "distance_from_home_km": 150.0}, {"remote_far_from_home"}),
         ({"distance_from_home_km": 150.0}, set()),
+        ({"foreign_transaction": True}, set()),
+        ({"foreign_transaction": True, "amount": 2500.0}, {"large_and_abroad"}),
+        ({"amount": 1e9}, set()),
     ],
 )
 def test_rules_need_what_they_ask_for(sent, hit):
@@ -230,6 +233,13 @@ def test_rules_need_what_they_ask_for(sent, hit):
     results = evaluate(RULES, PAYMENTS.values(one.facts, tuple(features(one).values())))
     assert {result.id for result in results if result.outcome == "hit"} == hit
     assert "error" not in {result.outcome for result in results}
+
+
+@pytest.mark.parametrize(("amount", "hit"), [(2900.0, False), (3500.0, True), (9000.0, True)])
+def test_an_amount_far_above_the_usual_is_looked_at(amount, hit):
+    found = replayed({"amount": 40.0, "timestamp": at(-5)}, {"amount": amount, "timestamp": at(0)})
+    results = evaluate(RULES, PAYMENTS.values(parsed(amount=amount).facts, tuple(found.values())))
+    assert (results[2].outcome == "hit") is hit
 
 
 @pytest.mark.parametrize(

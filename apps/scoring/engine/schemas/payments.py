@@ -7,7 +7,7 @@ measure, so that a spree of unremarkable thefts adds up.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import inf, log1p, nan
+from math import inf, log, log1p, nan
 from typing import Annotated, Any
 
 import msgspec
@@ -263,9 +263,9 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     an unknown second stays unknown.
     """
     (user,) = pasts
-    log, minimum, maximum = ops.log1p, ops.minimum, ops.maximum
-    money, usual, hour = log(t.amount), log(user.usual_amount), hour_of_day(at_ms)
-    largest_24h = log(user.largest_24h)
+    logged, minimum, maximum = ops.log1p, ops.minimum, ops.maximum
+    money, usual, hour = logged(t.amount), logged(user.usual_amount), hour_of_day(at_ms)
+    largest_24h = logged(user.largest_24h)
     days = maximum(1.0, user.known_days)
     alike = likeness(t, at_ms, ops)
     spreads = (t.amount - user.kind_amount) / maximum(LEAST_SPREAD, user.kind_spread)
@@ -282,21 +282,21 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
         user.count_24h,
         user.count_7d,
         user.count_24h * days / maximum(1.0, user.known),
-        log(user.sum_24h),
-        log(user.since_last),
+        logged(user.sum_24h),
+        logged(user.since_last),
         user.known,
         minimum(OLD_DAYS, user.known_days),
         money - usual,
         money - largest_24h,
         largest_24h - usual,
-        log(user.largest_1h) - usual,
-        log(user.last_amount) - usual,
+        logged(user.largest_1h) - usual,
+        logged(user.last_amount) - usual,
         user.same_kind,
         user.same_kind / maximum(1.0, user.known),
-        money - log(user.kind_amount),
+        money - logged(user.kind_amount),
         minimum(MOST_SPREADS, spreads),
-        money - log(user.kind_last_amount),
-        log(user.kind_since_last),
+        money - logged(user.kind_last_amount),
+        logged(user.kind_since_last),
         user.kinds_24h,
         user.same_counterparty,
         user.night_share,
@@ -313,18 +313,23 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     )
 
 
-def _remote(rule_id: str, description: str, *conditions: Condition) -> Rule:
-    remote = (Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False))
-    return Rule(id=rule_id, outcome="review", all=remote + conditions, description=description,
-                reason_code=rule_id.upper())  # fmt: skip
+def _review(rule_id: str, description: str, *conditions: Condition) -> Rule:
+    return Rule(id=rule_id, outcome="review", all=conditions, description=description, reason_code=rule_id.upper())
 
 
-# By fields the models have not learned from. In the public card_transdata set (CC0) nothing honest looks so.
+# For what the models have not learned: fields their training rows lack, amounts those rows' thieves never took. In the
+# public card_transdata set (CC0) nothing honest hits the first two; of the training rows 0.03 % hit the third.
 RULES = (
-    _remote("remote_far_above_median", "Ordered online without a PIN for more than four times the user's median.",
+    _review("remote_far_above_median", "Ordered online without a PIN for more than four times the user's median.",
+            Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False),
             Condition("ratio_to_median_purchase_price", "gt", 4.0)),
-    _remote("remote_far_from_home", "Ordered online without chip or PIN, more than 100 km from home.",
+    _review("remote_far_from_home", "Ordered online without chip or PIN, more than 100 km from home.",
+            Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False),
             Condition("used_chip", "eq", False), Condition("distance_from_home_km", "gt", 100.0)),
+    _review("far_above_usual", "More than 20 times what the user pays as a rule, and more than 3,000.",
+            Condition("against_usual", "gt", log(20.0)), Condition("amount", "gt", 3000.0)),
+    _review("large_and_abroad", "More than 2,000 across a border.",
+            Condition("foreign_transaction", "eq", True), Condition("amount", "gt", 2000.0)),
 )  # fmt: skip
 
 SMALL_AMOUNT, LARGE_AMOUNT = log1p(30.0), log1p(200.0)
