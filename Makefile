@@ -6,8 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+DATA ?= data
 
-.PHONY: help up test check bench lock openapi clean base dev
+.PHONY: help up test check bench lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ bench: dev  ## Speed, on this machine; ARGS are passed on
 
 lock: dev  ## Renew requirements/*.txt from requirements/*.in
 	@requirements/lock.sh
+
+scorecard: base  ## Train all models from scratch on the files in DATA and write docs/model-quality.md
+	@exec $(BIN)/python manage.py scorecard --data $(DATA)
 
 openapi: base  ## Write static/openapi.json
 	$(BIN)/python manage.py write_openapi

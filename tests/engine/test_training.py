@@ -14,12 +14,16 @@ from apps.scoring.engine.history import HOUR_MS
 from apps.scoring.engine.models import LoadedModel, load_active, sigmoid
 from apps.scoring.training import card, data, metrics, replay
 from apps.scoring.training.baselines import row_features
+from apps.scoring.training.block import Block, Extra
 from apps.scoring.training.data import UnusableData
 from apps.scoring.training.evaluate import evaluate, score
 from apps.scoring.training.families import FAMILIES
+from apps.scoring.training.recipes import RECIPES
 from apps.scoring.training.recipes.paysim import FROM_BALANCES
+from apps.scoring.training.scorecard import measured, page
 from apps.scoring.training.split import by_time
 from apps.scoring.training.train import train
+from tests.engine.conftest import ARTIFACTS
 from tests.engine.training_data import small
 
 
@@ -233,3 +237,28 @@ def test_nothing_too_large_is_written(trained, schema, tmp_path, monkeypatch):
         train(schema, [trained / "log.csv"], tmp_path, say=lambda line: None,
               recipe=small("paysim", ("logistic_regression",)))  # fmt: skip
     assert not list(tmp_path.iterdir())
+
+
+def test_added_rows_stay_in_the_time_of_the_row_they_were_made_from():
+    block = Block(np.arange(4, dtype=np.float32).reshape(-1, 1), np.zeros(4, bool), np.ones(4))
+    extra = Extra(block, np.array([0, 2, -1, 1]))
+    early = extra.within(np.array([True, True, False]))
+    assert early.features[:, 0].tolist() == [0.0, 2.0, 3.0]
+
+
+def test_the_page_of_models_is_written_from_their_cards(trained):
+    written = page(trained)
+    assert "**`xgboost`** |" in written
+    assert "`without_balances` |" in written
+    assert "rule: amount == oldbalanceOrg and newbalanceOrig == 0 |" in written
+    assert written.count("Not measured") == len(RECIPES) - 1
+    assert "0.940, 0.938, 0.932, 0.890" in written
+
+
+def test_the_page_in_the_docs_is_that_of_the_models_shipped():
+    assert (ARTIFACTS.parent / "docs" / "model-quality.md").read_text() == page(ARTIFACTS)
+
+
+def test_nothing_to_measure_is_said(tmp_path):
+    with pytest.raises(UnusableData, match="No training file"):
+        measured(tmp_path, say=lambda line: None, among=("paysim",))

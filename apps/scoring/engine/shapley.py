@@ -93,7 +93,7 @@ def _table(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     filled = np.arange(shape[1]) < sizes[:, None]
 
     def spread(flat: np.ndarray, kind: type, rest: float = 0) -> np.ndarray:
-        table = np.full(shape, rest, dtype=kind)
+        table: np.ndarray = np.full(shape, rest, dtype=kind)
         table[filled] = flat
         return table
 

@@ -36,9 +36,11 @@ def _plain(prepared: Prepared, names: tuple[str, ...]) -> np.ndarray:
     last, features = prepared.split.last, prepared.material.measured
     chosen = [prepared.schema.feature_names.index(name) for name in names]
     known = features[~last][:, chosen]
-    data = lightgbm.Dataset(known, prepared.rows.label[~last], weight=prepared.fit_weight[~last])
+    weight = prepared.recipe.fit_weight(prepared.rows.where(~last))
+    data = lightgbm.Dataset(known, prepared.rows.label[~last], weight=weight)
     params = {"objective": "binary", "verbosity": -1, "seed": SEED, "num_threads": THREADS, "deterministic": True}
-    return lightgbm.train(params, data, ROUNDS).predict(features[last][:, chosen], num_threads=THREADS)
+    booster = lightgbm.train(params, data, ROUNDS)
+    return np.asarray(booster.predict(features[last][:, chosen], num_threads=THREADS))
 
 
 def all_features(prepared: Prepared) -> tuple[str, ...]:

@@ -25,6 +25,18 @@ class Block(NamedTuple):
         return self._replace(features=features)
 
 
+class Extra(NamedTuple):
+    """Rows added to a fit. `of` int64[n] is the file's row each was made from, so that it stays in that row's part of
+    the time; -1 when it was made from none."""
+
+    block: Block
+    of: np.ndarray
+
+    def within(self, part: np.ndarray) -> Block:
+        """Those of a part bool[rows of the file]."""
+        return self.block.where(np.where(self.of < 0, True, part[self.of]))
+
+
 def joined(*blocks: Block) -> Block:
     return Block(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 

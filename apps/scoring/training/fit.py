@@ -51,11 +51,12 @@ def _fitted(
     prepared: Prepared, plan: Plan, part: np.ndarray, held_out: Block | None, rounds: tuple[int, ...] | None, say: Say
 ) -> Fitted:
     features = prepared.material.measured if plan.on_measured else prepared.material.fitting
-    weight = weights(prepared.rows, part) if plan.on_measured else prepared.fit_weight[part]
-    train = Block(features[part], prepared.rows.label[part], weight)
+    rows = prepared.rows
+    weight = weights(rows, part) if plan.on_measured else prepared.recipe.fit_weight(rows.where(part))
+    train = Block(features[part], rows.label[part], weight)
     train = thinned(train.where(train.weight > 0), plan.settings.honest_kept, SEED)
     if prepared.added is not None and not plan.on_measured:
-        train = joined(train, prepared.added)
+        train = joined(train, prepared.added.within(part))
     train = train.without(masked_columns(prepared, plan))
     monotone = tuple(feature.monotone for feature in prepared.schema.features)
     return FAMILIES[plan.family](Task(train, held_out, monotone, rounds, say), plan.settings)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.training import replay
-from apps.scoring.training.block import Block
+from apps.scoring.training.block import Extra
 from apps.scoring.training.data import Rows
 from apps.scoring.training.families.fitted import Say, Settings
 from apps.scoring.training.split import Split
@@ -50,7 +50,7 @@ def replayed(schema: TransactionSchema, rows: Rows, random: np.random.Generator,
     return Material(features, features, features)
 
 
-def nothing_added(schema: TransactionSchema, random: np.random.Generator) -> Block | None:
+def nothing_added(schema: TransactionSchema, rows: Rows, random: np.random.Generator) -> Extra | None:
     return None
 
 
@@ -83,7 +83,7 @@ class Recipe:
     research_only: bool = False
     simulate: Callable[[], pd.DataFrame] | None = None  # where no file is needed
     material: Callable[[TransactionSchema, Rows, np.random.Generator, Say], Material] = replayed
-    added: Callable[[TransactionSchema, np.random.Generator], Block | None] = nothing_added
+    added: Callable[[TransactionSchema, Rows, np.random.Generator], Extra | None] = nothing_added
     fit_weight: Callable[[Rows], np.ndarray] = as_measured
     typical: Callable[[TransactionSchema, Rows, np.ndarray], np.ndarray] = median_honest
     tick_ms: float = 1.0  # the log's own unit of time
@@ -99,7 +99,6 @@ class Prepared(NamedTuple):
     rows: Rows
     split: Split
     material: Material
-    added: Block | None
-    fit_weight: np.ndarray
+    added: Extra | None
     baseline: np.ndarray  # float32[F]
     files: tuple[dict[str, str], ...]

@@ -68,8 +68,7 @@ def prepare(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], sa
     say(f"made {material.measured.shape[1]} features")
     files = tuple({"name": path.name, "sha256": data.sha256_of(path)} for path in paths)
     typical = recipe.typical(schema, rows, material.measured)
-    added, weight = recipe.added(schema, random), recipe.fit_weight(rows)
-    return Prepared(schema, recipe, rows, split, material, added, weight, typical, files)
+    return Prepared(schema, recipe, rows, split, material, recipe.added(schema, rows, random), typical, files)
 
 
 def name_active(out: Path, recipe: Recipe, schema: str, fresh: Sequence[str]) -> None:

@@ -36,8 +36,15 @@ class Task(NamedTuple):
 class Fitted(Protocol):
     """A fitted model in its library's form and in ours."""
 
-    rounds: tuple[int, ...]  # trees of each booster; what a second fit is told
-    explanation: str  # the file that holds the arrays of its explanation
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """Trees of each booster: what a second fit is told."""
+        ...
+
+    @property
+    def explanation(self) -> str:
+        """The file that holds the arrays of its explanation."""
+        ...
 
     def margins(self, features: np.ndarray) -> np.ndarray:
         """float32[n, F] → float64[n], by the library itself."""

@@ -77,8 +77,8 @@ def scaled(trees: Trees, factor: float) -> Trees:
 
 def finite(features: np.ndarray) -> np.ndarray:
     """XGBoost and scikit-learn take no infinity; the largest float32 falls on the same side of every threshold."""
-    most = np.finfo(np.float32)
-    return np.nan_to_num(features, nan=np.nan, posinf=most.max, neginf=most.min)
+    most = float(np.finfo(np.float32).max)
+    return np.nan_to_num(features, nan=np.nan, posinf=most, neginf=-most)
 
 
 def below(thresholds: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from apps.scoring.engine.schemas.paysim import PAYSIM as SCHEMA
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.training import pasts, replay, simulate
 from apps.scoring.training.baselines import all_features
-from apps.scoring.training.block import Block, joined
+from apps.scoring.training.block import Block, Extra, joined
 from apps.scoring.training.data import Rows, UnusableData
 from apps.scoring.training.families.fitted import Say, Settings
 from apps.scoring.training.recipe import Baseline, Material, Plan, Prepared, Recipe
@@ -59,12 +59,13 @@ def material(schema: TransactionSchema, rows: Rows, random: np.random.Generator,
     )
 
 
-def added(schema: TransactionSchema, random: np.random.Generator) -> Block:
+def added(schema: TransactionSchema, rows: Rows, random: np.random.Generator) -> Extra:
     """The simulated rows and the bursts."""
-    return joined(
+    block = joined(
         *[_simulated(schema, maker(count, random), each, random) for maker, count, each in SIMULATED],
         _bursts(schema, random),
     )
+    return Extra(block, np.full(len(block.label), -1))
 
 
 def fit_weight(rows: Rows) -> np.ndarray:
