@@ -72,7 +72,11 @@ KINDS: Mapping[str, Kind] = {
         409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."
     ),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
-    "quota_exceeded": Kind(429, "The included volume is used up", "Add a payment method or change the plan to go on."),
+    "quota_exceeded": Kind(
+        429,
+        "The volume of the month is used up",
+        "See `detail`: add a payment method, raise the spend cap or change the plan.",
+    ),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
     "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),
     "internal": Kind(500, "Something went wrong on our side", "Tell support the request_id; nothing was billed."),

@@ -10,9 +10,11 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from apps.api_keys.services import mark_changed
         from apps.billing.changes import on_change
-        from config.checks import demo_mode_is_off, token_secret_is_long_enough
+        from config import checks
 
-        register(demo_mode_is_off, Tags.security, deploy=True)
-        register(token_secret_is_long_enough, Tags.security)
+        register(checks.demo_mode_is_off, Tags.security, deploy=True)
+        register(checks.active_models_may_be_used, Tags.security, deploy=True)
+        register(checks.token_secret_is_long_enough, Tags.security)
+        register(checks.sealing_keys_are_long_enough, Tags.security)
         # billing and keys are strangers: what changes in a subscription is told to the gate from here
         on_change(mark_changed)

@@ -90,7 +90,7 @@ local function admit()
     if metered then
       used = tonumber(call('GET', KEYS[4]))
       if not used then return {'quota_unknown', f[4]} end
-      if units > 0 and used + units > quota then return {'quota_exceeded', used, quota, units} end
+      if units > 0 and used + units > quota then return {'quota_exceeded', used, quota, units, call('HGET', KEYS[1], 'stops_at')} end
     else
       units = 0
     end

@@ -27,6 +27,16 @@ RELEASE = Script((_HERE / "release.lua").read_text())
 CLAIM_MILLISECONDS = 15_000
 #: An unknown key is remembered this long, so that guessing does not reach Postgres each time.
 UNKNOWN_MILLISECONDS = 60_000
+#: A quota nobody reaches; what is used is counted all the same. The largest whole number Lua keeps exactly.
+UNLIMITED = 2**53 - 1
+_CAPPED = "units within the spend cap"
+#: What may bound the units of a month, in words, and how to go on.
+STOPS: Mapping[str, tuple[str, str]] = {
+    "included": ("included units", "Add a payment method or choose a larger plan to go on."),
+    "trial": ("units of the trial", "Choose a plan and add a payment method to go on."),
+    "spend_cap": (_CAPPED, "Raise the spend cap or choose a larger plan to go on."),
+    "limited": ("units left to an account with unpaid invoices", "Pay the open invoice to go on."),
+}
 #: Asked for by what needs no scope but a key.
 ANY_SCOPE = ""
 #: Asked for when a token was not given the scope: no key has it.
@@ -48,15 +58,16 @@ class QuotaUnknown(Exception):
 
 
 class Limits(NamedTuple):
-    """What the plan allows; handed in by whoever knows plans."""
+    """What the plan allows; handed in by whoever knows plans. `quota`: units this month may reach."""
 
     rate_per_minute: int
-    included: int
+    quota: int
     features: tuple[str, ...]
+    stops_at: str = "included"  # what bounds the quota: a row of STOPS
 
 
 class KeyDocument(NamedTuple):
-    """What the gate knows of one key."""
+    """What the gate knows of one key. At `until` it is loaded anew: its limits may be others then."""
 
     status: str  # active, or the code of the refusal
     key_id: int
@@ -69,6 +80,7 @@ class KeyDocument(NamedTuple):
     key_rate: int | None
     policy_version: int
     limits: Limits
+    until: datetime | None = None
 
 
 class Rate(NamedTuple):
@@ -223,9 +235,9 @@ class Gate:
     def publish(self, digest: str, handle: str, document: KeyDocument, nonce: bytes) -> None:
         """Cache a key's document, unless the key changed since `nonce` was read."""
         life = 0 if document.status == "active" else UNKNOWN_MILLISECONDS
-        self.valkey.run(
-            PUBLISH, [Names(handle, document.livemode).key(digest)], [nonce, life, *_flat(_fields(document))]
-        )
+        until = int(document.until.timestamp() * 1000) if document.until and not life else 0
+        key = Names(handle, document.livemode).key(digest)
+        self.valkey.run(PUBLISH, [key], [nonce, life, until, *_flat(_fields(document))])
 
     def invalidate(self, digest: str, handle: str) -> None:
         """Forget a key's document at once, on every process: the next request loads the row again."""
@@ -282,7 +294,8 @@ def _fields(document: KeyDocument) -> Mapping[str, str | int]:
         "expires_us": int(document.expires_at.timestamp() * 1_000_000) if document.expires_at else "",
         "rate": limits.rate_per_minute,
         "key_rate": document.key_rate or "",
-        "quota": limits.included if document.livemode else "",
+        "quota": limits.quota if document.livemode else "",
+        "stops_at": limits.stops_at,
         "policy": document.policy_version,
         "features": f",{','.join(limits.features)},",
     }
@@ -329,12 +342,10 @@ def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
         detail = f"The limit is {limit} requests a minute; the next one is free in {wait_ms / 1000:.3f} s."
         return Problem(verdict, detail, retry_after=wait_ms / 1000, headers=rate_headers(rate))
     if verdict == "quota_exceeded":
-        used, quota, units = facts
-        detail = (
-            f"{used} of {quota} included units are used this month and this request needs {units}. "
-            "Add a payment method or choose a larger plan to go on."
-        )
-        return Problem(verdict, detail, extra={"used": used, "included": quota})
+        used, quota, units, stops_at = facts
+        bound, way_on = STOPS[stops_at.decode() if isinstance(stops_at, bytes) else stops_at]
+        detail = f"{used} of {quota} {bound} are used this month and this request needs {units}. {way_on}"
+        return Problem(verdict, detail, extra={"used": used, "allowed" if bound == _CAPPED else "included": quota})
     if verdict == "scope_missing":
         return Problem(verdict, f"This needs the scope '{scope}'.", extra={"required_scope": scope})
     if verdict == "idempotency_in_progress":

@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import (
     ANY_SCOPE,
+    UNLIMITED,
     Admission,
     Ask,
     Gate,
@@ -31,9 +32,10 @@ from apps.api_keys.gate import (
 )
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import this_gate
-from apps.billing.services import plan_for
+from apps.billing.services import allowance
 from apps.errors import Problem
 from apps.usage.models import UsageDay
+from apps.usage.quantities import units_between
 from apps.valkey import Away
 
 #: A counter outlives its month, so that late questions find it.
@@ -92,7 +94,7 @@ class Admissions:
             policy_version=document.policy_version,
             rate=rate,
             used=used,
-            quota=document.limits.included,
+            quota=document.limits.quota,
             units=0,
             storage_away=False,
             rows=("",) * len(ask.transactions),
@@ -122,11 +124,11 @@ class LocalRates:
 
 
 def load_document(ask: Ask, now: datetime) -> KeyDocument:
-    """What the gate has to know of a key: its row, its tenant and the tenant's plan. Two queries."""
+    """What the gate has to know of a key: its row, its tenant and what that is allowed, until when. Four queries."""
     key = ApiKey.objects.select_related("tenant").filter(digest=ask.digest).first()
     if key is None:
         return KeyDocument("key_unknown", 0, 0, "", ask.key.livemode, (), (), None, None, 0, Limits(1, 0, ()))
-    plan, rate, included = plan_for(key.tenant_id)
+    allowed = allowance(key.tenant_id, now, units_between)
     status = {"revoked": "key_revoked", "expired": "key_expired", "active": "active"}[key.state(now)]
     if status == "active" and key.tenant.suspended_at is not None:
         status = "tenant_suspended"
@@ -141,7 +143,13 @@ def load_document(ask: Ask, now: datetime) -> KeyDocument:
         expires_at=key.expires_at,
         key_rate=key.rate_per_minute,
         policy_version=key.tenant.policy_version,
-        limits=Limits(rate, included, plan.features),
+        limits=Limits(
+            rate_per_minute=allowed.rate_per_minute,
+            quota=UNLIMITED if allowed.allowed_units is None else allowed.allowed_units,
+            features=allowed.features,
+            stops_at=allowed.stops_at,
+        ),
+        until=allowed.until,
     )
 
 
@@ -168,8 +176,9 @@ def _check(document: KeyDocument, ask: Ask, used: int) -> None:
     if ask.scope == "batch" and "batch" not in document.limits.features:
         raise refusal("plan_lacks_feature", (), ask.scope)
     needed = len(ask.transactions)
-    if document.livemode and needed and used + needed > document.limits.included:
-        raise refusal("quota_exceeded", (used, document.limits.included, needed), ask.scope)
+    limits = document.limits
+    if document.livemode and needed and used + needed > limits.quota:
+        raise refusal("quota_exceeded", (used, limits.quota, needed, limits.stops_at), ask.scope)
 
 
 @cache

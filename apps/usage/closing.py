@@ -1,0 +1,88 @@
+"""Closing months: what was used is added up and handed to billing, a few hundred tenants at a time.
+
+Harmless when repeated and when many do it at once: billing bills a tenant's month once. What is recorded after the
+close goes on the next invoice as a line of its own.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from django.db import IntegrityError
+from django.db.models import QuerySet, Sum
+from prometheus_client import Counter
+
+from apps.accounts.models import Tenant
+from apps.billing import clock, timeline
+from apps.billing.invoices import Late, NotPossible, invoiced_units, issue_invoice
+from apps.billing.models import Closing, Invoice
+from apps.billing.periods import Period
+from apps.usage.models import UsageDay
+from apps.usage.quantities import by_day_and_endpoint, late_units, quantities
+
+log = logging.getLogger(__name__)
+
+FAILED = Counter("palisade_closing_failures", "Months of tenants that could not be closed")
+#: Tenants whose usage is read together.
+TOGETHER = 500
+#: Months before the one being closed that are looked at for late units: 35 days reach into the second.
+LATE_MONTHS = 2
+
+
+def close_due(now: datetime) -> int:
+    """Close last month for everybody who follows the real clock and was not closed yet; invoices issued."""
+    done = Closing.objects.filter(period=str(Period.of(now).before())).values("tenant_id")
+    waiting = Tenant.objects.exclude(pk__in=done).exclude(pk__in=clock.on_a_clock())
+    return len(list(close_period(Period.of(now).before(), waiting, now)))
+
+
+def close_period(period: Period, tenants: QuerySet[Tenant], now: datetime, *, again: bool = False) -> Iterator[Invoice]:
+    """Close a month for tenants that follow one clock, at their `now`; the invoices issued."""
+    if now < period.end:
+        raise NotPossible(f"{period} is not over yet.")
+    last = 0
+    while chunk := list(tenants.filter(pk__gt=last).order_by("pk")[:TOGETHER]):
+        yield from _close(period, chunk, now, again)
+        last = chunk[-1].pk
+
+
+def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool) -> Iterator[Invoice]:
+    ids = [tenant.pk for tenant in tenants]
+    terms = timeline.terms_of(ids, period)
+    used = by_day_and_endpoint(ids, period)
+    late = _late(ids, period)
+    for tenant in tenants:
+        if not terms[tenant.pk]:  # it signed up later
+            continue
+        mine = terms[tenant.pk]
+        try:
+            handed = quantities(tenant.pk, mine, used.get(tenant.pk, {}), late.get(tenant.pk, ()))
+            invoice = issue_invoice(tenant=tenant, period=period, quantities=handed, now=now, terms=mine, again=again)
+        except (ValueError, IntegrityError):  # one tenant's trouble is not everybody's
+            log.exception("%s of %s can't be closed: a person must look", period, tenant.slug)
+            FAILED.inc()
+            continue
+        if invoice is not None:
+            yield invoice
+
+
+def _late(ids: Sequence[int], period: Period) -> Mapping[int, list[Late]]:
+    """Earlier months of which more is known now than was invoiced."""
+    found: dict[int, list[Late]] = {}
+    for earlier in (period.later(-back) for back in range(LATE_MONTHS, 0, -1)):
+        invoiced = invoiced_units(ids, earlier)
+        known = _units(list(invoiced), earlier)
+        more = [tenant_id for tenant_id, units in known.items() if units > invoiced[tenant_id]]
+        if more:
+            terms, days = timeline.terms_of(more, earlier), by_day_and_endpoint(more, earlier)
+            for tenant_id in more:
+                anew = late_units(tenant_id, terms[tenant_id], days[tenant_id], earlier)
+                found.setdefault(tenant_id, []).append(anew)
+    return found
+
+
+def _units(ids: Sequence[int], period: Period) -> dict[int, int]:
+    days = UsageDay.objects.filter(
+        tenant_id__in=ids, livemode=True, day__gte=period.start.date(), day__lt=period.end.date()
+    )
+    return {row["tenant_id"]: row["all"] for row in days.values("tenant_id").annotate(all=Sum("units"))}
