@@ -16,7 +16,7 @@ from apps.usage.admission import this_admissions
 from bench.transactions import transaction
 from tests.cast import Cast, enter
 
-PAYSIM = SCHEMAS["paysim"]
+PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
 MANY = 2 * history.KEPT + 90  # one party is trimmed on the way
 
 
@@ -33,6 +33,29 @@ def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
         )
         assert live == replayed or repr(live) == repr(replayed)  # nan is not equal to itself
     assert 200 < max(one.count_7d for one in live.values()) <= history.KEPT  # repeated ids count once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
+    player = enter("regular", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
+    replay = history.Replay(PAYMENTS.roles)
+    for number in range(40):
+        said = {
+            "transaction_id": f"p-{number}", "timestamp": f"2026-01-{1 + number // 2:02d}T{number % 24:02d}:10:00Z",
+            "amount": 10.5 * number, "user_id": "U1", "merchant_id": f"M{number % 5}",
+            "merchant_category": ("grocery", "travel", "electronics")[number % 3],
+        }  # fmt: skip
+        question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
+        live, parsed = _live(player.text, question), question.parsed
+        replayed = replay.observe(
+            PAYMENTS.parties(parsed.transaction),
+            parsed.at_ms,
+            parsed.transaction.amount,
+            _seen(question).transaction_hash,
+        )
+        assert repr(live) == repr(replayed)
+    assert isinstance(live["user_id"], history.Habits)
+    assert (live["user_id"].known, live["user_id"].same_kind) == (39, 13)
 
 
 def _question(key: str, chance: random.Random, number: int) -> Question:
