@@ -3,6 +3,7 @@
     Problem
     ├── 400 / 413 / 415 / 422   the request itself: malformed, too large, a field is wrong
     ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one, or such a token
+    ├── 402                     it has to be paid for: no payment method
     ├── 403                     you may not: scope, address, suspended tenant, plan
     ├── 404 / 405               no such thing here; another tenant's object is the same 404
     ├── 409                     not in this state: the same request is still being answered, a webhook is off
@@ -62,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "key_required": Kind(403, "This takes the API key itself", "Send the key instead of a token."),
     "address_refused": Kind(403, "The API key is not allowed from this address", "Call from an allowed network."),
     "tenant_suspended": Kind(403, "The account is suspended", "Write to support."),
+    "payment_method_required": Kind(402, "The plan needs a payment method", "Add one, then change the plan."),
     "plan_lacks_feature": Kind(403, "The plan does not include this", "Upgrade to a plan that includes it."),
     # --- no such thing ---
     "not_found": Kind(404, "There is no such object", "Check the id; test and live objects are apart."),
@@ -78,6 +80,7 @@ KINDS: Mapping[str, Kind] = {
         "See `detail`: add a payment method, raise the spend cap or change the plan.",
     ),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
+    "pdf_unavailable": Kind(503, "PDFs can't be made on this server", "Read the same invoice as HTML: `….html`."),
     "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),
     "internal": Kind(500, "Something went wrong on our side", "Tell support the request_id; nothing was billed."),
 }

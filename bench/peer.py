@@ -64,7 +64,7 @@ async def predict_async(question: Question) -> Answer:
 def _predict(question: Question) -> Answer:
     said = question.transaction.model_dump()
     parsed = PAYSIM.parse(said)
-    row = PAYSIM.row(parsed.transaction, parsed.at_ms, [UNKNOWN, UNKNOWN])
+    row = PAYSIM.row(parsed.transaction, parsed.at_ms, [UNKNOWN] * len(PAYSIM.roles))
     frame = pd.DataFrame([dict(zip(PAYSIM.feature_names, row, strict=True))])
     probability = float(model.predict_proba(frame)[0, 1])
     return Answer(fraud_probability=probability, is_fraud=probability >= 0.5)

@@ -16,6 +16,13 @@ from apps.scoring.dialect_views import (
 )
 from apps.scoring.model_views import ModelsView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
+from apps.usage.billing_views import (
+    CreditsView,
+    InvoicesView,
+    InvoiceView,
+    PlansView,
+    SubscriptionView,
+)
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
 from apps.usage.webhook_views import (
@@ -31,6 +38,7 @@ from config import documentation, health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
+INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -48,6 +56,13 @@ urlpatterns = [
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
+    at("v1/plans", PlansView.as_view()),
+    at("v1/subscription", SubscriptionView.as_view()),
+    at("v1/invoices", InvoicesView.as_view()),
+    at(f"v1/invoices/{INVOICE}", InvoiceView.as_view()),
+    at(rf"v1/invoices/{INVOICE}\.(?P<drawn>pdf)", InvoiceView.as_view()),
+    at(rf"v1/invoices/{INVOICE}\.(?P<drawn>html)", InvoiceView.as_view()),
+    at("v1/credits", CreditsView.as_view()),
     at("v1/webhooks", WebhooksView.as_view()),
     at(f"v1/webhooks/{WEBHOOK}", WebhookView.as_view()),
     at(f"v1/webhooks/{WEBHOOK}/rotate", WebhookRotateView.as_view()),

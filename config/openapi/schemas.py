@@ -15,6 +15,14 @@ from apps.scoring.dialects.gateway import GatewayAnswer
 from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.usage.billing_views import (
+    CreditList,
+    Invoice,
+    InvoicePage,
+    PlanList,
+    Subscription,
+    SubscriptionChange,
+)
 from apps.usage.token_view import TokenRequest
 from apps.usage.webhook_views import (
     DeletedWebhook,
@@ -49,6 +57,7 @@ _ASKED = (
     DecisionRequest,
     BatchRequest,
     TokenRequest,
+    SubscriptionChange,
     NewWebhook,
     WebhookChange,
     Rotation,
@@ -68,6 +77,11 @@ _ANSWERED = (
     shapes.ModelList,
     shapes.Usage,
     shapes.DailyUsage,
+    PlanList,
+    Subscription,
+    Invoice,
+    InvoicePage,
+    CreditList,
     *_ANSWERED_IN_DIALECTS,
     shapes.HybridAnswer,
     Webhook,

@@ -2,20 +2,37 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
+from apps.accounts.models import Tenant
+from apps.billing.invoices import draft_invoice, issue
 from config.documentation import OPENAPI
 from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 
+
+def an_invoice(tenant: Tenant) -> str:
+    start, now = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+    one = {"description": "Training", "amount": Decimal(9), "start": start, "end": now, "now": timezone.now()}
+    with transaction.atomic():
+        invoice = draft_invoice(tenant=tenant, **one)
+        issue(invoice, now)
+    return invoice.public_id
+
+
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
     "webhook_id": lambda owner: str(owner.post("/v1/webhooks", {"url": "https://example.com/"}).json()["id"]),
+    "invoice_id": lambda owner: an_invoice(owner.tenant),
     "delivery_id": lambda owner: str(owner.post(f"/v1/webhooks/{MAKE['webhook_id'](owner)}/test", {}).json()["id"]),
 }
 MISSING = "dec_0000000000000000000000000"

@@ -6,6 +6,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+import xgboost
 
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active, load_model, verify_example
 from tests.engine.conftest import ARTIFACTS
@@ -40,6 +41,12 @@ def test_a_row_scores_as_it_does_in_a_block(model, rows):
     assert [model.score(rows[index : index + 1]) for index in range(500)] == block.tolist()
 
 
+def test_onnx_equals_the_native_model(model, rows, directory):
+    native = xgboost.Booster(model_file=directory / "model.ubj")
+    expected = native.predict(xgboost.DMatrix(rows, missing=np.nan), output_margin=True)
+    assert np.abs(model.score_block(rows) - expected).max() < 1e-5
+
+
 def test_contributions_sum_to_the_margin(model, rows):
     added = model.contributions(rows[:2000]).sum(axis=1) / model.card.calibration.a
     assert np.abs(model.card.base_margin + added - model.score_block(rows[:2000])).max() < 1e-3
@@ -52,7 +59,7 @@ def test_a_repeated_amount_says_nothing_to_the_champion(model, schema, rows):
     assert np.array_equal(model.score_block(rows[:2000]), model.score_block(again))
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "trees.npz", "example.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.ubj", "trees.npz", "example.json"])
 def test_a_changed_file_is_refused(copy, name):
     content = (copy / name).read_bytes()
     (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

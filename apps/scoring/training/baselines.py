@@ -21,7 +21,7 @@ def compared(prepared: Prepared) -> dict[str, dict[str, float | None]]:
     found = {}
     for baseline in prepared.recipe.baselines:
         if baseline.score:
-            score = baseline.score(prepared.schema, rows, ~last, last)
+            score = baseline.score(prepared.schema, rows, prepared.split.fit, last)
         elif baseline.features:
             score = _plain(prepared, baseline.features(prepared))
         measured = metrics.measure(rows.label[last][kept], score[kept], weight[kept], 0.5)
@@ -32,12 +32,12 @@ def compared(prepared: Prepared) -> dict[str, dict[str, float | None]]:
 
 
 def _plain(prepared: Prepared, names: tuple[str, ...]) -> np.ndarray:
-    """LightGBM's defaults, fitted on all but the last part."""
-    last, features = prepared.split.last, prepared.material.measured
+    """LightGBM's defaults, fitted on the part the models are measured after."""
+    fit, last, features = prepared.split.fit, prepared.split.last, prepared.material.measured
     chosen = [prepared.schema.feature_names.index(name) for name in names]
-    known = features[~last][:, chosen]
-    weight = prepared.recipe.fit_weight(prepared.rows.where(~last))
-    data = lightgbm.Dataset(known, prepared.rows.label[~last], weight=weight)
+    known = features[fit][:, chosen]
+    weight = prepared.recipe.fit_weight(prepared.rows.where(fit))
+    data = lightgbm.Dataset(known, prepared.rows.label[fit], weight=weight)
     params = {"objective": "binary", "verbosity": -1, "seed": SEED, "num_threads": THREADS, "deterministic": True}
     booster = lightgbm.train(params, data, ROUNDS)
     return np.asarray(booster.predict(features[last][:, chosen], num_threads=THREADS))

@@ -50,6 +50,7 @@ def write(prepared: Prepared, trained: Trained, root: Path) -> dict[str, Any]:
     files = {
         "model.onnx": onnx,
         model.explanation: _compressed(arrays),
+        **model.files,
         "example.json": json.dumps(_example(prepared, trained), indent=1).encode(),
     }
     card = {

@@ -187,7 +187,10 @@ def _column(schema: TransactionSchema, frame: pd.DataFrame, name: str) -> np.nda
     texts = is_kind(str, schema.types[name])
     if name not in frame:
         return np.full(len(frame), None, dtype=object) if texts else np.full(len(frame), np.nan)
-    return frame[name].to_numpy(object if texts else np.float64)
+    if not texts:
+        return frame[name].to_numpy(np.float64)
+    column = frame[name].to_numpy(object)
+    return np.where(pd.isna(column), None, column)  # frames keep what is missing as nan, the service as None
 
 
 def times(schema: TransactionSchema, frame: pd.DataFrame) -> np.ndarray:

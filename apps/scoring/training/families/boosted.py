@@ -42,7 +42,8 @@ def fit_xgboost(task: Task, settings: Settings) -> TreeModel:
         boosters.append(booster[: booster.best_iteration + 1] if held_out else booster)
     parts = [_xgboost_trees(booster) for booster in boosters]
     rounds = tuple(booster.num_boosted_rounds() for booster in boosters)
-    return TreeModel(partial(_xgboost_margins, boosters), _averaged(parts), rounds)
+    files = {"model.ubj": bytes(boosters[0].save_raw("ubj"))} if len(boosters) == 1 else {}
+    return TreeModel(partial(_xgboost_margins, boosters), _averaged(parts), rounds, files)
 
 
 def fit_lightgbm(task: Task, settings: Settings) -> TreeModel:

@@ -46,6 +46,11 @@ class Fitted(Protocol):
         """The file that holds the arrays of its explanation."""
         ...
 
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The model in its library's own form, name → content, where that form is safe to load."""
+        ...
+
     def margins(self, features: np.ndarray) -> np.ndarray:
         """float32[n, F] → float64[n], by the library itself."""
         ...

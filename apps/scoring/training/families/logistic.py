@@ -1,6 +1,7 @@
 """A logistic regression on signed logarithms: unknown values filled with the median and marked as unknown."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class LinearModel:
     inputs: Inputs
     regression: Any
     rounds: tuple[int, ...] = (1,)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     explanation: str = "linear.npz"
 
     def margins(self, features: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ is rounded down to float32, which no float32 x can tell from the double. So ever
 library.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ class TreeModel:
     native: Callable[[np.ndarray], np.ndarray]
     trees: Trees
     rounds: tuple[int, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
     explanation: str = "trees.npz"
 
     def margins(self, features: np.ndarray) -> np.ndarray:

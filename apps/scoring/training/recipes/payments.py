@@ -11,7 +11,7 @@ from apps.scoring.training.families.fitted import Settings
 from apps.scoring.training.recipe import Baseline, Plan, Recipe
 
 # A user without a known past must be scored on the payment alone: a share of the rows is taught so a second time.
-WITHOUT_HISTORY, WEIGHT_WITHOUT = 0.4, 0.05
+WITHOUT_HISTORY, WEIGHT_WITHOUT = 0.4, 0.2
 
 
 def added(schema: TransactionSchema, rows: Rows, random: np.random.Generator) -> Extra:
@@ -31,9 +31,9 @@ PAYMENTS = Recipe(
         "lightgbm": Plan(
             "lightgbm",
             Settings(
-                {"num_leaves": 31, "learning_rate": 0.06, "min_data_in_leaf": 60, "lambda_l2": 5.0,
+                {"num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 60, "lambda_l2": 5.0,
                  "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.6},
-                rounds=400, patience=40, honest_kept=0.5,
+                rounds=300, patience=40, honest_kept=0.5,
             ),
         ),
         "xgboost": Plan(
@@ -41,12 +41,12 @@ PAYMENTS = Recipe(
             Settings(
                 {"max_depth": 6, "eta": 0.08, "min_child_weight": 10.0, "lambda": 5.0, "subsample": 0.8,
                  "colsample_bytree": 0.6},
-                rounds=400, patience=40, honest_kept=0.5,
+                rounds=300, patience=40, honest_kept=0.5,
             ),
         ),
         "random_forest": Plan(
             "random_forest",
-            Settings({"max_depth": 14, "min_samples_leaf": 10, "max_features": 0.4}, rounds=80, honest_kept=0.15),
+            Settings({"max_depth": 14, "min_samples_leaf": 10, "max_features": 0.4}, rounds=100, honest_kept=0.15),
         ),
         "logistic_regression": Plan("logistic_regression", Settings({"C": 1.0}, rounds=300, honest_kept=0.3)),
     },

@@ -1,0 +1,66 @@
+"""An invoice to read: HTML, and the same as PDF."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from apps.billing.models import Invoice
+from apps.billing.money import EXPONENTS
+from apps.billing.quoting import plain
+
+
+class PdfUnavailable(RuntimeError):
+    """WeasyPrint's system libraries are missing on this machine."""
+
+
+def html_of(invoice: Invoice) -> str:
+    """A page of its own: nothing is loaded from elsewhere."""
+    return render_to_string("billing/invoice.html", _facts(invoice))
+
+
+def pdf_of(invoice: Invoice) -> bytes:
+    """The page as PDF. WeasyPrint is loaded at the first one. Raises `PdfUnavailable`."""
+    try:
+        import weasyprint
+    except OSError as missing:
+        raise PdfUnavailable("Pango is missing here: apt-get install libpango-1.0-0 libpangoft2-1.0-0.") from missing
+    return weasyprint.HTML(string=html_of(invoice), url_fetcher=_nothing_from_elsewhere).write_pdf()
+
+
+def _nothing_from_elsewhere(url: str, *_: Any, **__: Any) -> Any:
+    raise ValueError(f"an invoice loads nothing: {url}")
+
+
+def _facts(invoice: Invoice) -> dict[str, Any]:
+    usage = invoice.usage
+    return {
+        "invoice": invoice,
+        "bill_to": invoice.bill_to,
+        "decimals": EXPONENTS[invoice.currency],
+        "lines": [_line(invoice, line) for line in invoice.lines.all()],
+        "deductions": [
+            {"description": one.description, "amount": invoice.money(-one.amount)} for one in invoice.deductions.all()
+        ],
+        "notes": invoice.credit_notes.all(),
+        **{name: invoice.money(getattr(invoice, name)) for name in ("subtotal", "credits", "tax", "total")},
+        "tax_label": f"{invoice.tax_name or 'Tax'} {plain(invoice.tax_percent)} %",
+        "by_day": usage.get("by_day", []),
+        "by_endpoint": usage.get("by_endpoint", []),
+        "late": usage.get("late", {}),
+    }
+
+
+def _line(invoice: Invoice, line: Any) -> dict[str, Any]:
+    return {
+        "description": line.description,
+        "start": line.starts_at,
+        "end": line.ends_at,
+        "quantity": _number(line.quantity),
+        "unit_price": "" if line.unit_price is None else plain(line.unit_price),
+        "amount": invoice.money(line.amount),
+    }
+
+
+def _number(quantity: Decimal) -> str:
+    return f"{int(quantity):,}" if quantity == int(quantity) else plain(round(quantity, 6))

@@ -1,0 +1,114 @@
+"""Plans, the subscription, invoices and credits, as customers read and change them."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.api_keys.services import tell_pending, this_gate
+from apps.billing import credits, rendering
+from apps.billing.models import Subscription
+from apps.billing.periods import Period
+from apps.billing.services import sign_up
+from tests.billing.conftest import at, close, use
+from tests.cast import Api, Player, new_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def dora() -> Api:
+    """On Basic since October 2026, with 20,001 units used in that month: 179.01."""
+    tenant = sign_up(slug="dora", name="Dora & Co.", plan="basic", now=at(10))
+    player = Player(tenant, *new_key(tenant, scopes=["read", "predict", "admin"]), *new_key(tenant, livemode=False))
+    use(tenant, at(10, 5), 20_001)
+    return Api(player)
+
+
+def test_plans_have_their_prices_in_every_currency(alice: Api) -> None:
+    plans = {one["name"]: one for one in alice.get("/v1/plans").json()["data"]}
+    assert plans["basic"]["prices"]["USD"] == {
+        "monthly": "99.00",
+        "overage": [{"up_to": 10_000, "price": "0.008"}, {"up_to": None, "price": "0.005"}],
+    }
+    assert set(plans["enterprise"]["prices"]) >= {"USD", "EUR", "GBP"}
+
+
+def test_an_upgrade_holds_at_once_for_the_gate_too(dora: Api) -> None:
+    assert dora.post("/v1/decisions/batch", {"schema": "paysim", "transactions": []}).status_code in (403, 422)
+    told = dora.post("/v1/subscription", {"plan": "enterprise"}).json()
+    assert (told["name"], told["rate_per_minute"], told["next_plan"]) == ("enterprise", 2_000, None)
+    assert dora.get("/v1/usage")["X-RateLimit-Limit"] == "2000"
+
+
+def test_a_downgrade_is_scheduled_and_can_be_taken_back(dora: Api) -> None:
+    told = dora.post("/v1/subscription", {"plan": "free"}).json()
+    month_end = Period.of(timezone.now()).end.isoformat().replace("+00:00", "Z")
+    assert (told["name"], told["next_plan"], told["next_plan_at"]) == ("basic", "free-2026-11", month_end)
+    told = dora.post("/v1/subscription", {"plan": "basic"}).json()
+    assert (told["next_plan"], told["next_plan_at"]) == (None, None)
+
+
+@pytest.mark.parametrize("body", [{"plan": "gold"}, {}, {"plan": "free", "x": 1}])
+def test_what_is_no_plan_is_refused(dora: Api, body: Any) -> None:
+    assert dora.post("/v1/subscription", body).status_code == 422
+
+
+def test_changing_the_plan_takes_the_admin_scope(dora: Api) -> None:
+    reader = Api(dora.player, new_key(dora.tenant, scopes=["read"])[1])
+    assert reader.post("/v1/subscription", {"plan": "free"}).status_code == 403
+    assert reader.get("/v1/subscription").status_code == 200
+
+
+def test_with_stripe_a_paid_plan_asks_for_a_payment_method(dora: Api, settings: Any) -> None:
+    settings.STRIPE_API_KEY = "sk_test_1"
+    assert dora.post("/v1/subscription", {"plan": "enterprise"}).json()["code"] == "payment_method_required"
+    Subscription.objects.filter(tenant=dora.tenant).update(has_payment_method=True)
+    assert dora.post("/v1/subscription", {"plan": "enterprise"}).status_code == 200
+
+
+def test_invoices_are_listed_and_read_page_by_page(dora: Api) -> None:
+    for month in (10, 11, 12):
+        close(dora.tenant, month)
+    first = dora.get("/v1/invoices?limit=2").json()
+    second = dora.get(f"/v1/invoices?limit=2&cursor={first['next_cursor']}").json()
+    assert [one["period"] for one in (*first["data"], *second["data"])] == ["2026-12", "2026-11", "2026-10"]
+    assert (first["has_more"], second["has_more"], second["next_cursor"]) == (True, False, None)
+    october = dora.get(f"/v1/invoices/{second['data'][0]['id']}").json()
+    assert (october["total"], october["units"]) == ("179.01", 20_001)
+    assert [line["amount"] for line in october["lines"]] == ["99.00", "80.00", "0.01"]
+    assert dora.in_test_mode().get("/v1/invoices").json()["data"] == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=in_other"])
+def test_wrong_pages_are_refused(dora: Api, query: str) -> None:
+    assert dora.get(f"/v1/invoices?{query}").status_code in (400, 422)
+
+
+def test_an_invoice_is_drawn_as_pdf_and_html(dora: Api) -> None:
+    invoice = close(dora.tenant, 10)
+    page = dora.get(f"/v1/invoices/{invoice.public_id}.html")
+    assert invoice.number in page.content.decode()
+    assert "179.01" in page.content.decode()
+    assert "2026-10-05: 20001" in page.content.decode()
+    assert "http" not in page.content.decode().replace("http-equiv", "")
+    drawn = dora.get(f"/v1/invoices/{invoice.public_id}.pdf")
+    assert (drawn.status_code, drawn["Content-Type"], drawn.content[:5]) == (200, "application/pdf", b"%PDF-")
+
+
+def test_without_its_libraries_the_pdf_says_so(dora: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Any) -> bytes:
+        raise rendering.PdfUnavailable("Pango is missing here.")
+
+    monkeypatch.setattr(rendering, "pdf_of", missing)
+    answer = dora.get(f"/v1/invoices/{close(dora.tenant, 10).public_id}.pdf")
+    assert (answer.status_code, answer.json()["code"]) == (503, "pdf_unavailable")
+
+
+def test_credits_show_what_is_left(dora: Api) -> None:
+    credits.grant(dora.tenant, Decimal(200), "USD", reason="SLA credit", key="sla", now=at(10))
+    close(dora.tenant, 10)
+    told = dora.get("/v1/credits").json()["data"][0]
+    assert (told["amount"], told["remaining"], told["reason"]) == ("200.00", "20.99", "SLA credit")
+    tell_pending(this_gate())
