@@ -29,10 +29,17 @@ app.conf.update(
             "task": "apps.notifications.tasks.forget_old_deliveries",
             "schedule": crontab(hour=2, minute=40),
         },
+        # Payments: what the provider told, what is due or unanswered, and what nobody told.
+        "provider_events": {"task": "apps.billing.tasks.work_through_events", "schedule": 5.0},
+        "payments": {"task": "apps.billing.tasks.collect_payments", "schedule": 30.0},
+        "provider_books": {
+            "task": "apps.billing.tasks.reconcile_with_provider",
+            "schedule": crontab(hour=4, minute=20),
+        },
         # What was served, journaled, recorded and rolled up agrees, or somebody is told.
         "reconcile": {"task": "apps.scoring.tasks.reconcile_books", "schedule": crontab(minute=20)},
         # Yesterday's features are what the stored past says they were.
         "compare_vectors": {"task": "apps.scoring.tasks.compare_vectors", "schedule": crontab(hour=3, minute=10)},
     },
 )
-app.autodiscover_tasks(["apps.notifications", "apps.scoring"])
+app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.scoring"])

@@ -125,6 +125,7 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
             return False
         if row.status != Status.ISSUED:
             raise NotPossible(f"{row} is {row.status}: it can't be paid.")
+        _not_under_way(row)
         _move(row, status=Status.PAID, paid_at=now, paid_how=how)
         _audit(row, "invoice.paid", actor, now, {"how": how})
         _tell(row, "invoice.paid", now)
@@ -140,6 +141,7 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
             return
         if row.status != Status.ISSUED:
             raise NotPossible(f"{row} is {row.status}: only an issued, unpaid invoice is voided.")
+        _not_under_way(row)
         _move(row, status=Status.VOID, voided_at=now)
         InvoiceLine.objects.filter(invoice=row).update(void=True)
         for used in row.deductions.exclude(credit=None):
@@ -161,6 +163,7 @@ def issue_credit_note(
         noted = row.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
         if row.status not in (Status.ISSUED, Status.PAID):
             raise NotPossible(f"{row} is {row.status}: there is nothing to correct.")
+        _not_under_way(row)
         if amount <= 0 or amount != row.money(amount) or amount > row.total - noted:
             raise NotPossible(f"A credit note on {row} takes up to {row.money(row.total - noted)} {row.currency}.")
         tax = row.money(amount * row.tax / row.total)
@@ -354,6 +357,13 @@ def _bill_to(tenant: Tenant, subscription: Subscription) -> dict[str, str]:
         "country": subscription.country,
         "tax_id": subscription.tax_id,
     }
+
+
+def _not_under_way(invoice: Invoice) -> None:
+    """While a card is being charged for it and no charge is known to have gone through, what is due must not change."""
+    found = set(invoice.payments.values_list("status", flat=True))
+    if found & {"intent", "processing"} and not found & {"succeeded", "refunded", "disputed"}:
+        raise NotPossible(f"A payment of {invoice} is under way: wait for its outcome.")
 
 
 def _move(invoice: Invoice, **columns: Any) -> None:

@@ -5,6 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from apps.sealing import SealedText
+
 
 class Decision(models.Model):
     """One decision, exactly as it was answered. Written only by `recording.record`; never changed.
@@ -43,6 +45,19 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class StripeAccount(models.Model):
+    """The tenant's own account at Stripe, whose payments are screened (stripe_guard.py); one live, one test."""
+
+    livemode = models.BooleanField(unique=True)
+    api_key = SealedText(editable=False)
+    webhook_secret = SealedText(blank=True, editable=False)
+    key_digest = models.CharField(max_length=64, help_text="Of the API key that connected it: its webhooks act with it.")
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return "live" if self.livemode else "test"
 
 
 class PublishedPolicy(models.Model):

@@ -75,12 +75,13 @@ class Ledger:
 
     def update_customer(self, wanted: str, said: Json) -> Json:
         customer = self.get("customer", wanted)
+        before = {name: customer[name] for name in ("email", "name", "invoice_settings") if name in said}
         card = said.get("invoice_settings", {}).get("default_payment_method")
         if card:
             self._of_customer(self.get("payment_method", card), wanted)
             customer["invoice_settings"] = {"default_payment_method": card}
         customer.update({name: said[name] for name in ("email", "name") if name in said})
-        return self._happened("customer.updated", customer)
+        return self._happened("customer.updated", customer, before)
 
     def attach(self, wanted: str, said: Json) -> Json:
         card = CARDS.get(wanted)
@@ -96,8 +97,8 @@ class Ledger:
 
     def detach(self, wanted: str, said: Json) -> Json:
         method = self.get("payment_method", wanted)
-        method["customer"] = None
-        return self._happened("payment_method.detached", method)
+        before, method["customer"] = {"customer": method["customer"]}, None
+        return self._happened("payment_method.detached", method, before)
 
     # --- saving a card ---
 
@@ -253,8 +254,9 @@ class Ledger:
         self.objects[made["id"]] = made
         return made
 
-    def _happened(self, what: str, to: Json) -> Json:
+    def _happened(self, what: str, to: Json, before: Json | None = None) -> Json:
         now = shown(to)
+        data = {"object": copy.deepcopy(now)} | ({"previous_attributes": before} if before else {})
         self.events.append(
             {
                 "id": f"evt_{secrets.token_hex(12)}",
@@ -265,7 +267,7 @@ class Ledger:
                 "pending_webhooks": 1,
                 "request": None,
                 "type": what,
-                "data": {"object": copy.deepcopy(now)},
+                "data": data,
             }
         )
         return now

@@ -1,0 +1,70 @@
+"""A customer's cards: entered at the provider, known here by id, brand and last digits."""
+
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from apps.accounts.models import Tenant
+from apps.billing.gateway import Gateway
+from apps.billing.known import Card
+from apps.billing.models import PaymentCard
+from apps.billing.services import set_payment_method, subscription_of
+
+
+def customer_of(tenant: Tenant, gateway: Gateway, now: datetime) -> str:
+    """The tenant's id at the provider; made on the first call, and the same one however often it is asked."""
+    known = subscription_of(tenant.pk)
+    if known.stripe_customer_id:
+        return known.stripe_customer_id
+    made = gateway.create_customer(
+        name=known.billing_name or tenant.name, email=known.billing_email, reference=tenant.schema_name
+    )
+    set_payment_method(
+        tenant_id=tenant.pk,
+        ready=known.has_payment_method,
+        label=known.payment_method_label,
+        now=now,
+        stripe_customer_id=made,
+    )
+    return made
+
+
+def tenant_of(customer: str) -> Tenant | None:
+    """Whose customer id it is."""
+    return Tenant.objects.filter(subscription__stripe_customer_id=customer).first() if customer else None
+
+
+def is_in_use(card: str) -> bool:
+    """Whether it is the one its tenant is charged with."""
+    row = PaymentCard.objects.filter(card=card).first()
+    return row is not None and PaymentCard.objects.in_use(row.tenant_id) == row
+
+
+@transaction.atomic
+def learn_card(tenant: Tenant, customer: str, said: Card, now: datetime) -> PaymentCard:
+    """What the provider says of a card, in any order and any number of times; and what follows for the tenant."""
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    row, _ = PaymentCard.objects.get_or_create(card=said.id, defaults={"tenant": tenant, "customer": customer})
+    row.brand, row.last4 = max(row.brand, said.brand), max(row.last4, said.last4)
+    row.expires = max(row.expires, said.expires)
+    row.removed = row.removed or said.removed
+    chosen = datetime.fromtimestamp(said.chosen_at, UTC) if said.chosen_at else None
+    row.chosen_at = max((at for at in (row.chosen_at, chosen) if at is not None), default=None)
+    row.save()
+    _use(tenant.pk, PaymentCard.objects.in_use(tenant.pk), now)
+    return row
+
+
+def _use(tenant_id: int, card: PaymentCard | None, now: datetime) -> None:
+    """Let the subscription say which card is in use. A tenant whose card is gone has no payment method any more."""
+    known = subscription_of(tenant_id)
+    chosen, label = (card.card, str(card)) if card else ("", "")
+    if card is not None and card.in_use_since is None:
+        PaymentCard.objects.filter(pk=card.pk).update(in_use_since=now)
+    if (known.stripe_payment_method_id, known.payment_method_label) == (chosen, label):
+        return
+    if card is None and not known.stripe_payment_method_id:  # by transfer, as agreed
+        return
+    set_payment_method(
+        tenant_id=tenant_id, ready=card is not None, label=label, now=now, stripe_payment_method_id=chosen
+    )

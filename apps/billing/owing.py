@@ -1,0 +1,73 @@
+"""What is still to be paid of an invoice, and whether a card may be asked for it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from apps.billing import dunning
+from apps.billing.models import Invoice, Payment, PaymentCard, Subscription
+
+#: A try without a last word.
+OPEN = (Payment.Status.INTENT, Payment.Status.PROCESSING)
+#: In these the money was taken; it may have been given back since.
+TAKEN = (Payment.Status.SUCCEEDED, Payment.Status.REFUNDED, Payment.Status.DISPUTED)
+#: No card is charged for less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+LEAST: Mapping[str, Decimal] = {
+    "USD": Decimal("0.50"),
+    "EUR": Decimal("0.50"),
+    "GBP": Decimal("0.30"),
+    "JPY": Decimal(50),
+    "KWD": Decimal("0.200"),
+}
+
+
+def due(invoice: Invoice) -> Decimal:
+    """What is still to be paid: the total without what credit notes took back."""
+    noted = invoice.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
+    return invoice.money(invoice.total - noted)
+
+
+def collectable(invoice: Invoice) -> bool:
+    """Open, and not less than any card is charged for. What is less is owed, but nobody is pressed for it."""
+    return invoice.status == Invoice.Status.ISSUED and due(invoice) >= LEAST[invoice.currency]
+
+
+def open_invoices(tenant_id: int) -> list[Invoice]:
+    """Issued and not paid, the oldest first."""
+    rows = Invoice.objects.filter(tenant_id=tenant_id, status=Invoice.Status.ISSUED)
+    return [one for one in rows.order_by("issued_at", "pk").prefetch_related("payments") if collectable(one)]
+
+
+def tenants_owing() -> list[int]:
+    """Everybody with an open invoice, and everybody who is not in good standing."""
+    owing = Invoice.objects.filter(status=Invoice.Status.ISSUED).values_list("tenant_id", flat=True)
+    active = (Subscription.Status.ACTIVE, Subscription.Status.TRIALING)
+    bad = Subscription.objects.exclude(status__in=active).values_list("tenant_id", flat=True)
+    return sorted({*owing, *bad})
+
+
+def tried_at(invoice: Invoice) -> list[datetime]:
+    """When a bank said no to it, the earliest first. Tries that never reached a bank don't count."""
+    return sorted(one.created_at for one in invoice.payments.all() if one.status == Payment.Status.FAILED)
+
+
+def next_try(invoice: Invoice, card: PaymentCard | None) -> datetime | None:
+    """When an open invoice is tried next with the card in use; None when it isn't."""
+    if card is None or invoice.issued_at is None:
+        return None
+    return dunning.next_try_at(invoice.issued_at, tried_at(invoice), card.in_use_since)
+
+
+def hopeless_since(tenant_id: int, now: datetime) -> datetime | None:
+    """Since when an invoice of the tenant is without hope of being paid by itself."""
+    card = PaymentCard.objects.in_use(tenant_id)
+    return dunning.hopeless_since(
+        (
+            dunning.exhausted_at(one.issued_at, tried_at(one), collects=card is not None)
+            for one in open_invoices(tenant_id)
+            if one.issued_at is not None
+        ),
+        now,
+    )

@@ -1,0 +1,53 @@
+"""What the worker does about payments, on the schedule of config/celery.py. Each is harmless when repeated."""
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+from prometheus_client import Gauge
+
+from apps.billing import clock, inbox, owing, payments, reconciling, refunds
+from apps.billing.gateway import GatewayError, this_gateway
+
+log = logging.getLogger(__name__)
+
+DIFFERENCES = Gauge(
+    "palisade_provider_differences", "Payments that the provider and we don't agree on", multiprocess_mode="mostrecent"
+)
+UNANSWERED = Gauge(
+    "palisade_payments_unanswered", "Tries of a payment without a last word", multiprocess_mode="mostrecent"
+)
+
+
+@shared_task
+def work_through_events() -> int:
+    """What the provider told us since."""
+    return inbox.work_through(this_gateway(), timezone.now())
+
+
+@shared_task
+def collect_payments() -> int:
+    """Ask again where there was no answer, try what is due, note where everybody stands; the tries made."""
+    gateway, now = this_gateway(), timezone.now()
+    own_time = clock.on_a_clock()
+    payments.recover(gateway, now)
+    refunds.recover(gateway, now)
+    UNANSWERED.set(payments.unanswered())
+    return payments.collect_due(gateway, now, tenant_ids=[one for one in owing.tenants_owing() if one not in own_time])
+
+
+@shared_task
+def reconcile_with_provider() -> int:
+    """Compare with the provider's own books; a difference is an alert."""
+    gateway = this_gateway()
+    if not gateway.collects:
+        return 0
+    try:
+        report = reconciling.reconcile(gateway, timezone.now())
+    except GatewayError as away:
+        log.error("the provider's books could not be read: %s", away)
+        raise
+    DIFFERENCES.set(len(report.differences))
+    for difference in report.differences:
+        log.error("the provider's books differ: %s", difference)
+    return len(report.differences)
