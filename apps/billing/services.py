@@ -20,12 +20,15 @@ from apps.billing.money import EXPONENTS, rounded
 from apps.billing.periods import Period
 from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan, current
 from apps.billing.pricing import included_units, most_units
+from apps.notifications.services import notify
 
 #: Units a tenant limited for not paying may still use, or what it has included when that is less.
 LIMITED_UNITS = 1_000
 #: How long an allowance holds after a plan changed under a cap: units of the time before are still being recorded.
 SETTLING = timedelta(minutes=10)
 SETTLING_LIFE = timedelta(seconds=20)
+#: So long before its end a trial is announced to be over.
+TRIAL_NOTICE = timedelta(days=3)
 #: How long the allowance of a tenant on a billing clock holds, in our time.
 CLOCK_LIFE = timedelta(minutes=1)
 
@@ -273,6 +276,18 @@ def follow_timelines(now: datetime, tenant_id: int | None = None) -> list[int]:
             _in_force(subscription, span.plan, Status.ACTIVE if over else subscription.status)
         followed.append(stale.tenant_id)
     return followed
+
+
+def tell_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
+    """Announce trials that end within three days, once each; how many were."""
+    spans = PlanSpan.objects.filter(trial=True, starts_at__lte=now, ends_at__gt=now, ends_at__lte=now + TRIAL_NOTICE)
+    spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.exclude(tenant_id__in=clock.on_a_clock())
+    told = 0
+    for span in spans.select_related("tenant"):
+        ends = span.ends_at.isoformat() if span.ends_at else ""
+        data, key = {"plan": span.plan.name, "ends_at": ends}, f"trial_ending:{span.pk}"
+        told += notify(tenant=span.tenant, kind="subscription.trial_ending", data=data, key=key, now=now)
+    return told
 
 
 @contextmanager
