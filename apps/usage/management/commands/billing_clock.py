@@ -1,0 +1,60 @@
+"""`manage.py billing_clock --tenant S [--advance 40d] [--json]`: a tenant's own time, for tests of billing."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.billing.models import BillingClock, Invoice, Subscription
+from apps.usage.billing_time import advance, start_clock
+
+_SPAN = re.compile(r"^(\d{1,4})([dh])$")
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+
+
+class Command(BaseCommand):
+    """Start a tenant's clock, or walk it on: trials end, months close, cards fail and are tried again."""
+
+    help = "Move a tenant's own billing time. Once started, real time leaves the tenant alone."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True, help="the tenant's slug")
+        parser.add_argument("--advance", default="0d", help="how far: 40d, 12h")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = Tenant.objects.filter(slug=options["tenant"]).first()
+        if tenant is None:
+            raise CommandError(f"--tenant: there is no '{options['tenant']}'")
+        start_clock(tenant, timezone.now())
+        known = set(Invoice.objects.filter(tenant=tenant).values_list("pk", flat=True))
+        moments = list(advance(tenant, _span(options["advance"])))
+        self._print(tenant, known, len(moments), options["json"])
+
+    def _print(self, tenant: Tenant, known: set[int], stops: int, as_json: bool) -> None:
+        now = BillingClock.objects.get(tenant=tenant).now
+        subscription = Subscription.objects.filter(tenant=tenant).first()
+        issued = Invoice.objects.filter(tenant=tenant).exclude(pk__in=known).order_by("pk")
+        facts = {
+            "tenant": tenant.slug,
+            "now": now.isoformat(),
+            "stops": stops,
+            "plan": subscription.plan_code if subscription else "free",
+            "status": subscription.status if subscription else "active",
+            "invoices": [
+                {"number": one.number, "period": one.period, "status": one.status, "total": str(one.money(one.total))}
+                for one in issued
+            ],
+        }
+        self.stdout.write(json.dumps(facts) if as_json else "\n".join(f"{name}: {facts[name]}" for name in facts))
+
+
+def _span(said: str) -> timedelta:
+    found = _SPAN.match(said)
+    if not found:
+        raise CommandError("--advance: a number of days or hours, such as 40d or 12h")
+    return int(found[1]) * _UNITS[found[2]]

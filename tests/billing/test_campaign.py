@@ -1,0 +1,211 @@
+"""Years of customers, crowds of closers, late and repeated events: nothing is billed twice, nothing is left out.
+
+CAMPAIGN_TENANTS=200 CAMPAIGN_MONTHS=24 is the whole campaign; a smaller one runs by default.
+"""
+
+import os
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connections, transaction
+from django.db.models import Sum
+
+from apps.accounts.models import Tenant
+from apps.billing import credits, timeline
+from apps.billing.invoices import Quantities, issue_invoice, mark_paid
+from apps.billing.models import Invoice, InvoiceLine, PlanSpan, Subscription
+from apps.billing.periods import Period
+from apps.billing.plans import CURRENT
+from apps.billing.pricing import Term, statement
+from apps.billing.services import cancel, change_plan, set_payment_method
+from apps.notifications.models import Event
+from apps.usage.billing_time import advance, start_clock
+from apps.usage.closing import close_due, close_period
+from apps.usage.models import UsageEvent
+from tests.billing.conftest import at, close, customer, event, store, use
+
+TENANTS = int(os.environ.get("CAMPAIGN_TENANTS", "4"))
+MONTHS = int(os.environ.get("CAMPAIGN_MONTHS", "5"))
+
+
+@pytest.mark.django_db
+def test_years_of_random_plan_changes_leave_no_gap_and_no_overlap() -> None:
+    """From January 2027: both changes of the clocks, days 28 to 31, and within 24 months 29 February 2028."""
+    chance, begin = random.Random(7), Period(2027, 1)
+    tenants = [_lived(chance, begin) for _ in range(TENANTS)]
+    for tenant in tenants:
+        spans = list(PlanSpan.objects.filter(tenant=tenant).order_by("starts_at"))
+        assert all(before.ends_at == after.starts_at for before, after in pairwise(spans))
+        assert (spans[0].starts_at, spans[-1].ends_at) == (tenant.created_at, None)
+        fees = list(InvoiceLine.objects.filter(tenant=tenant, component="plan").order_by("starts_at"))
+        assert all(before.ends_at == after.starts_at for before, after in pairwise(fees))
+        assert (fees[0].starts_at, fees[-1].ends_at) == (tenant.created_at, begin.later(MONTHS).start)
+        for number in range(MONTHS):
+            _as_the_timeline_says(tenant, begin.later(number))
+
+
+def _lived(chance: random.Random, begin: Period) -> Tenant:
+    """A tenant's months: changes of plan at odd seconds, some usage, each month closed when it is over."""
+    signed = begin.start + timedelta(days=chance.choice((0, 27, 28, 29, 30)), seconds=chance.randrange(86_400))
+    tenant = customer(chance.choice(list(CURRENT)), signed, trial_days=chance.choice((0, 0, 14)))
+    for number in range(MONTHS):
+        period = begin.later(number)
+        moments = sorted(_odd_moment(chance, max(period.start, signed), period.end) for _ in range(chance.randrange(4)))
+        for moment in moments:
+            change_plan(tenant_id=tenant.pk, plan=chance.choice(list(CURRENT)), now=moment)
+            use(tenant, moment, chance.choice((1, 5_000, 60_000)))
+        use(tenant, max(period.start, signed), 1)
+        assert close(tenant, period.month, period.end, year=period.year) is not None
+    return tenant
+
+
+def _odd_moment(chance: random.Random, start: datetime, end: datetime) -> datetime:
+    return start + timedelta(microseconds=chance.randrange(1, (end - start) // timedelta(microseconds=1)))
+
+
+def _as_the_timeline_says(tenant: Tenant, period: Period) -> None:
+    """The invoice charges what the statement of the stored timeline comes to, computed anew."""
+    invoice = Invoice.objects.get(tenant=tenant, period=str(period))
+    terms: list[Term] = timeline.terms_of([tenant.pk], period)[tenant.pk]
+    charged = [(line.component, line.amount) for line in invoice.lines.all()]
+    units = [_units_of(tenant, term) for term in terms]
+    expected = statement(terms, units, period, "USD")
+    assert charged == [(line.component, line.amount) for line in expected.lines]
+    assert invoice.subtotal == expected.subtotal
+
+
+def _units_of(tenant: Tenant, term: Term) -> int:
+    rows = UsageEvent.objects.filter(tenant_id=tenant.pk, occurred_at__gte=term.start, occurred_at__lt=term.end)
+    return rows.aggregate(all=Sum("units"))["all"] or 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_repetition_and_delay_of_events_comes_to_the_same_total(seed: int) -> None:
+    """The same month's events for two tenants: to one they come at once, to the other shuffled, twice, 35 days late."""
+    chance = random.Random(seed)
+    prompt, slow = customer("basic"), customer("basic")
+    for tenant in (prompt, slow):
+        change_plan(tenant_id=tenant.pk, plan="professional", now=at(9, 20, 12, 30))
+    moments = [_odd_moment(chance, at(9), at(10)) for _ in range(40)]
+    units = [chance.choice((1, 700, 9_000)) for _ in moments]
+    store(event(prompt, *one) for one in zip(moments, units, strict=True))
+    events = [event(slow, *one) for one in zip(moments, units, strict=True)]
+    events += chance.sample(events, 20)
+    chance.shuffle(events)
+    batches = [events[:25], events[25:40], events[40:]]
+    for month, batch in zip((9, 10, 11), batches, strict=True):
+        for one in batch:
+            store([one])
+        close(slow, month)
+        close(prompt, month)
+    assert _owed(slow) == _owed(prompt)
+
+
+def _owed(tenant: Tenant) -> Decimal:
+    return sum((one.total for one in Invoice.objects.filter(tenant=tenant)), Decimal(0))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sixty_four_closers_make_one_invoice_a_tenant_and_numbers_without_gaps() -> None:
+    """Half of them fail after their number was given, and roll back."""
+    tenants = [customer("basic") for _ in range(4)]
+    for tenant in tenants:
+        credits.grant(tenant, Decimal(5), "USD", reason="x", key="x", now=at(9))
+    together, period = threading.Barrier(64), Period(2026, 10)
+
+    def closer(number: int) -> None:
+        chance = random.Random(number)
+        mine = chance.sample(tenants, len(tenants))
+        together.wait()
+        try:
+            for tenant in mine:
+                _close_or_fail(tenant, period, fails=number % 2 == 0)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(64) as pool:
+        list(pool.map(closer, range(64)))
+    for tenant in tenants:
+        list(close_period(period, Tenant.objects.filter(pk=tenant.pk), period.end))
+    found = list(Invoice.objects.filter(period=str(period), tenant__in=tenants).order_by("number"))
+    assert sorted(one.tenant_id for one in found) == sorted(tenant.pk for tenant in tenants)
+    numbers = [int(str(one.number).rsplit("-", 1)[1]) for one in found]
+    assert numbers == list(range(1, len(tenants) + 1))
+    assert {str(one.credits) for one in found} == {"5.000"}
+
+
+class _Fails(Exception):
+    pass
+
+
+def _close_or_fail(tenant: Tenant, period: Period, *, fails: bool) -> None:
+    try:
+        with transaction.atomic():
+            issue_invoice(tenant=tenant, period=period, quantities=Quantities((0,)), now=period.end)
+            if fails:
+                raise _Fails
+    except _Fails:
+        pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_of_plan_at_once_leave_one_timeline() -> None:
+    tenant = customer("basic")
+    together = threading.Barrier(8)
+
+    def changer(number: int) -> None:
+        together.wait()
+        try:
+            plan = ("professional", "enterprise")[number % 2]
+            change_plan(tenant_id=tenant.pk, plan=plan, now=at(10, 5) + timedelta(microseconds=number))
+        except IntegrityError:
+            pass
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(changer, range(8)))
+    spans = list(PlanSpan.objects.filter(tenant=tenant).order_by("starts_at"))
+    assert all(before.ends_at == after.starts_at for before, after in pairwise(spans))
+    assert spans[-1].ends_at is None or spans[-1].ends_at > at(10, 5)
+
+
+# --- a billing clock ---
+
+
+@pytest.mark.django_db
+def test_a_billing_clock_walks_through_trial_months_and_cancelling(amounts: Callable[..., Any]) -> None:
+    tenant = customer("basic", at(9, 10), trial_days=14)
+    start_clock(tenant, at(9, 10))
+    set_payment_method(tenant_id=tenant.pk, ready=True, now=at(9, 11), label="invoice")
+    list(advance(tenant, timedelta(days=5)))
+    assert Subscription.objects.get(tenant=tenant).status == "trialing"
+    use(tenant, at(10, 3), 10_500)
+    stops = list(advance(tenant, timedelta(days=20)))
+    assert at(9, 24) in stops
+    mark_paid(invoice=Invoice.objects.get(tenant=tenant), now=at(10, 5), how="bank transfer")
+    list(advance(tenant, timedelta(days=10)))
+    assert Subscription.objects.get(tenant=tenant).status == "active"
+    cancel(tenant_id=tenant.pk, now=at(10, 15))
+    list(advance(tenant, timedelta(days=60)))
+    september, october = Invoice.objects.filter(tenant=tenant).order_by("period")
+    assert amounts(september) == [("plan", "0.00"), ("plan", "23.10")]  # 7 of 30 days after the trial
+    assert amounts(october) == [("plan", "99.00"), ("overage.basic-2026-11.1", "4.00")]
+    assert Subscription.objects.get(tenant=tenant).plan_code == "free-2026-11"
+    assert Event.objects.filter(tenant=tenant, kind="subscription.trial_ending").count() == 1
+
+
+@pytest.mark.django_db
+def test_real_time_leaves_a_tenant_on_a_clock_alone() -> None:
+    tenant, other = customer("basic"), customer("basic")
+    start_clock(tenant, at(9, 1))
+    close_due(at(11, 1, 0, 35))
+    assert [one.tenant_id for one in Invoice.objects.filter(tenant__in=(tenant, other))] == [other.pk]
