@@ -10,7 +10,7 @@ from django.conf import settings
 from msgspec import Meta
 
 from apps.scoring.engine import shelf
-from apps.scoring.engine.engine import ENSEMBLE, ENSEMBLE_THRESHOLD
+from apps.scoring.engine.engine import ENSEMBLE_THRESHOLD
 from apps.scoring.engine.models import LoadedModel, ModelRefused, Models
 
 FAMILIES = {
@@ -66,7 +66,7 @@ class EnsembleCard(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["ensemble"] = "ensemble"
     schema: str
-    name: Literal["ensemble"] = ENSEMBLE
+    name: Literal["ensemble"] = "ensemble"
     method: Literal["majority"] = "majority"
     threshold: float = ENSEMBLE_THRESHOLD
     members: tuple[str, ...]

@@ -77,21 +77,21 @@ class CommercialBatchView(DialectBatchView):
     """POST /predict/batch."""
 
     endpoint = "predict_batch"
-    dialect = commercial
+    dialect: ClassVar[Many] = commercial
 
 
 class EnterpriseBatchView(DialectBatchView):
     """POST /batch-predict."""
 
     endpoint = "batch_predict"
-    dialect = enterprise
+    dialect: ClassVar[Many] = enterprise
 
 
 class GatewayView(DialectBatchView):
     """POST /api/v1/score. One transaction is no batch: it needs neither that scope nor a plan with batches."""
 
     endpoint = "score"
-    dialect = gateway
+    dialect: ClassVar[Many] = gateway
     needed = "predict"
 
     def scope(self, request: Request) -> str:
