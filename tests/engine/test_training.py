@@ -130,6 +130,15 @@ def test_a_wrong_column_is_named(schema, log, tmp_path, spoil, named):
         read(schema, tmp_path, spoil(log))
 
 
+def test_a_word_for_nothing_is_a_word_in_texts_and_nothing_in_numbers(schema, log, tmp_path):
+    written = log.astype({"nameOrig": object}).assign(weight=1.0)
+    written.loc[:, "nameOrig"] = "None"
+    rows = read(schema, tmp_path, written)
+    assert set(rows.frame["nameOrig"]) == {"None"}
+    with pytest.raises(UnusableData, match="'amount' has empty cells"):
+        read(schema, tmp_path, log.astype({"amount": object}).assign(amount=[*log["amount"][1:], "None"]))
+
+
 def test_a_missing_file_is_named(schema, tmp_path):
     with pytest.raises(UnusableData, match=r"gone\.csv"):
         data.read(schema, [tmp_path / "gone.csv"])

@@ -1,6 +1,6 @@
 """A file of labelled transactions as columns: reading, naming what is wrong, labels, weights."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -18,6 +18,7 @@ BESIDE = (*LABELS, "weight", "sample")  # columns that are read beside the schem
 # The full PaySim log, of which the training file is a sample: what one fraud must be weighed against.
 FULL_LOG_HONEST = 6_362_620 - 8_213
 FULL_LOG_FRAUDS = 8_213
+EMPTY = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none"]  # cells of numbers that hold none
 YES_NO = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 
 
@@ -46,7 +47,9 @@ class Rows(NamedTuple):
 def read(schema: TransactionSchema, paths: Sequence[Path], *, labelled: bool = True) -> Rows:
     """CSV and Parquet files together, in time order. Raises `UnusableData` naming the missing or wrong column."""
     wanted = frozenset(schema.fields) | frozenset(BESIDE)
-    return rows(schema, pd.concat([_read_one(path, wanted) for path in paths], ignore_index=True), labelled=labelled)
+    texts = {name for name in schema.fields if is_kind(str, schema.types[name])}
+    frames = [_read_one(path, wanted, texts) for path in paths]
+    return rows(schema, pd.concat(frames, ignore_index=True), labelled=labelled)
 
 
 def rows(schema: TransactionSchema, frame: pd.DataFrame, *, labelled: bool = True) -> Rows:
@@ -72,15 +75,16 @@ def sha256_of(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _read_one(path: Path, wanted: frozenset[str]) -> pd.DataFrame:
-    """The wanted columns of one file."""
+def _read_one(path: Path, wanted: frozenset[str], texts: Set[str]) -> pd.DataFrame:
+    """The wanted columns of one file. In a CSV's texts "None" and "NA" are words; only an empty cell is empty."""
     if not path.exists():
         raise UnusableData(f"{path.name} does not exist.")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             names = pyarrow.parquet.read_schema(path).names
             return pd.read_parquet(path, columns=[name for name in names if name in wanted])
-        return pd.read_csv(path, usecols=lambda name: name in wanted)
+        empty = {name: [""] if name in texts else EMPTY for name in wanted}
+        return pd.read_csv(path, usecols=lambda name: name in wanted, na_values=empty, keep_default_na=False)
     except (OSError, ValueError, pyarrow.ArrowException) as problem:
         raise UnusableData(f"{path.name} can't be read: {problem}") from problem
 
