@@ -15,6 +15,14 @@ MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("Subscriptions", "billing.subscription"),
         ("API keys", "api_keys.apikey"),
     ),
+    "Money": (
+        ("Invoices", "billing.invoice"),
+        ("Credit notes", "billing.creditnote"),
+        ("Credits", "billing.credit"),
+        ("Coupons", "billing.coupon"),
+        ("Redemptions", "billing.couponredemption"),
+        ("Timelines", "billing.planspan"),
+    ),
     "Usage": (("By day", "usage.usageday"), ("By hour", "usage.usagehour")),
     "Notifications": (
         ("Events", "notifications.event"),

@@ -4,14 +4,20 @@ Tenants and subscriptions stand here and not in their own rooms: what is shown o
 is done to them must reach the gate.
 """
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
@@ -105,19 +111,65 @@ class TenantAdmin(OperatorAdmin):
         return "suspended" if tenant.suspended_at else "active"
 
 
+#: What else is agreed with a tenant.
+AGREED = (
+    "spend_cap",
+    "has_payment_method",
+    "payment_method_label",
+    "billing_name",
+    "billing_email",
+    "billing_address",
+    "country",
+    "tax_id",
+    "tax_name",
+    "tax_percent",
+)
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(OperatorAdmin):
     """What was agreed with a tenant. A tenant without a row is on the Free plan."""
 
-    list_display = ("tenant", "plan_code", "custom_rate_per_minute", "custom_included", "started_at")
-    list_filter = ("plan_code",)
+    list_display = ("tenant", "plan_code", "status", "currency", "spend_cap", "has_payment_method", "started_at")
+    list_filter = ("plan_code", "status", "currency", "has_payment_method")
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
     autocomplete_fields = ("tenant",)
-    fields = ("tenant", "plan_code", "custom_rate_per_minute", "custom_included")
+    fields = (
+        "plans",
+        "tenant",
+        "plan_code",
+        "custom_rate_per_minute",
+        "custom_included",
+        "status",
+        "currency",
+        *AGREED,
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return () if obj is None else ("tenant",)
+        """A tenant has one currency; its status is what its payments make of it."""
+        return ("plans", "status") if obj is None else ("plans", "tenant", "status", "currency")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "tax_percent" and field is not None:
+            field.required = False
+        return field
+
+    def get_urls(self) -> Any:
+        table = path("plans/", self.admin_site.admin_view(self.plan_table), name="billing_plans")
+        return [table, *super().get_urls()]
+
+    def plan_table(self, request: HttpRequest) -> TemplateResponse:
+        """What is and was sold: the table of apps/billing/plans.py."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = self.admin_site.each_context(request) | {"title": "Plans", "plans": PLANS.values()}
+        return TemplateResponse(request, "admin/plans.html", context)
+
+    @admin.display(description="plans")
+    def plans(self, _: Subscription) -> SafeString:
+        return format_html('<a href="{}">What each plan promises and costs</a>', reverse("admin:billing_plans"))
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Plans as "professional (professional-2026-11)"."""
@@ -134,8 +186,15 @@ class SubscriptionAdmin(OperatorAdmin):
             gate=this_gate(),
             now=timezone.now(),
             actor=operator(request),
+            more=_agreed(form),
         )
         obj.__dict__.update(changed.__dict__)
+
+
+def _agreed(form: forms.ModelForm) -> dict[str, Any]:
+    """What else the form changed; no tax percentage is none."""
+    said = {name: form.cleaned_data[name] for name in form.changed_data if name in (*AGREED, "currency")}
+    return said | ({"tax_percent": said["tax_percent"] or Decimal(0)} if "tax_percent" in said else {})
 
 
 class UsageAdmin(ReadOnlyAdmin):

@@ -45,18 +45,32 @@ def change_subscription(
     gate: Gate,
     now: datetime,
     actor: str = "command",
+    more: dict[str, Any] | None = None,
 ) -> Subscription:
-    """What was agreed with a tenant: its plan, and limits of its own where they are given. Holds at once."""
+    """What was agreed with a tenant: its plan, and limits of its own where they are given. Holds at once.
+
+    `more`: other columns of the subscription, such as the spend cap.
+    """
     agreed = {"plan_code": plan_code, "custom_rate_per_minute": rate_per_minute, "custom_included": included}
     with transaction.atomic():
-        known = Subscription.objects.filter(tenant=tenant).values(*agreed).first()
+        said = {name: _plain(value) for name, value in (more or {}).items()}
+        known = Subscription.objects.filter(tenant=tenant).values(*agreed, *said).first()
+        before = {name: _plain(value) for name, value in known.items()} if known else None
         changed = agree(
-            tenant_id=tenant.pk, plan_code=plan_code, rate_per_minute=rate_per_minute, included=included, now=now
+            tenant_id=tenant.pk,
+            plan_code=plan_code,
+            rate_per_minute=rate_per_minute,
+            included=included,
+            now=now,
+            more=more,
         )
-        mark_changed(tenant)
-        _audit_subscription(tenant, known, agreed, actor, now)
+        _audit_subscription(tenant, before, agreed | said, actor, now)
     tell_pending(gate)
     return changed
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _audit_subscription(

@@ -1,16 +1,21 @@
 """Operators' pages: each opens, shows no secret, and what is done on them holds at once and is audited."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db import transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.api_keys.models import ApiKey
-from apps.billing.models import Subscription
+from apps.billing import credits
+from apps.billing.invoices import draft_invoice, issue, issue_credit_note, mark_paid
+from apps.billing.models import Coupon, CouponRedemption, Credit, CreditNote, Invoice, Subscription
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
 from config.admin_site import MENU
@@ -39,6 +44,14 @@ def rows(cast: Cast, operator: User) -> None:
     now = timezone.now()
     hook = create_webhook(tenant=cast.alice.tenant, livemode=True, url="https://example.com/", now=now)
     send_test(webhook=hook, now=now)
+    tenant, one = cast.alice.tenant, Decimal(1)
+    CouponRedemption.objects.create(tenant=tenant, coupon=Coupon.objects.create(code="HALF", percent=Decimal(50)))
+    credits.grant(tenant, one, "USD", reason="a gift", key="gift", now=now)
+    with transaction.atomic():
+        said = {"description": "Training", "amount": Decimal(9), "start": now, "end": now + timedelta(days=1)}
+        invoice = draft_invoice(tenant=tenant, now=now, **said)
+        issue(invoice, now)
+    issue_credit_note(invoice=invoice, amount=one, reason="too much", now=now)
 
 
 def test_index_opens(browser: Client) -> None:
@@ -66,7 +79,14 @@ def test_every_row_opens(browser: Client, rows: None, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_adding_opens_where_it_is_allowed(browser: Client, model: str) -> None:
-    readonly = {"accounts.auditentry", "usage.usageday", "usage.usagehour", *OUTBOX}
+    readonly = {
+        "billing.invoice",
+        "billing.planspan",
+        "accounts.auditentry",
+        "usage.usageday",
+        "usage.usagehour",
+        *OUTBOX,
+    }
     assert browser.get(address(model, "add")).status_code == (403 if model in readonly else 200)
 
 
@@ -165,6 +185,49 @@ def test_new_limit_holds_from_the_next_request_on(browser: Client, alice: Api) -
     entry = AuditEntry.objects.get(action="subscription.changed")
     assert (entry.before or {})["plan_code"] == "professional-2026-11"
     assert Subscription.objects.get(tenant=alice.tenant).custom_included == 1
+
+
+# --- money ---
+
+
+def an_invoice(cast: Cast) -> Invoice:
+    now = timezone.now()
+    said: dict[str, Any] = {"description": "Training", "amount": Decimal(9), "start": now, "end": now + timedelta(1)}
+    return draft_invoice(tenant=cast.bob.tenant, now=now, **said)
+
+
+def test_invoice_is_issued_paid_and_not_voided_any_more(browser: Client, cast: Cast) -> None:
+    invoice = an_invoice(cast)
+    states = []
+    for action in ("issue_chosen", "mark_chosen_paid", "void_chosen"):
+        act(browser, "billing.invoice", action, invoice)
+        invoice.refresh_from_db()
+        states.append(invoice.status)
+    assert states == ["issued", "paid", "paid"]
+    assert AuditEntry.objects.get(action="invoice.paid").actor == "olga@example.com"
+
+
+def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: Cast) -> None:
+    invoice = an_invoice(cast)
+    act(browser, "billing.invoice", "issue_chosen", invoice)
+    invoice.refresh_from_db()
+    mark_paid(invoice=invoice, now=timezone.now(), how="x")
+    note = {"invoice": invoice.pk, "reason": "too much", "to_balance": "on"}
+    assert browser.post(address("billing.creditnote", "add"), note | {"amount": "10.00"}).status_code == 200
+    assert browser.post(address("billing.creditnote", "add"), note | {"amount": "4.00"}).status_code == 302
+    assert CreditNote.objects.get(invoice=invoice).amount == 4
+    credit = {"tenant": cast.bob.tenant.pk, "amount": "5.00", "reason": "sorry", "key": "sorry:1"}
+    assert browser.post(address("billing.credit", "add"), credit).status_code == 302
+    assert sum(one.remaining for one in Credit.objects.filter(tenant=cast.bob.tenant)) == 9
+    Coupon.objects.create(code="OVER", percent=10, redeem_by=timezone.now() - timedelta(days=1))
+    redemption = {"tenant": cast.bob.tenant.pk, "coupon": Coupon.objects.get(code="OVER").pk}
+    assert browser.post(address("billing.couponredemption", "add"), redemption).status_code == 200
+
+
+def test_plans_are_a_table_to_read(browser: Client) -> None:
+    page = browser.get("/admin/billing/subscription/plans/")
+    assert page.status_code == 200
+    assert b"enterprise-2026-11" in page.content
 
 
 # --- keys ---

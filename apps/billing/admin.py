@@ -1,0 +1,286 @@
+"""Operators' pages of money: invoices and what corrects them, credits, coupons, the timelines of plans.
+
+Nothing here writes rows by itself: each action is a service, audited, and refuses what can't be in a sentence.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
+from apps.billing import credits
+from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
+from apps.billing.models import (
+    Coupon,
+    CouponRedemption,
+    Credit,
+    CreditNote,
+    Invoice,
+    InvoiceDeduction,
+    InvoiceLine,
+    PlanSpan,
+)
+from apps.billing.money import shown
+from apps.billing.services import subscription_of
+
+
+class _Part(TabularInline):
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LineInline(_Part):
+    model = InvoiceLine
+    fields = ("description", "quantity", "unit_price", "amount", "starts_at", "ends_at", "void")
+
+
+class DeductionInline(_Part):
+    model = InvoiceDeduction
+    fields = ("kind", "description", "amount")
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    """Invoices: to look at, to issue, to settle, to take back. What was issued is corrected by a credit note."""
+
+    list_display = ("__str__", "tenant", "period", "shown_total", "state", "issued_at", "due_at")
+    list_filter = ("status", "period", "currency")
+    list_select_related = ("tenant",)
+    search_fields = ("number", "public_id", "tenant__slug")
+    actions: ClassVar = ["issue_chosen", "mark_chosen_paid", "void_chosen", "credit_chosen"]
+    inlines: ClassVar = [LineInline, DeductionInline]
+
+    @display(description="total", ordering="total")
+    def shown_total(self, invoice: Invoice) -> str:
+        return shown(invoice.total, invoice.currency)
+
+    @display(description="state", ordering="status", label={"paid": "success", "issued": "info", "void": "danger"})
+    def state(self, invoice: Invoice) -> str:
+        return invoice.status
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.change_invoice")
+
+    @admin.action(description="Issue drafts", permissions=["settle"])
+    def issue_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
+        self._each(request, chosen, "Issued", _issue)
+
+    @admin.action(description="Mark as paid by bank transfer", permissions=["settle"])
+    def mark_chosen_paid(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
+        def pay(invoice: Invoice) -> None:
+            mark_paid(invoice=invoice, now=timezone.now(), how="bank transfer", actor=operator(request))
+
+        self._each(request, chosen, "Paid", pay)
+
+    @admin.action(description="Void: nothing of it is owed", permissions=["settle"])
+    def void_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
+        def void(invoice: Invoice) -> None:
+            void_invoice(invoice=invoice, now=timezone.now(), actor=operator(request))
+
+        self._each(request, chosen, "Void", void)
+
+    @admin.action(description="Credit note over all of it", permissions=["settle"])
+    def credit_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
+        def credit(invoice: Invoice) -> None:
+            issue_credit_note(
+                invoice=invoice,
+                amount=invoice.money(invoice.total),
+                reason="Cancelled",
+                now=timezone.now(),
+                actor=operator(request),
+            )
+
+        self._each(request, chosen, "Corrected", credit)
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[Invoice], said: str, act: Callable[[Invoice], None]) -> None:
+        for invoice in chosen:
+            try:
+                act(invoice)
+            except NotPossible as refused:
+                self.message_user(request, str(refused), messages.ERROR)
+            else:
+                self.message_user(request, f"{said}: {invoice}.", messages.SUCCESS)
+
+
+@transaction.atomic
+def _issue(invoice: Invoice) -> None:
+    issue(Invoice.objects.select_for_update().get(pk=invoice.pk), timezone.now())
+
+
+class CreditNoteForm(forms.ModelForm):
+    """What `issue_credit_note` takes."""
+
+    to_balance = forms.BooleanField(required=False, help_text="Its net amount becomes a credit of the account.")
+
+    class Meta:
+        model = CreditNote
+        fields = ("invoice", "amount", "reason")
+
+    def clean(self) -> dict[str, Any] | None:
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            _refused_by(self, lambda: _in_trial(lambda: _note(said, "trial")))
+        return said
+
+
+@admin.register(CreditNote)
+class CreditNoteAdmin(OperatorAdmin):
+    """Corrections of issued invoices. Written once; the database refuses changes."""
+
+    form = CreditNoteForm
+    list_display = ("number", "invoice", "amount", "tax", "reason", "issued_at")
+    list_select_related = ("invoice",)
+    search_fields = ("number", "invoice__number", "invoice__tenant__slug")
+    autocomplete_fields = ("invoice",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: CreditNote, form: forms.ModelForm, change: bool) -> None:
+        obj.__dict__.update(_note(form.cleaned_data, operator(request)).__dict__)
+
+
+class CreditForm(forms.ModelForm):
+    """What `credits.grant` takes; the currency is the tenant's."""
+
+    class Meta:
+        model = Credit
+        fields = ("tenant", "amount", "reason", "key", "expires_at")
+
+    def clean(self) -> dict[str, Any] | None:
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            _refused_by(self, lambda: _in_trial(lambda: _granted(said, "trial")))
+        return said
+
+
+@admin.register(Credit)
+class CreditAdmin(OperatorAdmin):
+    """Credits: granted once a key, used up by invoices."""
+
+    form = CreditForm
+    list_display = ("reason", "tenant", "amount", "remaining", "currency", "granted_at", "expires_at")
+    list_filter = ("currency", ("expires_at", admin.EmptyFieldListFilter))
+    list_select_related = ("tenant",)
+    search_fields = ("key", "reason", "tenant__slug")
+    autocomplete_fields = ("tenant",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Credit, form: forms.ModelForm, change: bool) -> None:
+        obj.__dict__.update(_granted(form.cleaned_data, operator(request)).__dict__)
+
+
+@admin.register(Coupon)
+class CouponAdmin(OperatorAdmin):
+    """Discounts to redeem. One that was redeemed is what it is."""
+
+    audited = "coupon"
+    list_display = ("code", "percent", "amount", "currency", "months", "redeem_by")
+    search_fields = ("code",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        redeemed = obj is not None and CouponRedemption.objects.filter(coupon=obj).exists()
+        return ("code", "percent", "amount", "currency", "months") if redeemed else ()
+
+
+class RedemptionForm(forms.ModelForm):
+    """What `credits.redeem` takes."""
+
+    class Meta:
+        model = CouponRedemption
+        fields = ("tenant", "coupon")
+
+    def clean(self) -> dict[str, Any] | None:
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            _refused_by(self, lambda: _in_trial(lambda: _redeemed(said, "trial")))
+        return said
+
+
+@admin.register(CouponRedemption)
+class RedemptionAdmin(OperatorAdmin):
+    """Who has redeemed what."""
+
+    form = RedemptionForm
+    list_display = ("tenant", "coupon", "redeemed_at")
+    list_select_related = ("tenant", "coupon")
+    search_fields = ("tenant__slug", "coupon__code")
+    autocomplete_fields = ("tenant", "coupon")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: CouponRedemption, form: forms.ModelForm, change: bool) -> None:
+        obj.__dict__.update(_redeemed(form.cleaned_data, operator(request)).__dict__)
+
+
+@admin.register(PlanSpan)
+class PlanSpanAdmin(ReadOnlyAdmin):
+    """Which plan was in force for whom, when."""
+
+    list_display = ("tenant", "plan_code", "starts_at", "ends_at", "trial", "own_included")
+    list_filter = ("plan_code", "trial")
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__slug",)
+    ordering = ("-starts_at",)
+
+
+def _note(said: dict[str, Any], actor: str) -> CreditNote:
+    return issue_credit_note(
+        invoice=said["invoice"],
+        amount=said["amount"],
+        reason=said["reason"],
+        now=timezone.now(),
+        to_balance=said["to_balance"],
+        actor=actor,
+    )
+
+
+def _granted(said: dict[str, Any], actor: str) -> Credit:
+    return credits.grant(
+        said["tenant"],
+        said["amount"],
+        subscription_of(said["tenant"].pk).currency,
+        reason=said["reason"],
+        key=said["key"],
+        now=timezone.now(),
+        expires_at=said["expires_at"],
+        actor=actor,
+    )
+
+
+def _redeemed(said: dict[str, Any], actor: str) -> CouponRedemption:
+    tenant, currency = said["tenant"], subscription_of(said["tenant"].pk).currency
+    coupon = credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=timezone.now(), actor=actor)
+    return CouponRedemption.objects.get(tenant=tenant, coupon=coupon)
+
+
+def _in_trial(act: Callable[[], object]) -> None:
+    """Do it and undo it: the form learns whether it can be."""
+    with transaction.atomic():
+        act()
+        transaction.set_rollback(True)
+
+
+def _refused_by(form: forms.ModelForm, act: Callable[[], object]) -> None:
+    """A service's refusal as the form's error."""
+    try:
+        act()
+    except (NotPossible, credits.NotRedeemable, ValueError) as refused:
+        form.add_error(None, str(refused))
