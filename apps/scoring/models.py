@@ -53,7 +53,9 @@ class StripeAccount(models.Model):
     livemode = models.BooleanField(unique=True)
     api_key = SealedText(editable=False)
     webhook_secret = SealedText(blank=True, editable=False)
-    key_digest = models.CharField(max_length=64, help_text="Of the API key that connected it: its webhooks act with it.")
+    key_digest = models.CharField(
+        max_length=64, help_text="Of the API key that connected it: its webhooks act with it."
+    )
     updated_at = models.DateTimeField()
 
     def __str__(self) -> str:
