@@ -36,10 +36,12 @@ app.conf.update(
             "task": "apps.billing.tasks.reconcile_with_provider",
             "schedule": crontab(hour=4, minute=20),
         },
+        # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
+        "budgets": {"task": "apps.usage.tasks.tell_budgets", "schedule": 60.0},
         # What was served, journaled, recorded and rolled up agrees, or somebody is told.
         "reconcile": {"task": "apps.scoring.tasks.reconcile_books", "schedule": crontab(minute=20)},
         # Yesterday's features are what the stored past says they were.
         "compare_vectors": {"task": "apps.scoring.tasks.compare_vectors", "schedule": crontab(hour=3, minute=10)},
     },
 )
-app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.scoring"])
+app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring"])

@@ -16,6 +16,7 @@ from apps.scoring.dialect_views import (
 )
 from apps.scoring.model_views import ModelsView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
+from apps.usage.account_view import AccountUsageView
 from apps.usage.billing_views import (
     CreditsView,
     InvoicesView,
@@ -23,6 +24,7 @@ from apps.usage.billing_views import (
     PlansView,
     SubscriptionView,
 )
+from apps.usage.budget_view import BudgetView
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
 from apps.usage.webhook_views import (
@@ -56,6 +58,8 @@ urlpatterns = [
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
+    at("v1/budgets", BudgetView.as_view()),
+    at("account/usage", AccountUsageView.as_view()),
     at("v1/plans", PlansView.as_view()),
     at("v1/subscription", SubscriptionView.as_view()),
     at("v1/invoices", InvoicesView.as_view()),

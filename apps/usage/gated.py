@@ -28,7 +28,7 @@ from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.usage import problems
+from apps.usage import problems, refusals
 from apps.usage.admission import Admissions, period_of, this_admissions
 from apps.usage.events import moment
 
@@ -39,6 +39,8 @@ SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 
+#: Scopes of calls that score.
+SCORING = ("predict", "batch")
 MEGABYTE = 1024 * 1024
 #: Host headers remembered as checked (a wildcard setting allows any number).
 MOST_HOSTS = 1_000
@@ -99,7 +101,8 @@ class GatedView(APIView):
 
     def refuse(self, request: Request, problem: Problem) -> NoReturn:
         """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
-        self.admit_only(request)
+        counted = refusals.riding(self.key.handle, moment(self.received_us)) if self._scores(request) else None
+        self.admitted(self.admissions.admit(self.ask(request), counted))
         raise problem
 
     def admitted(self, admission: Admission) -> Admission:
@@ -152,7 +155,13 @@ class GatedView(APIView):
             for name, value in rate_headers(self.rate).items():
                 response[name] = value
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
+        if response.status_code >= 500 and self.rate is not None and self._scores(request):
+            refusals.note(self.key.handle, moment(self.received_us))
         return response
+
+    def _scores(self, request: Any) -> bool:
+        """Whether this is a call that would be counted as usage."""
+        return self.key.livemode and self.scopes.get(str(request.method)) in SCORING
 
     def _read_chunked(self, request: Request) -> bytes:
         data = request.META["wsgi.input"].read(self.body_limit + 1)

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from apps.accounts.models import Tenant
+
 
 class UsageEvent(models.Model):
     """One decision served. The id is the decision's: recorded once however often it is repeated."""
@@ -54,6 +56,19 @@ class UsageHour(models.Model):
         ]
 
 
+class Budget(models.Model):
+    """At which percentages of its included volume and of its spend cap a tenant is told. No row: `budgets.DEFAULT`."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE)
+    thresholds = models.JSONField(help_text="Whole percentages, ascending.")
+
+    class Meta:
+        ordering: ClassVar = ["tenant__slug"]
+
+    def __str__(self) -> str:
+        return f"{self.tenant}: {', '.join(f'{one} %' for one in self.thresholds)}"
+
+
 class UsageDay(models.Model):
     """Events of one tenant and endpoint on one day (UTC)."""
 
@@ -69,3 +84,4 @@ class UsageDay(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant_id", "day", "endpoint", "livemode"], name="usage_day_once")
         ]
+        indexes: ClassVar = [models.Index(fields=["day", "tenant_id"], name="usage_day_of_all")]

@@ -75,6 +75,11 @@ def body(problem: Problem, request_id: str) -> bytes:
     )
 
 
+def detail_only(problem: Problem) -> bytes:
+    """The problem as the older interfaces tell it."""
+    return msgspec.json.encode({"detail": problem.detail or f"{problem.kind.title}. {problem.kind.fix}"})
+
+
 def _detail(problem: Problem) -> str:
     """What happened, and what to do about it, unless the fix only says to read the detail."""
     said = problem.detail or f"{problem.kind.title}."

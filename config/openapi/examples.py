@@ -135,6 +135,10 @@ ENTERPRISE_BATCH = {
 GATEWAY = {"merchant": _example("A payment to a merchant", {"transactions": [_MERCHANT]})}
 DETECT = {"abroad": _example("A large amount, far away, on a new device", _ACTIVITY)}
 TOKEN = {"reader": _example("A token that may only read, for five minutes", {"scopes": ["read"], "expires_in": 300})}
+BUDGET = {
+    "cap": _example("Never more than 500 a month", {"spend_cap": "500.00"}),
+    "own": _example("No cap; told at half and at the end", {"spend_cap": None, "thresholds": [50, 100]}),
+}
 DECIDED = {
     "drained": _example(
         "Block: an emptied account",

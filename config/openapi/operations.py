@@ -269,8 +269,9 @@ OPERATIONS: Iterable[Operation] = (
         "getUsage",
         "Usage",
         "Usage of this month",
-        "Units used against the plan's, by endpoint and by key, as recorded (a decision counts here within a second). "
-        "Scope: `read`.",
+        "Units used against the plan's and what they cost, by endpoint and by key, as recorded (a decision counts here "
+        "within a second); what the month will come to; and the plan that would have been cheapest for the last three. "
+        "Amounts are before credits and tax. Scope: `read`.",
         _struct("Usage", "The month so far, UTC."),
         scope="read",
         parameters=(REQUEST_ID,),
@@ -286,6 +287,45 @@ OPERATIONS: Iterable[Operation] = (
         scope="read",
         parameters=(*_SPAN, REQUEST_ID),
         problems=("field_invalid",),
+    ),
+    Operation(
+        "GET",
+        "/v1/budgets",
+        "getBudget",
+        "Usage",
+        "Read the budget",
+        "The spend cap, the thresholds, how far the month has come and which of them were told. Scope: `read`.",
+        _struct("Budget", "The budget of this month."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+    ),
+    Operation(
+        "POST",
+        "/v1/budgets",
+        "changeBudget",
+        "Usage",
+        "Change the budget",
+        "`spend_cap` is exact and holds from the next request on: no call beyond it is answered. It counts the plan's "
+        "fee and overage, before credits and tax; what the fee has paid for is never refused. At each of `thresholds` "
+        "(80 and 100 unless you choose your own) of the included volume and of the cap you are told once a month, by "
+        "e-mail and by the webhook `budget.reached`. What is left out stays. Scope: `admin`.",
+        _struct("Budget", "The budget as it is now."),
+        scope="admin",
+        parameters=(REQUEST_ID,),
+        body=Body(ref("BudgetChange"), examples.BUDGET),
+        problems=("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid"),
+    ),
+    Operation(
+        "GET",
+        "/account/usage",
+        "getAccountUsage",
+        "Older interfaces",
+        "Commercial: usage of this month",
+        "Requests, how many of them were answered, what they cost so far and will by the month's end. Scope: `read`.",
+        _struct("AccountUsage", "The month so far, UTC."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+        problem=DIALECT_PROBLEM,
     ),
     Operation(
         "GET",

@@ -23,6 +23,7 @@ from apps.usage.billing_views import (
     Subscription,
     SubscriptionChange,
 )
+from apps.usage.budget_view import BudgetChange
 from apps.usage.token_view import TokenRequest
 from apps.usage.webhook_views import (
     DeletedWebhook,
@@ -57,6 +58,7 @@ _ASKED = (
     DecisionRequest,
     BatchRequest,
     TokenRequest,
+    BudgetChange,
     SubscriptionChange,
     NewWebhook,
     WebhookChange,
@@ -77,6 +79,8 @@ _ANSWERED = (
     shapes.ModelList,
     shapes.Usage,
     shapes.DailyUsage,
+    shapes.AccountUsage,
+    shapes.Budget,
     PlanList,
     Subscription,
     Invoice,

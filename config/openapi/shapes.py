@@ -12,6 +12,8 @@ from apps.usage.token_view import Scope
 
 Units = Annotated[int, Meta(description="Billed units.")]
 Decisions = Annotated[int, Meta(description="Decisions, billed or not.")]
+Amount = Annotated[str, Meta(description="A decimal number in the tenant's currency.")]
+Share = Annotated[str, Meta(description="Its share of `overage_cost`, by its units.")]
 Day = Annotated[str, Meta(description="A day, UTC.", extra_json_schema={"format": "date"})]
 
 
@@ -115,6 +117,7 @@ class EndpointUsage(msgspec.Struct):
     endpoint: str
     units: Units
     decisions: Decisions
+    cost: Share
 
 
 class KeyUsage(msgspec.Struct):
@@ -123,6 +126,40 @@ class KeyUsage(msgspec.Struct):
     key_id: int
     units: Units
     decisions: Decisions
+    cost: Share
+
+
+class MonthEstimate(msgspec.Struct):
+    """The month at its end, if it goes on as it went."""
+
+    units: Units
+    cost: Amount
+    method: Annotated[
+        Literal["linear"],
+        Meta(
+            description="Units a second so far (over at least a day) for the rest of the month; not less than is used, "
+            "not more than may be used."
+        ),
+    ]
+
+
+class PlanCost(msgspec.Struct):
+    """What the months would have come to on a plan."""
+
+    plan: str
+    cost: Amount
+
+
+class CheapestPlan(msgspec.Struct):
+    """The last whole months, three at most, on the plans sold today."""
+
+    months: Annotated[list[str], Meta(description="Such as 2026-10.")]
+    units: Units
+    cost: Annotated[str, Meta(description="What they came to, before credits and tax.")]
+    plan: Annotated[str, Meta(description="The cheapest one.")]
+    saving: Amount
+    text: str
+    plans: list[PlanCost]
 
 
 class Usage(msgspec.Struct):
@@ -139,8 +176,59 @@ class Usage(msgspec.Struct):
     degraded: Annotated[int, Meta(description="Decisions made while a part of ours was away; not billed.")]
     test_decisions: int
     average_response_ms: float | None
+    currency: str
+    fee: Annotated[str, Meta(description="The plan's fee for the month.")]
+    overage_cost: Annotated[str, Meta(description="Units beyond the included ones, so far.")]
+    cost_to_date: Annotated[str, Meta(description="fee + overage_cost, before credits and tax.")]
+    month_estimate: MonthEstimate
     by_endpoint: list[EndpointUsage]
     by_key: list[KeyUsage]
+    cheapest_plan: Annotated[CheapestPlan | None, Meta(description="null until a whole month is over.")]
+
+
+class AccountUsage(msgspec.Struct):
+    """The month so far in the Commercial interface. A request is a transaction sent for scoring with a live key."""
+
+    total_requests: int
+    successful_requests: int
+    success_rate: Annotated[float, Meta(description="Percent.", ge=0, le=100)]
+    average_response_ms: float | None
+    included: int
+    remaining: int
+    cost_to_date: float
+    estimated_month_cost: float
+    currency: str
+    period: Annotated[str, Meta(description="The month, UTC: 2026-11.")]
+    by_endpoint: Annotated[dict[str, int], Meta(description="Successful requests.")]
+
+
+class BudgetStanding(msgspec.Struct):
+    """How much of a limit is used."""
+
+    budget: Literal["included", "spend_cap"]
+    used: Annotated[str, Meta(description="Units, or money.")]
+    limit: str
+    unit: Annotated[str, Meta(description="`units`, or the currency.")]
+
+
+class BudgetAlert(msgspec.Struct):
+    """A threshold that was reached and told."""
+
+    budget: Literal["included", "spend_cap"]
+    threshold: Annotated[int, Meta(description="Percent.")]
+    reached_at: Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
+
+
+class Budget(msgspec.Struct):
+    """The spend cap, and when you are told how far the month has come."""
+
+    object: Literal["budget"]
+    period: Annotated[str, Meta(description="The month, UTC: 2026-11.")]
+    currency: str
+    spend_cap: Annotated[str | None, Meta(description="The most a month may come to; null: no cap.")]
+    thresholds: Annotated[list[int], Meta(description="Percentages of each of the two.")]
+    standings: list[BudgetStanding]
+    alerts: Annotated[list[BudgetAlert], Meta(description="Those of this month.")]
 
 
 class UsageDay(msgspec.Struct):
@@ -150,6 +238,7 @@ class UsageDay(msgspec.Struct):
     units: Units
     decisions: Decisions
     degraded: int
+    cost: Annotated[str, Meta(description="What the day added to its month's cost; the fee is apart.")]
 
 
 class DailyUsage(msgspec.Struct):

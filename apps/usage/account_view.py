@@ -1,0 +1,24 @@
+"""The door of `GET /account/usage`, of the Commercial interface: its field names, its form of errors."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from apps.errors import Problem
+from apps.usage import problems, refusals, reports
+from apps.usage.events import moment
+from apps.usage.gated import GatedView, json_answer
+
+
+class AccountUsageView(GatedView):
+    """GET: the month so far."""
+
+    endpoint = "account_usage"
+    problem_content_type = "application/json"
+
+    def get(self, request: Request) -> HttpResponse:
+        tenant_id, now = self.admit_only(request).tenant_id, moment(self.received_us)
+        refused = refusals.count(self.key.handle, now)
+        return json_answer(reports.account(tenant_id, refused, now))
+
+    def render_problem(self, problem: Problem) -> bytes:
+        return problems.detail_only(problem)

@@ -1,0 +1,137 @@
+"""Budgets: a tenant is told when its month reaches a percentage of the included volume, or of its spend cap.
+
+Each threshold of each of the two is told once a month: its event's key is what makes it so, however often and by how
+many workers it is looked at.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from apps.accounts.models import Tenant
+from apps.accounts.services import record_audit
+from apps.billing.models import Subscription
+from apps.billing.money import rounded
+from apps.billing.periods import Period
+from apps.billing.pricing import included_units
+from apps.notifications.models import Event
+from apps.notifications.services import notify
+from apps.usage import spending
+from apps.usage.costs import Month
+from apps.usage.models import Budget, UsageDay
+
+#: Percentages that are told unless a tenant has chosen its own.
+DEFAULT = (80, 100)
+#: A tenant may choose so many.
+MOST_THRESHOLDS = 10
+#: Tenants looked at together.
+TOGETHER = 500
+
+
+class Standing(NamedTuple):
+    """How much of a limit is used: units of the included volume, or money of the spend cap."""
+
+    budget: str  # included, spend_cap
+    used: Decimal
+    limit: Decimal
+    unit: str
+
+    def reached(self, thresholds: Iterable[int]) -> Iterator[int]:
+        """The percentages that are used up, the lowest first."""
+        return (one for one in sorted(thresholds) if self.limit > 0 and 100 * self.used >= one * self.limit)
+
+
+def standings(month: Month, cap: Decimal | None) -> Iterator[Standing]:
+    """A month against its limits."""
+    yield Standing("included", Decimal(month.used), Decimal(included_units(month.terms, month.period)), "units")
+    if cap is not None:
+        yield Standing("spend_cap", month.cost(), rounded(cap, month.currency), month.currency)
+
+
+def tell_reached(now: datetime) -> int:
+    """Tell everybody who used anything since yesterday and reached a threshold; how many were told anew."""
+    days = UsageDay.objects.filter(day__gte=now.date() - timedelta(days=1), livemode=True)
+    active = days.order_by("tenant_id").values_list("tenant_id", flat=True).distinct()
+    return sum(_tell(ids, now) for ids in _chunks(active))
+
+
+def thresholds_of(tenant_ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
+    own = dict(Budget.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "thresholds"))
+    return {tenant_id: own.get(tenant_id, DEFAULT) for tenant_id in tenant_ids}
+
+
+@transaction.atomic
+def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, actor: str = "command") -> None:
+    """The tenant's own percentages instead of `DEFAULT`."""
+    wanted = sorted(set(thresholds))
+    before = list(thresholds_of([tenant.pk])[tenant.pk])
+    Budget.objects.update_or_create(tenant=tenant, defaults={"thresholds": wanted})
+    record_audit(
+        tenant=tenant,
+        actor=actor,
+        action="budget.changed",
+        target=tenant.slug,
+        before={"thresholds": before},
+        after={"thresholds": wanted},
+        now=now,
+    )
+
+
+def told(tenant_id: int, period: Period) -> list[dict[str, Any]]:
+    """The alerts of a month, the first one first."""
+    begin = f"{tenant_id}:{_key(period, '')}"
+    rows = Event.objects.filter(tenant_id=tenant_id, kind="budget.reached", key__startswith=begin)
+    return [
+        {"budget": one.data["budget"], "threshold": one.data["threshold"], "reached_at": one.occurred_at}
+        for one in sorted(rows, key=lambda one: (one.occurred_at, one.data["budget"], one.data["threshold"]))
+    ]
+
+
+def _tell(tenant_ids: Sequence[int], now: datetime) -> int:
+    period = Period.of(now)
+    months = spending.months_of(tenant_ids, period)
+    caps = dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "spend_cap"))
+    thresholds = thresholds_of(tenant_ids)
+    reached = [
+        (tenant_id, standing, threshold)
+        for tenant_id, month in months.items()
+        for standing in standings(month, caps.get(tenant_id))
+        for threshold in standing.reached(thresholds[tenant_id])
+    ]
+    keys = [f"{tenant_id}:{_key(period, standing.budget, threshold)}" for tenant_id, standing, threshold in reached]
+    known = set(Event.objects.filter(key__in=keys).values_list("key", flat=True))
+    new = [one for one, key in zip(reached, keys, strict=True) if key not in known]
+    tenants = Tenant.objects.in_bulk([tenant_id for tenant_id, _, _ in new])
+    return sum(
+        _tell_one(tenants[tenant_id], period, standing, threshold, now)
+        for tenant_id, standing, threshold in new
+        if tenant_id in tenants
+    )
+
+
+def _tell_one(tenant: Tenant, period: Period, standing: Standing, threshold: int, now: datetime) -> bool:
+    data = {
+        "budget": standing.budget,
+        "threshold": threshold,
+        "used": str(standing.used),
+        "limit": str(standing.limit),
+        "unit": standing.unit,
+        "period": str(period),
+    }
+    return notify(
+        tenant=tenant, kind="budget.reached", data=data, key=_key(period, standing.budget, threshold), now=now
+    )
+
+
+def _key(period: Period, budget: str, threshold: int | str = "") -> str:
+    return f"budget:{period}:{budget}:{threshold}" if budget else f"budget:{period}:"
+
+
+def _chunks(ids: Iterable[int]) -> Iterator[Sequence[int]]:
+    rest = iter(ids)
+    while chunk := list(islice(rest, TOGETHER)):
+        yield chunk

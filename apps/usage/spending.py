@@ -1,0 +1,77 @@
+"""What tenants' months came to: terms, units and allowances are read here, apps/usage/costs.py does the rest."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from itertools import groupby
+
+from django.db.models import Sum
+
+from apps.billing import timeline
+from apps.billing.models import Subscription
+from apps.billing.periods import Period
+from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.services import allowance, subscription_of
+from apps.usage.costs import Comparison, Estimate, Month, by_day, compare, estimate
+from apps.usage.models import UsageDay
+from apps.usage.quantities import units_between, units_of_terms
+
+#: Whole months that are compared with other plans.
+COMPARED = 3
+
+
+def month_of(tenant_id: int, period: Period) -> Month | None:
+    """A tenant's month as it is recorded; None for one before it signed up."""
+    return months_of([tenant_id], period).get(tenant_id)
+
+
+def months_of(tenant_ids: Iterable[int], period: Period) -> dict[int, Month]:
+    """The same month of many tenants."""
+    ids = list(tenant_ids)
+    days = UsageDay.objects.filter(tenant_id__in=ids, livemode=True, **_within(period)).values("tenant_id")
+    used = dict(days.annotate(all=Sum("units")).values_list("tenant_id", "all"))
+    currencies = dict(Subscription.objects.filter(tenant_id__in=ids).values_list("tenant_id", "currency"))
+    return {
+        tenant_id: Month(
+            terms=tuple(terms),
+            units=units_of_terms(tenant_id, terms, used.get(tenant_id, 0)),
+            period=period,
+            currency=currencies.get(tenant_id, DEFAULT_CURRENCY),
+        )
+        for tenant_id, terms in timeline.terms_of(ids, period).items()
+        if terms
+    }
+
+
+def month_end(tenant_id: int, month: Month, now: datetime) -> Estimate:
+    """What the month will come to, as it goes."""
+    return estimate(month, now, allowance(tenant_id, now, units_between).allowed_units)
+
+
+def costs_of_days(tenant_id: int, start: date, end: date) -> dict[date, str]:
+    """What each day in [start, end) with usage on it added to its month's cost, as decimal strings."""
+    rows = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=start.replace(day=1), day__lt=end)
+    days: Mapping[date, int] = dict(rows.values("day").annotate(all=Sum("units")).values_list("day", "all"))
+    found: dict[date, str] = {}
+    for period, group in groupby(sorted(days), key=Period.of):
+        month = month_of(tenant_id, period)
+        if month is not None:
+            added = by_day(month, {day: days[day] for day in group})
+            found |= {day: str(cost) for day, cost in added.items() if day >= start}
+    return found
+
+
+def cheapest_plan(tenant_id: int, now: datetime) -> Comparison | None:
+    """The last whole months on the plans sold today; None before the first one is over."""
+    this = Period.of(now)
+    if not timeline.terms_of([tenant_id], this.before())[tenant_id]:
+        return None
+    past = (month_of(tenant_id, this.later(-back)) for back in range(COMPARED, 0, -1))
+    return compare([month for month in past if month is not None], [current(name) for name in CURRENT])
+
+
+def currency_of(tenant_id: int) -> str:
+    return subscription_of(tenant_id).currency
+
+
+def _within(period: Period) -> dict[str, date]:
+    return {"day__gte": period.start.date(), "day__lt": period.end.date()}

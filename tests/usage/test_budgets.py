@@ -1,0 +1,120 @@
+"""Budgets: told at each threshold once a month, whoever looks, however often."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.accounts.models import Tenant
+from apps.billing.services import set_payment_method, set_spend_cap
+from apps.notifications.models import Delivery, Event
+from apps.usage.budgets import set_thresholds, tell_reached
+from apps.usage.models import UsageDay
+from tests.cast import Cast
+from tests.factories import MembershipFactory, UsageDayFactory, UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOW = datetime.now(UTC) + timedelta(minutes=5)  # after the cast came
+
+
+@pytest.fixture
+def charlie(cast: Cast) -> Tenant:
+    """Free: 1,000 included."""
+    return cast.charlie.tenant
+
+
+def use(tenant: Tenant, units: int, now: datetime = NOW) -> None:
+    UsageDay.objects.filter(tenant_id=tenant.pk).delete()
+    UsageDayFactory(tenant_id=tenant.pk, day=now.date(), decisions=units)
+
+
+def told() -> list[tuple[Any, Any]]:
+    events = sorted(Event.objects.all(), key=lambda one: int(one.data["threshold"]))
+    return [(one.data["budget"], one.data["threshold"]) for one in events]
+
+
+@pytest.mark.parametrize(
+    ("units", "thresholds"), [(799, []), (800, [80]), (999, [80]), (1_000, [80, 100]), (1_001, [80, 100])]
+)
+def test_included_volume_is_told_at_80_and_100_percent(charlie: Tenant, units: int, thresholds: list[int]) -> None:
+    use(charlie, units)
+    assert tell_reached(NOW) == len(thresholds)
+    assert told() == [("included", one) for one in thresholds]
+
+
+def test_each_threshold_is_told_once_a_month(charlie: Tenant) -> None:
+    for units, new in ((800, 1), (900, 0), (1_000, 1), (1_000, 0)):
+        use(charlie, units)
+        assert tell_reached(NOW) == new
+    later = NOW.replace(day=1) + timedelta(days=32)
+    use(charlie, 800, later)
+    assert tell_reached(later) == 1
+
+
+def test_many_workers_tell_once(charlie: Tenant) -> None:
+    use(charlie, 1_000)
+
+    def look() -> None:
+        tell_reached(NOW)
+        connection.close()
+
+    threads = [Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told() == [("included", 80), ("included", 100)]
+
+
+def test_spend_cap_is_told_beside_the_included_volume(cast: Cast) -> None:
+    bob = cast.bob.tenant  # Basic: 99 a month, 10,000 included, then 0.008
+    set_payment_method(tenant_id=bob.pk, ready=True, now=NOW)
+    set_spend_cap(tenant_id=bob.pk, cap=Decimal(300), now=NOW)
+    use(bob, 0)
+    tell_reached(NOW)
+    assert told() == []
+    use(bob, 200_000)
+    tell_reached(NOW)
+    assert sorted(told()) == [("included", 80), ("included", 100), ("spend_cap", 80), ("spend_cap", 100)]
+    event = Event.objects.get(data__budget="spend_cap", data__threshold=80)
+    assert (event.data["limit"], event.data["unit"]) == ("300.00", "USD")
+    assert Decimal(event.data["used"]) >= 300
+
+
+def test_own_thresholds_take_the_place_of_ours(charlie: Tenant) -> None:
+    set_thresholds(tenant=charlie, thresholds=[50, 25, 50], now=NOW)
+    use(charlie, 600)
+    tell_reached(NOW)
+    assert told() == [("included", 25), ("included", 50)]
+    set_thresholds(tenant=charlie, thresholds=[], now=NOW)
+    use(charlie, 1_000)
+    assert tell_reached(NOW) == 0
+
+
+def test_owner_gets_a_mail(charlie: Tenant) -> None:
+    MembershipFactory(tenant=charlie, user=UserFactory(email="charlie@example.com"))
+    use(charlie, 850)
+    tell_reached(NOW)
+    assert Delivery.objects.get().recipient == "charlie@example.com"
+
+
+def test_test_usage_and_last_month_are_no_usage(charlie: Tenant) -> None:
+    UsageDayFactory(tenant_id=charlie.pk, decisions=5_000, livemode=False)
+    UsageDayFactory(tenant_id=charlie.pk, decisions=5_000, day=NOW.date().replace(day=1) - timedelta(days=1))
+    assert tell_reached(NOW) == 0
+
+
+def test_looking_costs_the_same_for_one_tenant_and_for_three(cast: Cast) -> None:
+    use(cast.charlie.tenant, 100)
+    with CaptureQueriesContext(connection) as one:
+        tell_reached(NOW)
+    for player in cast.players:
+        use(player.tenant, 100)
+    with CaptureQueriesContext(connection) as three:
+        tell_reached(NOW)
+    assert len(three) == len(one)
