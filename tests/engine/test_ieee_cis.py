@@ -2,6 +2,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from apps.scoring.engine.schemas.ieee_cis import (
     WORDS,
 )
 from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.training import data, replay
 
 DOCUMENTED: dict[str, Any] = {
     "TransactionAmt": 150.0, "ProductCD": "W", "card1": 1234, "card2": 567, "card3": 150, "addr1": 123, "addr2": 456,
@@ -56,6 +58,16 @@ def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
 def features(**body: Any) -> dict[str, float]:
     parsed = IEEE_CIS.parse({"TransactionAmt": 150.0, **body}, NOW)
     return dict(zip(IEEE_CIS.feature_names, IEEE_CIS.row(parsed.transaction, parsed.at_ms, []), strict=True))
+
+
+def test_what_a_file_leaves_out_is_unknown_as_in_a_request():
+    bodies = [
+        {**DOCUMENTED, "TransactionDT": 90_000},
+        {"TransactionAmt": 10.5, "TransactionDT": 90_001, "R_emaildomain": "gmail.com", "id_16": "Found"},
+    ]
+    rows = data.rows(IEEE_CIS, pd.DataFrame(bodies).assign(isFraud=[0, 1]))
+    live = [IEEE_CIS.row(IEEE_CIS.parse(body).transaction, 0, []) for body in bodies]
+    assert replay.without_history(IEEE_CIS, rows).tobytes() == np.array(live, dtype=np.float32).tobytes()
 
 
 def test_the_documented_request_is_understood_and_told_to_be_little():
