@@ -8,10 +8,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
 
-.PHONY: help up test check bench lock openapi scorecard clean base dev
+.PHONY: help up test check bench bench-billing lock openapi scorecard clean base dev
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: base  ## Run all of it here: servers, migrations, demo data, API, portal, workers. Ctrl-C stops it
 	@exec $(BIN)/python -m config.up
@@ -26,6 +26,9 @@ check: dev  ## What the tests don't see: style, formatting, types, who imports w
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+
+bench-billing: dev  ## Closing a month of 10,000 tenants with 10 million events
+	@exec $(BIN)/python -m bench.billing $(ARGS)
 
 bench: dev  ## Speed, on this machine; ARGS are passed on
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -29,6 +29,8 @@ app.conf.update(
             "task": "apps.notifications.tasks.forget_old_deliveries",
             "schedule": crontab(hour=2, minute=40),
         },
+        # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
+        "budgets": {"task": "apps.usage.tasks.tell_budgets", "schedule": 60.0},
         # Payments: what the provider told, what is due or unanswered, and what nobody told.
         "provider_events": {"task": "apps.billing.tasks.work_through_events", "schedule": 5.0},
         "payments": {"task": "apps.billing.tasks.collect_payments", "schedule": 30.0},
@@ -36,8 +38,10 @@ app.conf.update(
             "task": "apps.billing.tasks.reconcile_with_provider",
             "schedule": crontab(hour=4, minute=20),
         },
-        # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
-        "budgets": {"task": "apps.usage.tasks.tell_budgets", "schedule": 60.0},
+        # Scheduled plans begin and trials end within a minute; the gate knows to the second by itself.
+        "plans": {"task": "apps.usage.tasks.follow_plans", "schedule": 60.0},
+        # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
+        "close_months": {"task": "apps.usage.tasks.close_months", "schedule": crontab(minute=35)},
         # What was served, journaled, recorded and rolled up agrees, or somebody is told.
         "reconcile": {"task": "apps.scoring.tasks.reconcile_books", "schedule": crontab(minute=20)},
         # Yesterday's features are what the stored past says they were.

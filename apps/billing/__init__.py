@@ -1,4 +1,5 @@
-"""billing: what is promised and what is owed. Owns the plan table and subscriptions; pricing and invoices come here.
+"""billing: what is promised and what is owed. Owns plans, pricing, subscriptions, invoices, credits and payments.
 
-Hands on: `plans.PLANS`, `services.plan_for`. Never: knows keys, decisions or how usage is counted.
+Hands on: `pricing.statement`, `services.allowance`, `invoices.issue_invoice`, `credits.grant`. Never: knows keys,
+decisions or how usage is counted; quantities are handed to it, and `changes` tells whoever listens.
 """

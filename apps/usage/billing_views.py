@@ -275,13 +275,13 @@ class CreditsView(_BillingView):
 
     def get(self, request: Request) -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
-        rows = models.Credit.objects.filter(tenant_id=tenant_id if self.key.livemode else None)
+        rows = models.Credit.objects.filter(tenant_id=tenant_id) if self.key.livemode else models.Credit.objects.none()
         return self.answered(lambda: CreditList("list", [_credit(row) for row in rows]))
 
 
 def _invoices(tenant_id: int, livemode: bool) -> Any:
     """What a customer sees: no drafts, and nothing with a test key, which is never billed."""
-    rows = models.Invoice.objects.filter(tenant_id=tenant_id if livemode else None)
+    rows = models.Invoice.objects.filter(tenant_id=tenant_id) if livemode else models.Invoice.objects.none()
     return rows.exclude(status="draft").prefetch_related("lines", "deductions", "credit_notes").order_by("-pk")
 
 

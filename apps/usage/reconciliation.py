@@ -1,4 +1,5 @@
-"""Do the books agree? Per tenant and day: journaled = recorded = rolled up; per month: the gate's counter = units.
+"""Do the books agree? Per tenant and day: journaled = recorded = rolled up = invoiced, once the month is closed; per
+month: the gate's counter = units.
 
 The unique usage event in Postgres is the truth. Where Valkey's counter differs (a process died between admission and
 journal) it is set right; where events and decisions differ nothing is set right, somebody must look.
@@ -15,6 +16,10 @@ from django.db.models.functions import TruncDate
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Names
 from apps.api_keys.keys import bucket_of
+from apps.billing.invoices import invoiced_by_day
+from apps.billing.models import Closing
+from apps.billing.periods import Period
+from apps.usage.closing import LATE_MONTHS
 from apps.usage.journal import STREAMS, Journal, decode
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
 
@@ -51,7 +56,30 @@ def reconcile(
     return [
         difference
         for tenant in tenants
-        for difference in (*_days(journal, tenant, start, end, decisions), *_counter(journal, tenant, start, end))
+        for difference in (
+            *_days(journal, tenant, start, end, decisions),
+            *_counter(journal, tenant, start, end),
+            *_invoiced(tenant, start, end),
+        )
+    ]
+
+
+def _invoiced(tenant: Tenant, start: date, end: date) -> list[Difference]:
+    """A closed month's units by day against those on invoices. What came after the close waits for the next invoice:
+    that is told and no fault, until the months in which it could be billed are closed too."""
+    period = Period.of(start)
+    closed = Closing.objects.filter(tenant=tenant, period=str(period)).exclude(invoice__status="void")
+    if not closed.exists():
+        return []
+    used = UsageDay.objects.filter(tenant_id=tenant.pk, livemode=True, day__gte=start, day__lt=end)
+    known = {str(row["day"]): row["paid"] for row in used.values("day").annotate(paid=Sum("units"))}
+    billed = invoiced_by_day(tenant.pk, period)
+    last_chance = str(period.later(LATE_MONTHS))
+    waits = not Closing.objects.filter(tenant=tenant, period=last_chance).exists()
+    return [
+        Difference(tenant.slug, day, "units invoiced", known.get(day, 0), billed.get(day, 0), waits and more)
+        for day in sorted({*known, *billed})
+        if (more := known.get(day, 0) > billed.get(day, 0)) or known.get(day, 0) != billed.get(day, 0)
     ]
 
 

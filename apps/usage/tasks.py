@@ -3,10 +3,25 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.usage import budgets
+from apps.billing.services import follow_timelines, tell_trials_ending
+from apps.usage import budgets, closing
 
 
 @shared_task(expires=60)
 def tell_budgets() -> int:
     """Tell tenants that reached a threshold of a budget. Harmless when repeated."""
     return budgets.tell_reached(timezone.now())
+
+
+@shared_task(expires=60)
+def follow_plans() -> int:
+    """Scheduled plans begin, trials end or are announced to."""
+    now = timezone.now()
+    tell_trials_ending(now)
+    return len(follow_timelines(now))
+
+
+@shared_task
+def close_months() -> int:
+    """Invoice last month where that was not done yet; the invoices issued. Harmless when repeated."""
+    return closing.close_due(timezone.now())

@@ -29,7 +29,7 @@ def _decisions(tenant: Tenant, start: date, end: date) -> Mapping[date, int]:
 
 
 class Command(BaseCommand):
-    """served = journaled = recorded = rolled up, per tenant and day; the gate's counters are set right."""
+    """served = journaled = recorded = rolled up = invoiced, per tenant and day; the gate's counters are set right."""
 
     help = "Compare the books of a month and set the gate's counters right; exits 1 when something else differs."
 
@@ -52,7 +52,9 @@ class Command(BaseCommand):
 
 
 def _line(one: Difference) -> str:
-    mended = " (set right)" if one.corrected else ""
+    mended = ""
+    if one.corrected:
+        mended = " (late: on the next invoice)" if one.what == "units invoiced" else " (set right)"
     return f"{one.tenant} {one.day}: {one.what}: expected {one.expected}, found {one.found}{mended}"
 
 
