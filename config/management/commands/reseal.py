@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.db.models import Model
 
+from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
 from apps.sealing import SealedText
 
 
@@ -19,7 +22,20 @@ class Command(BaseCommand):
         for model in apps.get_models():
             names = [field.name for field in model._meta.fields if isinstance(field, SealedText)]
             if names:
-                self.stdout.write(f"{model._meta.label}: {_reseal(model, names)} rows")
+                rows = sum(_in(schema, model, names) for schema in _schemas_of(model))
+                self.stdout.write(f"{model._meta.label}: {rows} rows")
+
+
+def _schemas_of(model: type[Model]) -> list[str]:
+    """Where its table is: in `public`, or in every tenant's schema."""
+    if model._meta.app_config.name in settings.TENANT_APPS:
+        return list(Tenant.objects.values_list("schema_name", flat=True))
+    return ["public"]
+
+
+def _in(schema: str, model: type[Model], names: list[str]) -> int:
+    with in_tenant(schema):
+        return _reseal(model, names)
 
 
 def _reseal(model: type[Model], names: list[str]) -> int:
