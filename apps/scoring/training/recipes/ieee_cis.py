@@ -69,7 +69,7 @@ IEEE_CIS = Recipe(
             Settings(
                 {"num_leaves": 95, "learning_rate": 0.04, "min_data_in_leaf": 50, "feature_fraction": 0.3,
                  "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin_by_feature": BINS},
-                rounds=450, patience=40, averaged=2, honest_kept=0.6,
+                rounds=450, patience=60, honest_kept=0.6,
             ),
         ),
         "xgboost": Plan(
@@ -82,7 +82,7 @@ IEEE_CIS = Recipe(
         ),
         "random_forest": Plan(
             "random_forest",
-            Settings({"max_leaf_nodes": 500, "min_samples_leaf": 5, "max_features": 0.2}, rounds=100, honest_kept=0.2),
+            Settings({"max_leaf_nodes": 500, "min_samples_leaf": 5, "max_features": 0.15}, rounds=60, honest_kept=0.15),
         ),
         "logistic_regression": Plan("logistic_regression", Settings({"C": 0.1}, rounds=300, honest_kept=0.3)),
     },
