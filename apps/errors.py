@@ -45,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
         400, "An older interface was asked for an unknown model", "Use one of the models named in `detail`."
     ),
     "header_invalid": Kind(400, "A header is wrong", "See `detail` for what the header takes."),
+    "signature_invalid": Kind(400, "The signature is not right", "Sign with this webhook's secret, within 300 s."),
     "cursor_invalid": Kind(400, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged."),
     "idempotency_mismatch": Kind(
         422, "The Idempotency-Key was used with another body", "Use a new key for a new body."
@@ -73,6 +74,8 @@ KINDS: Mapping[str, Kind] = {
     "webhook_disabled": Kind(
         409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."
     ),
+    "paid_by_transfer": Kind(409, "Invoices are paid by bank transfer", "Write to support to agree on it."),
+    "stripe_refused": Kind(422, "Your Stripe account refused", "Connect it again with a key that may do this."),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
     "quota_exceeded": Kind(
         429,
@@ -82,6 +85,7 @@ KINDS: Mapping[str, Kind] = {
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
     "pdf_unavailable": Kind(503, "PDFs can't be made on this server", "Read the same invoice as HTML: `….html`."),
     "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),
+    "provider_away": Kind(503, "The payment provider is away", "Try again as Retry-After says; nothing was charged."),
     "internal": Kind(500, "Something went wrong on our side", "Tell support the request_id; nothing was billed."),
 }
 

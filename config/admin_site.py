@@ -18,6 +18,10 @@ MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
     "Money": (
         ("Invoices", "billing.invoice"),
         ("Credit notes", "billing.creditnote"),
+        ("Payments", "billing.payment"),
+        ("Refunds", "billing.refund"),
+        ("Cards", "billing.paymentcard"),
+        ("Webhook inbox", "billing.providerevent"),
         ("Credits", "billing.credit"),
         ("Coupons", "billing.coupon"),
         ("Redemptions", "billing.couponredemption"),

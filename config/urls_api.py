@@ -15,6 +15,7 @@ from apps.scoring.dialect_views import (
     PredictView,
 )
 from apps.scoring.model_views import ModelsView
+from apps.scoring.stripe_views import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
 from apps.usage.account_view import AccountUsageView
 from apps.usage.billing_views import (
@@ -25,6 +26,7 @@ from apps.usage.billing_views import (
     SubscriptionView,
 )
 from apps.usage.budget_view import BudgetView
+from apps.usage.payment_views import PaymentMethodView, PortalView, StripeWebhookView
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView
 from apps.usage.webhook_views import (
@@ -39,6 +41,7 @@ from apps.usage.webhook_views import (
 from config import documentation, health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
+INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
@@ -67,6 +70,12 @@ urlpatterns = [
     at(rf"v1/invoices/{INVOICE}\.(?P<drawn>pdf)", InvoiceView.as_view()),
     at(rf"v1/invoices/{INVOICE}\.(?P<drawn>html)", InvoiceView.as_view()),
     at("v1/credits", CreditsView.as_view()),
+    at("v1/payment-method", PaymentMethodView.as_view()),
+    at("v1/payment-method/portal", PortalView.as_view()),
+    at("v1/stripe/account", StripeAccountView.as_view()),
+    at(f"v1/stripe/payment-intents/{INTENT}/screen", ScreenView.as_view()),
+    at("stripe/webhook", StripeWebhookView.as_view()),
+    at(r"stripe/screen/(?P<handle>[0-9a-z]{6})/(?P<mode>live|test)", ScreenWebhookView.as_view()),
     at("v1/webhooks", WebhooksView.as_view()),
     at(f"v1/webhooks/{WEBHOOK}", WebhookView.as_view()),
     at(f"v1/webhooks/{WEBHOOK}/rotate", WebhookRotateView.as_view()),

@@ -27,7 +27,7 @@ def serving(**environment: str) -> Iterator[str]:
     command = [str(Path(sys.executable).parent / "granian"), *GRANIAN.split(), "--port", str(port)]
     process = subprocess.Popen(
         [*command, "config.wsgi_api:application"],
-        env={**os.environ, **_stores(), "DJANGO_SETTINGS_MODULE": "config.settings.api", **environment},
+        env=environment_of("config.settings.api", **environment),
         cwd=embedded.CHECKOUT,
     )
     try:
@@ -37,6 +37,11 @@ def serving(**environment: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def environment_of(settings_module: str, **more: str) -> dict[str, str]:
+    """The environment of another process over the suite's own stores."""
+    return {**os.environ, **_stores(), "DJANGO_SETTINGS_MODULE": settings_module, **more}
 
 
 def _stores() -> dict[str, str]:

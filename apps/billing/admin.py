@@ -16,7 +16,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
-from apps.billing import credits
+from apps.billing import credits, payment_admin
 from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import (
     Coupon,
@@ -30,6 +30,8 @@ from apps.billing.models import (
 )
 from apps.billing.money import shown
 from apps.billing.services import subscription_of
+
+__all__ = ["payment_admin"]  # its pages; Django looks for them here
 
 
 class _Part(TabularInline):

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Sum
-
 from apps.billing import dunning
 from apps.billing.models import Invoice, Payment, PaymentCard, Subscription
 
@@ -25,8 +23,7 @@ LEAST: Mapping[str, Decimal] = {
 
 def due(invoice: Invoice) -> Decimal:
     """What is still to be paid: the total without what credit notes took back."""
-    noted = invoice.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
-    return invoice.money(invoice.total - noted)
+    return invoice.money(invoice.total - sum((note.amount for note in invoice.credit_notes.all()), Decimal(0)))
 
 
 def collectable(invoice: Invoice) -> bool:
@@ -36,8 +33,8 @@ def collectable(invoice: Invoice) -> bool:
 
 def open_invoices(tenant_id: int) -> list[Invoice]:
     """Issued and not paid, the oldest first."""
-    rows = Invoice.objects.filter(tenant_id=tenant_id, status=Invoice.Status.ISSUED)
-    return [one for one in rows.order_by("issued_at", "pk").prefetch_related("payments") if collectable(one)]
+    rows = Invoice.objects.filter(tenant_id=tenant_id, status=Invoice.Status.ISSUED).order_by("issued_at", "pk")
+    return [one for one in rows.prefetch_related("payments", "credit_notes") if collectable(one)]
 
 
 def tenants_owing() -> list[int]:

@@ -87,11 +87,12 @@ def recover(gateway: Gateway, now: datetime, *, tenant_ids: Iterable[int] | None
     rows = Payment.objects.filter(status__in=OPEN, updated_at__lte=now - ASKED_AGAIN_AFTER, provider=gateway.name)
     if tenant_ids is not None:
         rows = rows.filter(tenant_id__in=tenant_ids)
-    asked = [_ask_again(payment, gateway, now) for payment in rows.select_related("invoice").order_by("pk")]
+    asked = [ask_again(payment, gateway, now) for payment in rows.select_related("invoice").order_by("pk")]
     return sum(payment.status not in OPEN for payment in asked)
 
 
-def _ask_again(payment: Payment, gateway: Gateway, now: datetime) -> Payment:
+def ask_again(payment: Payment, gateway: Gateway, now: datetime) -> Payment:
+    """Find out what became of a try without a last word, and bring it on."""
     try:
         if payment.provider_payment_id and payment.status == Payment.Status.PROCESSING:
             return learn(payment.pk, gateway.look(payment.provider_payment_id), now)

@@ -3,6 +3,7 @@
     operations.py   one row an operation: what it is called, takes, answers and may refuse
     billing.py      the same of plans, the subscription, invoices
     webhooks.py     the same of webhooks
+    payments.py     the same of payments
     schemas.py      the structs of apps/scoring and apps/usage as JSON Schema, by msgspec
     shapes.py       structs of answers that the code builds as dicts; tests hold them true
     problems.py     refusals, from the table in apps/errors.py
@@ -14,7 +15,7 @@ names every address of config/urls_api.py and no other.
 
 from typing import Any
 
-from config.openapi import billing, webhooks
+from config.openapi import billing, payments, webhooks
 from config.openapi.operations import OPERATIONS, TAGS, Operation
 from config.openapi.problems import examples, responses
 from config.openapi.schemas import components
@@ -43,7 +44,7 @@ _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "pk_live_…, pk_test_… or a JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-_TAGS = TAGS | {billing.TAG: billing.ABOUT, webhooks.TAG: webhooks.ABOUT}
+_TAGS = TAGS | {part.TAG: part.ABOUT for part in (billing, payments, webhooks)}
 
 
 def document() -> dict[str, Any]:
@@ -61,7 +62,7 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for operation in (*OPERATIONS, *billing.OPERATIONS, *webhooks.OPERATIONS):
+    for operation in (*OPERATIONS, *billing.OPERATIONS, *payments.OPERATIONS, *webhooks.OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
     return paths
 

@@ -15,6 +15,7 @@ from apps.scoring.dialects.gateway import GatewayAnswer
 from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.stripe_views import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
 from apps.usage.billing_views import (
     CreditList,
     Invoice,
@@ -24,6 +25,7 @@ from apps.usage.billing_views import (
     SubscriptionChange,
 )
 from apps.usage.budget_view import BudgetChange
+from apps.usage.payment_views import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
 from apps.usage.token_view import TokenRequest
 from apps.usage.webhook_views import (
     DeletedWebhook,
@@ -63,6 +65,9 @@ _ASKED = (
     NewWebhook,
     WebhookChange,
     Rotation,
+    CardPageRequest,
+    PortalRequest,
+    StripeAccountRequest,
     shapes.HybridRequest,
     *_ASKED_IN_DIALECTS,
     *(schema.struct for schema in SCHEMAS.values()),
@@ -93,6 +98,12 @@ _ANSWERED = (
     DeletedWebhook,
     WebhookDelivery,
     WebhookDeliveryPage,
+    PaymentMethod,
+    HostedPage,
+    ReceivedWebhook,
+    StripeAccountAnswer,
+    Screening,
+    IgnoredEvent,
     shapes.Health,
     shapes.Readiness,
     shapes.Problem,

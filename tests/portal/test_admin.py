@@ -13,9 +13,20 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.api_keys.models import ApiKey
-from apps.billing import credits
+from apps.billing import credits, inbox
 from apps.billing.invoices import draft_invoice, issue, issue_credit_note, mark_paid
-from apps.billing.models import Coupon, CouponRedemption, Credit, CreditNote, Invoice, Subscription
+from apps.billing.models import (
+    Coupon,
+    CouponRedemption,
+    Credit,
+    CreditNote,
+    Invoice,
+    Payment,
+    PaymentCard,
+    ProviderEvent,
+    Refund,
+    Subscription,
+)
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
 from config.admin_site import MENU
@@ -26,6 +37,7 @@ from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OUTBOX = ("notifications.delivery", "notifications.event", "notifications.webhookendpoint")
+COLLECTED = ("billing.payment", "billing.refund", "billing.paymentcard", "billing.providerevent")
 MODELS = sorted((model._meta.label_lower for model in admin.site._registry), key=str)
 
 
@@ -52,6 +64,24 @@ def rows(cast: Cast, operator: User) -> None:
         invoice = draft_invoice(tenant=tenant, now=now, **said)
         issue(invoice, now)
     issue_credit_note(invoice=invoice, amount=one, reason="too much", now=now)
+    card = PaymentCard.objects.create(tenant=tenant, customer="cus_1", card="pm_1", brand="visa", last4="4242")
+    paid = Payment.objects.create(
+        invoice=invoice,
+        tenant=tenant,
+        attempt=1,
+        provider="stripe",
+        card=card.card,
+        amount=Decimal(8),
+        currency="USD",
+        status="failed",
+        idempotency_key="pay_1",
+        created_at=now,
+        updated_at=now,
+    )
+    times = {"created_at": now, "updated_at": now}
+    Refund.objects.create(payment=paid, amount=one, reason="SLA", idempotency_key="ref_1", **times)
+    event = {"id": "evt_1", "type": "customer.created", "created": 1, "data": {"object": {}}}
+    inbox.keep(event, now)
 
 
 def test_index_opens(browser: Client) -> None:
@@ -82,6 +112,7 @@ def test_adding_opens_where_it_is_allowed(browser: Client, model: str) -> None:
     readonly = {
         "billing.invoice",
         "billing.planspan",
+        *COLLECTED,
         "accounts.auditentry",
         "usage.usageday",
         "usage.usagehour",
@@ -222,6 +253,18 @@ def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: C
     Coupon.objects.create(code="OVER", percent=10, redeem_by=timezone.now() - timedelta(days=1))
     redemption = {"tenant": cast.bob.tenant.pk, "coupon": Coupon.objects.get(code="OVER").pk}
     assert browser.post(address("billing.couponredemption", "add"), redemption).status_code == 200
+
+
+def test_event_of_the_provider_is_replayed(browser: Client, rows: None) -> None:
+    event = ProviderEvent.objects.get()
+    act(browser, "billing.providerevent", "replay_chosen", event)
+    event.refresh_from_db()
+    assert (event.outcome, event.next_try_at) == ("nothing to do", None)
+
+
+def test_payment_that_took_nothing_is_not_refunded(browser: Client, rows: None) -> None:
+    act(browser, "billing.payment", "refund_chosen", Payment.objects.get())
+    assert Refund.objects.count() == 1
 
 
 def test_plans_are_a_table_to_read(browser: Client) -> None:

@@ -1,0 +1,202 @@
+"""The guard of a tenant's own Stripe payments: a PaymentIntent becomes a transaction of `payments`; what is risky is
+cancelled there.
+
+    PaymentIntent ── mapped ─► decided like any other ─► high or critical: cancelled at Stripe, "declined"
+                                                     └► else "approved"
+
+Screen while it can still be stopped: before it is confirmed, or authorised with `capture_method: manual`. What has
+succeeded can't be cancelled: the answer says `too_late`. The PaymentIntent's id is the transaction's id, so screening
+it again with the same facts costs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from django.conf import settings
+from django_tenants.utils import schema_context
+
+from apps.errors import Problem
+from apps.scoring.models import StripeAccount
+
+T = TypeVar("T")
+Json = Mapping[str, Any]
+Cancellation = Literal["not_needed", "canceled", "already_canceled", "too_late", "failed"]
+
+SCHEMA = "payments"
+DECLINED = ("high", "critical")
+#: Stripe's currencies without and with three decimals: https://docs.stripe.com/currencies
+NO_DECIMALS = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+#: Told of these, a payment may still be stopped.
+SCREENED = ("payment_intent.created", "payment_intent.requires_action", "payment_intent.amount_capturable_updated")
+TOLERANCE_SECONDS = 300
+_CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture", "processing")
+#: Fields of `payments` that a merchant may give in the PaymentIntent's metadata, as text, and what makes them of it.
+_FROM_METADATA: Mapping[str, Callable[[str], Any]] = {
+    "user_id": str,
+    "merchant_id": str,
+    "merchant_category": str,
+    "device_id": str,
+    "ip_address": str,
+    "country": str,
+    "email": str,
+    "distance_from_home_km": float,
+    "distance_from_last_transaction": float,
+    "ratio_to_median_purchase_price": float,
+    "foreign_transaction": lambda said: {"true": True, "false": False}[said.lower()],
+    "repeat_retailer": lambda said: {"true": True, "false": False}[said.lower()],
+}
+
+
+class Account(NamedTuple):
+    """A tenant's account at Stripe. `key_digest`: the API key its webhooks act with."""
+
+    api_key: str
+    webhook_secret: str
+    key_digest: str
+
+
+def account_of(schema: str, livemode: bool) -> Account | None:
+    """The account a tenant gave for live or test payments."""
+    with schema_context(schema):
+        row = StripeAccount.objects.filter(livemode=livemode).first()
+    return Account(row.api_key, row.webhook_secret, row.key_digest) if row else None
+
+
+def remember(schema: str, livemode: bool, account: Account, now: datetime) -> None:
+    """Keep an account, in place of the one before; both secrets are sealed in the database."""
+    with schema_context(schema):
+        StripeAccount.objects.update_or_create(livemode=livemode, defaults={**account._asdict(), "updated_at": now})
+
+
+def forget(schema: str, livemode: bool) -> bool:
+    """Whether there was one."""
+    with schema_context(schema):
+        return bool(StripeAccount.objects.filter(livemode=livemode).delete()[0])
+
+
+def transaction_of(intent: Json, merchant: str) -> dict[str, Any]:
+    """A PaymentIntent as a transaction of `payments`. `merchant`: who is paid unless the intent names another."""
+    metadata, method = intent.get("metadata") or {}, _object(intent.get("payment_method"))
+    card, charge = method.get("card") or {}, _object(intent.get("latest_charge"))
+    billing = charge.get("billing_details") or method.get("billing_details") or {}
+    types = intent.get("payment_method_types") or []
+    said: dict[str, Any] = {
+        "transaction_id": intent["id"],
+        "amount": major_units(intent["amount"], intent["currency"]),
+        "currency": intent["currency"].upper(),
+        "timestamp": datetime.fromtimestamp(intent["created"], UTC).isoformat(),
+        "user_id": _id(intent.get("customer"))
+        or card.get("fingerprint")
+        or intent.get("receipt_email")
+        or intent["id"],
+        "merchant_id": _id(intent.get("on_behalf_of")) or merchant,
+        "email": intent.get("receipt_email") or billing.get("email"),
+        "country": card.get("country") or (billing.get("address") or {}).get("country"),
+        "card_present": "card_present" in types if types else None,
+    }
+    said |= {name: _read(read, metadata[name]) for name, read in _FROM_METADATA.items() if metadata.get(name)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _payer(intent: Json, card: Json) -> str:
+    """Who pays, as steadily as it is known: the customer, the card, the e-mail, or nobody but this payment."""
+    return _id(intent.get("customer")) or card.get("fingerprint") or intent.get("receipt_email") or str(intent["id"])
+
+
+def major_units(amount: int, currency: str) -> float:
+    """1050, "usd" → 10.5"""
+    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
+    return float(amount / 10**decimals)
+
+
+class StripeOfTenant:
+    """The tenant's account, by Stripe's own library. Raises `Problem`."""
+
+    def __init__(self, account: Account) -> None:
+        import stripe  # half a second and 40 MB, for those who use it
+
+        self._stripe = stripe
+        self._account = account
+        self._intents = stripe.StripeClient(
+            account.api_key,
+            base_addresses={"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {},
+            http_client=stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT),
+            max_network_retries=0,
+        ).v1.payment_intents
+
+    def retrieve(self, intent_id: str) -> Json:
+        """The PaymentIntent with its payment method and charge."""
+        expand = ["payment_method", "latest_charge"]
+        return self._asked(lambda: self._intents.retrieve(intent_id, {"expand": expand}).to_dict())
+
+    def cancel(self, intent: Json) -> Cancellation:
+        """Cancel what can still be cancelled."""
+        if intent["status"] == "canceled":
+            return "already_canceled"
+        if intent["status"] not in _CANCELABLE:
+            return "too_late"
+        try:
+            self._asked(lambda: self._intents.cancel(intent["id"], {"cancellation_reason": "fraudulent"}))
+        except Problem:
+            return _AFTER_REFUSAL.get(str(self.retrieve(intent["id"])["status"]), "failed")
+        return "canceled"
+
+    def event(self, body: bytes, signature: str) -> Json:
+        """A webhook of the account. Raises `Problem` when the account did not sign it in the last 300 s."""
+        secret = self._account.webhook_secret
+        try:
+            if not secret:
+                raise Problem("signature_invalid", "This account has no webhook_secret here.")
+            self._stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=TOLERANCE_SECONDS)
+        except (self._stripe.SignatureVerificationError, UnicodeDecodeError) as forged:
+            raise Problem("signature_invalid") from forged
+        return self._stripe.Event.construct_from(_decoded(body), "").to_dict()
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        """Stripe's words stay out: they may quote the key."""
+        stripe = self._stripe
+        try:
+            return call()
+        except (stripe.AuthenticationError, stripe.PermissionError):
+            raise Problem("stripe_refused", "Stripe does not accept the account's API key.") from None
+        except stripe.InvalidRequestError as wrong:
+            if wrong.http_status == 404:
+                raise Problem("not_found", "Your Stripe account has no such PaymentIntent.") from None
+            raise Problem("stripe_refused", f"Stripe refused: {wrong.code or 'invalid request'}.") from None
+        except stripe.StripeError:
+            raise Problem("provider_away", "Stripe does not answer.", retry_after=5.0) from None
+
+
+_AFTER_REFUSAL: Mapping[str, Cancellation] = {"succeeded": "too_late", "canceled": "already_canceled"}
+
+
+def _decoded(body: bytes) -> Any:
+    import msgspec
+
+    try:
+        event = msgspec.json.decode(body)
+        if {"id", "type", "data"} <= set(event) and isinstance(event["data"]["object"], dict):
+            return event
+    except (msgspec.DecodeError, TypeError, KeyError):
+        pass
+    raise Problem("body_malformed", "The body is no event of Stripe's.")
+
+
+def _object(said: Any) -> Json:
+    return said if isinstance(said, Mapping) else {}
+
+
+def _id(said: Any) -> str:
+    return str(said.get("id", "") if isinstance(said, Mapping) else said or "")
+
+
+def _read(read: Callable[[str], Any], said: Any) -> Any:
+    """None for what can't be read: metadata is the merchant's own, and no reason to refuse a payment."""
+    try:
+        return read(str(said))
+    except (ValueError, KeyError):
+        return None

@@ -1,0 +1,192 @@
+"""The doors of the guard of a tenant's own Stripe payments: its account, screening by id, and its webhook."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from django.http import HttpResponse
+from msgspec import Meta
+from rest_framework.request import Request
+
+from apps.accounts.models import Tenant
+from apps.accounts.services import record_audit
+from apps.api_keys.gate import Admission
+from apps.api_keys.keys import PresentedKey
+from apps.errors import Problem
+from apps.scoring import answers, bodies, stripe_guard
+from apps.scoring.answers import Decision
+from apps.scoring.calls import Call, question_of
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.service import Answered
+from apps.scoring.stripe_guard import Account, StripeOfTenant
+from apps.scoring.views import ScoringView
+from apps.usage.bodies import decode
+from apps.usage.events import moment
+from apps.usage.gated import check_host, client_address, json_answer
+
+
+class StripeAccountRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Your account at Stripe. Both are stored encrypted and never told again."""
+
+    api_key: Annotated[
+        str,
+        Meta(pattern=r"^[sr]k_[!-~]{5,250}$", description="A restricted key that may read and write PaymentIntents."),
+    ]
+    webhook_secret: Annotated[
+        str, Meta(pattern=r"^([!-~]{8,255})?$", description="whsec_… of the webhook you make there.")
+    ] = ""
+
+
+class StripeAccountAnswer(msgspec.Struct, frozen=True):
+    """The account that is screened, without its secrets."""
+
+    object: Literal["stripe_account"]
+    connected: bool
+    livemode: bool
+    api_key_last4: str | None
+    webhook: Annotated[str, Meta(description="The path Stripe's webhook is sent to.")]
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """What became of a PaymentIntent."""
+
+    object: Literal["screening"]
+    payment_intent: str
+    outcome: Annotated[Literal["approved", "declined"], Meta(description="declined: the risk is high or critical.")]
+    cancellation: Annotated[
+        Literal["not_needed", "canceled", "already_canceled", "too_late", "failed"],
+        Meta(description="What was done at Stripe. too_late: it had succeeded."),
+    ]
+    decision: Decision
+
+
+class IgnoredEvent(msgspec.Struct, frozen=True):
+    """Nothing that is screened."""
+
+    object: Literal["ignored"]
+    type: str
+
+
+class GuardView(ScoringView):
+    """What they share."""
+
+    def account(self, admission: Admission) -> Account:
+        found = stripe_guard.account_of(admission.schema, self.key.livemode)
+        if found is None:
+            raise Problem("not_found", "No Stripe account is connected: POST /v1/stripe/account.")
+        return found
+
+    def screen(self, request: Request, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
+        """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
+        said = stripe_guard.transaction_of(intent, self.key.handle)
+        call = self._call_for(request)
+        schema = SCHEMAS[stripe_guard.SCHEMA]
+        question = question_of(call, schema, bodies.parse(schema, said, call.received_us // 1000, "payment_intent"))
+        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        decision = answers.decode(answered.body)
+        declined = decision.risk_level in stripe_guard.DECLINED
+        return answered, Screening(
+            object="screening",
+            payment_intent=intent["id"],
+            outcome="declined" if declined else "approved",
+            cancellation=account.cancel(intent) if declined else "not_needed",
+            decision=decision,
+        )
+
+    def _call_for(self, request: Request) -> Call:
+        return Call(
+            key=self.key,
+            digest=self.digest,
+            address=client_address(request.META),
+            endpoint=self.endpoint,
+            scope="predict",
+            received_us=self.received_us,
+        )
+
+
+class StripeAccountView(GuardView):
+    """GET, POST, DELETE: the account whose payments are screened, one for live and one for test keys."""
+
+    endpoint = "stripe_account"
+    scopes: ClassVar = {"GET": "read", "POST": "admin", "DELETE": "admin"}
+    http_method_names = ["get", "head", "post", "delete"]
+
+    def get(self, request: Request) -> HttpResponse:
+        admission = self.admit_only(request)
+        return self._told(stripe_guard.account_of(admission.schema, self.key.livemode))
+
+    def post(self, request: Request) -> HttpResponse:
+        said = self.understood(request, lambda request: decode(self.read_body(request), StripeAccountRequest))
+        admission = self.admit_only(request)
+        account = Account(said.api_key, said.webhook_secret, self.digest)
+        stripe_guard.remember(admission.schema, self.key.livemode, account, moment(self.received_us))
+        self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
+        return self._told(account)
+
+    def delete(self, request: Request) -> HttpResponse:
+        admission = self.admit_only(request)
+        if stripe_guard.forget(admission.schema, self.key.livemode):
+            self._audit(admission, "disconnected", None)
+        return self._told(None)
+
+    def _told(self, account: Account | None) -> HttpResponse:
+        mode = "live" if self.key.livemode else "test"
+        return json_answer(
+            StripeAccountAnswer(
+                object="stripe_account",
+                connected=account is not None,
+                livemode=self.key.livemode,
+                api_key_last4=account.api_key[-4:] if account else None,
+                webhook=f"/stripe/screen/{self.key.handle}/{mode}",
+            )
+        )
+
+    def _audit(self, admission: Admission, verb: str, after: dict[str, Any] | None) -> None:
+        record_audit(
+            tenant=Tenant.objects.get(pk=admission.tenant_id),
+            actor=f"key:{admission.key_id}",
+            action=f"stripe_account.{verb}",
+            target=self.key.handle,
+            after=after,
+            now=moment(self.received_us),
+        )
+
+
+class ScreenView(GuardView):
+    """POST: screen a PaymentIntent of the tenant's account by its id."""
+
+    endpoint = "stripe_screen"
+    scopes: ClassVar = {"POST": "predict"}
+
+    def post(self, request: Request, intent_id: str) -> HttpResponse:
+        account = StripeOfTenant(self.account(self.admit_only(request)))
+        answered, screening = self.screen(request, account, account.retrieve(intent_id))
+        return self.answered(answered, msgspec.json.encode(screening))
+
+
+class ScreenWebhookView(GuardView):
+    """POST: the webhook of a tenant's account. The signature says who it is; it acts with the key that connected it."""
+
+    endpoint = "stripe_screen_webhook"
+    scopes: ClassVar = {"POST": "predict"}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        check_host(request)
+
+    def post(self, request: Request, handle: str, mode: str) -> HttpResponse:
+        body = self.read_body(request)
+        account = self._account(handle, mode == "live")
+        stripe = StripeOfTenant(account)
+        event = stripe.event(body, request.META.get("HTTP_STRIPE_SIGNATURE", ""))
+        self.key, self.digest = PresentedKey(handle, mode == "live"), account.key_digest
+        intent = event["data"]["object"]
+        if event["type"] not in stripe_guard.SCREENED:
+            return json_answer(IgnoredEvent("ignored", str(event["type"])))
+        answered, screening = self.screen(request, stripe, stripe.retrieve(str(intent.get("id"))))
+        return self.answered(answered, msgspec.json.encode(screening))
+
+    def _account(self, handle: str, livemode: bool) -> Account:
+        tenant = Tenant.objects.filter(handle=handle).first()
+        account = stripe_guard.account_of(tenant.schema_name, livemode) if tenant else None
+        if account is None:
+            raise Problem("not_found", "No Stripe account is connected here.")
+        return account

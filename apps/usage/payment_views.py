@@ -1,0 +1,162 @@
+"""The doors of payments: how a tenant pays, the pages of the provider where it says so, and the provider's webhooks."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from django.http import HttpResponse
+from django.utils import timezone
+from msgspec import Meta
+from rest_framework.request import Request
+
+from apps.accounts.models import Tenant
+from apps.api_keys.gate import Admission
+from apps.billing import cards, clock, inbox
+from apps.billing.gateway import Gateway, GatewayError, NotCollecting, Refused, this_gateway
+from apps.billing.models import PaymentCard
+from apps.billing.services import subscription_of
+from apps.errors import Problem
+from apps.usage.bodies import decode
+from apps.usage.gated import GatedView, check_host, json_answer
+
+Url = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,2000}$", description="Where the person comes back to.")]
+
+
+class CardPageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the person goes from the page on which a card is entered."""
+
+    success_url: Url
+    cancel_url: Url
+
+
+class PortalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the person goes from the customer portal."""
+
+    return_url: Url
+
+
+class PaymentMethod(msgspec.Struct, frozen=True):
+    """How the tenant pays. Without one, scoring stops at the included volume."""
+
+    object: Literal["payment_method"]
+    ready: Annotated[bool, Meta(description="There is one: usage goes on beyond the included volume.")]
+    kind: Literal["card", "bank_transfer"] | None
+    label: Annotated[str, Meta(description="Such as: visa •••• 4242.")]
+    brand: str | None
+    last4: str | None
+    expires: Annotated[str | None, Meta(description="YYYY-MM")]
+
+
+class HostedPage(msgspec.Struct, frozen=True):
+    """A page of the payment provider's, for a person to open; it is good for one visit."""
+
+    object: Literal["card_page", "customer_portal"]
+    url: str
+
+
+class ReceivedWebhook(msgspec.Struct, frozen=True):
+    """It is kept and will be worked through."""
+
+    received: Literal[True]
+    new: Annotated[bool, Meta(description="false: it had been received before.")]
+
+
+class PaymentView(GatedView):
+    """What they share: whose payment method it is, and what the provider's silence means."""
+
+    scopes: ClassVar = {"GET": "read", "POST": "admin"}
+
+    def asked(self, request: Request, kind: type[Any]) -> Any:
+        """The body; a problem with it is told only to those the gate lets in."""
+        try:
+            return decode(self.read_body(request), kind)
+        except Problem as wrong:
+            return self.refuse(request, wrong)
+
+    def tenant(self, admission: Admission) -> Tenant:
+        return Tenant.objects.get(pk=admission.tenant_id)
+
+    def page(self, admission: Admission, kind: Any, open_page: Callable[[Gateway, str], str]) -> HttpResponse:
+        """A page of the provider's for the tenant."""
+        tenant, gateway, now = self.tenant(admission), this_gateway(), timezone.now()
+        try:
+            customer = cards.customer_of(tenant, gateway, clock.now_for(tenant.pk, now))
+            url = open_page(gateway, customer)
+        except NotCollecting as transfer:
+            raise Problem("paid_by_transfer") from transfer
+        except GatewayError as away:
+            raise Problem("provider_away", retry_after=5.0) from away
+        return json_answer(HostedPage(kind, url), {"Cache-Control": "no-store"})
+
+
+class PaymentMethodView(PaymentView):
+    """GET: how the tenant pays. POST: the page where a person enters a card."""
+
+    endpoint = "payment_method"
+
+    def get(self, request: Request) -> HttpResponse:
+        tenant_id = self.admit_only(request).tenant_id
+        known, card = subscription_of(tenant_id), PaymentCard.objects.in_use(tenant_id)
+        kind: Literal["card", "bank_transfer"] | None = "bank_transfer" if known.has_payment_method else None
+        if card is not None:
+            kind = "card"
+        return json_answer(
+            PaymentMethod(
+                object="payment_method",
+                ready=known.has_payment_method,
+                kind=kind,
+                label=known.payment_method_label,
+                brand=card.brand if card else None,
+                last4=card.last4 if card else None,
+                expires=card.expires if card else None,
+            )
+        )
+
+    def post(self, request: Request) -> HttpResponse:
+        said = self.asked(request, CardPageRequest)
+        admission = self.admit_only(request)
+        currency = subscription_of(admission.tenant_id).currency
+        return self.page(
+            admission,
+            "card_page",
+            lambda gateway, customer: gateway.card_page(
+                customer=customer, currency=currency, success_url=said.success_url, cancel_url=said.cancel_url
+            ),
+        )
+
+
+class PortalView(PaymentView):
+    """POST: the provider's customer portal, where a person sees and changes cards."""
+
+    endpoint = "payment_portal"
+
+    def post(self, request: Request) -> HttpResponse:
+        said = self.asked(request, PortalRequest)
+        admission = self.admit_only(request)
+        return self.page(
+            admission,
+            "customer_portal",
+            lambda gateway, customer: gateway.portal_page(customer=customer, return_url=said.return_url),
+        )
+
+
+class StripeWebhookView(GatedView):
+    """POST: what Stripe tells us. No key: the signature says who it is."""
+
+    endpoint = "stripe_webhook"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        check_host(request)
+
+    def post(self, request: Request) -> HttpResponse:
+        gateway = this_gateway()
+        if not gateway.collects:
+            raise Problem("not_found", "This installation does not use Stripe.")
+        body, signature = self.read_body(request), request.META.get("HTTP_STRIPE_SIGNATURE", "")
+        try:
+            new = inbox.receive(body, signature, gateway, timezone.now())
+        except Refused as forged:
+            raise Problem("signature_invalid") from forged
+        except ValueError as no_event:
+            raise Problem("body_malformed", "The body is no event of Stripe's.") from no_event
+        return json_answer(ReceivedWebhook(True, new))
