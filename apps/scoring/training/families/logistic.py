@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from apps.scoring.engine.linear import MOST, signed_log
@@ -70,7 +72,9 @@ def fit_logistic(task: Task, settings: Settings) -> LinearModel:
     """`settings.params` are scikit-learn's."""
     inputs = _inputs(task.train)
     regression = LogisticRegression(max_iter=settings.rounds, tol=TOLERANCE, random_state=SEED, **settings.params)
-    regression.fit(inputs.of(task.train.features), task.train.label, sample_weight=task.train.weight)
+    with catch_warnings():
+        simplefilter("ignore", ConvergenceWarning)  # the last digits are not worth more than `rounds` iterations
+        regression.fit(inputs.of(task.train.features), task.train.label, sample_weight=task.train.weight)
     return LinearModel(inputs, regression)
 
 
