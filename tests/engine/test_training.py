@@ -236,6 +236,13 @@ def test_a_yes_that_is_neither_is_named():
         data._yes_or_no("used_chip", pd.Series(["maybe"]))
 
 
+def test_a_missing_text_is_missing_as_in_a_request(schema, log):
+    frame = log.assign(nameOrig=log["nameOrig"].where(log.index > 0))
+    column = data.columns(schema, data.rows(schema, frame).frame).nameOrig
+    assert column[0] is None
+    assert column[1] == log["nameOrig"][1]
+
+
 def test_a_name_written_as_a_number_is_a_name():
     assert data._texts("user_id", pd.Series([7.0, np.nan, 12.5])).tolist() == ["7", None, "12.5"]
 

@@ -10,6 +10,7 @@ from apps.scoring.training.recipe import Prepared
 from apps.scoring.training.split import weights
 
 SAMPLE = 2_000  # rows that tell which features look at the past
+REPEATABLE = {"deterministic": True, "force_row_wise": True}  # else LightGBM chooses its sums by the clock
 ROUNDS = 100  # LightGBM's own default
 
 
@@ -38,7 +39,7 @@ def _plain(prepared: Prepared, names: tuple[str, ...]) -> np.ndarray:
     known = features[fit][:, chosen]
     weight = prepared.recipe.fit_weight(prepared.rows.where(fit))
     data = lightgbm.Dataset(known, prepared.rows.label[fit], weight=weight)
-    params = {"objective": "binary", "verbosity": -1, "seed": SEED, "num_threads": THREADS, "deterministic": True}
+    params = {"objective": "binary", "verbosity": -1, "seed": SEED, "num_threads": THREADS, **REPEATABLE}
     booster = lightgbm.train(params, data, ROUNDS)
     return np.asarray(booster.predict(features[last][:, chosen], num_threads=THREADS))
 

@@ -193,8 +193,9 @@ def _column(schema: TransactionSchema, frame: pd.DataFrame, name: str) -> np.nda
         return np.full(len(frame), None, dtype=object) if texts else np.full(len(frame), np.nan)
     if not texts:
         return frame[name].to_numpy(np.float64)
-    column = frame[name].to_numpy(object)
-    return np.where(pd.isna(column), None, column)  # frames keep what is missing as nan, the service as None
+    column = np.array(frame[name].to_numpy(object))
+    column[pd.isna(column)] = None  # frames keep what is missing as nan, the service as None
+    return column
 
 
 def times(schema: TransactionSchema, frame: pd.DataFrame) -> np.ndarray:
