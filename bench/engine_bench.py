@@ -1,6 +1,6 @@
 """What each step of one decision costs, in µs: the best of many short runs, as a busy neighbour slows any one.
 
-    python -m bench.engine_bench [SCHEMA...]
+python -m bench.engine_bench [SCHEMA...]
 """
 
 import random
