@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -23,7 +24,7 @@ from tests.payments.conftest import ISSUED, give_card
 from tests.stripe_server import Fault, Stand
 
 #: As many tenants, with so many invoices each.
-TENANTS, INVOICES, ATTEMPTS = 50, 5, 2_000
+TENANTS, INVOICES, ATTEMPTS = 50, 2, 2_000
 MINUTE = timedelta(minutes=1)
 #: Faults of the wire; those that hang are for tests that have the time.
 FAULTS = [fault for fault in get_args(Fault) if not fault.startswith("hang")]
@@ -84,7 +85,7 @@ def test_nobody_is_charged_twice_or_forgotten(
     dice, deaths, now, made = random.Random(20261201), Counter[str](), ISSUED, 0
 
     def die(where: str) -> None:
-        if dice.random() < 0.22:
+        if dice.random() < 0.3:
             deaths[where] += 1
             raise Killed
 
@@ -95,21 +96,18 @@ def test_nobody_is_charged_twice_or_forgotten(
     told = payments.tell_payment
     monkeypatch.setattr(payments, "tell_payment", tell)
     cards = [give_card(one, gateway, stand) for one in others(TENANTS)]
-    stand.fault = lambda method, path, count: dice.choice(FAULTS) if dice.random() < 0.35 else None
+    stand.fault = lambda method, path, count: dice.choice(FAULTS) if dice.random() < 0.6 else None
     stand.clock = stand.ledger.clock = lambda: now.timestamp()
     invoices = [invoice for one in Tenant.objects.filter(slug__startswith="storm") for invoice in bills(one, INVOICES)]
     mortal = Mortal(gateway, die)
-    while made < ATTEMPTS:
+    while made < ATTEMPTS and Invoice.objects.filter(status=Invoice.Status.ISSUED).exists():
         now += dice.choice([2 * MINUTE, timedelta(hours=3), timedelta(hours=25)])
-        for invoice in invoices:
-            if dice.random() < 0.2:
+        for invoice in Invoice.objects.filter(status=Invoice.Status.ISSUED):
+            if dice.random() < 0.8:
                 stand.ledger.declines_next(dice.choice(cards))
-            try:
-                die("before anything")
+            with suppress(Killed):
                 attempt(invoice, mortal, now)
-            except Killed:
-                pass
-        made += len(invoices)
+            made += 1
     assert made >= ATTEMPTS
     assert {"before pay", "after pay", "before the commit", "before withdraw", "after withdraw"} <= set(deaths)
     stand.fault = None
@@ -155,10 +153,10 @@ def test_eight_workers_at_once_charge_each_invoice_once(tenant: Tenant, gateway:
 def test_workers_that_are_really_killed_charge_each_invoice_once(
     tenant: Tenant, gateway: StripeGateway, stand: Stand
 ) -> None:
-    """SIGKILL, 40 times, at moments that nobody chose (tests/payments/killed.py)."""
+    """SIGKILL, 25 times, at moments that nobody chose (tests/payments/killed.py)."""
     give_card(tenant, gateway, stand)
-    bills(tenant, 30)
-    command = [sys.executable, "-m", "tests.payments.killed", stand.url, stand.api_key, str(tenant.pk), "40"]
+    bills(tenant, 20)
+    command = [sys.executable, "-m", "tests.payments.killed", stand.url, stand.api_key, str(tenant.pk), "25"]
     done = subprocess.run(
         command,
         env=live.environment_of("config.settings.portal"),
@@ -174,6 +172,6 @@ def test_workers_that_are_really_killed_charge_each_invoice_once(
         for invoice in Invoice.objects.filter(status=Invoice.Status.ISSUED):
             attempt(invoice, gateway, now)
     charged = Counter(charge["metadata"]["palisade_invoice"] for charge in stand.ledger.charged())
-    assert killed >= 20
-    assert set(charged.values()) == {1} and len(charged) == 30
+    assert killed >= 15
+    assert set(charged.values()) == {1} and len(charged) == 20
     assert not Payment.objects.filter(status__in=payments.OPEN).exists()
