@@ -197,7 +197,7 @@ class CouponAdmin(OperatorAdmin):
     search_fields = ("code",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        redeemed = obj is not None and CouponRedemption.objects.filter(coupon=obj).exists()
+        redeemed = obj is not None and CouponRedemption.objects.filter(coupon_id=obj.pk).exists()
         return ("code", "percent", "amount", "currency", "months") if redeemed else ()
 
 
