@@ -22,6 +22,7 @@ from apps.scoring.views import ScoringView
 from apps.usage.bodies import decode
 from apps.usage.events import moment
 from apps.usage.gated import check_host, client_address, json_answer
+from apps.usage.payment_views import stripe_signature
 
 
 class StripeAccountRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,10 +174,10 @@ class ScreenWebhookView(GuardView):
         check_host(request)
 
     def post(self, request: Request, handle: str, mode: str) -> HttpResponse:
-        body = self.read_body(request)
+        body, signature = self.read_body(request), stripe_signature(request)
         account = self._account(handle, mode == "live")
         stripe = StripeOfTenant(account)
-        event = stripe.event(body, request.META.get("HTTP_STRIPE_SIGNATURE", ""))
+        event = stripe.event(body, signature)
         self.key, self.digest = PresentedKey(handle, mode == "live"), account.key_digest
         intent = event["data"]["object"]
         if event["type"] not in stripe_guard.SCREENED:

@@ -61,6 +61,14 @@ class ReceivedWebhook(msgspec.Struct, frozen=True):
     new: Annotated[bool, Meta(description="false: it had been received before.")]
 
 
+def stripe_signature(request: Request) -> str:
+    """The header Stripe signs with. Raises `Problem` when there is none."""
+    said = request.META.get("HTTP_STRIPE_SIGNATURE")
+    if not said:
+        raise Problem("signature_invalid", "There is no Stripe-Signature header.", "Stripe-Signature")
+    return str(said)
+
+
 class PaymentView(GatedView):
     """What they share: whose payment method it is, and what the provider's silence means."""
 
@@ -149,10 +157,9 @@ class StripeWebhookView(GatedView):
         check_host(request)
 
     def post(self, request: Request) -> HttpResponse:
-        gateway = this_gateway()
+        body, signature, gateway = self.read_body(request), stripe_signature(request), this_gateway()
         if not gateway.collects:
             raise Problem("not_found", "This installation does not use Stripe.")
-        body, signature = self.read_body(request), request.META.get("HTTP_STRIPE_SIGNATURE", "")
         try:
             new = inbox.receive(body, signature, gateway, timezone.now())
         except Refused as forged:

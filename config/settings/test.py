@@ -9,4 +9,6 @@ from config.settings.api import APPEND_SLASH, DATA_UPLOAD_MAX_MEMORY_SIZE, REST_
 
 MIDDLEWARE = []
 DEMO_MODE = False
+#: Nothing of the suite ever reaches Stripe; a test that wants to ask one starts the stand-in.
+STRIPE_API_BASE = "http://127.0.0.1:9"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
