@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from apps.scoring.runtime import models
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
 
@@ -86,7 +87,9 @@ def test_head_is_get_without_a_body(live: str, cast: Cast, path: str) -> None:
 def test_ready_names_every_dependency(live: str) -> None:
     told = json.loads(call(live, "GET", "/ready")[2])
     assert told["status"] == "ready"
-    assert told["dependencies"] == {"postgres": "ok", "valkey": "ok", "model:paysim/xgboost": "ok"}
+    named = {f"model:{schema}/{name}" for schema, known in models().items() for name in known}
+    assert told["dependencies"] == dict.fromkeys({"postgres", "valkey"} | named, "ok")
+    assert len(named) == 16
 
 
 def test_metrics_count_requests_by_endpoint(live: str, cast: Cast) -> None:

@@ -95,7 +95,9 @@ def test_a_second_fit_takes_as_many_rounds_as_the_first(name):
 def test_a_feature_never_known_contributes_nothing(model, rows, baseline):
     known = rows[:100].copy()
     known[:, -1] = 5.0
-    assert np.array_equal(model.margins(known), model.margins(rows[:100]))
+    assert np.allclose(
+        model.margins(known), model.margins(rows[:100]), atol=1e-12
+    )  # a forest's threads add in any order
 
 
 def test_a_tampered_model_is_not_proved(model, rows, baseline):
