@@ -77,6 +77,6 @@ def flush_again(valkey: Valkey) -> Callable[[], None]:
 
 @pytest.fixture(scope="session")
 def live(cast: Cast) -> Iterator[str]:
-    """The address of a real server over the same stores, which believes X-Forwarded-For; its Stripe is the stand-in."""
+    """A real server's address, over the same stores; it believes X-Forwarded-For, and its Stripe is the stand-in."""
     with Stand() as stand, serving(PALISADE_TRUSTED_PROXIES="127.0.0.1/32", STRIPE_API_BASE=stand.url) as address:
         yield address
