@@ -120,7 +120,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
 @transaction.atomic
 def _issue(invoice: Invoice) -> None:
-    issue(Invoice.objects.select_for_update().get(pk=invoice.pk), timezone.now())
+    issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], timezone.now())
 
 
 class CreditNoteForm(forms.ModelForm):

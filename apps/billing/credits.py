@@ -1,5 +1,6 @@
 """Credits and coupons: granting, redeeming, and what of them may be taken off a month's invoice."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -62,19 +63,33 @@ def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: st
     return coupon
 
 
-def offers(tenant_id: int, currency: str, period: str, now: datetime) -> list[Offer]:
-    """What may be taken off the invoice of a month: coupons first, then credits by the day they expire (locked)."""
-    month = Period.parse(period)
-    redeemed = CouponRedemption.objects.filter(tenant_id=tenant_id).select_related("coupon").order_by("pk")
-    found = [_coupon(one.coupon, currency) for one in redeemed if _holds(one, month, currency)]
+def offers(monthly: Mapping[int, tuple[str, str]], now: datetime) -> dict[int, list[Offer]]:
+    """What may be taken off tenants' invoices: coupons first, then credits by the day they expire (locked).
+
+    `monthly`: tenant → (currency, month) of its invoice.
+    """
+    found: dict[int, list[Offer]] = {}
+    for one in CouponRedemption.objects.filter(tenant_id__in=monthly).select_related("coupon").order_by("pk"):
+        currency, month = monthly[one.tenant_id]
+        if _holds(one, Period.parse(month), currency):
+            found.setdefault(one.tenant_id, []).append(_coupon(one.coupon, currency))
+    for credit in _usable(monthly, now):
+        if credit.currency == monthly[credit.tenant_id][0]:
+            found.setdefault(credit.tenant_id, []).append(_credit(credit))
+    return found
+
+
+def _usable(tenant_ids: Iterable[int], now: datetime) -> list[Credit]:
+    """By the day they expire. They are locked in one order, so that nobody waits in a circle."""
     rows = Credit.objects.select_for_update().filter(
-        Q(expires_at=None) | Q(expires_at__gt=now), tenant_id=tenant_id, currency=currency, remaining__gt=0
+        Q(expires_at=None) | Q(expires_at__gt=now), tenant_id__in=list(tenant_ids), remaining__gt=0
     )
-    ordered = sorted(rows, key=lambda one: (one.expires_at is None, one.expires_at or now, one.pk))
-    return found + [
-        Offer("credit", str(one.pk), f"Credit: {one.reason}", amount=rounded(one.remaining, currency))
-        for one in ordered
-    ]
+    return sorted(rows.order_by("pk"), key=lambda one: (one.expires_at is None, one.expires_at or now, one.pk))
+
+
+def _credit(credit: Credit) -> Offer:
+    remaining = rounded(credit.remaining, credit.currency)
+    return Offer("credit", str(credit.pk), f"Credit: {credit.reason}", amount=remaining)
 
 
 def _holds(redemption: CouponRedemption, month: Period, currency: str) -> bool:

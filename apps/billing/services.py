@@ -3,7 +3,7 @@
 Every change locks the tenant's row, is audited where a person made it, and is told to whoever listens (`changes`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -113,8 +113,14 @@ def plan_for(tenant_id: int) -> tuple[Plan, int, int]:
 
 def subscription_of(tenant_id: int) -> Subscription:
     """The tenant's subscription; an unsaved one on Free when there is no row."""
-    found = Subscription.objects.filter(tenant_id=tenant_id).first()
-    return found or Subscription(tenant_id=tenant_id, plan_code=current("free").code)
+    return subscriptions_of([tenant_id])[tenant_id]
+
+
+def subscriptions_of(tenant_ids: Iterable[int]) -> dict[int, Subscription]:
+    """The subscription of each tenant; an unsaved one on Free where there is no row."""
+    ids = list(tenant_ids)
+    found = {row.tenant_id: row for row in Subscription.objects.filter(tenant_id__in=ids)}
+    return {one: found.get(one) or Subscription(tenant_id=one, plan_code=current("free").code) for one in ids}
 
 
 def allowance(tenant_id: int, real_now: datetime, units_between: UnitsBetween) -> Allowance:

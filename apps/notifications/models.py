@@ -53,8 +53,8 @@ class WebhookEndpoint(models.Model):
     def __str__(self) -> str:
         return self.id
 
-    def wants(self, kind: str) -> bool:
-        return not self.events or kind in self.events
+    def wants(self, event: "Event") -> bool:
+        return self.livemode == event.livemode and (not self.events or event.kind in self.events)
 
     def secrets(self, now: datetime) -> list[str]:
         """What a message is signed with now, the newest first."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,21 @@ class TooMany(ValueError):
     """The tenant has as many webhooks as it may have."""
 
 
-@transaction.atomic
+@dataclass(frozen=True)
+class News:
+    """Something that happened to a tenant, to be told once: `key` says what. `data`: JSON types, the kind's fields.
+
+    It is mailed to `to`, or else to the tenant's owners and admins; and goes to every webhook that wants it.
+    """
+
+    tenant: Tenant
+    kind: str
+    data: Mapping[str, Any]
+    key: str
+    to: Sequence[str] | None = None
+    livemode: bool = True
+
+
 def notify(
     *,
     tenant: Tenant,
@@ -36,16 +51,23 @@ def notify(
     to: Sequence[str] | None = None,
     livemode: bool = True,
 ) -> bool:
-    """Tell a tenant once that something happened at `now`; False when `key` was told before.
+    """Tell a tenant once that something happened at `now` (see `News`); False when `key` was told before."""
+    return bool(notify_all([News(tenant, kind, data, key, to, livemode)], now))
 
-    By e-mail to `to`, or else to the tenant's owners and admins; and to every webhook that wants it. `data` holds JSON
-    types and at least the kind's fields.
-    """
-    event, new = _happened(tenant, kind, data, key, now, livemode)
-    if new:
-        mails = _people(tenant) if to is None else to
-        _enqueue(event, mails if KINDS[kind].mailed else (), _wanting(event) if KINDS[kind].hooked else (), now)
-    return new
+
+@transaction.atomic
+def notify_all(news: Sequence[News], now: datetime) -> int:
+    """Tell many things, with a few statements for all of them; how many had not been told before."""
+    told = _happened(news, now)
+    people = _people({one.tenant.pk for _, one in told if one.to is None and KINDS[one.kind].mailed})
+    webhooks = _webhooks({one.tenant.pk for _, one in told if KINDS[one.kind].hooked})
+    rows: list[Delivery] = []
+    for event, one in told:
+        mails = people.get(event.tenant_id, []) if one.to is None else one.to
+        wanting = [hook for hook in webhooks.get(event.tenant_id, []) if hook.wants(event)]
+        rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), wanting, now)
+    Delivery.objects.bulk_create(rows)
+    return len(told)
 
 
 def private_networks() -> list[Network]:
@@ -129,8 +151,9 @@ def delete_webhook(*, webhook: WebhookEndpoint, now: datetime, actor: str = "com
 def send_test(*, webhook: WebhookEndpoint, now: datetime) -> Delivery:
     """A `webhook.test` to this one alone, whatever it wants otherwise."""
     data = {"message": "It works when you can verify this signature."}
-    event, _ = _happened(webhook.tenant, "webhook.test", data, new_id("test", now), now, webhook.livemode)
-    (sent,) = _enqueue(event, (), [webhook], now)
+    news = News(webhook.tenant, "webhook.test", data, new_id("test", now), livemode=webhook.livemode)
+    ((event, _),) = _happened([news], now)
+    (sent,) = Delivery.objects.bulk_create(_deliveries(event, (), [webhook], now))
     sent.refresh_from_db()
     return sent
 
@@ -140,7 +163,8 @@ def replay(*, delivery: Delivery, now: datetime, actor: str = "command") -> Deli
     """Send it again, as a delivery of its own with tries of its own; the event, and so `webhook-id`, is the same."""
     event = delivery.event
     mails = () if delivery.endpoint else (delivery.recipient,)
-    (again,) = _enqueue(event, mails, [delivery.endpoint] if delivery.endpoint else (), now)
+    rows = _deliveries(event, mails, [delivery.endpoint] if delivery.endpoint else (), now)
+    (again,) = Delivery.objects.bulk_create(rows)
     record_audit(
         tenant=event.tenant,
         actor=actor,
@@ -162,23 +186,34 @@ def disable(webhook: WebhookEndpoint, why: str, now: datetime) -> None:
     )
 
 
-def _happened(
-    tenant: Tenant, kind: str, data: Mapping[str, Any], key: str, now: datetime, livemode: bool
-) -> tuple[Event, bool]:
-    lacking = set(KINDS[kind].fields) - set(data)
+def _happened(news: Sequence[News], now: datetime) -> list[tuple[Event, News]]:
+    """The events of what was not told before."""
+    events = {event.pk: (event, one) for one in news for event in [_event(one, now)]}
+    Event.objects.bulk_create([event for event, _ in events.values()], ignore_conflicts=True)
+    return [events[pk] for pk in Event.objects.filter(pk__in=events).order_by("pk").values_list("pk", flat=True)]
+
+
+def _event(one: News, now: datetime) -> Event:
+    lacking = set(KINDS[one.kind].fields) - set(one.data)
     if lacking:
-        raise ValueError(f"{kind} lacks {', '.join(sorted(lacking))}")
-    facts = {"id": new_id("evt", now), "tenant": tenant, "kind": kind, "livemode": livemode}
-    return Event.objects.get_or_create(
-        key=f"{tenant.pk}:{key}", defaults={**facts, "data": dict(data), "occurred_at": now}
+        raise ValueError(f"{one.kind} lacks {', '.join(sorted(lacking))}")
+    return Event(
+        id=new_id("evt", now),
+        tenant=one.tenant,
+        key=f"{one.tenant.pk}:{one.key}",
+        kind=one.kind,
+        livemode=one.livemode,
+        occurred_at=now,
+        data=dict(one.data),
     )
 
 
-def _enqueue(event: Event, mails: Iterable[str], webhooks: Iterable[WebhookEndpoint], now: datetime) -> list[Delivery]:
+def _deliveries(
+    event: Event, mails: Iterable[str], webhooks: Iterable[WebhookEndpoint], now: datetime
+) -> list[Delivery]:
     """Rows that wait to be delivered, from this moment of the database on."""
     rows = [_delivery(event, Delivery.Channel.EMAIL, mail, None, now) for mail in dict.fromkeys(mails)]
-    rows += [_delivery(event, Delivery.Channel.WEBHOOK, one.url, one, now) for one in webhooks]
-    return Delivery.objects.bulk_create(rows)
+    return rows + [_delivery(event, Delivery.Channel.WEBHOOK, one.url, one, now) for one in webhooks]
 
 
 def _delivery(
@@ -195,16 +230,21 @@ def _delivery(
     )
 
 
-def _people(tenant: Tenant) -> list[str]:
-    """Who answers for the tenant."""
+def _people(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Who answers for each tenant."""
     roles = (Membership.Role.OWNER, Membership.Role.ADMIN)
-    rows = Membership.objects.filter(tenant=tenant, role__in=roles, user__is_active=True)
-    return list(rows.order_by("user__email").values_list("user__email", flat=True))
+    rows = Membership.objects.filter(tenant_id__in=tenant_ids, role__in=roles, user__is_active=True)
+    found: dict[int, list[str]] = {}
+    for tenant_id, email in rows.order_by("user__email").values_list("tenant_id", "user__email"):
+        found.setdefault(tenant_id, []).append(email)
+    return found
 
 
-def _wanting(event: Event) -> list[WebhookEndpoint]:
-    rows = WebhookEndpoint.objects.filter(tenant=event.tenant, livemode=event.livemode, disabled_at=None)
-    return [row for row in rows if row.wants(event.kind)]
+def _webhooks(tenant_ids: Iterable[int]) -> dict[int, list[WebhookEndpoint]]:
+    found: dict[int, list[WebhookEndpoint]] = {}
+    for row in WebhookEndpoint.objects.filter(tenant_id__in=tenant_ids, disabled_at=None):
+        found.setdefault(row.tenant_id, []).append(row)
+    return found
 
 
 def _audit(webhook: WebhookEndpoint, verb: str, actor: str, now: datetime, after: dict[str, Any]) -> None:

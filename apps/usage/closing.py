@@ -14,11 +14,12 @@ from prometheus_client import Counter
 
 from apps.accounts.models import Tenant
 from apps.billing import clock, timeline
-from apps.billing.invoices import Late, NotPossible, invoiced_units, issue_invoice
+from apps.billing.invoices import NotPossible, invoiced_units
 from apps.billing.models import Closing, Invoice
+from apps.billing.months import Late, Month, issue_invoices
 from apps.billing.periods import Period
 from apps.usage.models import UsageDay
-from apps.usage.quantities import by_day_and_endpoint, late_units, quantities
+from apps.usage.quantities import by_day_and_endpoint, late_units, month_of
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +47,29 @@ def close_period(period: Period, tenants: QuerySet[Tenant], now: datetime, *, ag
         last = chunk[-1].pk
 
 
-def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool) -> Iterator[Invoice]:
+def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool) -> list[Invoice]:
     ids = [tenant.pk for tenant in tenants]
     terms = timeline.terms_of(ids, period)
-    used = by_day_and_endpoint(ids, period)
-    late = _late(ids, period)
-    for tenant in tenants:
-        if not terms[tenant.pk]:  # it signed up later
-            continue
-        mine = terms[tenant.pk]
-        try:
-            handed = quantities(tenant.pk, mine, used.get(tenant.pk, {}), late.get(tenant.pk, ()))
-            invoice = issue_invoice(tenant=tenant, period=period, quantities=handed, now=now, terms=mine, again=again)
-        except (ValueError, IntegrityError):  # one tenant's trouble is not everybody's
-            log.exception("%s of %s can't be closed: a person must look", period, tenant.slug)
+    used, late = by_day_and_endpoint(ids, period), _late(ids, period)
+    months = [
+        month_of(tenant, terms[tenant.pk], used.get(tenant.pk, {}), late.get(tenant.pk, ()))
+        for tenant in tenants
+        if terms[tenant.pk]  # the others signed up later
+    ]
+    return _issue(months, period, now, again)
+
+
+def _issue(months: Sequence[Month], period: Period, now: datetime, again: bool) -> list[Invoice]:
+    """All together; when one can't be closed, by halves, so that it stands alone: its trouble is not everybody's."""
+    try:
+        return issue_invoices(months, period, now, again=again)
+    except (ValueError, IntegrityError):
+        if len(months) == 1:
+            log.exception("%s of %s can't be closed: a person must look", period, months[0].tenant.slug)
             FAILED.inc()
-            continue
-        if invoice is not None:
-            yield invoice
+            return []
+    half = len(months) // 2
+    return _issue(months[:half], period, now, again) + _issue(months[half:], period, now, again)
 
 
 def _late(ids: Sequence[int], period: Period) -> Mapping[int, list[Late]]:

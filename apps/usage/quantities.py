@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import Sum
 
-from apps.billing.invoices import Late, Quantities
+from apps.accounts.models import Tenant
+from apps.billing.months import Late, Month
 from apps.billing.periods import Period
 from apps.billing.pricing import Term
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
@@ -42,12 +43,14 @@ def by_day_and_endpoint(tenant_ids: Iterable[int], period: Period) -> Mapping[in
     return found
 
 
-def quantities(
-    tenant_id: int, terms: Sequence[Term], used: Mapping[tuple[date, str], int], late: Sequence[Late] = ()
-) -> Quantities:
+def month_of(
+    tenant: Tenant, terms: Sequence[Term], used: Mapping[tuple[date, str], int], late: Sequence[Late] = ()
+) -> Month:
     """What billing is handed for one month of one tenant."""
-    return Quantities(
-        units=units_of_terms(tenant_id, terms, sum(used.values())),
+    return Month(
+        tenant=tenant,
+        terms=tuple(terms),
+        units=units_of_terms(tenant.pk, terms, sum(used.values())),
         by_day=_grouped(used, 0),
         by_endpoint=_grouped(used, 1),
         late=tuple(late),

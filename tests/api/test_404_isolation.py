@@ -24,7 +24,7 @@ def an_invoice(tenant: Tenant) -> str:
     one = {"description": "Training", "amount": Decimal(9), "start": start, "end": now, "now": timezone.now()}
     with transaction.atomic():
         invoice = draft_invoice(tenant=tenant, **one)
-        issue(invoice, now)
+        issue([invoice], now)
     return invoice.public_id
 
 

@@ -19,8 +19,9 @@ from django.db.models import Sum
 
 from apps.accounts.models import Tenant
 from apps.billing import credits, timeline
-from apps.billing.invoices import Quantities, issue_invoice, mark_paid
+from apps.billing.invoices import mark_paid
 from apps.billing.models import Invoice, InvoiceLine, PlanSpan, Subscription
+from apps.billing.months import Month, issue_invoices
 from apps.billing.periods import Period
 from apps.billing.plans import CURRENT
 from apps.billing.pricing import Term, statement
@@ -149,7 +150,8 @@ class _Fails(Exception):
 def _close_or_fail(tenant: Tenant, period: Period, *, fails: bool) -> None:
     try:
         with transaction.atomic():
-            issue_invoice(tenant=tenant, period=period, quantities=Quantities((0,)), now=period.end)
+            terms = tuple(timeline.terms_of([tenant.pk], period)[tenant.pk])
+            issue_invoices([Month(tenant, terms, (0,))], period, period.end)
             if fails:
                 raise _Fails
     except _Fails:

@@ -279,10 +279,10 @@ def test_a_draft_by_hand_is_issued_like_any_other() -> None:
         tenant=tenant, description="Training day", amount=Decimal(500), start=at(10, 1), end=at(10, 2), now=at(10, 3)
     )
     assert (draft.status, draft.number) == ("draft", None)
-    issue(draft, at(10, 4))
+    issue([draft], at(10, 4))
     assert (draft.status, owed(draft)) == ("issued", "595.00")
     with pytest.raises(NotPossible):
-        issue(draft, at(10, 4))
+        issue([draft], at(10, 4))
 
 
 # --- what the database refuses, for everybody ---

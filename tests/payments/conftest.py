@@ -57,7 +57,7 @@ def bill(tenant: Tenant, amount: str = "99.00", now: datetime = ISSUED) -> Invoi
         end=now.replace(hour=1),
         now=now,
     )
-    invoices.issue(draft, now)
+    invoices.issue([draft], now)
     return draft
 
 

@@ -62,7 +62,7 @@ def rows(cast: Cast, operator: User) -> None:
     with transaction.atomic():
         said = {"description": "Training", "amount": Decimal(9), "start": now, "end": now + timedelta(days=1)}
         invoice = draft_invoice(tenant=tenant, now=now, **said)
-        issue(invoice, now)
+        issue([invoice], now)
     issue_credit_note(invoice=invoice, amount=one, reason="too much", now=now)
     card = PaymentCard.objects.create(tenant=tenant, customer="cus_1", card="pm_1", brand="visa", last4="4242")
     paid = Payment.objects.create(
