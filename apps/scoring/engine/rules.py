@@ -40,6 +40,20 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: Short = ""  # the kind of transaction it is for; "" for every kind
 
 
+def review(rule_id: str, description: str, *conditions: Condition) -> Rule:
+    """A built-in rule that asks for a person; its reason code is its id."""
+    return _built_in(rule_id, "review", description, conditions)
+
+
+def note(rule_id: str, description: str, *conditions: Condition) -> Rule:
+    """A built-in signal: reported, never deciding."""
+    return _built_in(rule_id, "note", description, conditions)
+
+
+def _built_in(rule_id: str, outcome: Outcome, description: str, conditions: tuple[Condition, ...]) -> Rule:
+    return Rule(id=rule_id, outcome=outcome, all=conditions, description=description, reason_code=rule_id.upper())
+
+
 class Typology(msgspec.Struct, frozen=True):
     """A kind of fraud and what it looks like: all conditions on fields and features. Without conditions: any."""
 
