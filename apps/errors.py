@@ -61,6 +61,9 @@ KINDS: Mapping[str, Kind] = {
     "token_expired": Kind(401, "The token has expired", "Get a new one: POST /v1/auth/token with the API key."),
     # --- you may not ---
     "scope_missing": Kind(403, "The API key lacks the scope", "Use a key with the scope named in `detail`."),
+    "live_key_required": Kind(
+        403, "This changes what the account agreed to", "Use a live key: test keys change nothing of it."
+    ),
     "key_required": Kind(403, "This takes the API key itself", "Send the key instead of a token."),
     "address_refused": Kind(403, "The API key is not allowed from this address", "Call from an allowed network."),
     "tenant_suspended": Kind(403, "The account is suspended", "Write to support."),

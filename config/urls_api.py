@@ -19,13 +19,13 @@ from apps.scoring.stripe_views import ScreenView, ScreenWebhookView, StripeAccou
 from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
 from apps.usage.account_view import AccountUsageView
 from apps.usage.billing_views import (
-    CreditsView,
     InvoicesView,
     InvoiceView,
     PlansView,
     SubscriptionView,
 )
 from apps.usage.budget_view import BudgetView
+from apps.usage.credit_views import CreditsView
 from apps.usage.payment_views import PaymentMethodView, PortalView, StripeWebhookView
 from apps.usage.token_view import TokenView
 from apps.usage.views import DailyUsageView, UsageView

@@ -269,8 +269,7 @@ def _granted(said: dict[str, Any], actor: str) -> Credit:
 
 def _redeemed(said: dict[str, Any], actor: str) -> CouponRedemption:
     tenant, currency = said["tenant"], subscription_of(said["tenant"].pk).currency
-    coupon = credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=timezone.now(), actor=actor)
-    return CouponRedemption.objects.get(tenant=tenant, coupon=coupon)
+    return credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=timezone.now(), actor=actor)
 
 
 def _in_trial(act: Callable[[], object]) -> None:

@@ -50,17 +50,31 @@ def grant(
     return credit
 
 
-def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: str = "command") -> Coupon:
+def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: str = "command") -> CouponRedemption:
     """A coupon holds for a tenant from this month on. The same again is harmless. Raises `NotRedeemable`."""
     coupon = Coupon.objects.filter(code__iexact=code.strip()).first()
-    if coupon is None or (coupon.redeem_by is not None and coupon.redeem_by < now):
-        raise NotRedeemable("There is no such coupon, or its time is over.")
-    if coupon.amount is not None and coupon.currency != currency:
-        raise NotRedeemable(f"The coupon is for accounts in {coupon.currency}.")
-    _, new = CouponRedemption.objects.get_or_create(tenant=tenant, coupon=coupon, defaults={"redeemed_at": now})
+    if coupon is None:
+        raise NotRedeemable("There is no such coupon.")
+    before = CouponRedemption.objects.filter(tenant=tenant, coupon=coupon).first()
+    if before is not None:
+        return before
+    _check(coupon, currency, now)
+    made, new = CouponRedemption.objects.get_or_create(tenant=tenant, coupon=coupon, defaults={"redeemed_at": now})
     if new:
         record_audit(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
-    return coupon
+    return made
+
+
+def redeemed(tenant_id: int) -> list[CouponRedemption]:
+    """The coupons of a tenant, the newest first."""
+    rows = CouponRedemption.objects.filter(tenant_id=tenant_id).select_related("coupon")
+    return list(rows.order_by("-redeemed_at", "-pk"))
+
+
+def months_of(redemption: CouponRedemption) -> tuple[Period, Period | None]:
+    """The first and the last month a redeemed coupon holds for; None: all that follow."""
+    first, months = Period.of(redemption.redeemed_at), redemption.coupon.months
+    return first, None if months is None else first.later(months - 1)
 
 
 def offers(monthly: Mapping[int, tuple[str, str]], now: datetime) -> dict[int, list[Offer]]:
@@ -92,9 +106,15 @@ def _credit(credit: Credit) -> Offer:
     return Offer("credit", str(credit.pk), f"Credit: {credit.reason}", amount=remaining)
 
 
+def _check(coupon: Coupon, currency: str, now: datetime) -> None:
+    if coupon.redeem_by is not None and coupon.redeem_by < now:
+        raise NotRedeemable(f"The coupon could be redeemed until {coupon.redeem_by:%Y-%m-%d %H:%M} UTC.")
+    if coupon.amount is not None and coupon.currency != currency:
+        raise NotRedeemable(f"The coupon is for accounts in {coupon.currency}; this one is in {currency}.")
+
+
 def _holds(redemption: CouponRedemption, month: Period, currency: str) -> bool:
-    first, coupon = Period.of(redemption.redeemed_at), redemption.coupon
-    last = None if coupon.months is None else first.later(coupon.months - 1)
+    (first, last), coupon = months_of(redemption), redemption.coupon
     return first <= month and (last is None or month <= last) and (coupon.amount is None or coupon.currency == currency)
 
 

@@ -1,4 +1,4 @@
-"""The doors of what is agreed and owed: plans, the subscription, invoices, credits. Amounts are decimal strings."""
+"""The doors of what is agreed and owed: plans, the subscription, invoices. Amounts are decimal strings."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -145,27 +145,9 @@ class InvoicePage(msgspec.Struct, frozen=True):
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page.")]
 
 
-class Credit(msgspec.Struct, frozen=True):
-    """A credit: the next invoices take from `remaining`."""
+class BillingView(GatedView):
+    """What they share: whose time it is, and what is said while Postgres is away."""
 
-    id: str
-    object: Literal["credit"]
-    reason: str
-    currency: str
-    amount: Money
-    remaining: Money
-    granted_at: Moment
-    expires_at: Moment | None
-
-
-class CreditList(msgspec.Struct, frozen=True):
-    """All credits ever granted, newest first."""
-
-    object: Literal["list"]
-    data: list[Credit]
-
-
-class _BillingView(GatedView):
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
     @property
@@ -180,7 +162,7 @@ class _BillingView(GatedView):
             raise Problem("stores_away", "This is read from Postgres, which is away.", retry_after=2.0) from failure
 
 
-class PlansView(_BillingView):
+class PlansView(BillingView):
     """GET: the plans sold today."""
 
     endpoint = "plans"
@@ -190,7 +172,7 @@ class PlansView(_BillingView):
         return json_answer(PlanList("list", [_plan(name) for name in CURRENT]))
 
 
-class SubscriptionView(_BillingView):
+class SubscriptionView(BillingView):
     """GET; POST: another plan."""
 
     endpoint = "subscription"
@@ -204,7 +186,7 @@ class SubscriptionView(_BillingView):
             asked = decode(self.read_body(request), SubscriptionChange)
         except Problem as wrong:
             self.refuse(request, wrong)
-        admission = self.admit_only(request)
+        admission = self.admit_live(request)
         self._change(admission.tenant_id, asked.plan, f"key:{admission.key_id}")
         return self.answered(lambda: self._told(admission.tenant_id))
 
@@ -215,7 +197,7 @@ class SubscriptionView(_BillingView):
             raise Problem("payment_method_required")
         change = change_plan(tenant_id=tenant_id, plan=plan, now=clock.now_for(tenant_id, self.now), actor=actor)
         if change.kind != "kept":
-            data = {"plan": change.plan.name, "before": before.plan_code, "at": _told(change.at)}
+            data = {"plan": change.plan.name, "before": before.plan_code, "at": told(change.at)}
             key = f"plan:{tenant_id}:{self.received_us}"
             tenant = Tenant.objects.get(pk=tenant_id)
             notify(tenant=tenant, kind="subscription.changed", data=data, key=key, now=self.now)
@@ -235,13 +217,13 @@ class SubscriptionView(_BillingView):
             allowed_units=allowed.allowed_units,
             spend_cap=None if row.spend_cap is None else str(rounded(row.spend_cap, row.currency)),
             payment_method=(row.payment_method_label or "agreed") if row.has_payment_method else None,
-            started_at=_told(row.started_at),
+            started_at=told(row.started_at),
             next_plan=following.plan_code if following else None,
-            next_plan_at=_told(following.starts_at) if following else None,
+            next_plan_at=told(following.starts_at) if following else None,
         )
 
 
-class InvoicesView(_BillingView):
+class InvoicesView(BillingView):
     """GET: invoices, newest first."""
 
     endpoint = "invoices"
@@ -255,7 +237,7 @@ class InvoicesView(_BillingView):
         return self.answered(lambda: _page(_invoices(tenant_id, self.key.livemode), limit, cursor))
 
 
-class InvoiceView(_BillingView):
+class InvoiceView(BillingView):
     """GET: one; as JSON, as HTML, as PDF."""
 
     endpoint = "invoice"
@@ -266,17 +248,6 @@ class InvoiceView(_BillingView):
         if row is None:
             raise Problem("not_found")
         return _FORMS[drawn](row)
-
-
-class CreditsView(_BillingView):
-    """GET: credits."""
-
-    endpoint = "credits"
-
-    def get(self, request: Request) -> HttpResponse:
-        tenant_id = self.admit_only(request).tenant_id
-        rows = models.Credit.objects.filter(tenant_id=tenant_id) if self.key.livemode else models.Credit.objects.none()
-        return self.answered(lambda: CreditList("list", [_credit(row) for row in rows]))
 
 
 def _invoices(tenant_id: int, livemode: bool) -> Any:
@@ -334,9 +305,9 @@ def _invoice(row: models.Invoice) -> Invoice:
         tax_name=row.tax_name,
         tax_percent=plain(row.tax_percent),
         total=str(row.money(row.total)),
-        issued_at=_told(row.issued_at),
-        due_at=_told(row.due_at),
-        paid_at=_told(row.paid_at) if row.paid_at else None,
+        issued_at=told(row.issued_at),
+        due_at=told(row.due_at),
+        paid_at=told(row.paid_at) if row.paid_at else None,
         lines=[_line(row, line) for line in row.lines.all()],
         deductions=[
             Deduction(one.kind, one.description, str(row.money(one.amount)))  # type: ignore[arg-type]
@@ -353,21 +324,8 @@ def _line(row: models.Invoice, line: models.InvoiceLine) -> InvoiceLine:
         quantity=plain(line.quantity),
         unit_price=None if line.unit_price is None else plain(line.unit_price),
         amount=str(row.money(line.amount)),
-        start=_told(line.starts_at),
-        end=_told(line.ends_at),
-    )
-
-
-def _credit(row: models.Credit) -> Credit:
-    return Credit(
-        id=row.public_id,
-        object="credit",
-        reason=row.reason,
-        currency=row.currency,
-        amount=str(rounded(row.amount, row.currency)),
-        remaining=str(rounded(row.remaining, row.currency)),
-        granted_at=_told(row.granted_at),
-        expires_at=_told(row.expires_at) if row.expires_at else None,
+        start=told(line.starts_at),
+        end=told(line.ends_at),
     )
 
 
@@ -392,5 +350,5 @@ _FORMS: dict[str, Callable[[models.Invoice], HttpResponse]] = {
 }
 
 
-def _told(at: datetime) -> str:
+def told(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -55,7 +55,7 @@ class BudgetView(GatedView):
             asked = decode(self.read_body(request), BudgetChange)
         except Problem as wrong:
             self.refuse(request, wrong)
-        admission = self.admit_only(request)
+        admission = self.admit_live(request)
         self._change(admission.tenant_id, asked, f"key:{admission.key_id}")
         return json_answer(self._told(admission.tenant_id))
 

@@ -99,6 +99,13 @@ class GatedView(APIView):
         """Leave for a request that scores nothing."""
         return self.admit(self.ask(request))
 
+    def admit_live(self, request: Request) -> Admission:
+        """Leave for a request that changes what the account has agreed to: a test key costs nobody anything."""
+        admission = self.admit_only(request)
+        if not self.key.livemode:
+            raise Problem("live_key_required")
+        return admission
+
     def refuse(self, request: Request, problem: Problem) -> NoReturn:
         """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
         counted = refusals.riding(self.key.handle, moment(self.received_us)) if self._scores(request) else None

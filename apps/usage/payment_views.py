@@ -122,7 +122,7 @@ class PaymentMethodView(PaymentView):
 
     def post(self, request: Request) -> HttpResponse:
         said = self.asked(request, CardPageRequest)
-        admission = self.admit_only(request)
+        admission = self.admit_live(request)
         currency = subscription_of(admission.tenant_id).currency
         return self.page(
             admission,
@@ -140,7 +140,7 @@ class PortalView(PaymentView):
 
     def post(self, request: Request) -> HttpResponse:
         said = self.asked(request, PortalRequest)
-        admission = self.admit_only(request)
+        admission = self.admit_live(request)
         return self.page(
             admission,
             "customer_portal",

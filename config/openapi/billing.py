@@ -31,7 +31,8 @@ _CHANGE = {
     "down": {"summary": "A smaller plan, at the end of the month", "value": {"plan": "basic"}},
     "cancel": {"summary": "Cancel: Free from the end of the month", "value": {"plan": "free"}},
 }
-_BODY = ("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid", "payment_method_required")
+#: What a body that changes something may be told.
+_CHANGES = ("body_malformed", "body_too_large", "media_type_unsupported", "live_key_required")
 
 
 def _read(path: str, name: str, summary: str, description: str, answer: Answer, **more: Any) -> Operation:
@@ -62,12 +63,12 @@ OPERATIONS: Iterable[Operation] = (
         TAG,
         "Change the plan",
         "Up: at once, the fee and the included units prorated to the second. Down, and `free` to cancel: at the end of "
-        "the month. The plan in force: what was scheduled is dropped. Scope: `admin`.",
+        "the month. The plan in force: what was scheduled is dropped. Scope: `admin`, with a live key.",
         Answer(ref("Subscription"), "The subscription as it is now."),
         scope="admin",
         parameters=(REQUEST_ID,),
         body=Body(ref("SubscriptionChange"), _CHANGE),
-        problems=_BODY,
+        problems=(*_CHANGES, "field_invalid", "payment_method_required"),
     ),
     _read(
         "/v1/invoices",
@@ -109,7 +110,22 @@ OPERATIONS: Iterable[Operation] = (
         "/v1/credits",
         "listCredits",
         "List credits",
-        "What was granted, and what of it is left for the next invoices.",
-        Answer(ref("CreditList"), "All credits, newest first."),
+        "What was granted, and what of it is left for the next invoices; the coupons that were redeemed. A test key "
+        "sees none.",
+        Answer(ref("CreditList"), "All credits and coupons, newest first."),
+    ),
+    Operation(
+        "POST",
+        "/v1/credits",
+        "redeemCoupon",
+        TAG,
+        "Redeem a coupon",
+        "It holds from this month's invoice on, for as many months as it says. Redeeming it again changes nothing. "
+        "Scope: `admin`, with a live key.",
+        Answer(ref("RedeemedCoupon"), "The coupon."),
+        scope="admin",
+        parameters=(REQUEST_ID,),
+        body=Body(ref("CouponRequest"), {}),
+        problems=(*_CHANGES, "field_invalid"),
     ),
 )

@@ -308,12 +308,12 @@ OPERATIONS: Iterable[Operation] = (
         "`spend_cap` is exact and holds from the next request on: no call beyond it is answered. It counts the plan's "
         "fee and overage, before credits and tax; what the fee has paid for is never refused. At each of `thresholds` "
         "(80 and 100 unless you choose your own) of the included volume and of the cap you are told once a month, by "
-        "e-mail and by the webhook `budget.reached`. What is left out stays. Scope: `admin`.",
+        "e-mail and by the webhook `budget.reached`. What is left out stays. Scope: `admin`, with a live key.",
         _struct("Budget", "The budget as it is now."),
         scope="admin",
         parameters=(REQUEST_ID,),
         body=Body(ref("BudgetChange"), examples.BUDGET),
-        problems=("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid"),
+        problems=("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid", "live_key_required"),
     ),
     Operation(
         "GET",

@@ -12,7 +12,7 @@ ABOUT = (
     "your own Stripe account: risky ones are cancelled before they go through."
 )
 _BODY = ("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid")
-_HOSTED = ("paid_by_transfer", "provider_away")
+_HOSTED = ("live_key_required", "paid_by_transfer", "provider_away")
 _SIGNED = ("body_malformed", "body_too_large", "media_type_unsupported", "signature_invalid", "not_found")
 _DECIDED = ("quota_exceeded", "journal_full", "field_invalid")
 _SIGNATURE: Json = parameter(

@@ -17,7 +17,6 @@ from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.stripe_views import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
 from apps.usage.billing_views import (
-    CreditList,
     Invoice,
     InvoicePage,
     PlanList,
@@ -25,6 +24,7 @@ from apps.usage.billing_views import (
     SubscriptionChange,
 )
 from apps.usage.budget_view import BudgetChange
+from apps.usage.credit_views import CouponRequest, CreditList, RedeemedCoupon
 from apps.usage.payment_views import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
 from apps.usage.token_view import TokenRequest
 from apps.usage.webhook_views import (
@@ -57,6 +57,7 @@ _ANSWERED_IN_DIALECTS = (
     AvailableModels,
 )
 _ASKED = (
+    CouponRequest,
     DecisionRequest,
     BatchRequest,
     TokenRequest,
@@ -91,6 +92,7 @@ _ANSWERED = (
     Invoice,
     InvoicePage,
     CreditList,
+    RedeemedCoupon,
     *_ANSWERED_IN_DIALECTS,
     shapes.HybridAnswer,
     Webhook,

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from apps.accounts.models import AuditEntry
 from apps.api_keys.services import tell_pending, this_gate
 from apps.billing import credits, rendering
-from apps.billing.models import Subscription
+from apps.billing.models import Coupon, CouponRedemption, Subscription
 from apps.billing.periods import Period
 from apps.billing.services import sign_up
 from tests.billing.conftest import at, close, use
@@ -112,3 +113,91 @@ def test_credits_show_what_is_left(dora: Api) -> None:
     told = dora.get("/v1/credits").json()["data"][0]
     assert (told["amount"], told["remaining"], told["reason"]) == ("200.00", "20.99", "SLA credit")
     tell_pending(this_gate())
+
+
+# --- coupons ---
+
+
+def redeem(api: Api, code: str) -> Any:
+    return api.post("/v1/credits", {"coupon": code})
+
+
+def test_a_coupon_is_redeemed_stands_in_the_list_and_on_the_next_invoice(dora: Api) -> None:
+    Coupon.objects.create(code="HALF", percent=Decimal("50"), months=2, description="A welcome")
+    this = Period.of(timezone.now())
+    told = redeem(dora, " half ").json()
+    assert (told["code"], told["percent"], told["amount"], told["description"]) == ("HALF", "50", None, "A welcome")
+    assert (told["first_month"], told["last_month"]) == (str(this), str(this.later(1)))
+    assert dora.get("/v1/credits").json()["coupons"] == [told]
+    invoice = close(dora.tenant, this.month, year=this.year)
+    assert (invoice.subtotal, invoice.credits) == (99, Decimal("49.50"))
+    assert AuditEntry.objects.get(action="coupon.redeemed").actor.startswith("key:")
+
+
+def test_redeeming_again_changes_nothing_also_when_its_time_is_over(dora: Api) -> None:
+    coupon = Coupon.objects.create(code="FIVE", amount=Decimal(5), currency="USD")
+    first = redeem(dora, "FIVE")
+    Coupon.objects.filter(pk=coupon.pk).update(redeem_by=at(1))
+    again = redeem(dora, "FIVE")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (first.json()["amount"], first.json()["currency"], first.json()["last_month"]) == ("5.00", "USD", None)
+    assert CouponRedemption.objects.filter(tenant=dora.tenant).count() == 1
+    assert AuditEntry.objects.filter(action="coupon.redeemed").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("coupon", "said"),
+    [
+        (None, "There is no such coupon."),
+        ({"percent": 10, "redeem_by": at(10)}, "The coupon could be redeemed until 2026-10-01 00:00 UTC."),
+        ({"amount": 5, "currency": "EUR"}, "The coupon is for accounts in EUR; this one is in USD."),
+    ],
+)
+def test_a_coupon_that_does_not_hold_is_refused_with_the_reason(dora: Api, coupon: Any, said: str) -> None:
+    if coupon:
+        Coupon.objects.create(code="NO", **coupon)
+    answer = redeem(dora, "NO")
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["param"], told["detail"]) == (422, "field_invalid", "coupon", said)
+    assert dora.get("/v1/credits").json()["coupons"] == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"coupon": ""}, {"coupon": 1}, {"coupon": None}, {"coupon": "\u0000"}, {"coupon": "x", "y": 1}]
+)
+def test_what_is_no_code_names_its_field(dora: Api, body: Any) -> None:
+    answer = dora.post("/v1/credits", body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    assert answer.json().get("param") == ("coupon" if "y" not in body else None)
+
+
+def test_anothers_coupons_are_not_shown(dora: Api, alice: Api) -> None:
+    Coupon.objects.create(code="HALF", percent=Decimal(50))
+    redeem(dora, "HALF")
+    assert alice.get("/v1/credits").json()["coupons"] == []
+
+
+AGREED = [
+    ("/v1/credits", {"coupon": "HALF"}),
+    ("/v1/subscription", {"plan": "enterprise"}),
+    ("/v1/budgets", {"spend_cap": "1.00"}),
+    ("/v1/payment-method", {"success_url": "https://x.example/", "cancel_url": "https://x.example/"}),
+    ("/v1/payment-method/portal", {"return_url": "https://x.example/"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), AGREED)
+def test_test_keys_change_nothing_that_was_agreed(dora: Api, path: str, body: Any) -> None:
+    Coupon.objects.create(code="HALF", percent=Decimal(50))
+    tester = Api(dora.player, new_key(dora.tenant, scopes=["read", "admin"], livemode=False)[1])
+    answer = tester.post(path, body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "live_key_required")
+    subscription = Subscription.objects.get(tenant=dora.tenant)
+    assert (subscription.plan_code, subscription.spend_cap) == ("basic-2026-11", None)
+    assert not CouponRedemption.objects.exists()
+
+
+@pytest.mark.parametrize(("path", "body"), AGREED)
+def test_what_is_agreed_is_changed_with_the_scope_admin(dora: Api, path: str, body: Any) -> None:
+    reader = Api(dora.player, new_key(dora.tenant, scopes=["read", "predict"])[1])
+    assert reader.post(path, body).json()["code"] == "scope_missing"
