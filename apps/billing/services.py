@@ -29,6 +29,8 @@ SETTLING = timedelta(minutes=10)
 SETTLING_LIFE = timedelta(seconds=20)
 #: So long before its end a trial is announced to be over.
 TRIAL_NOTICE = timedelta(days=3)
+#: Days.
+LONGEST_TRIAL = 90
 #: How long the allowance of a tenant on a billing clock holds, in our time.
 CLOCK_LIFE = timedelta(minutes=1)
 
@@ -214,8 +216,8 @@ def agree(
 
 def start_trial(*, tenant_id: int, plan: str, days: int, now: datetime, actor: str = "command") -> datetime:
     """A paid plan for nothing, once a tenant. Afterwards it goes on when there is a payment method, else Free; when."""
-    if not 1 <= days <= 90:
-        raise NotPossible("A trial takes 1 to 90 days.")
+    if not 1 <= days <= LONGEST_TRIAL:
+        raise NotPossible(f"A trial takes 1 to {LONGEST_TRIAL} days.")
     with _changing(tenant_id, now) as (subscription, span):
         if (
             span.plan.prices[subscription.currency].monthly

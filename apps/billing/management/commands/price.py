@@ -45,7 +45,7 @@ def _percent(said: str) -> Decimal:
         percent = Decimal(said)
     except InvalidOperation as wrong:
         raise CommandError("--tax: a percentage such as 19 or 7.7") from wrong
-    if not 0 <= percent <= 100:
+    if not percent.is_finite() or not 0 <= percent <= 100:
         raise CommandError("--tax: 0 to 100")
     return percent
 

@@ -1,4 +1,4 @@
-"""`manage.py tenant_create --slug S --plan P [--rate-per-minute N] [--included N] --json`"""
+"""`manage.py tenant_create --slug S --plan P [--currency C] [--trial-days N] [--rate-per-minute N] [--included N]`"""
 
 import json
 from typing import Any
@@ -8,8 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing.plans import CURRENT
-from apps.billing.services import plan_for, sign_up
+from apps.billing import timeline
+from apps.billing.money import EXPONENTS
+from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.services import LONGEST_TRIAL, plan_for, sign_up, subscription_of
 
 
 class Command(BaseCommand):
@@ -23,6 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--plan", default="free", choices=sorted(CURRENT))
         parser.add_argument("--rate-per-minute", type=int, help="this tenant's own limit instead of the plan's")
         parser.add_argument("--included", type=int, help="this tenant's own included units a month")
+        parser.add_argument("--currency", default=DEFAULT_CURRENCY, choices=sorted(EXPONENTS))
+        parser.add_argument("--trial-days", type=int, default=0, help=f"a paid plan for nothing, 1 to {LONGEST_TRIAL}")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,6 +39,8 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 rate_per_minute=options["rate_per_minute"],
                 included=options["included"],
+                currency=options["currency"],
+                trial_days=options["trial_days"],
             )
         except ValidationError as wrong:
             raise CommandError(
@@ -47,9 +53,14 @@ class Command(BaseCommand):
             raise CommandError("--rate-per-minute: at least 1")
         if options["included"] is not None and options["included"] < 0:
             raise CommandError("--included: 0 or more")
+        if options["trial_days"] and not 1 <= options["trial_days"] <= LONGEST_TRIAL:
+            raise CommandError(f"--trial-days: 1 to {LONGEST_TRIAL}")
+        if options["trial_days"] and not current(options["plan"]).monthly:
+            raise CommandError(f"--trial-days: {options['plan']} costs nothing; a trial is of a paid plan")
 
     def _print(self, tenant: Tenant, as_json: bool) -> None:
         plan, rate, included = plan_for(tenant.pk)
+        subscription, following = subscription_of(tenant.pk), timeline.scheduled(tenant.pk, tenant.created_at)
         facts = {
             "id": tenant.pk,
             "slug": tenant.slug,
@@ -58,6 +69,9 @@ class Command(BaseCommand):
             "plan": plan.code,
             "rate_per_minute": rate,
             "included": included,
+            "currency": subscription.currency,
+            "status": subscription.status,
+            "trial_ends": following.starts_at.isoformat() if following else None,
         }
         text = json.dumps(facts) if as_json else "\n".join(f"{name}: {value}" for name, value in facts.items())
         self.stdout.write(text)

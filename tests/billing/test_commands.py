@@ -1,0 +1,62 @@
+"""The commands of billing: what they take, and what they say of what they don't."""
+
+import json
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.accounts.models import Tenant
+from apps.billing.models import PlanSpan, Subscription
+
+pytestmark = pytest.mark.django_db
+
+
+def create(*said: str) -> dict[str, Any]:
+    out = StringIO()
+    call_command("tenant_create", "--slug", "acme", "--json", *said, stdout=out)
+    return dict(json.loads(out.getvalue()))
+
+
+def test_a_tenant_pays_in_its_currency() -> None:
+    facts = create("--plan", "basic", "--currency", "JPY")
+    assert (facts["currency"], facts["status"], facts["trial_ends"]) == ("JPY", "active", None)
+    assert Subscription.objects.get(tenant_id=facts["id"]).currency == "JPY"
+
+
+def test_without_words_it_pays_in_dollars() -> None:
+    assert create()["currency"] == "USD"
+
+
+def test_a_trial_ends_after_its_days() -> None:
+    facts = create("--plan", "professional", "--trial-days", "14")
+    began = Tenant.objects.get(slug="acme").created_at
+    assert datetime.fromisoformat(facts["trial_ends"]) == began + timedelta(days=14)
+    assert (facts["status"], facts["included"]) == ("trialing", 50_000)
+    spans = PlanSpan.objects.filter(tenant_id=facts["id"]).order_by("starts_at").values_list("plan_code", "trial")
+    assert list(spans) == [("professional-2026-11", True), ("free-2026-11", False)]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (("--currency", "CHF"), "--currency"),
+        (("--plan", "basic", "--trial-days", "91"), "--trial-days"),
+        (("--plan", "basic", "--trial-days", "-1"), "--trial-days"),
+        (("--plan", "basic", "--trial-days", "x"), "--trial-days"),
+        (("--plan", "free", "--trial-days", "14"), "--trial-days"),
+        (("--included", "-1"), "--included"),
+    ],
+)
+def test_what_can_not_be_agreed_names_its_flag_and_makes_nobody(said: tuple[str, ...], named: str) -> None:
+    with pytest.raises(CommandError, match=named):
+        create(*said)
+    assert not Tenant.objects.filter(slug="acme").exists()
+
+
+@pytest.mark.parametrize("percent", ["NaN", "Infinity", "-1", "101", "x"])
+def test_a_tax_that_is_none_is_told_at_its_flag(percent: str) -> None:
+    with pytest.raises(CommandError, match="--tax"):
+        call_command("price", "--plan", "basic", "--units", "1", f"--tax={percent}")
