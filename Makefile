@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
 
-.PHONY: help up test check bench bench-billing lock openapi scorecard clean base dev
+.PHONY: help up test campaign check bench bench-billing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ up: base  ## Run all of it here: servers, migrations, demo data, API, portal, wo
 
 test: dev  ## The tests; ARGS="tests/billing -x" chooses
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+campaign: dev  ## The money campaigns at their full size, half an hour (docs/billing.md)
+	@CAMPAIGN=whole exec $(BIN)/python -m pytest -m campaign -v --durations=0 $(ARGS)
 
 check: dev  ## What the tests don't see: style, formatting, types, who imports whom, missing migrations
 	$(BIN)/ruff check .

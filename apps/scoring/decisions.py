@@ -67,6 +67,7 @@ def _after(rows: QuerySet[Decision], cursor: str | None) -> QuerySet[Decision]:
 def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:
     """Decisions stored per UTC day, live and test."""
     with in_tenant(tenant_schema):
-        rows = Decision.objects.filter(created_at__date__gte=start, created_at__date__lt=end)
-        counted = rows.annotate(day=TruncDate("created_at")).values("day").annotate(all=Count("id"))
+        first, last = (datetime.combine(day, datetime.min.time(), UTC) for day in (start, end))
+        rows = Decision.objects.filter(created_at__gte=first, created_at__lt=last)
+        counted = rows.annotate(day=TruncDate("created_at", tzinfo=UTC)).values("day").annotate(all=Count("id"))
         return {row["day"]: row["all"] for row in counted}

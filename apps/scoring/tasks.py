@@ -35,7 +35,8 @@ MISMATCH_RATE = Gauge(
 @shared_task
 def reconcile_books() -> int:
     """Compare this month's books; a difference is an alert. Harmless when repeated."""
-    found = reconcile_month(timezone.now())
+    now = timezone.now()
+    found = [difference for books in reconcile_month(now, now) for difference in books.differences]
     DIFFERENCES.set(sum(not difference.corrected for difference in found))
     for difference in found:
         log.log(logging.WARNING if difference.corrected else logging.ERROR, "the books differ: %s", difference)

@@ -1,15 +1,24 @@
-"""Do the books agree? Per tenant and day: journaled = recorded = rolled up = invoiced, once the month is closed; per
-month: the gate's counter = units.
+"""Do the books agree? Per tenant and day: served = journaled = recorded = rolled up = invoiced, once the month is
+closed; per month: the gate's counter = units.
 
-The unique usage event in Postgres is the truth. Where Valkey's counter differs (a process died between admission and
-journal) it is set right; where events and decisions differ nothing is set right, somebody must look.
+    served       decisions in the tenant's history, and those on their way there
+    journaled    entries Valkey counted when it took them; what was written past it while it was away is `direct`
+    recorded     usage events, and those on their way: the truth that is invoiced
+    rolled up    the roll-ups by day and by hour
+    invoiced     units by day on invoices, late ones included
+
+Where Valkey's counter differs (a process died between admission and journal) it is set right; where anything else
+differs nothing is set right, somebody must look. Traffic may go on meanwhile: Postgres is read as of one moment, and
+what was journaled is read before and after.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from django.db import connection, transaction
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
 
@@ -19,12 +28,15 @@ from apps.api_keys.keys import bucket_of
 from apps.billing.invoices import invoiced_by_day
 from apps.billing.models import Closing
 from apps.billing.periods import Period
+from apps.usage import events
 from apps.usage.closing import LATE_MONTHS
 from apps.usage.journal import STREAMS, Journal, decode
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
 
-#: Requests in flight have reserved units and journaled nothing yet: a difference counts when it stands this long.
-SETTLE_SECONDS = 0.5
+#: A request that has reserved units has journaled them after so long, or given them back.
+SETTLE_SECONDS = 1.0
+#: So long after a month's last entry Valkey forgets how many it took (append.lua).
+JOURNALED_KEPT = timedelta(days=62)
 
 #: Decisions stored per day in a tenant's schema; handed in, because decisions are above this room.
 DecisionsByDay = Callable[[Tenant, date, date], Mapping[date, int]]
@@ -41,80 +53,137 @@ class Difference(NamedTuple):
     corrected: bool = False
 
 
-class Day(NamedTuple):
-    """One day's events of one tenant as Postgres has them."""
+class BookedDay(NamedTuple):
+    """A tenant's day in every book: decisions, then units. None: Valkey keeps it no longer, or not closed yet."""
+
+    tenant: str
+    day: str
+    served: int
+    journaled: int | None
+    recorded: int
+    rolled_up: int
+    units_recorded: int
+    units_rolled_up: int
+    units_invoiced: int | None
+    direct: int = 0
+    waiting: int = 0
+
+
+class Books(NamedTuple):
+    """A tenant's month: its days, and what differs."""
+
+    days: list[BookedDay]
+    differences: list[Difference]
+
+
+class Sums(NamedTuple):
+    """Events of one day, or what a roll-up says of them."""
 
     events: int = 0
-    direct: int = 0
     units: int = 0
+    direct: int = 0
+
+
+class Seen(NamedTuple):
+    """The books of a tenant's month by day. `journaled`: before and after the others were read."""
+
+    journaled: tuple[Mapping[date, int], Mapping[date, int]]
+    waiting: Mapping[date, Sums]
+    events: Mapping[date, Sums]
+    stored: Mapping[date, int]
+    days: Mapping[date, Sums]
+    hours: Mapping[date, Sums]
+    invoiced: Mapping[date, int] | None
+
+    def all_days(self) -> list[date]:
+        found = (self.events, self.stored, self.days, self.hours, self.waiting, self.journaled[1], self.invoiced or ())
+        return sorted({day for one in found for day in one})
 
 
 def reconcile(
-    journal: Journal, tenants: Iterable[Tenant], start: date, end: date, decisions: DecisionsByDay
-) -> list[Difference]:
-    """Every difference of a month's days [start, end); the gate's counters are set right on the way."""
-    return [
-        difference
-        for tenant in tenants
-        for difference in (
-            *_days(journal, tenant, start, end, decisions),
-            *_counter(journal, tenant, start, end),
-            *_invoiced(tenant, start, end),
-        )
+    journal: Journal, tenants: Iterable[Tenant], start: date, end: date, decisions: DecisionsByDay, *, today: date
+) -> Iterator[Books]:
+    """The books of a month's days [start, end) of each tenant; the gate's counters are set right on the way."""
+    for tenant in tenants:
+        seen = _look(journal, tenant, start, end, decisions)
+        days = seen.all_days()
+        forgotten = not seen.journaled[1] and bool(days) and days[-1] + JOURNALED_KEPT <= today
+        booked = [_booked(tenant, day, seen, forgotten) for day in days]
+        differing = [one for day in days for one in _of_day(tenant, day, seen, forgotten)]
+        differing += [*_counter(journal, tenant, start, end), *_invoiced(tenant, seen, Period.of(start))]
+        yield Books(booked, differing)
+
+
+def _look(journal: Journal, tenant: Tenant, start: date, end: date, decisions: DecisionsByDay) -> Seen:
+    before, entries = _journaled(journal, tenant, start), _waiting(journal, tenant, start, end)
+    with _one_moment():
+        waiting, recorded = _unrecorded(entries), _events(tenant, start, end)
+        stored = decisions(tenant, start, end)
+        days = _rolled_up(UsageDay, "day", tenant, start, end)
+        hours = _rolled_up(UsageHour, "hour__date", tenant, start, end)
+        billed = _billed(tenant, Period.of(start))
+    return Seen((before, _journaled(journal, tenant, start)), waiting, recorded, stored, days, hours, billed)
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """Postgres as it is at one moment: the recorder goes on meanwhile."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+def _booked(tenant: Tenant, day: date, seen: Seen, forgotten: bool) -> BookedDay:
+    have, waiting = seen.events.get(day, Sums()), seen.waiting.get(day, Sums()).events
+    return BookedDay(
+        tenant=tenant.slug,
+        day=str(day),
+        served=seen.stored.get(day, 0) + waiting,
+        journaled=None if forgotten else seen.journaled[1].get(day, 0),
+        recorded=have.events,
+        rolled_up=seen.days.get(day, Sums()).events,
+        units_recorded=have.units,
+        units_rolled_up=seen.days.get(day, Sums()).units,
+        units_invoiced=None if seen.invoiced is None else seen.invoiced.get(day, 0),
+        direct=have.direct,
+        waiting=waiting,
+    )
+
+
+def _of_day(tenant: Tenant, day: date, seen: Seen, forgotten: bool) -> Iterator[Difference]:
+    have, days, hours = (book.get(day, Sums()) for book in (seen.events, seen.days, seen.hours))
+    pairs = [
+        ("decisions recorded", have.events, seen.stored.get(day, 0)),
+        ("decisions rolled up by day", have.events, days.events),
+        ("units rolled up by day", have.units, days.units),
+        ("units rolled up by hour", have.units, hours.units),
     ]
+    yield from (Difference(tenant.slug, str(day), *pair) for pair in pairs if pair[1] != pair[2])
+    least, most = (book.get(day, 0) for book in seen.journaled)
+    found = have.events + seen.waiting.get(day, Sums()).events
+    # what was written past the journal while Valkey was away may also have reached it
+    if not forgotten and not least <= found <= most + have.direct:
+        yield Difference(tenant.slug, str(day), "entries journaled", most, found)
 
 
-def _invoiced(tenant: Tenant, start: date, end: date) -> list[Difference]:
+def _invoiced(tenant: Tenant, seen: Seen, period: Period) -> Iterator[Difference]:
     """A closed month's units by day against those on invoices. What came after the close waits for the next invoice:
     that is told and no fault, until the months in which it could be billed are closed too."""
-    period = Period.of(start)
-    closed = Closing.objects.filter(tenant=tenant, period=str(period)).exclude(invoice__status="void")
-    if not closed.exists():
-        return []
-    used = UsageDay.objects.filter(tenant_id=tenant.pk, livemode=True, day__gte=start, day__lt=end)
-    known = {str(row["day"]): row["paid"] for row in used.values("day").annotate(paid=Sum("units"))}
-    billed = invoiced_by_day(tenant.pk, period)
-    last_chance = str(period.later(LATE_MONTHS))
-    waits = not Closing.objects.filter(tenant=tenant, period=last_chance).exists()
-    return [
-        Difference(tenant.slug, day, "units invoiced", known.get(day, 0), billed.get(day, 0), waits and more)
-        for day in sorted({*known, *billed})
-        if (more := known.get(day, 0) > billed.get(day, 0)) or known.get(day, 0) != billed.get(day, 0)
-    ]
-
-
-def _days(journal: Journal, tenant: Tenant, start: date, end: date, decisions: DecisionsByDay) -> list[Difference]:
-    waiting = _waiting(journal, tenant)
-    events, stored = _events(tenant, start, end), decisions(tenant, start, end)
-    days, hours = (
-        _rolled_up(UsageDay, "day", tenant, start, end),
-        _rolled_up(UsageHour, "hour__date", tenant, start, end),
-    )
-    journaled = _journaled(journal, tenant, start)
-    found = []
-    for day in sorted({*events, *stored, *days, *journaled}):
-        have = events.get(day, Day())
-        pairs = [
-            ("decisions recorded", have.events, stored.get(day, 0)),
-            ("decisions rolled up by day", have.events, days.get(day, (0, 0))[0]),
-            ("units rolled up by day", have.units, days.get(day, (0, 0))[1]),
-            ("units rolled up by hour", have.units, hours.get(day, (0, 0))[1]),
-        ]
-        found += [Difference(tenant.slug, str(day), *pair) for pair in pairs if pair[1] != pair[2]]
-        said, recorded = journaled.get(day, 0), have.events + waiting.get(day, (0, 0))[0]
-        # what was written past the journal while Valkey was away may also have reached it
-        if not said <= recorded <= said + have.direct:
-            found.append(Difference(tenant.slug, str(day), "entries journaled", said, recorded))
-    return found
+    if seen.invoiced is None:
+        return
+    waits = not Closing.objects.filter(tenant=tenant, period=str(period.later(LATE_MONTHS))).exists()
+    for day in sorted({*seen.days, *seen.invoiced}):
+        used, billed = seen.days.get(day, Sums()).units, seen.invoiced.get(day, 0)
+        if used != billed:
+            yield Difference(tenant.slug, str(day), "units invoiced", used, billed, waits and used > billed)
 
 
 def _counter(journal: Journal, tenant: Tenant, start: date, end: date) -> list[Difference]:
-    """The gate's counter of the month against the units recorded and on their way."""
+    """The gate's counter of the month against the units recorded and on their way; set right by what is certain."""
     drift, expected = _drift(journal, tenant, start, end)
-    if drift:
-        time.sleep(SETTLE_SECONDS)
-        again, expected = _drift(journal, tenant, start, end)
-        drift = 0 if (drift > 0) != (again > 0) else min(drift, again, key=abs)
     if not drift:
         return []
     journal.valkey.command("DECRBY", _quota(tenant, start), drift)
@@ -122,30 +191,59 @@ def _counter(journal: Journal, tenant: Tenant, start: date, end: date) -> list[D
 
 
 def _drift(journal: Journal, tenant: Tenant, start: date, end: date) -> tuple[int, int]:
+    """By how much the counter is off for certain, and what it should be, while units are reserved and journaled.
+
+    What was counted at first is journaled when the books are read for the second time: if not, nobody was served it.
+    What the books know then was counted before: if the counter, read last, has less, it has lost them.
+    """
+    first, expected = _counted(journal, tenant, start), _units(journal, tenant, start, end)
+    if first is None or first == expected:
+        return 0, expected
+    time.sleep(SETTLE_SECONDS)
+    expected, last = _units(journal, tenant, start, end), _counted(journal, tenant, start)
+    if last is None:
+        return 0, expected
+    return (first - expected if first > expected else min(last - expected, 0)), expected
+
+
+def _counted(journal: Journal, tenant: Tenant, start: date) -> int | None:
     counter = journal.valkey.command("GET", _quota(tenant, start))
-    waiting = sum(units for _, units in _waiting(journal, tenant).values())
-    recorded = sum(day.units for day in _events(tenant, start, end).values())
-    expected = recorded + waiting
-    return (0 if counter is None else int(counter) - expected), expected
+    return None if counter is None else int(counter)
+
+
+def _units(journal: Journal, tenant: Tenant, start: date, end: date) -> int:
+    entries = _waiting(journal, tenant, start, end)
+    with _one_moment():
+        books = (_unrecorded(entries), _events(tenant, start, end))
+    return sum(day.units for book in books for day in book.values())
 
 
 def _quota(tenant: Tenant, start: date) -> str:
     return Names(tenant.handle, True).quota(f"{start:%Y%m}")
 
 
-def _events(tenant: Tenant, start: date, end: date) -> dict[date, Day]:
-    rows = UsageEvent.objects.filter(tenant_id=tenant.pk, occurred_at__date__gte=start, occurred_at__date__lt=end)
-    days = rows.annotate(day=TruncDate("occurred_at")).values("day")
-    counted = days.annotate(all=Count("id"), past_journal=Count("id", filter=Q(direct=True)), paid=Sum("units"))
-    return {row["day"]: Day(row["all"], row["past_journal"], row["paid"]) for row in counted}
+def _events(tenant: Tenant, start: date, end: date) -> dict[date, Sums]:
+    first, last = (datetime.combine(day, datetime.min.time(), UTC) for day in (start, end))
+    rows = UsageEvent.objects.filter(tenant_id=tenant.pk, occurred_at__gte=first, occurred_at__lt=last)
+    days = rows.annotate(day=TruncDate("occurred_at", tzinfo=UTC)).values("day")
+    counted = days.annotate(all=Count("id"), paid=Sum("units"), past_journal=Count("id", filter=Q(direct=True)))
+    return {row["day"]: Sums(row["all"], row["paid"], row["past_journal"]) for row in counted}
 
 
 def _rolled_up(
     model: type[UsageDay] | type[UsageHour], column: str, tenant: Tenant, start: date, end: date
-) -> dict[date, tuple[int, int]]:
+) -> dict[date, Sums]:
     rows = model.objects.filter(tenant_id=tenant.pk, **{f"{column}__gte": start, f"{column}__lt": end})
     sums = rows.values(column).annotate(all=Sum("decisions"), paid=Sum("units"))
-    return {row[column]: (row["all"], row["paid"]) for row in sums}
+    return {row[column]: Sums(row["all"], row["paid"]) for row in sums}
+
+
+def _billed(tenant: Tenant, period: Period) -> dict[date, int] | None:
+    """Units by day on invoices; None before the month is closed."""
+    closed = Closing.objects.filter(tenant=tenant, period=str(period)).exclude(invoice__status="void")
+    if not closed.exists():
+        return None
+    return {date.fromisoformat(day): units for day, units in invoiced_by_day(tenant.pk, period).items()}
 
 
 def _journaled(journal: Journal, tenant: Tenant, start: date) -> dict[date, int]:
@@ -155,13 +253,18 @@ def _journaled(journal: Journal, tenant: Tenant, start: date) -> dict[date, int]
     return {start.replace(day=int(day)): int(count) for day, count in pairs}
 
 
-def _waiting(journal: Journal, tenant: Tenant) -> dict[date, tuple[int, int]]:
-    """(entries, units) per day still in the journal."""
-    found: dict[date, tuple[int, int]] = {}
-    for _, fields in journal.valkey.command("XRANGE", STREAMS[bucket_of(tenant.handle)], "-", "+"):
-        event = decode(fields[1]).event
-        if event.tenant_id == tenant.pk:
-            day = event.day()
-            entries, units = found.get(day, (0, 0))
-            found[day] = (entries + 1, units + event.units)
+def _waiting(journal: Journal, tenant: Tenant, start: date, end: date) -> list[events.UsageEvent]:
+    """Events of these days that stand in the journal, some of them perhaps recorded by now."""
+    held = journal.valkey.command("XRANGE", STREAMS[bucket_of(tenant.handle)], "-", "+")
+    found = [decode(fields[1]).event for _, fields in held]
+    return [event for event in found if event.tenant_id == tenant.pk and start <= event.day() < end]
+
+
+def _unrecorded(waiting: Sequence[events.UsageEvent]) -> dict[date, Sums]:
+    """Those that Postgres doesn't have yet, by day."""
+    known = set(UsageEvent.objects.filter(pk__in=[event.id for event in waiting]).values_list("pk", flat=True))
+    found: dict[date, Sums] = {}
+    for event in (one for one in waiting if one.id not in known):
+        day = found.get(event.day(), Sums())
+        found[event.day()] = Sums(day.events + 1, day.units + event.units)
     return found

@@ -1,13 +1,13 @@
 """Years of customers, crowds of closers, late and repeated events: nothing is billed twice, nothing is left out.
 
-CAMPAIGN_TENANTS=200 CAMPAIGN_MONTHS=24 is the whole campaign; a smaller one runs by default.
+Small here, whole in `make campaign` (tests/campaign.py).
 """
 
-import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Sum
 
 from apps.accounts.models import Tenant
 from apps.billing import credits, timeline
@@ -24,71 +23,114 @@ from apps.billing.models import Invoice, InvoiceLine, PlanSpan, Subscription
 from apps.billing.months import Month, issue_invoices
 from apps.billing.periods import Period
 from apps.billing.plans import CURRENT
-from apps.billing.pricing import Term, statement
+from apps.billing.pricing import statement
 from apps.billing.services import cancel, change_plan, set_payment_method
 from apps.notifications.models import Event
 from apps.usage.billing_time import advance, start_clock
 from apps.usage.closing import close_due, close_period
-from apps.usage.models import UsageEvent
 from tests.billing.conftest import at, close, customer, event, store, use
+from tests.campaign import SIZE, campaign
 
-TENANTS = int(os.environ.get("CAMPAIGN_TENANTS", "4"))
-MONTHS = int(os.environ.get("CAMPAIGN_MONTHS", "5"))
+#: When clocks were changed in Europe and America, and the ends of 28, 29 and 31 days: plans change then, too.
+ODD_HOURS = tuple(
+    datetime.fromisoformat(f"{said}Z")
+    for said in (
+        "2027-10-31T01:00:00",
+        "2027-11-07T06:00:00",
+        "2027-12-31T23:59:59.999999",
+        "2028-02-29T00:00:00",
+        "2028-02-29T23:59:59.999999",
+        "2028-03-12T07:00:00",
+        "2028-03-26T01:00:00",
+        "2028-10-29T01:00:00",
+        "2028-11-05T06:00:00",
+        "2029-02-28T23:59:59.999999",
+        "2029-03-11T07:00:00",
+        "2029-03-25T01:00:00",
+    )
+)
 
 
-@pytest.mark.django_db
+@dataclass
+class Life:
+    """A tenant and, on our side of the counter, what it used and when."""
+
+    tenant: Tenant
+    signed: datetime
+    used: list[tuple[datetime, int]] = field(default_factory=list)
+
+    def units(self, start: datetime, end: datetime) -> int:
+        return sum(units for moment, units in self.used if start <= moment < end)
+
+
+@campaign
+@pytest.mark.django_db(transaction=True)
 def test_years_of_random_plan_changes_leave_no_gap_and_no_overlap() -> None:
-    """From January 2027: both changes of the clocks, days 28 to 31, and within 24 months 29 February 2028."""
-    chance, begin = random.Random(7), Period(2027, 1)
-    tenants = [_lived(chance, begin) for _ in range(TENANTS)]
-    for tenant in tenants:
-        spans = list(PlanSpan.objects.filter(tenant=tenant).order_by("starts_at"))
+    """From October 2027: clocks set back in Europe and America, days 28 to 31, a 29 February."""
+    chance, begin = random.Random(7), Period(2027, 10)
+    tenants, months = SIZE.lives
+    lives = [_begun(chance, begin) for _ in range(tenants)]
+    for period in (begin.later(number) for number in range(months)):
+        for life in lives:
+            _live(life, chance, period)
+        assert len(list(close_period(period, Tenant.objects.filter(pk__in=_ids(lives)), period.end))) == tenants
+        _as_the_timeline_says(lives, period)
+    for life in lives:
+        spans = list(PlanSpan.objects.filter(tenant=life.tenant).order_by("starts_at"))
         assert all(before.ends_at == after.starts_at for before, after in pairwise(spans))
-        assert (spans[0].starts_at, spans[-1].ends_at) == (tenant.created_at, None)
-        fees = list(InvoiceLine.objects.filter(tenant=tenant, component="plan").order_by("starts_at"))
+        assert (spans[0].starts_at, spans[-1].ends_at) == (life.signed, None)
+        fees = list(InvoiceLine.objects.filter(tenant=life.tenant, component="plan").order_by("starts_at"))
         assert all(before.ends_at == after.starts_at for before, after in pairwise(fees))
-        assert (fees[0].starts_at, fees[-1].ends_at) == (tenant.created_at, begin.later(MONTHS).start)
-        for number in range(MONTHS):
-            _as_the_timeline_says(tenant, begin.later(number))
+        assert (fees[0].starts_at, fees[-1].ends_at) == (life.signed, begin.later(months).start)
 
 
-def _lived(chance: random.Random, begin: Period) -> Tenant:
-    """A tenant's months: changes of plan at odd seconds, some usage, each month closed when it is over."""
+def _begun(chance: random.Random, begin: Period) -> Life:
     signed = begin.start + timedelta(days=chance.choice((0, 27, 28, 29, 30)), seconds=chance.randrange(86_400))
     tenant = customer(chance.choice(list(CURRENT)), signed, trial_days=chance.choice((0, 0, 14)))
-    for number in range(MONTHS):
-        period = begin.later(number)
-        moments = sorted(_odd_moment(chance, max(period.start, signed), period.end) for _ in range(chance.randrange(4)))
-        for moment in moments:
-            change_plan(tenant_id=tenant.pk, plan=chance.choice(list(CURRENT)), now=moment)
-            use(tenant, moment, chance.choice((1, 5_000, 60_000)))
-        use(tenant, max(period.start, signed), 1)
-        assert close(tenant, period.month, period.end, year=period.year) is not None
-    return tenant
+    return Life(tenant, signed)
+
+
+def _live(life: Life, chance: random.Random, period: Period) -> None:
+    """A month: up to three changes of plan at odd moments or on the stroke of an odd hour, some usage after each."""
+    start = max(period.start, life.signed)
+    moments = sorted(_odd_moment(chance, start, period.end) for _ in range(chance.randrange(4)))
+    moments += [one for one in ODD_HOURS if start < one < period.end and one > max(moments, default=start)][:1]
+    for moment in moments:
+        change_plan(tenant_id=life.tenant.pk, plan=chance.choice(list(CURRENT)), now=moment)
+    used = [(moment, chance.choice((1, 5_000, 30_000))) for moment in (start, *moments)]
+    store(event(life.tenant, *one) for one in used)
+    life.used += used
 
 
 def _odd_moment(chance: random.Random, start: datetime, end: datetime) -> datetime:
     return start + timedelta(microseconds=chance.randrange(1, (end - start) // timedelta(microseconds=1)))
 
 
-def _as_the_timeline_says(tenant: Tenant, period: Period) -> None:
-    """The invoice charges what the statement of the stored timeline comes to, computed anew."""
-    invoice = Invoice.objects.get(tenant=tenant, period=str(period))
-    terms: list[Term] = timeline.terms_of([tenant.pk], period)[tenant.pk]
-    charged = [(line.component, line.amount) for line in invoice.lines.all()]
-    units = [_units_of(tenant, term) for term in terms]
-    expected = statement(terms, units, period, "USD")
-    assert charged == [(line.component, line.amount) for line in expected.lines]
-    assert invoice.subtotal == expected.subtotal
+def _as_the_timeline_says(lives: Sequence[Life], period: Period) -> None:
+    """Every invoice charges what the statement of the stored timeline comes to, computed anew from our own counts."""
+    terms = timeline.terms_of(_ids(lives), period)
+    found = Invoice.objects.filter(period=str(period), tenant__in=_ids(lives)).prefetch_related("lines")
+    invoices = {invoice.tenant_id: invoice for invoice in found}
+    for life in lives:
+        invoice, mine = invoices[life.tenant.pk], terms[life.tenant.pk]
+        assert (mine[0].start, mine[-1].end) == (max(period.start, life.signed), period.end)
+        assert all(before.end == after.start for before, after in pairwise(mine))
+        expected = statement(mine, [life.units(term.start, term.end) for term in mine], period, "USD")
+        assert _charged(invoice.lines.all()) == _charged(expected.lines)
+        assert (invoice.subtotal, invoice.units) == (expected.subtotal, life.units(period.start, period.end))
 
 
-def _units_of(tenant: Tenant, term: Term) -> int:
-    rows = UsageEvent.objects.filter(tenant_id=tenant.pk, occurred_at__gte=term.start, occurred_at__lt=term.end)
-    return rows.aggregate(all=Sum("units"))["all"] or 0
+def _charged(lines: Iterable[Any]) -> list[tuple[str, Decimal]]:
+    return [(line.component, line.amount) for line in lines]
 
 
+def _ids(lives: Iterable[Life]) -> list[int]:
+    return [life.tenant.pk for life in lives]
+
+
+@campaign
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(SIZE.shuffles))
 def test_any_order_repetition_and_delay_of_events_comes_to_the_same_total(seed: int) -> None:
     """The same month's events for two tenants: to one they come at once, to the other shuffled, twice, 35 days late."""
     chance = random.Random(seed)
@@ -114,10 +156,11 @@ def _owed(tenant: Tenant) -> Decimal:
     return sum((one.total for one in Invoice.objects.filter(tenant=tenant)), Decimal(0))
 
 
+@campaign
 @pytest.mark.django_db(transaction=True)
 def test_sixty_four_closers_make_one_invoice_a_tenant_and_numbers_without_gaps() -> None:
     """Half of them fail after their number was given, and roll back."""
-    tenants = [customer("basic") for _ in range(4)]
+    tenants = [customer("basic") for _ in range(SIZE.closed_at_once)]
     for tenant in tenants:
         credits.grant(tenant, Decimal(5), "USD", reason="x", key="x", now=at(9))
     together, period = threading.Barrier(64), Period(2026, 10)

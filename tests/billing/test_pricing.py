@@ -2,8 +2,8 @@
 
 import itertools
 import json
-import os
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,11 +20,14 @@ from apps.billing.periods import Period
 from apps.billing.plans import CURRENT, PLANS, Plan, current
 from apps.billing.pricing import Offer, Statement, Term, deduct, included_units, most_units, quote, statement, totals
 from tests.billing.oracle import Piece, cents_of, month_seconds
+from tests.campaign import SIZE, campaign
 
-#: Invoices drawn against the oracle; the campaign draws 100,000.
-INVOICES = int(os.environ.get("CAMPAIGN_INVOICES", "3000"))
-drawn = settings(max_examples=60, deadline=None)
 NOVEMBER = Period(2026, 11)
+
+
+def drawn(law: Callable[..., None]) -> Callable[..., Any]:
+    return campaign(settings(max_examples=SIZE.examples, deadline=None)(law))
+
 
 GOLDEN = [
     ("free", 0, "0.00"),
@@ -260,9 +263,10 @@ def test_a_trial_costs_nothing_and_gives_what_the_plan_includes() -> None:
     assert (str(found.subtotal), found.included) == ("0.00", 10_000)
 
 
+@campaign
 def test_not_a_cent_of_drift_against_the_oracle() -> None:
     chance, drift = random.Random(4), []
-    for number in range(INVOICES):
+    for number in range(SIZE.invoices):
         month, pieces, tax, credit = _drawn(chance)
         terms, units, period, currency = month
         found = statement(terms, units, period, currency)

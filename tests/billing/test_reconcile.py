@@ -19,7 +19,7 @@ def invoiced(tenant: Any) -> list[str]:
         call_command("reconcile", "--month", "2026-10", "--tenant", tenant.slug, stdout=out)
     except CommandError:
         out.write("exit 1\n")
-    return [line for line in out.getvalue().splitlines() if "invoiced" in line]
+    return [line for line in out.getvalue().splitlines() if "units invoiced" in line]
 
 
 def test_invoiced_units_agree_with_those_rolled_up() -> None:

@@ -67,4 +67,4 @@ def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
         assert sorted(event for event, _ in events) == sorted(given)
         assert days == [(REQUESTS, sum(units for _, units in events))]
         assert counter == sum(units for _, units in events), first
-        assert inside.copy.manage("reconcile", "--tenant", "storm").strip() == "The books agree."
+        assert inside.copy.manage("reconcile", "--tenant", "storm").strip().endswith("The books agree.")

@@ -1,7 +1,7 @@
 """`manage.py reconcile [--month YYYY-MM] [--tenant S] [--json]`: exits 1 when a difference needs a person."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -12,16 +12,16 @@ from django.utils import timezone
 from apps.accounts.models import Tenant
 from apps.scoring.decisions import count_by_day
 from apps.usage.journal import Journal
-from apps.usage.reconciliation import Difference, reconcile
+from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
 from apps.usage.reports import month_of
 from apps.valkey import server
 
 
-def reconcile_month(now: datetime, slug: str | None = None) -> list[Difference]:
-    """Every difference of the month `now` is in, of one tenant or all."""
-    tenants = Tenant.objects.filter(**({"slug": slug} if slug else {}))
+def reconcile_month(month: datetime, now: datetime, slug: str | None = None) -> Iterator[Books]:
+    """The books of the month a moment is in, of one tenant or all."""
+    tenants = Tenant.objects.filter(**({"slug": slug} if slug else {})).order_by("slug")
     journal = Journal(server(settings.REDIS_URL, max(settings.REDIS_TIMEOUT, 5.0)))
-    return reconcile(journal, tenants, *month_of(now), _decisions)
+    return reconcile(journal, tenants, *month_of(month), _decisions, today=now.date())
 
 
 def _decisions(tenant: Tenant, start: date, end: date) -> Mapping[date, int]:
@@ -39,16 +39,42 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        now = _month(options["month"]) if options["month"] else timezone.now()
-        found = reconcile_month(now, options["tenant"])
-        wrong = [difference for difference in found if not difference.corrected]
-        if options["json"]:
-            rows = [difference._asdict() for difference in found]
-            self.stdout.write(json.dumps({"ok": not wrong, "differences": rows}))
-        else:
-            self.stdout.write("\n".join(map(_line, found)) or "The books agree.")
+        now = timezone.now()
+        months = reconcile_month(_month(options["month"]) if options["month"] else now, now, options["tenant"])
+        found = self._print_json(months) if options["json"] else self._print(months)
+        wrong = sum(not difference.corrected for difference in found)
         if wrong:
-            raise CommandError(f"{len(wrong)} differences need a person", returncode=1)
+            raise CommandError(f"{wrong} differences need a person", returncode=1)
+
+    def _print(self, months: Iterator[Books]) -> list[Difference]:
+        found = []
+        for books in months:
+            self.stdout.writelines(f"{line}\n" for line in (*map(_booked, books.days), *map(_line, books.differences)))
+            found += books.differences
+        if not found:
+            self.stdout.write("The books agree.")
+        return found
+
+    def _print_json(self, months: Iterator[Books]) -> list[Difference]:
+        days, found = [], []
+        for books in months:
+            days += [day._asdict() for day in books.days]
+            found += books.differences
+        differences = [difference._asdict() for difference in found]
+        ok = all(difference.corrected for difference in found)
+        self.stdout.write(json.dumps({"ok": ok, "differences": differences, "days": days}))
+        return found
+
+
+def _booked(one: BookedDay) -> str:
+    journaled = "no longer kept" if one.journaled is None else one.journaled
+    aside = [f"{count} {what}" for count, what in ((one.direct, "past the journal"), (one.waiting, "waiting")) if count]
+    invoiced = "not yet" if one.units_invoiced is None else one.units_invoiced
+    return (
+        f"{one.tenant} {one.day}: decisions served {one.served}, journaled {journaled}, recorded {one.recorded},"
+        f" rolled up {one.rolled_up}{''.join(f' ({said})' for said in aside)};"
+        f" units recorded {one.units_recorded}, rolled up {one.units_rolled_up}, invoiced {invoiced}"
+    )
 
 
 def _line(one: Difference) -> str:

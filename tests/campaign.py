@@ -1,0 +1,32 @@
+"""How big the money campaigns are: small in `make test`, whole in `make campaign` (CAMPAIGN=whole)."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Size(NamedTuple):
+    """One row of the table below."""
+
+    seconds: int  # a test may take
+    lives: tuple[int, int]  # tenants, months of random plan changes
+    invoices: int  # held against the oracle
+    examples: int  # of every law of pricing
+    shuffles: int  # months of events out of order, repeated, late
+    closed_at_once: int  # tenants whose month 64 closers close
+    orders: int  # of the 720 in which webhooks may come, through the database
+    served: tuple[int, int]  # tenants, months of real traffic
+
+
+SIZES = {
+    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (4, 2)),
+    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24)),
+}
+SIZE = SIZES[os.environ.get("CAMPAIGN", "small")]
+
+
+def campaign(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a test that `make campaign` runs, too."""
+    return pytest.mark.campaign(pytest.mark.timeout(SIZE.seconds)(test))
