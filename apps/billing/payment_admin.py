@@ -1,11 +1,18 @@
 """Operators' pages of payments: what was tried and taken, cards, refunds, and the inbox of the provider's events."""
 
+from functools import partial
 from typing import Any, ClassVar
+from uuid import uuid4
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.accounts.admin import ReadOnlyAdmin, operator
@@ -13,7 +20,8 @@ from apps.billing import clock, inbox, payments
 from apps.billing.gateway import GatewayError, this_gateway
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
 from apps.billing.money import shown
-from apps.billing.refunds import CanNotRefund, refund
+from apps.billing.owing import TAKEN
+from apps.billing.refunds import CanNotRefund, begin, drive, left_of, refund
 
 
 @admin.register(Payment)
@@ -25,6 +33,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant", "invoice")
     search_fields = ("invoice__number", "tenant__slug", "provider_payment_id", "idempotency_key")
     exclude = ("idempotency_key",)
+    readonly_fields = ("give_back",)
     actions: ClassVar = ["ask_chosen", "refund_chosen"]
 
     @display(description="amount", ordering="amount")
@@ -34,6 +43,14 @@ class PaymentAdmin(ReadOnlyAdmin):
     @display(description="refunded", ordering="amount_refunded")
     def refunded(self, payment: Payment) -> str:
         return shown(payment.amount_refunded, payment.currency) if payment.amount_refunded else ""
+
+    @admin.display(description="give back")
+    def give_back(self, payment: Payment) -> SafeString | str:
+        left = left_of(payment)
+        if not left:
+            return "nothing is left to give back"
+        address = f"{reverse('admin:billing_refund_add')}?payment={payment.pk}"
+        return format_html('<a href="{}">A part of {}</a>', address, shown(left, payment.currency))
 
     @display(description="state", ordering="status", label={"succeeded": "success", "failed": "danger"})
     def state(self, payment: Payment) -> str:
@@ -67,13 +84,76 @@ class PaymentAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"Refund {made.status}: {one}.", messages.SUCCESS)
 
 
+class RefundForm(forms.ModelForm):
+    """What `refunds.begin` takes. `token` is this very form: sent twice, it gives back once."""
+
+    token = forms.CharField(max_length=40, widget=forms.HiddenInput, initial=lambda: uuid4().hex)
+
+    class Meta:
+        model = Refund
+        fields = ("payment", "amount", "reason")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["payment"].queryset = Payment.objects.filter(status__in=TAKEN)  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any] | None:
+        """Begun and undone: what can't be is told at the amount."""
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                with transaction.atomic():
+                    _begun(said, "trial")
+                    transaction.set_rollback(True)
+            except CanNotRefund as refused:
+                self.add_error("amount", str(refused))
+        return said
+
+
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
+    """What was given back, and giving back a part. The provider is asked once the row is committed."""
+
     list_display = ("__str__", "status", "reason", "failure_code", "created_at")
     list_filter = ("status",)
     list_select_related = ("payment__invoice",)
     search_fields = ("payment__invoice__number", "provider_refund_id")
+    autocomplete_fields = ("payment",)
     exclude = ("idempotency_key",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **(options if obj else options | {"form": RefundForm}))
+
+    def save_model(self, request: HttpRequest, obj: Refund, form: forms.ModelForm, change: bool) -> None:
+        made = _begun(form.cleaned_data, operator(request))
+        obj.__dict__.update(made.__dict__)
+        transaction.on_commit(partial(self._drive, request, made))
+
+    def _drive(self, request: HttpRequest, begun: Refund) -> None:
+        made = drive(begun, this_gateway(), timezone.now())
+        self.message_user(request, *_OUTCOMES[Refund.Status(made.status)])
+
+
+def _begun(said: dict[str, Any], actor: str) -> Refund:
+    return begin(
+        payment_id=said["payment"].pk,
+        amount=said["amount"],
+        reason=said["reason"],
+        gateway=this_gateway(),
+        now=timezone.now(),
+        actor=actor,
+        form=said["token"],
+    )
+
+
+_OUTCOMES = {
+    Refund.Status.DONE: ("The money is on its way back.", messages.SUCCESS),
+    Refund.Status.INTENT: ("There was no answer yet: it is asked again by itself.", messages.WARNING),
+    Refund.Status.FAILED: ("The provider refused: see the failure code.", messages.ERROR),
+}
 
 
 @admin.register(PaymentCard)

@@ -49,6 +49,8 @@ class Refund(models.Model):
     amount = models.DecimalField(max_digits=20, decimal_places=3)
     reason = models.CharField(max_length=200)
     idempotency_key = models.CharField(max_length=120, unique=True)
+    #: The form that asked for it. Posted twice, it is one refund.
+    form = models.CharField(max_length=40, unique=True, null=True, editable=False)
     provider_refund_id = models.CharField(max_length=80, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.INTENT)
     failure_code = models.CharField(max_length=80, blank=True)

@@ -11,10 +11,15 @@ from django.db.models import Sum
 from apps.accounts.services import record_audit
 from apps.billing.gateway import Gateway, Refused, Unanswered
 from apps.billing.models import Payment, Refund
+from apps.billing.money import EXPONENTS
 from apps.billing.owing import TAKEN
 from apps.billing.payments import ASKED_AGAIN_AFTER, KEY_LIFE
 
 log = logging.getLogger(__name__)
+
+
+#: No card is charged or paid back in smaller steps: Stripe takes two decimals of the currencies that have three.
+CHARGED_DECIMALS = 2
 
 
 class CanNotRefund(ValueError):
@@ -25,20 +30,25 @@ def refund(
     *, payment: Payment, amount: Decimal, reason: str, gateway: Gateway, now: datetime, actor: str = "command"
 ) -> Refund:
     """Give a part or all of a payment back. The credit note beside it is the caller's. Raises `CanNotRefund`."""
-    return drive(begin(payment_id=payment.pk, amount=amount, reason=reason, now=now, actor=actor), gateway, now)
+    made = begin(payment_id=payment.pk, amount=amount, reason=reason, gateway=gateway, now=now, actor=actor)
+    return drive(made, gateway, now)
 
 
 @transaction.atomic
-def begin(*, payment_id: int, amount: Decimal, reason: str, now: datetime, actor: str) -> Refund:
+def begin(
+    *, payment_id: int, amount: Decimal, reason: str, gateway: Gateway, now: datetime, actor: str, form: str = ""
+) -> Refund:
+    """The row of a refund; the one there is when the same `form` asked before. Raises `CanNotRefund`."""
     payment = Payment.objects.select_for_update(of=("self",)).select_related("invoice", "tenant").get(pk=payment_id)
-    asked = payment.refunds.exclude(status=Refund.Status.FAILED).aggregate(all=Sum("amount"))["all"] or Decimal(0)
-    left = payment.amount - max(asked, payment.amount_refunded)
-    if payment.status not in TAKEN or not 0 < amount <= left:
-        raise CanNotRefund(f"{payment.invoice.money(max(left, Decimal(0)))} {payment.currency} can be given back.")
+    before = Refund.objects.filter(form=form).select_related("payment__invoice").first() if form else None
+    if before is not None:
+        return before
+    _check(payment, amount, gateway)
     made = Refund.objects.create(
         payment=payment,
         amount=payment.invoice.money(amount),
         reason=reason,
+        form=form or None,
         idempotency_key=f"ref_{uuid4().hex}",
         created_at=now,
         updated_at=now,
@@ -50,9 +60,30 @@ def begin(*, payment_id: int, amount: Decimal, reason: str, now: datetime, actor
     return made
 
 
+def left_of(payment: Payment) -> Decimal:
+    """What of a payment can still be given back."""
+    if payment.status not in TAKEN:
+        return payment.invoice.money(Decimal(0))
+    asked = payment.refunds.exclude(status=Refund.Status.FAILED).aggregate(all=Sum("amount"))["all"] or Decimal(0)
+    return payment.invoice.money(max(payment.amount - max(asked, payment.amount_refunded), Decimal(0)))
+
+
+def _check(payment: Payment, amount: Decimal, gateway: Gateway) -> None:
+    """Only whole steps of a currency: what the provider would cut off was not given back."""
+    if payment.provider != gateway.name:
+        raise CanNotRefund(f"It was paid by {payment.provider}, which is not asked from here any more.")
+    left, decimals = left_of(payment), min(EXPONENTS[payment.currency], CHARGED_DECIMALS)
+    if not 0 < amount <= left:
+        raise CanNotRefund(f"Up to {left} {payment.currency} can be given back.")
+    if amount % Decimal(1).scaleb(-decimals) and amount != left:
+        raise CanNotRefund(f"{payment.currency} is given back with {decimals} decimals.")
+
+
 def drive(refund: Refund, gateway: Gateway, now: datetime) -> Refund:
     """Ask for it, under its key; without an answer the row stays open. How much was given back, the provider's
     webhook or list says: see `payments.learn`."""
+    if refund.status != Refund.Status.INTENT:
+        return refund
     payment = refund.payment
     try:
         refund.provider_refund_id = gateway.refund(
@@ -74,7 +105,9 @@ def drive(refund: Refund, gateway: Gateway, now: datetime) -> Refund:
 
 def recover(gateway: Gateway, now: datetime) -> int:
     """Ask again for refunds without a last word; how many have one now."""
-    waiting = Refund.objects.filter(status=Refund.Status.INTENT, updated_at__lte=now - ASKED_AGAIN_AFTER)
+    waiting = Refund.objects.filter(
+        status=Refund.Status.INTENT, updated_at__lte=now - ASKED_AGAIN_AFTER, payment__provider=gateway.name
+    )
     asked = [_ask_again(one, gateway, now) for one in waiting.select_related("payment__invoice")]
     return sum(one.status != Refund.Status.INTENT for one in asked)
 
