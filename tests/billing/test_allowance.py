@@ -34,6 +34,7 @@ from apps.usage.quantities import units_between
 from apps.valkey import Valkey, server
 from tests.api.bodies import HONEST
 from tests.billing.conftest import at, customer, use
+from tests.campaign import campaign
 from tests.cast import Api, enter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -146,6 +147,7 @@ def test_raising_the_cap_or_paying_holds_from_the_next_request_on() -> None:
     assert api.post("/v1/decisions", HONEST).status_code == 200
 
 
+@campaign
 def test_two_hundred_callers_at_the_cap_get_not_a_unit_more(valkey: Valkey) -> None:
     player = enter("dora", "free", rate_per_minute=1_000_000, included=0)
     now = timezone.now()

@@ -201,6 +201,7 @@ def _close_or_fail(tenant: Tenant, period: Period, *, fails: bool) -> None:
         pass
 
 
+@campaign
 @pytest.mark.django_db(transaction=True)
 def test_two_changes_of_plan_at_once_leave_one_timeline() -> None:
     tenant = customer("basic")

@@ -19,6 +19,7 @@ from apps.billing import payments, reconciling
 from apps.billing.models import Invoice, Payment
 from apps.billing.stripe_gateway import StripeGateway
 from tests import live
+from tests.campaign import campaign
 from tests.payments.attempts import attempt
 from tests.payments.conftest import ISSUED, give_card
 from tests.stripe_server import Fault, Stand
@@ -78,6 +79,7 @@ def bills(tenant: Tenant, count: int) -> list[Invoice]:
     )
 
 
+@campaign
 @pytest.mark.django_db
 def test_nobody_is_charged_twice_or_forgotten(
     cast: object, gateway: StripeGateway, stand: Stand, monkeypatch: pytest.MonkeyPatch
@@ -124,6 +126,7 @@ def test_nobody_is_charged_twice_or_forgotten(
     assert reconciling.reconcile(gateway, now).differences == ()
 
 
+@campaign
 @pytest.mark.django_db(transaction=True)
 def test_eight_workers_at_once_charge_each_invoice_once(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     give_card(tenant, gateway, stand)
@@ -149,6 +152,7 @@ def test_eight_workers_at_once_charge_each_invoice_once(tenant: Tenant, gateway:
     assert charged == {invoice.number: 1 for invoice in invoices}
 
 
+@campaign
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_are_really_killed_charge_each_invoice_once(
     tenant: Tenant, gateway: StripeGateway, stand: Stand
