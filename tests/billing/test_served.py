@@ -6,11 +6,8 @@ because the recorder died, or recorded when their month was closed already.
 """
 
 import json
-import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -23,26 +20,21 @@ from django.db import connection, connections
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate, Names
-from apps.api_keys.keys import PresentedKey, parse
-from apps.api_keys.services import digest_of, this_gate
+from apps.api_keys.services import this_gate
 from apps.billing.models import InvoiceLine
 from apps.billing.periods import Period
 from apps.billing.services import change_plan, set_payment_method
-from apps.errors import Problem
-from apps.scoring import answers, recording
-from apps.scoring.calls import Call, Question, ask_for, question_of
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.recorder import Recorder
 from apps.scoring.runtime import this_scoring
 from apps.scoring.service import Scoring
 from apps.usage.admission import Admissions
 from apps.usage.closing import close_period
-from apps.usage.journal import Journal, decode
+from apps.usage.journal import Journal
 from apps.usage.models import UsageDay
 from apps.valkey import Valkey
-from bench.transactions import transaction
 from tests.billing.conftest import customer, event, store
+from tests.billing.street import HAPPENS, Customer, Street
 from tests.campaign import SIZE, campaign
 from tests.cast import new_key
 
@@ -52,151 +44,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BEGIN = Period(2023, 1)
 #: Units a month of the tenant that has no payment method; the others have no end.
 FEW = 20
-PAYSIM = SCHEMAS["paysim"]
-
-
-@dataclass
-class Customer:
-    """A tenant's caller, and what it was told: by decision, the day and the units of the first answer."""
-
-    tenant: Tenant
-    live: str
-    test: str
-    told: dict[str, tuple[date, int]] = field(default_factory=dict)
-    refused: int = 0
-
-    def call(self, moment: datetime, *, text: str = "", many: bool = False, again: str = "") -> Call:
-        text = text or self.live
-        key = parse(text)
-        assert isinstance(key, PresentedKey)
-        endpoint, scope = ("decisions_batch", "batch") if many else ("decisions", "predict")
-        micros = int(moment.timestamp() * 1_000_000)
-        return Call(key, digest_of(text), "127.0.0.1", endpoint, scope, micros, again, again, many=many)
-
-    def heard(self, moment: datetime, body: bytes) -> None:
-        answer = answers.decode(body)
-        self.told.setdefault(answer.id, (moment.date(), answer.billed_units))
-
-    def decisions(self) -> Counter[str]:
-        return Counter(str(day) for day, _ in self.told.values())
-
-    def units(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for day, units in self.told.values():
-            found[str(day)] += units
-        return found
-
-
-@dataclass
-class Street:
-    """Customers who ask, one day after another, and a service to which things happen."""
-
-    customers: Sequence[Customer]
-    scoring: Scoring
-    cut_off: Scoring  # its Valkey is away
-    chance: random.Random = field(default_factory=lambda: random.Random(23))
-    happened: Counter[str] = field(default_factory=Counter)
-
-    def live(self, day: date) -> None:
-        for one in self.customers:
-            moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(
-                microseconds=self.chance.randrange(86_399_000_000)
-            )
-            what = self.chance.choices([name for name, _ in HAPPENS], [weight for _, weight in HAPPENS])[0]
-            self.happened[what] += 1
-            getattr(self, what)(one, moment)
-
-    # --- what happens ---
-
-    def one(self, customer: Customer, moment: datetime) -> None:
-        self._ask(customer, customer.call(moment))
-
-    def many(self, customer: Customer, moment: datetime) -> None:
-        call = customer.call(moment, many=True)
-        said = [transaction(self.chance) for _ in range(3)]
-        said[2] = said[1] = said[1] | {"transaction_id": f"{customer.tenant.slug}-{moment.timestamp()}"}
-        questions = [_question(call, each, row) for row, each in enumerate(said)]
-        try:
-            for body in self.scoring.decide_many(call, questions, _no_time)[1]:
-                customer.heard(moment, body)
-        except Problem as refused:
-            self._refused(customer, refused)
-
-    def under_the_same_key(self, customer: Customer, moment: datetime) -> None:
-        said = transaction(self.chance)
-        for later in (0, 1, 2):
-            call = customer.call(moment + timedelta(milliseconds=later), again=f"{moment.timestamp():032.6f}")
-            self._ask(customer, call, said)
-
-    def of_the_same_facts(self, customer: Customer, moment: datetime) -> None:
-        said = transaction(self.chance) | {"transaction_id": f"{customer.tenant.slug}-{moment.timestamp()}"}
-        for _ in range(2):
-            self._ask(customer, customer.call(moment), said)
-
-    def for_test(self, customer: Customer, moment: datetime) -> None:
-        self._ask(customer, customer.call(moment, text=customer.test))
-
-    def while_postgres_is_away(self, customer: Customer, moment: datetime) -> None:
-        self.scoring.journal.say_storage(away=True, seconds=60)
-        self._ask(customer, customer.call(moment))
-        self.scoring.journal.say_storage(away=False)
-
-    def while_valkey_is_away(self, customer: Customer, moment: datetime) -> None:
-        self._ask(customer, customer.call(moment), scoring=self.cut_off)
-
-    def died_before_the_journal(self, customer: Customer, moment: datetime) -> None:
-        """The unit was reserved, and nobody was answered."""
-        call = customer.call(moment)
-        question = _question(call, transaction(self.chance))
-        try:
-            self.scoring.admissions.admit(ask_for(call, [question]))
-        except Problem as refused:
-            self._refused(customer, refused)
-        self.one(customer, moment)
-
-    def died_before_the_acknowledgement(self, customer: Customer, moment: datetime) -> None:
-        """The recorder: what it has committed it reads again."""
-        self.one(customer, moment)
-        self.scoring.journal.prepare()
-        recording.record([decode(held.data) for held in self.scoring.journal.read(100)])
-
-    def _ask(
-        self, customer: Customer, call: Call, said: dict[str, Any] | None = None, scoring: Scoring | None = None
-    ) -> None:
-        question = _question(call, said or transaction(self.chance))
-        try:
-            answered = (scoring or self.scoring).decide(call, question, _no_time)
-        except Problem as refused:
-            self._refused(customer, refused)
-            return
-        customer.heard(datetime.fromtimestamp(call.received_us / 1_000_000, UTC), answered.body)
-
-    @staticmethod
-    def _refused(customer: Customer, refused: Problem) -> None:
-        assert refused.code == "quota_exceeded"
-        customer.refused += 1
-
-
-#: What a customer does on a day, or what happens to it, and how often.
-HAPPENS = (
-    ("one", 50),
-    ("many", 10),
-    ("under_the_same_key", 8),
-    ("of_the_same_facts", 8),
-    ("for_test", 6),
-    ("while_postgres_is_away", 4),
-    ("while_valkey_is_away", 2),
-    ("died_before_the_journal", 2),
-    ("died_before_the_acknowledgement", 2),
-)
-
-
-def _question(call: Call, said: dict[str, Any], row: int = 0) -> Question:
-    return question_of(call, PAYSIM, PAYSIM.parse(said, call.received_us // 1000), row)
-
-
-def _no_time() -> float:
-    return 0.0
 
 
 @pytest.fixture
@@ -372,20 +219,26 @@ def _agree(street: Street, period: Period, *, closed: bool = True) -> None:
     assert (code, said["ok"]) == (0, True), said["differences"]
     assert {one["what"] for one in said["differences"]} <= {"units counted by the gate"}
     printed = {(day["tenant"], day["day"]): day for day in said["days"]}
-    expected = {}
-    for one in street.customers:
-        decisions, units = one.decisions(), one.units()
-        for day in (str(day) for day in days_of(period) if str(day) in decisions):
-            expected[one.tenant.slug, day] = (decisions[day], units[day])
-    assert {who for who in printed if who[0].startswith("customer-")} == set(expected)
-    for who, (decisions_told, units_told) in expected.items():
+    counted = _counted(street, period)
+    assert set(printed) == set(counted)
+    for who, (decisions, units) in counted.items():
         day = printed[who]
-        on_its_way = day["waiting"]
-        assert day["served"] == day["journaled"] + day["direct"] == day["recorded"] + on_its_way == decisions_told, day
+        assert day["served"] == day["journaled"] + day["direct"] == day["recorded"] + day["waiting"] == decisions, day
         assert day["rolled_up"] == day["recorded"], day
         if closed:
-            assert on_its_way == 0
-            assert day["units_recorded"] == day["units_rolled_up"] == day["units_invoiced"] == units_told, day
+            assert day["units_recorded"] == day["units_rolled_up"] == day["units_invoiced"] == units, day
+            assert not day["waiting"], day
+
+
+def _counted(street: Street, period: Period) -> dict[tuple[str, str], tuple[int, int]]:
+    """(decisions, units) of each tenant and day of a month, as the customers were told."""
+    found = {}
+    for one in street.customers:
+        decisions, units = one.decisions(), one.units()
+        for day in map(str, days_of(period)):
+            if day in decisions:
+                found[one.tenant.slug, day] = (decisions[day], units[day])
+    return found
 
 
 def _differences(period: Period, one: Customer) -> list[tuple[str, str, int, int]]:
