@@ -124,6 +124,7 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
         if row.status != Status.ISSUED:
             raise NotPossible(f"{row} is {row.status}: only an issued, unpaid invoice is voided.")
         _not_under_way(row)
+        check_not_carried_on(row)
         _move([row], status=Status.VOID, voided_at=now)
         InvoiceLine.objects.filter(invoice=row).update(void=True)
         for used in row.deductions.exclude(credit=None):
@@ -198,6 +199,17 @@ def invoiced_units(tenant_ids: Iterable[int], period: Period) -> dict[int, int]:
     for tenant_id, units in lines.values_list("tenant_id").annotate(all=Sum("quantity")):
         found[tenant_id] += int(units)
     return found
+
+
+def check_not_carried_on(invoice: Invoice) -> None:
+    """Raises `NotPossible` when late units of its month stand on a later invoice: anew they would be billed twice."""
+    later = InvoiceLine.objects.filter(tenant_id=invoice.tenant_id, component=f"late.{invoice.period}", void=False)
+    numbers = sorted({str(line.invoice) for line in later.select_related("invoice")}) if invoice.period else []
+    if numbers:
+        raise NotPossible(
+            f"Late units of {invoice.period} stand on {', '.join(numbers)}: void that first, or correct {invoice} by"
+            " a credit note."
+        )
 
 
 def invoiced_by_day(tenant_id: int, period: Period) -> dict[str, int]:

@@ -85,8 +85,11 @@ def _claim(tenant_ids: Iterable[int], period: Period, now: datetime, again: bool
         }
     if again:
         rows = Closing.objects.select_for_update(of=("self",)).order_by("tenant_id")
-        voided = rows.filter(tenant_id__in=ids, period=str(period), invoice__status=Invoice.Status.VOID)
-        found |= {closing.tenant_id: closing for closing in voided}
+        rows = rows.filter(tenant_id__in=ids, period=str(period), invoice__status=Invoice.Status.VOID)
+        for closing in rows.select_related("invoice"):
+            if closing.invoice:
+                invoices.check_not_carried_on(closing.invoice)
+            found[closing.tenant_id] = closing
     return found
 
 

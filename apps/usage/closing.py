@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 from django.db.models import QuerySet, Sum
 from prometheus_client import Counter
 
@@ -26,50 +26,73 @@ log = logging.getLogger(__name__)
 FAILED = Counter("palisade_closing_failures", "Months of tenants that could not be closed")
 #: Tenants whose usage is read together.
 TOGETHER = 500
+#: What one tenant's month may be unable to be. Everything else is everybody's trouble.
+ITS_OWN = (ValueError, LookupError, ArithmeticError, IntegrityError, DataError)
 #: Months before the one being closed that are looked at for late units: 35 days reach into the second.
 LATE_MONTHS = 2
+
+
+class NotClosed(Exception):
+    """The month of these could not be closed; everybody else's was."""
+
+    def __init__(self, period: Period, slugs: Sequence[str]) -> None:
+        super().__init__(f"{period} of {', '.join(slugs)} could not be closed: the log says why.")
+        self.slugs = tuple(slugs)
 
 
 def close_due(now: datetime) -> int:
     """Close last month for everybody who follows the real clock and was not closed yet; invoices issued."""
     done = Closing.objects.filter(period=str(Period.of(now).before())).values("tenant_id")
     waiting = Tenant.objects.exclude(pk__in=done).exclude(pk__in=clock.on_a_clock())
-    return len(list(close_period(Period.of(now).before(), waiting, now)))
+    issued = 0
+    try:
+        for _ in close_period(Period.of(now).before(), waiting, now):
+            issued += 1
+    except NotClosed as trouble:
+        log.error("%s", trouble)
+    return issued
 
 
 def close_period(period: Period, tenants: QuerySet[Tenant], now: datetime, *, again: bool = False) -> Iterator[Invoice]:
-    """Close a month for tenants that follow one clock, at their `now`; the invoices issued."""
+    """Close a month for tenants that follow one clock, at their `now`; the invoices issued.
+
+    `again`: bill anew where the invoice was voided. Raises `NotClosed` at the end when it failed for some.
+    """
     if now < period.end:
         raise NotPossible(f"{period} is not over yet.")
-    last = 0
+    last, failed = 0, list[str]()
     while chunk := list(tenants.filter(pk__gt=last).order_by("pk")[:TOGETHER]):
-        yield from _close(period, chunk, now, again)
+        yield from _close(period, chunk, now, again, failed)
         last = chunk[-1].pk
+    if failed:
+        raise NotClosed(period, failed)
 
 
-def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool) -> list[Invoice]:
+def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool, failed: list[str]) -> list[Invoice]:
+    """All together; when one can't be closed, by halves, so that it stands alone: its trouble is not everybody's."""
+    try:
+        return issue_invoices(_months(period, tenants), period, now, again=again)
+    except ITS_OWN:
+        if len(tenants) == 1:
+            log.exception("%s of %s can't be closed: a person must look", period, tenants[0].slug)
+            FAILED.inc()
+            failed.append(tenants[0].slug)
+            return []
+    half = len(tenants) // 2
+    one, other = (_close(period, part, now, again, failed) for part in (tenants[:half], tenants[half:]))
+    return one + other
+
+
+def _months(period: Period, tenants: Sequence[Tenant]) -> list[Month]:
+    """What billing is handed of these tenants."""
     ids = [tenant.pk for tenant in tenants]
     terms = timeline.terms_of(ids, period)
     used, late = by_day_and_endpoint(ids, period), _late(ids, period)
-    months = [
+    return [
         month_of(tenant, terms[tenant.pk], used.get(tenant.pk, {}), late.get(tenant.pk, ()))
         for tenant in tenants
         if terms[tenant.pk]  # the others signed up later
     ]
-    return _issue(months, period, now, again)
-
-
-def _issue(months: Sequence[Month], period: Period, now: datetime, again: bool) -> list[Invoice]:
-    """All together; when one can't be closed, by halves, so that it stands alone: its trouble is not everybody's."""
-    try:
-        return issue_invoices(months, period, now, again=again)
-    except (ValueError, IntegrityError):
-        if len(months) == 1:
-            log.exception("%s of %s can't be closed: a person must look", period, months[0].tenant.slug)
-            FAILED.inc()
-            return []
-    half = len(months) // 2
-    return _issue(months[:half], period, now, again) + _issue(months[half:], period, now, again)
 
 
 def _late(ids: Sequence[int], period: Period) -> Mapping[int, list[Late]]:

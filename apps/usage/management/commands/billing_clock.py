@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Tenant
 from apps.billing.models import BillingClock, Invoice, Subscription
 from apps.usage.billing_time import advance, start_clock
+from apps.usage.closing import NotClosed
 
 _SPAN = re.compile(r"^(\d{1,4})([dh])$")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
@@ -32,7 +33,10 @@ class Command(BaseCommand):
             raise CommandError(f"--tenant: there is no '{options['tenant']}'")
         start_clock(tenant, timezone.now())
         known = set(Invoice.objects.filter(tenant=tenant).values_list("pk", flat=True))
-        moments = list(advance(tenant, _span(options["advance"])))
+        try:
+            moments = list(advance(tenant, _span(options["advance"])))
+        except NotClosed as trouble:
+            raise CommandError(str(trouble)) from trouble
         self._print(tenant, known, len(moments), options["json"])
 
     def _print(self, tenant: Tenant, known: set[int], stops: int, as_json: bool) -> None:

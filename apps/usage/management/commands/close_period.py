@@ -11,7 +11,7 @@ from apps.billing import clock
 from apps.billing.invoices import NotPossible
 from apps.billing.models import Invoice
 from apps.billing.periods import Period
-from apps.usage.closing import close_period
+from apps.usage.closing import NotClosed, close_period
 
 
 class Command(BaseCommand):
@@ -33,11 +33,15 @@ class Command(BaseCommand):
             if not tenants.exists():
                 raise CommandError(f"--tenant: there is no '{options['tenant']}'")
             now = clock.now_for(tenants[0].pk, now)
+        issued: list[Invoice] = []
         try:
             period = Period.parse(options["month"])
-            issued = list(close_period(period, tenants, now, again=options["again"]))
+            issued.extend(close_period(period, tenants, now, again=options["again"]))
         except (ValueError, NotPossible) as wrong:
             raise CommandError(f"--month: {wrong}") from wrong
+        except NotClosed as trouble:
+            self._print(period, issued, options["json"])
+            raise CommandError(str(trouble)) from trouble
         self._print(period, issued, options["json"])
 
     def _print(self, period: Period, issued: list[Invoice], as_json: bool) -> None:
