@@ -15,7 +15,7 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.services import tell_pending
 from apps.billing import clock, models, rendering, timeline
 from apps.billing.money import rounded
-from apps.billing.plans import CURRENT, current
+from apps.billing.plans import CURRENT, PLANS, current
 from apps.billing.quoting import plain
 from apps.billing.services import allowance, change_plan, subscription_of
 from apps.errors import Problem
@@ -193,7 +193,7 @@ class SubscriptionView(BillingView):
     def _change(self, tenant_id: int, plan: str, actor: str) -> None:
         """The gate knows of the new plan before the answer is given."""
         before = subscription_of(tenant_id)
-        if settings.STRIPE_API_KEY and current(plan).monthly and not before.has_payment_method:
+        if settings.STRIPE_API_KEY and _costs_more(before, plan) and not before.has_payment_method:
             raise Problem("payment_method_required")
         change = change_plan(tenant_id=tenant_id, plan=plan, now=clock.now_for(tenant_id, self.now), actor=actor)
         if change.kind != "kept":
@@ -248,6 +248,12 @@ class InvoiceView(BillingView):
         if row is None:
             raise Problem("not_found")
         return _FORMS[drawn](row)
+
+
+def _costs_more(before: models.Subscription, plan: str) -> bool:
+    """Than what is agreed now: who stays with it, or goes down, agreed long ago how it is paid."""
+    trying = before.status == models.Subscription.Status.TRIALING
+    return current(plan).monthly > (0 if trying else PLANS[before.plan_code].monthly)
 
 
 def _invoices(tenant_id: int, livemode: bool) -> Any:

@@ -69,6 +69,18 @@ def test_with_stripe_a_paid_plan_asks_for_a_payment_method(dora: Api, settings: 
     assert dora.post("/v1/subscription", {"plan": "enterprise"}).status_code == 200
 
 
+@pytest.mark.parametrize(("trying", "plan", "status"), [
+    (False, "free", 200), (False, "basic", 200), (False, "professional", 402),
+    (True, "free", 200), (True, "basic", 402), (True, "professional", 402),
+])  # fmt: skip
+def test_who_stays_or_goes_down_is_not_asked_for_a_card(settings: Any, trying: bool, plan: str, status: int) -> None:
+    settings.STRIPE_API_KEY = "sk_test_1"
+    tenant = sign_up(slug="erin", name="Erin", plan="basic", now=timezone.now(), trial_days=14 if trying else 0)
+    erin = Api(Player(tenant, *new_key(tenant, scopes=["read", "admin"]), *new_key(tenant, livemode=False)))
+    erin.post("/v1/subscription", {"plan": "free"})
+    assert erin.post("/v1/subscription", {"plan": plan}).status_code == status
+
+
 def test_invoices_are_listed_and_read_page_by_page(dora: Api) -> None:
     for month in (10, 11, 12):
         close(dora.tenant, month)
