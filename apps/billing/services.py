@@ -35,6 +35,8 @@ LONGEST_TRIAL = 90
 CLOCK_LIFE = timedelta(minutes=1)
 
 Status = Subscription.Status
+#: In these a tenant owes too long to be let beyond the free volume, whatever card it has.
+UNPAID = (Status.LIMITED, Status.CANCELLED)
 #: Live units of a tenant used in [start, end); handed in, because usage is above this room.
 UnitsBetween = Callable[[int, datetime, datetime], int]
 
@@ -135,7 +137,7 @@ def allowance(tenant_id: int, real_now: datetime, units_between: UnitsBetween) -
     allowed: int | None = included
     stops_at = "trial" if term.trial else "included"
     until = term.end
-    if subscription.status == Status.LIMITED:
+    if subscription.status in UNPAID:
         allowed, stops_at = min(included, LIMITED_UNITS), "limited"
     elif subscription.has_payment_method and not term.trial:
         cap = subscription.spend_cap

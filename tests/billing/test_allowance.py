@@ -89,6 +89,7 @@ def test_who_does_not_pay_is_limited_and_who_pays_is_not() -> None:
     set_status(tenant_id=tenant.pk, status="active", now=at(10, 6))
     assert allowed(tenant) == (None, "")
     cancel_now(tenant_id=tenant.pk, now=at(10, 7))
+    assert allowed(tenant, at(11)) == (1_000, "limited")
     assert (Subscription.objects.get(tenant=tenant).status, plan_for(tenant.pk)[0].name) == ("cancelled", "free")
 
 
