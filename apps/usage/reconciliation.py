@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -35,6 +36,8 @@ from apps.usage.models import UsageDay, UsageEvent, UsageHour
 
 #: A request that has reserved units has journaled them after so long, or given them back.
 SETTLE_SECONDS = 1.0
+#: Tenants whose counters are waited for together.
+TOGETHER = 100
 #: So long after a month's last entry Valkey forgets how many it took (append.lua).
 JOURNALED_KEPT = timedelta(days=62)
 
@@ -104,14 +107,20 @@ def reconcile(
     journal: Journal, tenants: Iterable[Tenant], start: date, end: date, decisions: DecisionsByDay, *, today: date
 ) -> Iterator[Books]:
     """The books of a month's days [start, end) of each tenant; the gate's counters are set right on the way."""
-    for tenant in tenants:
-        seen = _look(journal, tenant, start, end, decisions)
-        days = seen.all_days()
-        forgotten = not seen.journaled[1] and bool(days) and days[-1] + JOURNALED_KEPT <= today
-        booked = [_booked(tenant, day, seen, forgotten) for day in days]
-        differing = [one for day in days for one in _of_day(tenant, day, seen, forgotten)]
-        differing += [*_counter(journal, tenant, start, end), *_invoiced(tenant, seen, Period.of(start))]
-        yield Books(booked, differing)
+    waiting = iter(tenants)
+    while some := list(islice(waiting, TOGETHER)):
+        books = [_books(tenant, _look(journal, tenant, start, end, decisions), start, today) for tenant in some]
+        counters = _counters(journal, some, start, end)
+        for tenant, (days, differing) in zip(some, books, strict=True):
+            yield Books(days, differing + counters.get(tenant.pk, []))
+
+
+def _books(tenant: Tenant, seen: Seen, start: date, today: date) -> Books:
+    days = seen.all_days()
+    forgotten = not seen.journaled[1] and bool(days) and days[-1] + JOURNALED_KEPT <= today
+    differing = [one for day in days for one in _of_day(tenant, day, seen, forgotten)]
+    differing += _invoiced(tenant, seen, Period.of(start))
+    return Books([_booked(tenant, day, seen, forgotten) for day in days], differing)
 
 
 def _look(journal: Journal, tenant: Tenant, start: date, end: date, decisions: DecisionsByDay) -> Seen:
@@ -181,29 +190,29 @@ def _invoiced(tenant: Tenant, seen: Seen, period: Period) -> Iterator[Difference
             yield Difference(tenant.slug, str(day), "units invoiced", used, billed, waits and used > billed)
 
 
-def _counter(journal: Journal, tenant: Tenant, start: date, end: date) -> list[Difference]:
-    """The gate's counter of the month against the units recorded and on their way; set right by what is certain."""
-    drift, expected = _drift(journal, tenant, start, end)
+def _counters(journal: Journal, tenants: Sequence[Tenant], start: date, end: date) -> dict[int, list[Difference]]:
+    """The gate's counters of the month that are off for certain, while units are reserved and journaled; set right."""
+    suspects = []
+    for tenant in tenants:
+        first = _counted(journal, tenant, start)
+        if first is not None and first != _units(journal, tenant, start, end):
+            suspects.append((tenant, first))
+    if suspects:
+        time.sleep(SETTLE_SECONDS)
+    return {tenant.pk: _set_right(journal, tenant, first, start, end) for tenant, first in suspects}
+
+
+def _set_right(journal: Journal, tenant: Tenant, first: int, start: date, end: date) -> list[Difference]:
+    """What was counted at first is journaled by now: if not, nobody was served it. What the books know now was counted
+    before: if the counter, read last, has less, it has lost them."""
+    expected, last = _units(journal, tenant, start, end), _counted(journal, tenant, start)
+    if last is None:
+        return []
+    drift = first - expected if first > expected else min(last - expected, 0)
     if not drift:
         return []
     journal.valkey.command("DECRBY", _quota(tenant, start), drift)
     return [Difference(tenant.slug, f"{start:%Y-%m}", "units counted by the gate", expected, expected + drift, True)]
-
-
-def _drift(journal: Journal, tenant: Tenant, start: date, end: date) -> tuple[int, int]:
-    """By how much the counter is off for certain, and what it should be, while units are reserved and journaled.
-
-    What was counted at first is journaled when the books are read for the second time: if not, nobody was served it.
-    What the books know then was counted before: if the counter, read last, has less, it has lost them.
-    """
-    first, expected = _counted(journal, tenant, start), _units(journal, tenant, start, end)
-    if first is None or first == expected:
-        return 0, expected
-    time.sleep(SETTLE_SECONDS)
-    expected, last = _units(journal, tenant, start, end), _counted(journal, tenant, start)
-    if last is None:
-        return 0, expected
-    return (first - expected if first > expected else min(last - expected, 0)), expected
 
 
 def _counted(journal: Journal, tenant: Tenant, start: date) -> int | None:
