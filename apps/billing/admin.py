@@ -9,17 +9,16 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
-from apps.billing import credits, payment_admin
+from apps.billing import coupon_admin, credits, payment_admin
 from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import (
-    Coupon,
     CouponRedemption,
     Credit,
     CreditNote,
@@ -31,7 +30,7 @@ from apps.billing.models import (
 from apps.billing.money import shown
 from apps.billing.services import subscription_of
 
-__all__ = ["payment_admin"]  # its pages; Django looks for them here
+__all__ = ["coupon_admin", "payment_admin"]  # its pages; Django looks for them here
 
 
 class _Part(TabularInline):
@@ -186,19 +185,6 @@ class CreditAdmin(OperatorAdmin):
 
     def save_model(self, request: HttpRequest, obj: Credit, form: forms.ModelForm, change: bool) -> None:
         obj.__dict__.update(_granted(form.cleaned_data, operator(request)).__dict__)
-
-
-@admin.register(Coupon)
-class CouponAdmin(OperatorAdmin):
-    """Discounts to redeem. One that was redeemed is what it is."""
-
-    audited = "coupon"
-    list_display = ("code", "percent", "amount", "currency", "months", "redeem_by")
-    search_fields = ("code",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        redeemed = obj is not None and CouponRedemption.objects.filter(coupon_id=obj.pk).exists()
-        return ("code", "percent", "amount", "currency", "months") if redeemed else ()
 
 
 class RedemptionForm(forms.ModelForm):

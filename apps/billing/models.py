@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
@@ -274,10 +275,12 @@ class Coupon(models.Model):
         ordering: ClassVar = ["code"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(percent__gt=0, percent__lte=100, amount=None)
-                | (Q(percent=None, amount__gt=0) & ~Q(currency="")),
+                condition=Q(percent__isnull=False, percent__gt=0, percent__lte=100, amount=None)
+                | (Q(percent=None, amount__isnull=False, amount__gt=0) & ~Q(currency="")),
                 name="billing_coupon_percent_or_amount",
-            )
+            ),
+            models.CheckConstraint(condition=Q(months=None) | Q(months__gte=1), name="billing_coupon_months"),
+            models.UniqueConstraint(Upper("code"), name="billing_coupon_in_any_case"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -253,6 +253,47 @@ def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: C
     Coupon.objects.create(code="OVER", percent=10, redeem_by=timezone.now() - timedelta(days=1))
     redemption = {"tenant": cast.bob.tenant.pk, "coupon": Coupon.objects.get(code="OVER").pk}
     assert browser.post(address("billing.couponredemption", "add"), redemption).status_code == 200
+
+
+A_COUPON = {"code": "welcome", "percent": "12.5", "months": "2"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"percent": ""}, "percent"),
+        ({"amount": "5", "currency": "USD"}, "percent"),
+        ({"percent": "", "amount": "5"}, "currency"),
+        ({"percent": "", "amount": "10.5", "currency": "JPY"}, "amount"),
+        ({"percent": "", "amount": "-5", "currency": "USD"}, "amount"),
+        ({"currency": "USD"}, "currency"),
+        *(({"percent": percent}, "percent") for percent in ("0", "-1", "100.01", "NaN", "x")),
+        *(({"months": months}, "months") for months in ("0", "-1", "1.5", "99999999")),
+        *(({"code": code}, "code") for code in ("", "ümlaut", "two words", "x" * 41, "half")),
+    ],
+)
+def test_coupon_that_can_not_be_is_told_at_its_field(browser: Client, wrong: dict[str, str], field: str) -> None:
+    Coupon.objects.create(code="HALF", percent=Decimal(50))
+    answer = browser.post(address("billing.coupon", "add"), A_COUPON | wrong)
+    assert answer.status_code == 200
+    assert list(answer.context["adminform"].form.errors) == [field]
+
+
+def test_coupon_is_made_and_stays_what_it_is_once_redeemed(browser: Client, cast: Cast) -> None:
+    assert browser.post(address("billing.coupon", "add"), A_COUPON).status_code == 302
+    coupon = Coupon.objects.get(code="WELCOME")
+    CouponRedemption.objects.create(tenant=cast.bob.tenant, coupon=coupon)
+    said = {"percent": "99", "description": "A welcome"}
+    assert browser.post(address("billing.coupon", "change", coupon.pk), A_COUPON | said).status_code == 302
+    coupon.refresh_from_db()
+    assert (coupon.percent, coupon.description) == (Decimal("12.5"), "A welcome")
+
+
+@pytest.mark.parametrize("wrong", [{}, {"percent": 5, "months": 0}, {"percent": 5, "code": "HALF"}])
+def test_the_database_refuses_coupons_that_can_not_be(wrong: dict[str, Any]) -> None:
+    Coupon.objects.create(code="half", percent=Decimal(50))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Coupon.objects.create(**{"code": "NEW"} | wrong)
 
 
 def test_event_of_the_provider_is_replayed(browser: Client, rows: None) -> None:
