@@ -55,6 +55,21 @@ def learn_card(tenant: Tenant, customer: str, said: Card, now: datetime) -> Paym
     return row
 
 
+@transaction.atomic
+def forget_customer(customer: str, now: datetime) -> str:
+    """The customer is no longer at the provider, and its cards with it; the next page for a card makes a new one."""
+    tenant = tenant_of(customer)
+    if tenant is None:
+        return "not a customer of ours"
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    PaymentCard.objects.filter(tenant=tenant, customer=customer).update(removed=True)
+    _use(tenant.pk, PaymentCard.objects.in_use(tenant.pk), now)
+    known = subscription_of(tenant.pk)
+    ready, label = known.has_payment_method, known.payment_method_label
+    set_payment_method(tenant_id=tenant.pk, ready=ready, label=label, now=now, stripe_customer_id="")
+    return f"{tenant.slug} has no customer any more"
+
+
 def _use(tenant_id: int, card: PaymentCard | None, now: datetime) -> None:
     """Let the subscription say which card is in use. A tenant whose card is gone has no payment method any more."""
     known = subscription_of(tenant_id)

@@ -185,6 +185,12 @@ def _customer_updated(event: Json, gateway: Gateway, now: datetime) -> str:
     return _learn(customer["id"], chosen(Card(_id(card)), event["created"]), now)
 
 
+def _customer_deleted(event: Json, gateway: Gateway, now: datetime) -> str:
+    customer = _id(event["data"]["object"])
+    tenant = cards.tenant_of(customer)
+    return cards.forget_customer(customer, clock.now_for(tenant.pk, now) if tenant else now)
+
+
 Handler = Callable[[Json, Gateway, datetime], str]
 _HANDLERS: Mapping[str, Handler] = {
     "payment_method.attached": _attached,
@@ -192,6 +198,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "setup_intent.succeeded": _set_up,
     "checkout.session.completed": _checked_out,
     "customer.updated": _customer_updated,
+    "customer.deleted": _customer_deleted,
 }
 
 
