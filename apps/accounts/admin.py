@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django import forms
 from django.contrib import admin
@@ -75,6 +76,12 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return [str(one) for one in value] if isinstance(value, Iterable) else str(value)
+
+
+class OnceForm(forms.ModelForm):
+    """A form that counts once: sent again, its `token` is known. What it makes keeps the token, unique."""
+
+    token = forms.CharField(max_length=40, widget=forms.HiddenInput, initial=lambda: uuid4().hex)
 
 
 class NewUserForm(UserCreationForm):

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
+from apps.accounts.admin import OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
 from apps.billing import coupon_admin, credits, payment_admin
 from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import (
@@ -122,7 +122,7 @@ def _issue(invoice: Invoice) -> None:
     issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], timezone.now())
 
 
-class CreditNoteForm(forms.ModelForm):
+class CreditNoteForm(OnceForm):
     """What `issue_credit_note` takes."""
 
     to_balance = forms.BooleanField(required=False, help_text="Its net amount becomes a credit of the account.")
@@ -150,6 +150,10 @@ class CreditNoteAdmin(OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        """One that was written is shown without the fields of writing it."""
+        return super().get_form(request, obj, change, **(options | {"form": forms.ModelForm} if obj else options))
 
     def save_model(self, request: HttpRequest, obj: CreditNote, form: forms.ModelForm, change: bool) -> None:
         obj.__dict__.update(_note(form.cleaned_data, operator(request)).__dict__)
@@ -236,6 +240,7 @@ def _note(said: dict[str, Any], actor: str) -> CreditNote:
         reason=said["reason"],
         now=timezone.now(),
         to_balance=said["to_balance"],
+        form=said["token"],
         actor=actor,
     )
 

@@ -135,14 +135,24 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
 
 
 def issue_credit_note(
-    *, invoice: Invoice, amount: Decimal, reason: str, now: datetime, to_balance: bool = False, actor: str = "command"
+    *,
+    invoice: Invoice,
+    amount: Decimal,
+    reason: str,
+    now: datetime,
+    to_balance: bool = False,
+    actor: str = "command",
+    form: str = "",
 ) -> CreditNote:
     """Correct an issued invoice by so much (tax included). `to_balance`: its net amount becomes a credit.
 
-    An unpaid invoice that is wholly corrected is settled. Raises `NotPossible`.
+    The same `form` again is the same note. An unpaid invoice that is wholly corrected is settled. Raises `NotPossible`.
     """
     with transaction.atomic():
         row = Invoice.objects.select_for_update().select_related("tenant").get(pk=invoice.pk)
+        before = CreditNote.objects.filter(form=form).first() if form else None
+        if before is not None:
+            return before
         noted = row.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
         if row.status not in (Status.ISSUED, Status.PAID):
             raise NotPossible(f"{row} is {row.status}: there is nothing to correct.")
@@ -151,7 +161,13 @@ def issue_credit_note(
             raise NotPossible(f"A credit note on {row} takes up to {row.money(row.total - noted)} {row.currency}.")
         tax = row.money(amount * row.tax / row.total)
         note = CreditNote.objects.create(
-            number=next_numbers("C", now, 1)[0], invoice=row, amount=amount, tax=tax, reason=reason, issued_at=now
+            number=next_numbers("C", now, 1)[0],
+            invoice=row,
+            amount=amount,
+            tax=tax,
+            reason=reason,
+            issued_at=now,
+            form=form or None,
         )
         if to_balance:
             key = f"credit note {note.number}"

@@ -323,6 +323,8 @@ class CreditNote(models.Model):
     tax = amount_field()
     reason = models.CharField(max_length=200)
     issued_at = models.DateTimeField()
+    #: The form that asked for it. Posted twice, it is one note.
+    form = models.CharField(max_length=40, unique=True, null=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-issued_at", "-pk"]

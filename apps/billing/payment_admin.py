@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from apps.accounts.admin import ReadOnlyAdmin, operator
+from apps.accounts.admin import OnceForm, ReadOnlyAdmin, operator
 from apps.billing import clock, inbox, payments
 from apps.billing.gateway import GatewayError, this_gateway
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
@@ -84,10 +83,8 @@ class PaymentAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"Refund {made.status}: {one}.", messages.SUCCESS)
 
 
-class RefundForm(forms.ModelForm):
-    """What `refunds.begin` takes. `token` is this very form: sent twice, it gives back once."""
-
-    token = forms.CharField(max_length=40, widget=forms.HiddenInput, initial=lambda: uuid4().hex)
+class RefundForm(OnceForm):
+    """What `refunds.begin` takes."""
 
     class Meta:
         model = Refund
