@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +25,10 @@ def main(base: str, api_key: str, tenant_id: str, times: str) -> int:
             work(attempts, gateway, int(tenant_id))
         time.sleep(dice.uniform(0.02, 0.3))
         os.kill(child, signal.SIGKILL)
-        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if ended not in (0, -signal.SIGKILL):
+            sys.exit("a worker failed by itself")
+        killed += ended == -signal.SIGKILL
     return killed
 
 
@@ -34,8 +38,10 @@ def work(attempts: Any, gateway: Any, tenant_id: int) -> None:
         rows = attempts.Invoice.objects.filter(tenant_id=tenant_id, status="issued")
         for invoice in rows.order_by("?"):
             attempts.attempt(invoice, gateway, datetime.now(UTC))
-    finally:
-        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":
