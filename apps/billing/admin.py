@@ -4,6 +4,7 @@ Nothing here writes rows by itself: each action is a service, audited, and refus
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,7 +17,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.accounts.admin import OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
-from apps.billing import coupon_admin, credits, payment_admin
+from apps.billing import clock, coupon_admin, credits, payment_admin
 from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import (
     CouponRedemption,
@@ -83,14 +84,14 @@ class InvoiceAdmin(ReadOnlyAdmin):
     @admin.action(description="Mark as paid by bank transfer", permissions=["settle"])
     def mark_chosen_paid(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
         def pay(invoice: Invoice) -> None:
-            mark_paid(invoice=invoice, now=timezone.now(), how="bank transfer", actor=operator(request))
+            mark_paid(invoice=invoice, now=_now(invoice.tenant_id), how="bank transfer", actor=operator(request))
 
         self._each(request, chosen, "Paid", pay)
 
     @admin.action(description="Void: nothing of it is owed", permissions=["settle"])
     def void_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
         def void(invoice: Invoice) -> None:
-            void_invoice(invoice=invoice, now=timezone.now(), actor=operator(request))
+            void_invoice(invoice=invoice, now=_now(invoice.tenant_id), actor=operator(request))
 
         self._each(request, chosen, "Void", void)
 
@@ -101,7 +102,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
                 invoice=invoice,
                 amount=invoice.money(invoice.total),
                 reason="Cancelled",
-                now=timezone.now(),
+                now=_now(invoice.tenant_id),
                 actor=operator(request),
             )
 
@@ -119,7 +120,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
 @transaction.atomic
 def _issue(invoice: Invoice) -> None:
-    issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], timezone.now())
+    issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], _now(invoice.tenant_id))
 
 
 class CreditNoteForm(OnceForm):
@@ -233,12 +234,17 @@ class PlanSpanAdmin(ReadOnlyAdmin):
     ordering = ("-starts_at",)
 
 
+def _now(tenant_id: int) -> datetime:
+    """The tenant's."""
+    return clock.now_for(tenant_id, timezone.now())
+
+
 def _note(said: dict[str, Any], actor: str) -> CreditNote:
     return issue_credit_note(
         invoice=said["invoice"],
         amount=said["amount"],
         reason=said["reason"],
-        now=timezone.now(),
+        now=_now(said["invoice"].tenant_id),
         to_balance=said["to_balance"],
         form=said["token"],
         actor=actor,
@@ -252,7 +258,7 @@ def _granted(said: dict[str, Any], actor: str) -> Credit:
         subscription_of(said["tenant"].pk).currency,
         reason=said["reason"],
         key=said["key"],
-        now=timezone.now(),
+        now=_now(said["tenant"].pk),
         expires_at=said["expires_at"],
         actor=actor,
     )
@@ -260,7 +266,8 @@ def _granted(said: dict[str, Any], actor: str) -> Credit:
 
 def _redeemed(said: dict[str, Any], actor: str) -> CouponRedemption:
     tenant, currency = said["tenant"], subscription_of(said["tenant"].pk).currency
-    return credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=timezone.now(), actor=actor)
+    now = _now(tenant.pk)
+    return credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=now, actor=actor)
 
 
 def _in_trial(act: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apps.billing.models import BillingClock
+from apps.billing.models import BillingClock, ClockStep
 
 
 def now_for(tenant_id: int, real_now: datetime) -> datetime:
@@ -14,3 +14,8 @@ def now_for(tenant_id: int, real_now: datetime) -> datetime:
 def on_a_clock() -> set[int]:
     """Tenants whose time is their own: what runs by the real clock leaves them alone."""
     return set(BillingClock.objects.values_list("tenant_id", flat=True))
+
+
+def steps_of(tenant_id: int) -> list[ClockStep]:
+    """How a tenant's clock was moved, the earliest first; none for whom real time holds."""
+    return list(ClockStep.objects.filter(tenant_id=tenant_id).order_by("real_at", "pk"))

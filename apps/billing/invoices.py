@@ -232,7 +232,8 @@ def invoiced_by_day(tenant_id: int, period: Period) -> dict[str, int]:
     """Units of each day of a month that stand on invoices: its own, and later ones where they came late."""
     found: dict[str, int] = {}
     for invoice in Invoice.objects.filter(tenant_id=tenant_id).exclude(status__in=(Status.VOID, Status.DRAFT)):
-        days = invoice.usage.get("by_day", []) if invoice.period == str(period) else []
+        own = {invoice.period: invoice.usage.get("by_day", [])}
+        days = invoice.usage.get("real_days", own).get(str(period), [])
         for day, units in (*days, *invoice.usage.get("late", {}).get(str(period), [])):
             found[day] = found.get(day, 0) + units
     return found

@@ -387,3 +387,14 @@ class BillingClock(models.Model):
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="billing_clock")
     now = models.DateTimeField()
+
+
+class ClockStep(models.Model):
+    """A billing clock was moved: what the tenant uses from `real_at` on, it uses at `clock_at`."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+    real_at = models.DateTimeField()
+    clock_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["real_at", "pk"]

@@ -47,6 +47,8 @@ class Month:
     by_day: Days = ()
     by_endpoint: Days = ()
     late: tuple[Late, ...] = ()
+    #: Of a tenant on a billing clock: month → the real days on which `units` were used.
+    real_days: Mapping[str, Days] | None = None
 
 
 def issue_invoices(months: Sequence[Month], period: Period, now: datetime, *, again: bool = False) -> list[Invoice]:
@@ -111,7 +113,8 @@ def _bill(month: Month, subscription: Subscription, period: Period) -> Bill | No
             "by_day": month.by_day,
             "by_endpoint": month.by_endpoint,
             "late": _late_days(month.tenant, [one for _, one in late]),
-        },
+        }
+        | ({} if month.real_days is None else {"real_days": month.real_days}),
     )
 
 

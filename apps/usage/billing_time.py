@@ -13,7 +13,7 @@ from django.db import transaction
 from apps.accounts.models import Tenant
 from apps.billing import payments
 from apps.billing.gateway import this_gateway
-from apps.billing.models import BillingClock, Invoice, PlanSpan
+from apps.billing.models import BillingClock, ClockStep, Invoice, PlanSpan
 from apps.billing.periods import Period
 from apps.billing.services import follow_timelines, tell_trials_ending
 from apps.usage.closing import close_period
@@ -27,9 +27,14 @@ def start_clock(tenant: Tenant, now: datetime) -> BillingClock:
     return BillingClock.objects.get_or_create(tenant=tenant, defaults={"now": now})[0]
 
 
-def advance(tenant: Tenant, by: timedelta) -> Iterator[datetime]:
-    """Walk a tenant's clock through each of its days and moments; those it stopped at."""
+def advance(tenant: Tenant, by: timedelta, real_now: datetime | None = None) -> Iterator[datetime]:
+    """Walk a tenant's clock through each of its days and moments; those it stopped at.
+
+    `real_now`: what is used from then on counts at the moment the clock is moved to.
+    """
     begun = BillingClock.objects.get(tenant=tenant).now
+    if real_now is not None and by:
+        ClockStep.objects.create(tenant=tenant, real_at=real_now, clock_at=begun + by)
     for moment in stops(tenant, begun, begun + by):
         live(tenant, moment)
         yield moment

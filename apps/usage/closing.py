@@ -18,6 +18,7 @@ from apps.billing.invoices import NotPossible, invoiced_units
 from apps.billing.models import Closing, Invoice
 from apps.billing.months import Late, Month, issue_invoices
 from apps.billing.periods import Period
+from apps.usage.clocked import month_by_clock
 from apps.usage.models import UsageDay
 from apps.usage.quantities import by_day_and_endpoint, late_units, month_of
 
@@ -87,6 +88,8 @@ def _months(period: Period, tenants: Sequence[Tenant]) -> list[Month]:
     """What billing is handed of these tenants."""
     ids = [tenant.pk for tenant in tenants]
     terms = timeline.terms_of(ids, period)
+    if len(tenants) == 1 and terms[ids[0]] and (steps := clock.steps_of(ids[0])):
+        return [month_by_clock(tenants[0], terms[ids[0]], period, steps)]
     used, late = by_day_and_endpoint(ids, period), _late(ids, period)
     return [
         month_of(tenant, terms[tenant.pk], used.get(tenant.pk, {}), late.get(tenant.pk, ()))

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         start_clock(tenant, timezone.now())
         known = set(Invoice.objects.filter(tenant=tenant).values_list("pk", flat=True))
         try:
-            moments = list(advance(tenant, _span(options["advance"])))
+            moments = list(advance(tenant, _span(options["advance"]), timezone.now()))
         except NotClosed as trouble:
             raise CommandError(str(trouble)) from trouble
         self._print(tenant, known, len(moments), options["json"])

@@ -1,0 +1,75 @@
+"""What a tenant on a billing clock used, at its own time: what is really used after a step of the clock counts at the
+moment the clock was moved to. So overage follows a trial that only the clock has ended."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import NamedTuple
+
+from django.db.models import Sum
+from django.db.models.functions import TruncDate
+
+from apps.accounts.models import Tenant
+from apps.billing.models import ClockStep
+from apps.billing.months import Days, Month
+from apps.billing.periods import Period
+from apps.billing.pricing import Term
+from apps.usage.models import UsageEvent
+
+
+class Used(NamedTuple):
+    """Units of an endpoint on a real day, and when that was by the tenant's clock."""
+
+    at: datetime
+    day: date
+    endpoint: str
+    units: int
+
+
+def month_by_clock(tenant: Tenant, terms: Sequence[Term], period: Period, steps: Sequence[ClockStep]) -> Month:
+    """A month by the tenant's own time, with the real days beside it: by them the books are compared."""
+    used = [one for one in _used(tenant.pk, steps) if period.start <= one.at < period.end]
+    later = [sum(one.units for one in used if term.start <= one.at < term.end) for term in terms[1:]]
+    return Month(
+        tenant=tenant,
+        terms=tuple(terms),
+        units=(sum(one.units for one in used) - sum(later), *later),
+        by_day=_summed((str(one.at.date()), one.units) for one in used),
+        by_endpoint=_summed((one.endpoint, one.units) for one in used),
+        real_days=_by_month(used),
+    )
+
+
+def _used(tenant_id: int, steps: Sequence[ClockStep]) -> Iterator[Used]:
+    """Before the first step real time is the clock's; after it, the clock stands where it was moved to."""
+    yield from _between(tenant_id, None, steps[0].real_at, None)
+    for step, following in pairwise([*steps, None]):
+        assert step is not None  # noqa: S101 - only the last one is None
+        yield from _between(tenant_id, step.real_at, following.real_at if following else None, step.clock_at)
+
+
+def _between(tenant_id: int, start: datetime | None, end: datetime | None, at: datetime | None) -> Iterator[Used]:
+    rows = UsageEvent.objects.filter(tenant_id=tenant_id, livemode=True)
+    rows = rows.filter(occurred_at__gte=start) if start else rows
+    rows = rows.filter(occurred_at__lt=end) if end else rows
+    if at is None:
+        for one in rows.filter(units__gt=0).values_list("occurred_at", "endpoint", "units"):
+            yield Used(one[0], one[0].astimezone(UTC).date(), one[1], one[2])
+        return
+    days = rows.annotate(day=TruncDate("occurred_at", tzinfo=UTC)).values("day", "endpoint").annotate(all=Sum("units"))
+    yield from (Used(at, row["day"], row["endpoint"], row["all"]) for row in days.order_by("day") if row["all"])
+
+
+def _by_month(used: Sequence[Used]) -> Mapping[str, Days]:
+    months = sorted({str(Period.of(one.day)) for one in used})
+    return {
+        month: _summed((str(one.day), one.units) for one in used if str(Period.of(one.day)) == month)
+        for month in months
+    }
+
+
+def _summed(pairs: Iterator[tuple[str, int]]) -> Days:
+    found: dict[str, int] = {}
+    for name, units in pairs:
+        found[name] = found.get(name, 0) + units
+    return tuple(sorted(found.items()))

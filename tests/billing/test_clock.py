@@ -1,0 +1,106 @@
+"""A billing clock: what is used after a step counts when the tenant's own time says, once, and the books agree."""
+
+import json
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.billing import clock
+from apps.billing.invoices import invoiced_by_day, mark_paid
+from apps.billing.models import BillingClock, Invoice, InvoiceLine
+from apps.billing.periods import Period
+from apps.billing.services import set_payment_method
+from tests.billing.conftest import customer, use
+
+pytestmark = pytest.mark.django_db
+
+
+def walk(tenant: Tenant, span: str) -> dict[str, Any]:
+    out = StringIO()
+    call_command("billing_clock", "--tenant", tenant.slug, "--advance", span, "--json", stdout=out)
+    return dict(json.loads(out.getvalue()))
+
+
+def trying(days: int = 14, included: int = 0) -> Tenant:
+    """On trial from this very moment on, with a way to pay for what follows."""
+    tenant = customer("basic", timezone.now(), trial_days=days, included=included)
+    walk(tenant, "0d")
+    set_payment_method(tenant_id=tenant.pk, ready=True, now=timezone.now(), label="bank transfer")
+    return tenant
+
+
+def use_now(tenant: Tenant, units: int) -> datetime:
+    moment = timezone.now()
+    use(tenant, moment, units)
+    return moment
+
+
+def pay(tenant: Tenant) -> None:
+    for invoice in Invoice.objects.filter(tenant=tenant, status="issued"):
+        mark_paid(invoice=invoice, now=clock.now_for(tenant.pk, timezone.now()), how="bank transfer")
+
+
+def overage(tenant: Tenant) -> list[tuple[str, int, str]]:
+    """(month, units, amount) of each line of overage."""
+    lines = InvoiceLine.objects.filter(tenant=tenant, component__startswith="overage").select_related("invoice")
+    return [(one.invoice.period, int(one.quantity), str(one.invoice.money(one.amount))) for one in lines.order_by("pk")]
+
+
+def test_overage_follows_a_trial_that_the_clock_has_ended() -> None:
+    tenant = trying()
+    assert walk(tenant, "15d")["status"] == "active"
+    month = Period.of(clock.now_for(tenant.pk, timezone.now()))
+    used_at = use_now(tenant, 500)
+    walk(tenant, "40d")
+    assert overage(tenant) == [(str(month), 500, "4.00")]
+    invoice = Invoice.objects.get(tenant=tenant, period=str(month))
+    by_clock = used_at.date() + timedelta(days=15)
+    assert [tuple(one) for one in invoice.usage["by_day"]] == [(str(by_clock), 500)]
+    assert [tuple(one) for one in invoice.usage["by_endpoint"]] == [("decisions", 500)]
+    assert invoiced_by_day(tenant.pk, Period.of(used_at)) == {str(used_at.date()): 500}
+
+
+def test_what_is_used_on_trial_stays_free() -> None:
+    tenant = trying()
+    use_now(tenant, 500)
+    walk(tenant, "60d")
+    assert overage(tenant) == []
+    assert sum(Invoice.objects.filter(tenant=tenant).values_list("units", flat=True)) == 500
+
+
+def test_every_unit_is_billed_once_in_the_month_of_its_step() -> None:
+    tenant = trying(days=1)
+    walk(tenant, "35d")
+    pay(tenant)
+    months = []
+    for units in (100, 200, 300):
+        months.append(str(Period.of(clock.now_for(tenant.pk, timezone.now()))))
+        used_at = use_now(tenant, units)
+        walk(tenant, "35d")
+        pay(tenant)
+    assert overage(tenant) == [(months[0], 100, "0.80"), (months[1], 200, "1.60"), (months[2], 300, "2.40")]
+    assert not InvoiceLine.objects.filter(tenant=tenant, component__startswith="late").exists()
+    assert invoiced_by_day(tenant.pk, Period.of(used_at)) == {str(used_at.date()): 600}
+
+
+def test_the_included_volume_is_the_months_by_the_clock() -> None:
+    tenant = trying(days=1, included=10)
+    walk(tenant, "2d")
+    first = clock.now_for(tenant.pk, timezone.now())
+    use_now(tenant, 100)
+    walk(tenant, "70d")
+    assert [(month, units) for month, units, _ in overage(tenant)] == [(str(Period.of(first)), 90)]
+
+
+def test_a_clock_that_only_looks_takes_no_step() -> None:
+    tenant = trying()
+    walk(tenant, "0d")
+    assert clock.steps_of(tenant.pk) == []
+    with pytest.raises(CommandError, match="--advance"):
+        walk(tenant, "-3d")
+    assert BillingClock.objects.get(tenant=tenant).now <= timezone.now()
