@@ -3,10 +3,9 @@ moment the clock was moved to. So overage follows a trial that only the clock ha
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from itertools import pairwise
 from typing import NamedTuple
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from apps.accounts.models import Tenant
@@ -28,7 +27,7 @@ class Used(NamedTuple):
 
 def month_by_clock(tenant: Tenant, terms: Sequence[Term], period: Period, steps: Sequence[ClockStep]) -> Month:
     """A month by the tenant's own time, with the real days beside it: by them the books are compared."""
-    used = [one for one in _used(tenant.pk, steps) if period.start <= one.at < period.end]
+    used = list(_used(tenant.pk, steps, period))
     later = [sum(one.units for one in used if term.start <= one.at < term.end) for term in terms[1:]]
     return Month(
         tenant=tenant,
@@ -40,24 +39,22 @@ def month_by_clock(tenant: Tenant, terms: Sequence[Term], period: Period, steps:
     )
 
 
-def _used(tenant_id: int, steps: Sequence[ClockStep]) -> Iterator[Used]:
+def _used(tenant_id: int, steps: Sequence[ClockStep], period: Period) -> Iterator[Used]:
     """Before the first step real time is the clock's; after it, the clock stands where it was moved to."""
-    yield from _between(tenant_id, None, steps[0].real_at, None)
-    for step, following in pairwise([*steps, None]):
-        assert step is not None  # noqa: S101 - only the last one is None
-        yield from _between(tenant_id, step.real_at, following.real_at if following else None, step.clock_at)
+    live = UsageEvent.objects.filter(tenant_id=tenant_id, livemode=True, units__gt=0)
+    before = live.filter(occurred_at__gte=period.start, occurred_at__lt=min(period.end, steps[0].real_at))
+    for at, endpoint, units in before.values_list("occurred_at", "endpoint", "units"):
+        yield Used(at, at.astimezone(UTC).date(), endpoint, units)
+    for step, end in zip(steps, [*(one.real_at for one in steps[1:]), None], strict=True):
+        if period.start <= step.clock_at < period.end:
+            events = live.filter(occurred_at__gte=step.real_at)
+            yield from _at_once(step.clock_at, events.filter(occurred_at__lt=end) if end else events)
 
 
-def _between(tenant_id: int, start: datetime | None, end: datetime | None, at: datetime | None) -> Iterator[Used]:
-    rows = UsageEvent.objects.filter(tenant_id=tenant_id, livemode=True)
-    rows = rows.filter(occurred_at__gte=start) if start else rows
-    rows = rows.filter(occurred_at__lt=end) if end else rows
-    if at is None:
-        for one in rows.filter(units__gt=0).values_list("occurred_at", "endpoint", "units"):
-            yield Used(one[0], one[0].astimezone(UTC).date(), one[1], one[2])
-        return
-    days = rows.annotate(day=TruncDate("occurred_at", tzinfo=UTC)).values("day", "endpoint").annotate(all=Sum("units"))
-    yield from (Used(at, row["day"], row["endpoint"], row["all"]) for row in days.order_by("day") if row["all"])
+def _at_once(at: datetime, events: QuerySet[UsageEvent]) -> Iterator[Used]:
+    days = events.annotate(day=TruncDate("occurred_at", tzinfo=UTC)).values("day", "endpoint")
+    for row in days.annotate(all=Sum("units")).order_by("day", "endpoint"):
+        yield Used(at, row["day"], row["endpoint"], row["all"])
 
 
 def _by_month(used: Sequence[Used]) -> Mapping[str, Days]:
