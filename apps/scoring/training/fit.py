@@ -31,7 +31,8 @@ def twice(prepared: Prepared, plan: Plan, say: Say) -> TwiceFitted:
     say(
         f"  trees {measured.rounds}, a={calibration.a:.3f} b={calibration.b:.3f}; once more, on all {len(label):,} rows"
     )
-    shipped = _fitted(prepared, plan, np.ones(len(label), dtype=bool), None, measured.rounds, say)
+    rounds = tuple(round(found * plan.settings.longer) for found in measured.rounds)
+    shipped = _fitted(prepared, plan, np.ones(len(label), dtype=bool), None, rounds, say)
     return TwiceFitted(measured, shipped, calibration)
 
 

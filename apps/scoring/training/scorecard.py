@@ -1,6 +1,9 @@
 """docs/model-quality.md, written from the models' cards: the tables are theirs, the words the template's."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
@@ -24,23 +27,33 @@ Say = Callable[[str], None]
 Card = dict[str, Any]
 
 
-def measured(folder: Path, say: Say, among: Sequence[str] = tuple(RECIPES)) -> str:
-    """Train every schema from scratch on the files of a folder, elsewhere than on the shelf: the page.
-
-    Raises `UnusableData` when none of the files is there.
+def measured(folder: Path, say: Say, shelf_at: Path | None = None, among: Sequence[str] = tuple(RECIPES)) -> str:
+    """Train every schema from scratch on the files of a folder: the page. The models stay at `shelf_at` when it is
+    given. Raises `UnusableData` when none of the files is there.
     """
-    with TemporaryDirectory() as root:
+    with TemporaryDirectory() as elsewhere:
+        root = shelf_at or Path(elsewhere)
         for name in among:
             recipe = RECIPES[name]
             paths = [folder / file for file in recipe.files]
             if all(path.exists() for path in paths):
                 say(f"--- {name}")
-                train(SCHEMAS[name], paths, Path(root), say=say)
+                _train_apart(name, paths, root)
             else:
                 say(f"--- {name}: left out, {', '.join(recipe.files)} is not in {folder}")
-        if not any(RECIPES[name].files for name in RECIPES if active(Path(root), name)):
+        if not any(RECIPES[name].files for name in RECIPES if active(root, name)):
             raise UnusableData(f"No training file was found in {folder}.")
-        return page(Path(root))
+        return page(root)
+
+
+def _train_apart(name: str, paths: Sequence[Path], root: Path) -> None:
+    """In a process of its own, whose memory is given back with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+        apart.submit(_train, name, paths, root).result()
+
+
+def _train(name: str, paths: Sequence[Path], root: Path) -> None:
+    train(SCHEMAS[name], paths, root, say=partial(print, flush=True))
 
 
 def page(root: Path) -> str:

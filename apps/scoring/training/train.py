@@ -18,7 +18,7 @@ from apps.scoring.training.recipe import Prepared, Recipe
 from apps.scoring.training.recipes import RECIPES
 from apps.scoring.training.split import by_time
 
-VERSION = "2026.12.1"
+VERSION = "2026.11.1"
 GIGABYTE = 1e6  # of ru_maxrss's kilobytes
 
 

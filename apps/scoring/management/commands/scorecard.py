@@ -1,4 +1,4 @@
-"""`manage.py scorecard --data DIR`: train everything from scratch and write docs/model-quality.md.
+"""`manage.py scorecard --data DIR [--keep DIR]`: train everything from scratch and write docs/model-quality.md.
 
 Without `--data` the page is written anew from the cards of the models on the shelf.
 """
@@ -17,16 +17,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--data", type=Path, metavar="DIR", help="where the training files are")
+        parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the trained models there, made active")
         parser.add_argument("--artifacts", type=Path, default=settings.ARTIFACTS_DIR, metavar="DIR")
         parser.add_argument("--out", type=Path, default=settings.BASE_DIR / "docs" / "model-quality.md", metavar="FILE")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from apps.scoring.training.data import UnusableData
-        from apps.scoring.training.scorecard import measured, page
+        from apps.scoring.training.scorecard import page
 
         try:
-            written = measured(options["data"], self.stdout.write) if options["data"] else page(options["artifacts"])
+            written = self._measured(options) if options["data"] else page(options["artifacts"])
         except UnusableData as unusable:
             raise CommandError(str(unusable)) from unusable
         options["out"].write_text(written)
         self.stdout.write(f"wrote {options['out']}")
+
+    def _measured(self, options: dict[str, Any]) -> str:
+        from apps.scoring.training.scorecard import measured
+
+        return measured(options["data"], self.stdout.write, options["keep"])

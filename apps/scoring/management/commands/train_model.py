@@ -21,7 +21,7 @@ class Command(BaseCommand):
             "--model", nargs="+", default=[], metavar="NAME", help="only these; the others stay active as they are"
         )
         parser.add_argument("--out", type=Path, default=settings.ARTIFACTS_DIR, metavar="DIR")
-        parser.add_argument("--model-version", default=None, help="the artifacts' version, like 2026.12.1")
+        parser.add_argument("--model-version", default=None, help="the artifacts' version, like 2026.11.1")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from apps.scoring.training.card import TooLarge

@@ -19,6 +19,7 @@ class Settings:
     params: Mapping[str, Any] = field(default_factory=dict)
     rounds: int = 150  # at most; early stopping takes fewer
     patience: int = 30  # rounds without a better held-out log-loss
+    longer: float = 1.0  # trees of the fit on all rows, for each that the early stopping found: more rows bear more
     averaged: int = 1  # boosters with different seeds, their margins averaged
     honest_kept: float = 1.0  # share of the honest rows in the fit, each weighing for the others
 

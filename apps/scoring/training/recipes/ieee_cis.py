@@ -67,9 +67,9 @@ IEEE_CIS = Recipe(
         "lightgbm": Plan(
             "lightgbm",
             Settings(
-                {"num_leaves": 95, "learning_rate": 0.04, "min_data_in_leaf": 50, "feature_fraction": 0.3,
+                {"num_leaves": 63, "learning_rate": 0.04, "min_data_in_leaf": 50, "feature_fraction": 0.3,
                  "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin_by_feature": BINS},
-                rounds=450, patience=60, honest_kept=0.6,
+                rounds=650, patience=60, longer=1.3,
             ),
         ),
         "xgboost": Plan(
