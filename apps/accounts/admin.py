@@ -84,6 +84,19 @@ class OnceForm(forms.ModelForm):
     token = forms.CharField(max_length=40, widget=forms.HiddenInput, initial=lambda: uuid4().hex)
 
 
+class OnceAdmin(OperatorAdmin):
+    """A page that adds by a `OnceForm`, whose token nobody sees; what was added is shown without the form."""
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **(options | {"form": forms.ModelForm} if obj else options))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        if obj:
+            return super().get_fieldsets(request, obj)
+        shown = [name for name in self.get_fields(request, obj) if name != "token"]
+        return [(None, {"fields": shown}), (None, {"fields": ["token"], "classes": ["hidden"]})]
+
+
 class NewUserForm(UserCreationForm):
     class Meta:
         model = User

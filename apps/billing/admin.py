@@ -5,20 +5,21 @@ Nothing here writes rows by itself: each action is a service, audited, and refus
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from apps.accounts.admin import OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
+from apps.accounts.admin import OnceAdmin, OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
 from apps.billing import clock, coupon_admin, credits, payment_admin
-from apps.billing.invoices import NotPossible, issue, issue_credit_note, mark_paid, void_invoice
+from apps.billing.invoices import NotPossible, check_credit_note, issue, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import (
     CouponRedemption,
     Credit,
@@ -135,12 +136,14 @@ class CreditNoteForm(OnceForm):
     def clean(self) -> dict[str, Any] | None:
         said = super().clean() or self.cleaned_data
         if not self.errors:
-            _refused_by(self, lambda: _in_trial(lambda: _note(said, "trial")))
+            invoice, amount = said["invoice"], said["amount"]
+            check = partial(check_credit_note, invoice=invoice, amount=amount, form=said["token"])
+            _refused_by(self, check, field="amount")
         return said
 
 
 @admin.register(CreditNote)
-class CreditNoteAdmin(OperatorAdmin):
+class CreditNoteAdmin(OnceAdmin):
     """Corrections of issued invoices. Written once; the database refuses changes."""
 
     form = CreditNoteForm
@@ -151,10 +154,6 @@ class CreditNoteAdmin(OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
-        """One that was written is shown without the fields of writing it."""
-        return super().get_form(request, obj, change, **(options | {"form": forms.ModelForm} if obj else options))
 
     def save_model(self, request: HttpRequest, obj: CreditNote, form: forms.ModelForm, change: bool) -> None:
         obj.__dict__.update(_note(form.cleaned_data, operator(request)).__dict__)
@@ -277,9 +276,9 @@ def _in_trial(act: Callable[[], object]) -> None:
         transaction.set_rollback(True)
 
 
-def _refused_by(form: forms.ModelForm, act: Callable[[], object]) -> None:
-    """A service's refusal as the form's error."""
+def _refused_by(form: forms.ModelForm, act: Callable[[], object], field: str | None = None) -> None:
+    """A service's refusal as the form's error, or the field's."""
     try:
         act()
     except (NotPossible, credits.NotRedeemable, ValueError) as refused:
-        form.add_error(None, str(refused))
+        form.add_error(field, str(refused))

@@ -153,12 +153,7 @@ def issue_credit_note(
         before = CreditNote.objects.filter(form=form).first() if form else None
         if before is not None:
             return before
-        noted = row.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
-        if row.status not in (Status.ISSUED, Status.PAID):
-            raise NotPossible(f"{row} is {row.status}: there is nothing to correct.")
-        _not_under_way(row)
-        if amount <= 0 or amount != row.money(amount) or amount > row.total - noted:
-            raise NotPossible(f"A credit note on {row} takes up to {row.money(row.total - noted)} {row.currency}.")
+        noted = _check_note(row, amount)
         tax = row.money(amount * row.tax / row.total)
         note = CreditNote.objects.create(
             number=next_numbers("C", now, 1)[0],
@@ -177,6 +172,14 @@ def issue_credit_note(
         _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
     invoice.refresh_from_db()
     return note
+
+
+def check_credit_note(*, invoice: Invoice, amount: Decimal, form: str = "") -> None:
+    """Raises `NotPossible` where `issue_credit_note` would. The invoice stays locked until the caller's transaction is
+    over."""
+    row = Invoice.objects.select_for_update().get(pk=invoice.pk)
+    if not (form and CreditNote.objects.filter(form=form).exists()):
+        _check_note(row, amount)
 
 
 def draft_invoice(
@@ -308,6 +311,18 @@ def _not_under_way(invoice: Invoice) -> None:
     found = set(invoice.payments.values_list("status", flat=True))
     if found & {"intent", "processing"} and not found & {"succeeded", "refunded", "disputed"}:
         raise NotPossible(f"A payment of {invoice} is under way: wait for its outcome.")
+
+
+def _check_note(invoice: Invoice, amount: Decimal) -> Decimal:
+    """What of it was corrected before."""
+    noted = invoice.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
+    if invoice.status not in (Status.ISSUED, Status.PAID):
+        raise NotPossible(f"{invoice} is {invoice.status}: there is nothing to correct.")
+    _not_under_way(invoice)
+    left = invoice.money(invoice.total - noted)
+    if amount <= 0 or amount != invoice.money(amount) or amount > left:
+        raise NotPossible(f"A credit note on {invoice} takes up to {left} {invoice.currency}.")
+    return noted
 
 
 def _move(invoices: Sequence[Invoice], **columns: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -14,13 +14,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from apps.accounts.admin import OnceForm, ReadOnlyAdmin, operator
+from apps.accounts.admin import OnceAdmin, OnceForm, ReadOnlyAdmin, operator
 from apps.billing import clock, inbox, payments
 from apps.billing.gateway import GatewayError, this_gateway
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
 from apps.billing.money import shown
 from apps.billing.owing import TAKEN
-from apps.billing.refunds import CanNotRefund, begin, drive, left_of, refund
+from apps.billing.refunds import CanNotRefund, begin, check, drive, left_of, refund
 
 
 @admin.register(Payment)
@@ -95,22 +95,22 @@ class RefundForm(OnceForm):
         self.fields["payment"].queryset = Payment.objects.filter(status__in=TAKEN)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any] | None:
-        """Begun and undone: what can't be is told at the amount."""
+        """What can't be is told at the amount."""
         said = super().clean() or self.cleaned_data
         if not self.errors:
+            payment, gateway = said["payment"], this_gateway()
             try:
-                with transaction.atomic():
-                    _begun(said, "trial")
-                    transaction.set_rollback(True)
+                check(payment_id=payment.pk, amount=said["amount"], gateway=gateway, form=said["token"])
             except CanNotRefund as refused:
                 self.add_error("amount", str(refused))
         return said
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnlyAdmin):
+class RefundAdmin(OnceAdmin, ReadOnlyAdmin):
     """What was given back, and giving back a part. The provider is asked once the row is committed."""
 
+    form = RefundForm
     list_display = ("__str__", "status", "reason", "failure_code", "created_at")
     list_filter = ("status",)
     list_select_related = ("payment__invoice",)
@@ -120,9 +120,6 @@ class RefundAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
-
-    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
-        return super().get_form(request, obj, change, **(options if obj else options | {"form": RefundForm}))
 
     def save_model(self, request: HttpRequest, obj: Refund, form: forms.ModelForm, change: bool) -> None:
         made = _begun(form.cleaned_data, operator(request))

@@ -39,7 +39,7 @@ def begin(
     *, payment_id: int, amount: Decimal, reason: str, gateway: Gateway, now: datetime, actor: str, form: str = ""
 ) -> Refund:
     """The row of a refund; the one there is when the same `form` asked before. Raises `CanNotRefund`."""
-    payment = Payment.objects.select_for_update(of=("self",)).select_related("invoice", "tenant").get(pk=payment_id)
+    payment = _locked(payment_id)
     before = Refund.objects.filter(form=form).select_related("payment__invoice").first() if form else None
     if before is not None:
         return before
@@ -58,6 +58,19 @@ def begin(
         tenant=payment.tenant, actor=actor, action="payment.refunded", target=str(payment), after=after, now=now
     )
     return made
+
+
+def check(*, payment_id: int, amount: Decimal, gateway: Gateway, form: str = "") -> None:
+    """Raises `CanNotRefund` where `begin` would. The payment stays locked until the caller's transaction is over: tried
+    and undone, `begin` would let others wait for a lock that is taken a second time, in a circle."""
+    payment = _locked(payment_id)
+    if not (form and Refund.objects.filter(form=form).exists()):
+        _check(payment, amount, gateway)
+
+
+def _locked(payment_id: int) -> Payment:
+    rows = Payment.objects.select_for_update(of=("self",)).select_related("invoice", "tenant")
+    return rows.get(pk=payment_id)
 
 
 def left_of(payment: Payment) -> Decimal:
