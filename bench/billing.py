@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 _TENANTS = """
 INSERT INTO accounts_tenant (schema_name, slug, name, handle, created_at, policy_version)
-SELECT 't_' || n, 'tenant-' || n, 'Tenant ' || n, lpad(to_hex(n), 6, '0'), '2026-09-01Z', 0
+SELECT 't_' || n, 'tenant-' || n, 'Tenant ' || n, lpad(to_hex(n), 6, '0'), '2026-10-01Z', 0
 FROM generate_series(1, %(tenants)s) n;
 INSERT INTO billing_subscription (tenant_id, plan_code, status, currency, started_at, has_payment_method,
     payment_method_label, stripe_customer_id, stripe_payment_method_id, billing_name, billing_email, billing_address,

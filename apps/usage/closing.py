@@ -29,6 +29,8 @@ FAILED = Counter("palisade_closing_failures", "Months of tenants that could not 
 TOGETHER = 500
 #: What one tenant's month may be unable to be. Everything else is everybody's trouble.
 ITS_OWN = (ValueError, LookupError, ArithmeticError, IntegrityError, DataError)
+#: Months that close by themselves: who could not be closed, or a worker that was away, is made up for this long.
+DUE_MONTHS = 3
 #: Months before the one being closed that are looked at for late units: 35 days reach into the second.
 LATE_MONTHS = 2
 
@@ -42,12 +44,18 @@ class NotClosed(Exception):
 
 
 def close_due(now: datetime) -> int:
-    """Close last month for everybody who follows the real clock and was not closed yet; invoices issued."""
-    done = Closing.objects.filter(period=str(Period.of(now).before())).values("tenant_id")
-    waiting = Tenant.objects.exclude(pk__in=done).exclude(pk__in=clock.on_a_clock())
+    """Close the last months, the earliest first, for everybody who follows the real clock; invoices issued."""
+    last = Period.of(now).before()
+    return sum(_close_rest(last.later(-back), now) for back in range(DUE_MONTHS - 1, -1, -1))
+
+
+def _close_rest(period: Period, now: datetime) -> int:
+    """Close a month for those that were there and were not closed yet."""
+    done = Closing.objects.filter(period=str(period)).values("tenant_id")
+    there = Tenant.objects.filter(created_at__lt=period.end)
     issued = 0
     try:
-        for _ in close_period(Period.of(now).before(), waiting, now):
+        for _ in close_period(period, there.exclude(pk__in=done).exclude(pk__in=clock.on_a_clock()), now):
             issued += 1
     except NotClosed as trouble:
         log.error("%s", trouble)

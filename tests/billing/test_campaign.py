@@ -254,4 +254,15 @@ def test_real_time_leaves_a_tenant_on_a_clock_alone() -> None:
     tenant, other = customer("basic"), customer("basic")
     start_clock(tenant, at(9, 1))
     close_due(at(11, 1, 0, 35))
-    assert [one.tenant_id for one in Invoice.objects.filter(tenant__in=(tenant, other))] == [other.pk]
+    assert {one.tenant_id for one in Invoice.objects.filter(tenant__in=(tenant, other))} == {other.pk}
+
+
+@pytest.mark.django_db
+def test_months_a_worker_was_away_for_are_made_up_for_each_with_its_own_usage() -> None:
+    tenant = customer("basic", at(8, 15))
+    use(tenant, at(9, 3), 25_000)
+    use(tenant, at(10, 3), 7)
+    assert close_due(at(11, 1, 0, 35)) == 3
+    found = Invoice.objects.filter(tenant=tenant).order_by("pk")
+    assert [(one.period, one.units) for one in found] == [("2026-08", 0), ("2026-09", 25_000), ("2026-10", 7)]
+    assert close_due(at(11, 1, 1, 35)) == 0

@@ -157,7 +157,7 @@ def test_once_it_is_healed_it_is_billed_with_the_next_number() -> None:
 
 
 def test_the_workers_hour_goes_on_and_tries_again(caplog: pytest.LogCaptureFixture) -> None:
-    tenants = [customer() for _ in range(3)]
+    tenants = [customer(since=at(10)) for _ in range(3)]
     gap(tenants[0])
     assert [close_due(at(11, 1, 1)), close_due(at(11, 1, 2))] == [2, 0]
     assert caplog.text.count(f"2026-10 of {tenants[0].slug} could not be closed") == 2
