@@ -23,7 +23,7 @@ def main(base: str, api_key: str, tenant_id: str, times: str) -> int:
         child = os.fork()
         if not child:
             work(attempts, gateway, int(tenant_id))
-        time.sleep(dice.uniform(0.02, 0.3))
+        time.sleep(dice.uniform(0.01, 0.15))
         os.kill(child, signal.SIGKILL)
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if ended not in (0, -signal.SIGKILL):
