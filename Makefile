@@ -11,7 +11,7 @@ DATA ?= data
 .PHONY: help up test campaign check bench bench-billing lock openapi scorecard clean base dev
 
 help:  ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: base  ## Run all of it here: servers, migrations, demo data, API, portal, workers. Ctrl-C stops it
 	@exec $(BIN)/python -m config.up
@@ -52,5 +52,5 @@ clean:  ## Remove .venv and caches; the data in .palisade stays
 base:
 	@PYTHON="$(PYTHON)" requirements/install.sh base
 
-dev:
+dev:  ## Install the packages for tests and tools, too
 	@PYTHON="$(PYTHON)" requirements/install.sh dev

@@ -36,21 +36,6 @@ def _example(summary: str, value: Any) -> dict[str, Any]:
     return {"summary": summary, "value": value}
 
 
-DECISION = {
-    "drained": _example("An emptied account", {"schema": "paysim", "transaction": _NAMED | _DRAINED}),
-    "honest": _example("An ordinary transfer", {"schema": "paysim", "transaction": _HONEST}),
-    "vanished": _example("Money that never arrives: a rule decides", {"schema": "paysim", "transaction": _VANISHED}),
-    "dry_run": _example(
-        "Scored, not stored, not billed",
-        {"schema": "paysim", "transaction": _HONEST, "model": "xgboost", "dry_run": True},
-    ),
-}
-BATCH = {
-    "three": _example(
-        "Three transactions, one of them wrong",
-        {"schema": "paysim", "transactions": [_HONEST, _DRAINED, _HONEST | {"amount": -1}]},
-    )
-}
 _MERCHANT: dict[str, Any] = {
     "transaction_id": "test_123",
     "step": 1,
@@ -101,6 +86,30 @@ _ACTIVITY: dict[str, Any] = {
     "Transaction_Day": 15,
     "Transaction_Month": 1,
     "Transaction_Weekday": 3,
+}
+DECISION = {
+    "drained": _example("An emptied account", {"schema": "paysim", "transaction": _NAMED | _DRAINED}),
+    "honest": _example("An ordinary transfer", {"schema": "paysim", "transaction": _HONEST}),
+    "vanished": _example("Money that never arrives: a rule decides", {"schema": "paysim", "transaction": _VANISHED}),
+    "dry_run": _example(
+        "Scored, not stored, not billed",
+        {"schema": "paysim", "transaction": _HONEST, "model": "xgboost", "dry_run": True},
+    ),
+    "payments": _example("A purchase, held against the user's habits", {"schema": "payments", "transaction": _PAYMENT}),
+    "ieee_cis": _example("A few of Vesta's columns", {"schema": "ieee_cis", "transaction": _CARD}),
+    "card_activity": _example(
+        "A large amount, far away, on a new device", {"schema": "card_activity", "transaction": _ACTIVITY}
+    ),
+    "ensemble": _example(
+        "All models of the schema, with their votes",
+        {"schema": "payments", "transaction": _PAYMENT | {"transaction_id": "TXN_123457"}, "model": "ensemble"},
+    ),
+}
+BATCH = {
+    "three": _example(
+        "Three transactions, one of them wrong",
+        {"schema": "paysim", "transactions": [_HONEST, _DRAINED, _HONEST | {"amount": -1}]},
+    )
 }
 PREDICT = {
     "commercial": _example("Commercial", {"transaction_data": _CARD, "model_version": "v1"}),

@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Tenant
@@ -48,6 +49,15 @@ def test_what_is_wrong_is_named_and_changes_nothing(cast: Cast, tmp_path: Path, 
     with pytest.raises(CommandError, match=named):
         _published("alice", "--file", str(file))
     assert Tenant.objects.get(slug="alice").policy_version == before
+
+
+def test_the_policy_in_the_guide_is_published_as_it_stands(cast: Cast, tmp_path: Path) -> None:
+    guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    file = tmp_path / "policy.json"
+    file.write_text(guide.partition("## Your policy")[2].partition("```json")[2].partition("```")[0])
+    version = _published("alice", "--file", str(file))["policy_version"]
+    policy = load(Tenant.objects.get(slug="alice").schema_name, version)
+    assert (policy.block_at, [rule.id for rule in policy.rules]) == (0.6, ["known_mules", "large_abroad"])
 
 
 def _rule(field: str) -> dict:
