@@ -14,6 +14,7 @@ class ConfigConfig(AppConfig):
 
         register(checks.demo_mode_is_off, Tags.security, deploy=True)
         register(checks.active_models_may_be_used, Tags.security, deploy=True)
+        register(checks.seller_is_set, deploy=True)
         register(checks.token_secret_is_long_enough, Tags.security)
         register(checks.sealing_keys_are_long_enough, Tags.security)
         # billing and keys are strangers: what changes in a subscription is told to the gate from here

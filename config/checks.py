@@ -34,6 +34,14 @@ def token_secret_is_long_enough(app_configs: Any, **kwargs: Any) -> list[Error]:
     return [Error("PALISADE_TOKEN_SECRET has less than 32 bytes.", hint="Use a random one.", id="palisade.E002")]
 
 
+def seller_is_set(app_configs: Any, **kwargs: Any) -> list[Warning]:
+    """An invoice from an example can't be paid."""
+    return [
+        Warning(f"Invoices show an example for {name}.", hint="Set it: docs/settings.md.", id="palisade.W002")
+        for name in settings.SELLER_UNSET
+    ]
+
+
 def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
     """A model whose data may only be used for research says so in its card."""
     root = settings.ARTIFACTS_DIR

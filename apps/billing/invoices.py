@@ -14,12 +14,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
-from apps.billing import credits
+from apps.billing import credits, standing
 from apps.billing.models import (
     Closing,
     Credit,
@@ -100,7 +101,10 @@ def issue(invoices: Sequence[Invoice], now: datetime) -> None:
 
 
 def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing") -> bool:
-    """The money is there. False when it was there before (harmless). Raises `NotPossible` for a draft or a void one."""
+    """The money is there, and whoever was limited for it goes on. False when it was there before (harmless).
+
+    Raises `NotPossible` for a draft or a void one.
+    """
     with transaction.atomic():
         row = Invoice.objects.select_for_update().select_related("tenant").get(pk=invoice.pk)
         if row.status == Status.PAID:
@@ -111,6 +115,7 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
         _move([row], status=Status.PAID, paid_at=now, paid_how=how)
         _audit(row, "invoice.paid", actor, now, {"how": how})
         _tell(row, "invoice.paid", now)
+        standing.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return True
 
@@ -131,6 +136,7 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
             Credit.objects.filter(uses=used).update(remaining=F("remaining") + used.amount)
         _audit(row, "invoice.voided", actor, now, None)
         _tell(row, "invoice.voided", now)
+        standing.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
 
 
@@ -170,6 +176,7 @@ def issue_credit_note(
         if row.status == Status.ISSUED and noted + amount == row.total:
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
         _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
+        standing.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return note
 
@@ -250,6 +257,7 @@ def _invoice(bill: Bill, taken: Sequence[Deduction], now: datetime) -> Invoice:
         currency=bill.currency,
         plan_name=bill.plan_name,
         bill_to=_bill_to(bill.tenant, subscription),
+        seller=dict(settings.SELLER),
         units=bill.units,
         included=bill.included,
         usage=dict(bill.usage),

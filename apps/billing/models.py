@@ -154,6 +154,9 @@ class Invoice(models.Model):
     currency = models.CharField(max_length=3, choices=_CURRENCIES)
     plan_name = models.CharField(max_length=80, blank=True)
     bill_to = models.JSONField(default=dict, help_text="Name, address, e-mail, country, tax id as they were.")
+    seller = models.JSONField(
+        default=dict, help_text="Name, address, tax id, payment details as they were; empty = today's setting."
+    )
     units = models.BigIntegerField(default=0)
     included = models.BigIntegerField(default=0)
     usage = models.JSONField(default=dict, help_text="Units by day and by endpoint, as they were counted.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
+from apps.billing import paying
 from apps.billing.models import Invoice
 from apps.billing.money import EXPONENTS
 from apps.billing.quoting import plain
@@ -33,8 +34,11 @@ def _nothing_from_elsewhere(url: str, *_: Any, **__: Any) -> Any:
 
 
 def _facts(invoice: Invoice) -> dict[str, Any]:
-    usage = invoice.usage
+    usage, card = invoice.usage, paying.cards_of([invoice.tenant_id]).get(invoice.tenant_id)
     return {
+        "seller": paying.seller_of(invoice),
+        "payment": paying.asked_for(invoice, card),
+        "transferred": paying.charged(invoice, card) is None,
         "invoice": invoice,
         "bill_to": invoice.bill_to,
         "decimals": EXPONENTS[invoice.currency],

@@ -2,7 +2,8 @@
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
 PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
-PALISADE_WEBHOOK_NETWORKS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
+PALISADE_WEBHOOK_NETWORKS, PALISADE_SELLER_NAME, PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
+PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
 """
 
@@ -93,6 +94,35 @@ EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env("PALISADE_EMAIL_FROM", default="Palisade <no-reply@localhost>")
 #: Networks that webhooks may call beside the public ones, also without TLS.
 WEBHOOK_NETWORKS = env.list("PALISADE_WEBHOOK_NETWORKS", default=[])
+
+
+# --- who sends the invoices: the defaults are an example, and `check --deploy` says so --------------------------------
+def _lines_of(name: str, example: str) -> str:
+    """Lines are separated by a semicolon or a written \\n; unset or empty is the example."""
+    said = (env(name, default="") or example).replace("\\n", "\n").replace(";", "\n")
+    return "\n".join(line.strip() for line in said.splitlines() if line.strip())
+
+
+#: As it stands on invoices; each keeps a copy of what was true when it was drafted.
+SELLER = {
+    "name": _lines_of("PALISADE_SELLER_NAME", "Palisade Example Ltd"),
+    "address": _lines_of("PALISADE_SELLER_ADDRESS", "1 Example Street; 00000 Exampletown"),
+    "tax_id": _lines_of("PALISADE_SELLER_TAX_ID", "EXAMPLE-TAX-ID"),
+    "payment_details": _lines_of(
+        "PALISADE_PAYMENT_DETAILS", "Example Bank (an example: do not pay); IBAN XX00 EXAMPLE; BIC EXAMPLEX"
+    ),
+}
+#: Those that are still the example.
+SELLER_UNSET = [
+    name
+    for name in (
+        "PALISADE_SELLER_NAME",
+        "PALISADE_SELLER_ADDRESS",
+        "PALISADE_SELLER_TAX_ID",
+        "PALISADE_PAYMENT_DETAILS",
+    )
+    if not env(name, default="")
+]
 
 # --- money: without a key invoices are paid by bank transfer, see docs/stripe.md --------------------------------------
 STRIPE_API_KEY = env("STRIPE_API_KEY", default="")

@@ -290,6 +290,7 @@ def test_a_draft_by_hand_is_issued_like_any_other() -> None:
 CHANGES = [
     "UPDATE billing_invoice SET total = total + 1, subtotal = subtotal + 1 WHERE id = {id}",
     "UPDATE billing_invoice SET number = 'P-2026-999999' WHERE id = {id}",
+    "UPDATE billing_invoice SET seller = '{{}}' WHERE id = {id}",
     "UPDATE billing_invoice SET usage = '{{}}' WHERE id = {id}",
     "UPDATE billing_invoice SET status = 'draft' WHERE id = {id}",
     "UPDATE billing_invoice SET tenant_id = tenant_id + 1 WHERE id = {id}",
