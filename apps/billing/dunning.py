@@ -4,7 +4,7 @@
                               14         past due: the last try failed (by transfer: 14 days passed)
                                    + 7   limited: the free volume and nothing more
                                    + 31  cancelled: the plan ends
-    paid at any time                     as before, within a minute
+    paid at any time                     as before, at once
 
 Tries are counted, not days: while Stripe is away nothing is tried, nothing fails and nobody is limited.
 """

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import dunning, owing, services
+from apps.billing import clock, dunning, owing, services
 from apps.billing.models import Subscription
 from apps.billing.telling import tell_standing
 
@@ -16,11 +16,12 @@ BAD = (Status.PAST_DUE, Status.LIMITED, Status.CANCELLED)
 
 @transaction.atomic
 def refresh(tenant_id: int, now: datetime) -> str:
-    """Note where a tenant stands at `now`: active, past_due, limited or cancelled.
+    """Note where a tenant stands at `now` (or at its own clock's time): active, past_due, limited or cancelled.
 
     The gate is told inside this very transaction: no kill between the two can leave somebody limited who has paid.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    now = clock.now_for(tenant_id, now)
     status = services.subscription_of(tenant_id).status
     since = owing.hopeless_since(tenant_id, now)
     wanted = dunning.standing(since, now)

@@ -1,6 +1,7 @@
 """A billing clock: what is used after a step counts when the tenant's own time says, once, and the books agree."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -10,12 +11,15 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing import clock
-from apps.billing.invoices import invoiced_by_day, mark_paid
-from apps.billing.models import BillingClock, Invoice, InvoiceLine
+from apps.api_keys.models import ApiKey
+from apps.api_keys.services import create_key
+from apps.billing import clock, standing
+from apps.billing.invoices import invoiced_by_day, issue_credit_note, mark_paid, void_invoice
+from apps.billing.models import BillingClock, Invoice, InvoiceLine, Subscription
 from apps.billing.periods import Period
 from apps.billing.services import set_payment_method
-from tests.billing.conftest import customer, use
+from apps.notifications.models import Event
+from tests.billing.conftest import at, close, customer, use
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +47,14 @@ def use_now(tenant: Tenant, units: int) -> datetime:
 def pay(tenant: Tenant) -> None:
     for invoice in Invoice.objects.filter(tenant=tenant, status="issued"):
         mark_paid(invoice=invoice, now=clock.now_for(tenant.pk, timezone.now()), how="bank transfer")
+
+
+def credit_all(invoice: Invoice) -> None:
+    issue_credit_note(invoice=invoice, amount=invoice.money(invoice.total), reason="wrong", now=at(10, 26))
+
+
+def void_it(invoice: Invoice) -> None:
+    void_invoice(invoice=invoice, now=at(10, 26))
 
 
 def overage(tenant: Tenant) -> list[tuple[str, int, str]]:
@@ -104,3 +116,29 @@ def test_a_clock_that_only_looks_takes_no_step() -> None:
     with pytest.raises(CommandError, match="--advance"):
         walk(tenant, "-3d")
     assert BillingClock.objects.get(tenant=tenant).now <= timezone.now()
+
+
+def test_who_pays_by_transfer_is_restored_at_once_at_the_clocks_own_time() -> None:
+    tenant = customer("basic", timezone.now())
+    key, _ = create_key(tenant=tenant, name="till", scopes=["predict"], now=timezone.now())
+    while walk(tenant, "1d")["status"] != "limited":
+        assert clock.now_for(tenant.pk, timezone.now()) < timezone.now() + timedelta(days=70)
+    ApiKey.objects.filter(pk=key.pk).update(gate_pending=False)
+    owed = list(Invoice.objects.filter(tenant=tenant, status="issued").order_by("pk"))
+    for invoice in owed:
+        mark_paid(invoice=invoice, now=timezone.now(), how="bank transfer")  # even where real time is handed in
+    assert Subscription.objects.get(tenant=tenant).status == "active"
+    assert ApiKey.objects.get(pk=key.pk).gate_pending  # the recorder tells the gate within a second
+    assert Event.objects.get(tenant=tenant, kind="subscription.restored").occurred_at == clock.now_for(
+        tenant.pk, timezone.now()
+    )
+
+
+@pytest.mark.parametrize("act", [credit_all, void_it])
+def test_who_owes_nothing_any_more_is_restored_at_once(act: Callable[[Invoice], None]) -> None:
+    tenant = customer("basic", at(9))
+    invoice = close(tenant, 9)
+    standing.refresh(tenant.pk, at(10, 25))
+    assert Subscription.objects.get(tenant=tenant).status == "limited"
+    act(invoice)
+    assert Subscription.objects.get(tenant=tenant).status == "active"
