@@ -12,10 +12,11 @@ from django.db.models import Sum
 from apps.billing.money import rounded, shown
 from apps.billing.periods import Period
 from apps.billing.pricing import included_units
-from apps.billing.services import plan_for
+from apps.billing.services import allowance, plan_for
 from apps.usage import spending
 from apps.usage.costs import METHOD, Comparison, Month, shared
 from apps.usage.models import UsageDay, UsageHour
+from apps.usage.quantities import units_between
 
 
 def month(tenant_id: int, now: datetime) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def month(tenant_id: int, now: datetime) -> dict[str, Any]:
         "rate_per_minute": rate,
         "included": included,
         "used": spent.used,
-        "remaining": max(included - spent.used, 0),
+        "remaining": _remaining(tenant_id, included, spent.used, now),
         "decisions": sum(row["decisions"] for row in live),
         "degraded": sum(row["degraded"] for row in live),
         "test_decisions": sum(row["decisions"] for row in endpoints if not row["livemode"]),
@@ -66,7 +67,7 @@ def account(tenant_id: int, refused: int, now: datetime) -> dict[str, Any]:
         "success_rate": round(100 * successful / total, 2) if total else 100.0,
         "average_response_ms": _keys(tenant_id, start, end)[1],
         "included": included,
-        "remaining": max(included - spent.used, 0),
+        "remaining": _remaining(tenant_id, included, spent.used, now),
         "cost_to_date": float(spent.cost()),
         "estimated_month_cost": float(spending.month_end(tenant_id, spent, now).cost),
         "currency": spent.currency,
@@ -107,6 +108,12 @@ def _spent(tenant_id: int, now: datetime) -> Month:
     if found is None:
         raise LookupError(f"tenant {tenant_id} has no plan in {Period.of(now)}")
     return found
+
+
+def _remaining(tenant_id: int, included: int, used: int, now: datetime) -> int:
+    """What can still be used, by the gate's own allowance; without any bound, what is left of the included units."""
+    allowed = allowance(tenant_id, now, units_between).allowed_units
+    return max((included if allowed is None else allowed) - used, 0)
 
 
 def _told(comparison: Comparison | None) -> dict[str, Any] | None:

@@ -11,6 +11,14 @@ from apps.scoring.engine.explain import Contribution, Reason
 from apps.usage.token_view import Scope
 
 Units = Annotated[int, Meta(description="Billed units.")]
+Remaining = Annotated[
+    int,
+    Meta(
+        description="Units that can still be used this month: of the included ones, of what the spend cap pays for, or of"
+        " what an account limited for not paying may use. With a payment method and no cap there is no end: then it says"
+        " what is left of the included ones."
+    ),
+]
 Decisions = Annotated[int, Meta(description="Decisions, billed or not.")]
 Amount = Annotated[str, Meta(description="A decimal number in the tenant's currency.")]
 Share = Annotated[str, Meta(description="Its share of `overage_cost`, by its units.")]
@@ -171,7 +179,7 @@ class Usage(msgspec.Struct):
     rate_per_minute: int
     included: Annotated[int, Meta(description="Units the plan includes a month.")]
     used: Units
-    remaining: int
+    remaining: Remaining
     decisions: Decisions
     degraded: Annotated[int, Meta(description="Decisions made while a part of ours was away; not billed.")]
     test_decisions: int
@@ -194,7 +202,7 @@ class AccountUsage(msgspec.Struct):
     success_rate: Annotated[float, Meta(description="Percent.", ge=0, le=100)]
     average_response_ms: float | None
     included: int
-    remaining: int
+    remaining: Remaining
     cost_to_date: float
     estimated_month_cost: float
     currency: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.billing.models import Subscription
 from apps.billing.periods import Period
 from apps.billing.services import set_payment_method, sign_up
 from apps.usage.budgets import tell_reached
@@ -141,6 +142,22 @@ def test_account_usage_counts_answered_and_refused(alice: Api, drain: Drain) -> 
     assert told["by_endpoint"] == {"decisions": 2}
     assert 0 < told["cost_to_date"] <= told["estimated_month_cost"]
     assert told["period"] == f"{datetime.now(UTC):%Y-%m}"
+
+
+@pytest.mark.parametrize(
+    ("how", "remaining"),
+    [
+        ({}, 9_980),  # a payment method and no end: what is left of the included ones
+        ({"status": "limited"}, 980),
+        ({"has_payment_method": False}, 9_980),
+        ({"spend_cap": Decimal("107.00")}, 10_980),  # 1,000 beyond the included ones, at 0.008
+    ],
+)
+def test_remaining_is_what_the_gate_still_allows(paying: Api, how: dict[str, Any], remaining: int) -> None:
+    Subscription.objects.filter(tenant=paying.tenant).update(**how)
+    UsageDayFactory(tenant_id=paying.tenant.pk, day=datetime.now(UTC).date(), decisions=20)
+    for told in (paying.get("/v1/usage").json(), paying.get("/account/usage").json()):
+        assert (told["included"], told["remaining"]) == (10_000, remaining)
 
 
 def test_account_usage_without_calls(charlie: Api) -> None:
