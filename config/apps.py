@@ -10,6 +10,8 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from apps.api_keys.services import mark_changed
         from apps.billing.changes import on_change
+        from apps.billing.rendering import attached_pdf
+        from apps.notifications.attachments import attach
         from config import checks
 
         register(checks.demo_mode_is_off, Tags.security, deploy=True)
@@ -19,3 +21,5 @@ class ConfigConfig(AppConfig):
         register(checks.sealing_keys_are_long_enough, Tags.security)
         # billing and keys are strangers: what changes in a subscription is told to the gate from here
         on_change(mark_changed)
+        # and so are mails and invoices: what is mailed of an invoice has its PDF with it
+        attach("invoice.issued", attached_pdf)

@@ -20,7 +20,7 @@ from django.db.models import F, Sum
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
-from apps.billing import credits, standing
+from apps.billing import credits, paying, standing
 from apps.billing.models import (
     Closing,
     Credit,
@@ -97,7 +97,7 @@ def issue(invoices: Sequence[Invoice], now: datetime) -> None:
         invoice.status, invoice.issued_at, invoice.due_at, invoice.number = Status.ISSUED, now, now + DUE, number
     Invoice.objects.bulk_update(invoices, ["status", "issued_at", "due_at", "number"])
     _move([one for one in invoices if not one.total], status=Status.PAID, paid_at=now, paid_how="nothing due")
-    notify_all([_news(one, "invoice.issued", period=one.period) for one in invoices if one.total], now)
+    _tell_issued([one for one in invoices if one.total], now)
 
 
 def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing") -> bool:
@@ -346,6 +346,19 @@ def _audit(invoice: Invoice, action: str, actor: str, now: datetime, after: dict
 
 def _tell(invoice: Invoice, kind: str, now: datetime) -> None:
     notify_all([_news(invoice, kind)], now)
+
+
+def _tell_issued(invoices: Sequence[Invoice], now: datetime) -> None:
+    cards = paying.cards_of([one.tenant_id for one in invoices])
+    more = [
+        {
+            "period": one.period,
+            "due_at": (now + DUE).isoformat(),
+            "how_to_pay": paying.asked_at_first(one, cards.get(one.tenant_id)),
+        }
+        for one in invoices
+    ]
+    notify_all([_news(one, "invoice.issued", **facts) for one, facts in zip(invoices, more, strict=True)], now)
 
 
 def _news(invoice: Invoice, kind: str, **more: Any) -> News:

@@ -1,6 +1,7 @@
 """How an open invoice is paid: by a transfer with its number as the reference, or from the card in use."""
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 
 from django.conf import settings
 
@@ -28,11 +29,24 @@ def charged(invoice: Invoice, card: PaymentCard | None) -> PaymentCard | None:
 
 
 def asked_for(invoice: Invoice, card: PaymentCard | None) -> str:
-    """What is asked of the customer; nothing once it is paid or void. Where to transfer to is in `seller_of`."""
+    """What is asked of the customer now; nothing once it is paid or void. Where to transfer to is in `seller_of`."""
     left = owing.due(invoice)
-    if invoice.status != Invoice.Status.ISSUED or not left or invoice.due_at is None:
+    if invoice.status != Invoice.Status.ISSUED or not left:
         return ""
-    amount, by_card = shown(left, invoice.currency), charged(invoice, card)
+    return _sentence(invoice, left, charged(invoice, card))
+
+
+def asked_at_first(invoice: Invoice, card: PaymentCard | None) -> str:
+    """The same when it has just been issued, and where to. No query: many are told at once."""
+    by_card = card if invoice.total >= owing.LEAST[invoice.currency] else None
+    sentence = _sentence(invoice, invoice.total, by_card)
+    seller = seller_of(invoice)
+    return sentence if by_card else "\n".join((sentence, seller["name"], seller["payment_details"]))
+
+
+def _sentence(invoice: Invoice, left: Decimal, by_card: PaymentCard | None) -> str:
+    assert invoice.due_at is not None  # noqa: S101 - it is issued
+    amount = shown(left, invoice.currency)
     if by_card is not None:
         return f"{amount} will be charged to your card ({by_card}). There is nothing to do."
     return f"Please transfer {amount} by {invoice.due_at:%-d %B %Y} with the reference {invoice.number} to:"

@@ -1,5 +1,6 @@
 """An invoice to read: HTML, and the same as PDF."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from apps.billing import paying
 from apps.billing.models import Invoice
 from apps.billing.money import EXPONENTS
 from apps.billing.quoting import plain
+from apps.notifications.attachments import Attachment
 
 
 class PdfUnavailable(RuntimeError):
@@ -27,6 +29,15 @@ def pdf_of(invoice: Invoice) -> bytes:
     except OSError as missing:
         raise PdfUnavailable("Pango is missing here: apt-get install libpango-1.0-0 libpangoft2-1.0-0.") from missing
     return weasyprint.HTML(string=html_of(invoice), url_fetcher=_nothing_from_elsewhere).write_pdf()
+
+
+def attached_pdf(told: Mapping[str, Any]) -> Attachment | None:
+    """The PDF for a mail about an invoice; None where PDFs can't be made."""
+    try:
+        row = Invoice.objects.get(public_id=told["invoice"])
+        return Attachment(f"palisade-{row.number}.pdf", pdf_of(row), "application/pdf")
+    except PdfUnavailable:
+        return None
 
 
 def _nothing_from_elsewhere(url: str, *_: Any, **__: Any) -> Any:

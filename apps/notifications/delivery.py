@@ -2,7 +2,7 @@
 
     claim    under SELECT … FOR UPDATE SKIP LOCKED a delivery's next try moves on by LEASE: nobody else takes it now,
              and if this worker dies it is due again afterwards
-    try      in threads, outside any transaction
+    try      what is attached is made first; then in threads, outside any transaction
     record   only if the claim is still ours; delivered, or due again by the schedule, or dead
 
 So everything is told at least once; `webhook-id` and Message-ID tell a receiver what it has had before.
@@ -19,6 +19,7 @@ from django.db.models.functions import RowNumber
 from prometheus_client import Counter
 
 from apps.notifications import hooks, mail
+from apps.notifications.attachments import Attachment, attachment_of
 from apps.notifications.models import Attempt, Delivery, WebhookEndpoint
 from apps.notifications.outcome import Outcome
 from apps.notifications.schedule import MOST_TRIES, next_try
@@ -48,7 +49,8 @@ def deliver_due(now: Callable[[], datetime]) -> int:
             claimed = claim(now())
             if not claimed:
                 break
-            outcomes = threads.map(lambda one: attempt(one, now()), claimed)
+            attached = [_attached(one) for one in claimed]
+            outcomes = threads.map(lambda one, file: attempt(one, now(), file), claimed, attached)
             for delivery, outcome in zip(claimed, outcomes, strict=True):
                 record(delivery, outcome, now())
             tried += len(claimed)
@@ -69,12 +71,18 @@ def claim(now: datetime) -> list[Delivery]:
     return claimed
 
 
-def attempt(delivery: Delivery, now: datetime) -> Outcome:
+def _attached(delivery: Delivery) -> Attachment | None:
+    """Of an e-mail. It is made here, where the database may be asked."""
+    event = delivery.event
+    return attachment_of(event.kind, event.data) if delivery.endpoint is None else None
+
+
+def attempt(delivery: Delivery, now: datetime, attached: Attachment | None = None) -> Outcome:
     """One try over its channel. No database: this runs in a thread."""
     event = delivery.event
     if delivery.endpoint is None:
         facts = event.data | {"tenant": event.tenant.name, "occurred_at": event.occurred_at}
-        return mail.send(delivery.pk, delivery.recipient, event.kind, facts)
+        return mail.send(delivery.pk, delivery.recipient, event.kind, facts, attached)
     body = event.body()
     headers = hooks.sign(event.pk, body, delivery.endpoint.secrets(now), now)
     return hooks.post(delivery.endpoint.url, body, headers, private_networks())

@@ -24,7 +24,9 @@ KINDS: Mapping[str, Kind] = {
         ("budget", "threshold", "used", "limit", "unit", "period"),
     ),
     # --- invoices and payments: amounts are decimal strings ---
-    "invoice.issued": Kind("An invoice was issued", ("invoice", "number", "period", "total", "currency")),
+    "invoice.issued": Kind(
+        "An invoice was issued", ("invoice", "number", "period", "total", "currency", "due_at", "how_to_pay")
+    ),
     "invoice.paid": Kind("An invoice was paid in full", ("invoice", "number", "total", "currency")),
     "invoice.voided": Kind("An invoice was voided", ("invoice", "number", "total", "currency")),
     "payment.succeeded": Kind("A payment went through", ("invoice", "amount", "currency"), mailed=False),

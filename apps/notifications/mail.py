@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
+from apps.notifications.attachments import Attachment
 from apps.notifications.outcome import Outcome, printable
 
 
@@ -18,10 +19,12 @@ def render(kind: str, facts: Mapping[str, Any]) -> tuple[str, str]:
     return " ".join(subject.split()), text.strip() + "\n"
 
 
-def send(delivery_id: str, recipient: str, kind: str, facts: Mapping[str, Any]) -> Outcome:
+def send(
+    delivery_id: str, recipient: str, kind: str, facts: Mapping[str, Any], attached: Attachment | None = None
+) -> Outcome:
     """One try. The Message-ID is the delivery's, so that a mail sent twice can be known as one."""
     started = time.monotonic()
-    subject, text = render(kind, facts)
+    subject, text = render(kind, {**facts, "api": settings.API_URL, "attached": attached})
     message = EmailMultiAlternatives(
         subject,
         text,
@@ -32,6 +35,8 @@ def send(delivery_id: str, recipient: str, kind: str, facts: Mapping[str, Any]) 
     message.attach_alternative(
         render_to_string("notifications/mail.html", {"subject": subject, "text": text}), "text/html"
     )
+    if attached is not None:
+        message.attach(attached.name, attached.content, attached.mimetype)
     try:
         message.send()
     except (smtplib.SMTPException, OSError) as failure:

@@ -1,11 +1,15 @@
 """E-mail through a real SMTP server; every kind that is mailed has its words."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import override_settings
 from django.utils import timezone
 
+from apps.billing.invoices import draft_invoice, issue
+from apps.billing.models import Subscription
 from apps.notifications import mail
 from apps.notifications.kinds import KINDS
 from apps.notifications.models import Attempt, Delivery
@@ -71,6 +75,36 @@ def test_every_mailed_kind_has_words_for_all_its_fields(kind: str) -> None:
     assert "Alice & Co." in text
     unsaid = [name for name in KINDS[kind].fields if f"<{name}>" not in subject + text]
     assert set(unsaid) <= {"invoice", "budget"}
+
+
+def test_an_issued_invoice_is_mailed_with_its_pdf_and_how_to_pay_it(
+    cast: Cast, mailbox: Mailbox, deliver: Deliver
+) -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    Subscription.objects.filter(tenant=cast.bob.tenant).update(billing_email="books@example.com")
+    said = {"tenant": cast.bob.tenant, "description": "Training", "amount": Decimal(99)}
+    draft = draft_invoice(start=now, end=now + timedelta(days=1), now=now, **said)  # type: ignore[arg-type]
+    issue([draft], now)
+    assert deliver() == 1
+    (message,) = mailbox.messages
+    text, (pdf,) = str(message.get_body(("plain",))), message.iter_attachments()
+    assert (message["To"], pdf.get_filename()) == ("books@example.com", f"palisade-{draft.number}.pdf")
+    assert pdf.get_payload(decode=True)[:5] == b"%PDF-"
+    for words in ("99.00 USD, due on 2026-12-15", f"with the reference {draft.number} to:", "Example Bank"):
+        assert words in text
+    assert f"http://127.0.0.1:8000/v1/invoices/{draft.public_id}" in text
+
+
+def test_a_mail_goes_without_what_could_not_be_attached(
+    cast: Cast, mailbox: Mailbox, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = dict.fromkeys(KINDS["invoice.issued"].fields, "in_nowhere")
+    notify(
+        tenant=cast.alice.tenant, kind="invoice.issued", data=data, key="x", now=timezone.now(), to=["a@example.com"]
+    )
+    assert deliver() == 1
+    assert not list(mailbox.messages[0].iter_attachments())
+    assert "nothing is attached to a mail of invoice.issued" in caplog.text
 
 
 def test_no_template_is_left_without_a_kind() -> None:
