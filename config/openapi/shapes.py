@@ -14,9 +14,9 @@ Units = Annotated[int, Meta(description="Billed units.")]
 Remaining = Annotated[
     int,
     Meta(
-        description="Units that can still be used this month: of the included ones, of what the spend cap pays for, or of"
-        " what an account limited for not paying may use. With a payment method and no cap there is no end: then it says"
-        " what is left of the included ones."
+        description="Units that can still be used this month: of the included ones, of what the spend cap pays for, or"
+        " of what an account limited for not paying may use. With a payment method and no cap there is no end: then it"
+        " says what is left of the included ones."
     ),
 ]
 Decisions = Annotated[int, Meta(description="Decisions, billed or not.")]

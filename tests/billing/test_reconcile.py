@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.scoring.management.commands.reconcile import verdict
 from apps.usage.models import UsageDay
+from apps.usage.reconciliation import Difference
 from tests.billing.conftest import at, close, customer, use
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +22,14 @@ def invoiced(tenant: Any) -> list[str]:
     except CommandError:
         out.write("exit 1\n")
     return [line for line in out.getvalue().splitlines() if "units invoiced" in line]
+
+
+def late(units: int) -> Difference:
+    return Difference("acme", "2026-10-04", "units invoiced", units, 0, corrected=True)
+
+
+def counter() -> Difference:
+    return Difference("acme", "2026-10", "units counted by the gate", 1, 2, corrected=True)
 
 
 def test_invoiced_units_agree_with_those_rolled_up() -> None:
@@ -46,3 +56,26 @@ def test_units_on_an_invoice_that_nobody_used_are_a_difference() -> None:
     close(tenant, 10)
     UsageDay.objects.filter(tenant_id=tenant.pk).update(units=11)
     assert invoiced(tenant) == [f"{tenant.slug} 2026-10-03: units invoiced: expected 11, found 12"]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([], "The books agree."),
+        ([late(5), late(3)], "The books agree but for 8 late units, which go on the next invoice."),
+        ([counter()], "The books agree but for 1 of the gate's counters, set right."),
+        (
+            [late(1), counter()],
+            "The books agree but for 1 late units, which go on the next invoice,"
+            " and 1 of the gate's counters, set right.",
+        ),
+    ],
+)
+def test_the_last_line_is_a_verdict(found: list[Difference], said: str) -> None:
+    assert verdict(found) == said
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_tenant_there_is_none_of_is_refused(form: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="--tenant: there is no 'nope'"):
+        call_command("reconcile", "--tenant", "nope", *form, stdout=StringIO())

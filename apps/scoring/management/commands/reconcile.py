@@ -1,7 +1,7 @@
 """`manage.py reconcile [--month YYYY-MM] [--tenant S] [--json]`: exits 1 when a difference needs a person."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,9 @@ from apps.usage.journal import Journal
 from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
 from apps.usage.reports import month_of
 from apps.valkey import server
+
+#: What reconciliation calls the units that wait for the next invoice.
+LATE = "units invoiced"
 
 
 def reconcile_month(month: datetime, now: datetime, slug: str | None = None) -> Iterator[Books]:
@@ -39,6 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["tenant"] and not Tenant.objects.filter(slug=options["tenant"]).exists():
+            raise CommandError(f"--tenant: there is no '{options['tenant']}'")
         now = timezone.now()
         months = reconcile_month(_month(options["month"]) if options["month"] else now, now, options["tenant"])
         found = self._print_json(months) if options["json"] else self._print(months)
@@ -51,8 +56,8 @@ class Command(BaseCommand):
         for books in months:
             self.stdout.writelines(f"{line}\n" for line in (*map(_booked, books.days), *map(_line, books.differences)))
             found += books.differences
-        if not found:
-            self.stdout.write("The books agree.")
+        if all(difference.corrected for difference in found):
+            self.stdout.write(verdict(found))
         return found
 
     def _print_json(self, months: Iterator[Books]) -> list[Difference]:
@@ -64,6 +69,15 @@ class Command(BaseCommand):
         ok = all(difference.corrected for difference in found)
         self.stdout.write(json.dumps({"ok": ok, "differences": differences, "days": days}))
         return found
+
+
+def verdict(mended: Sequence[Difference]) -> str:
+    """The last line, where nobody has to look at anything."""
+    late = sum(one.expected - one.found for one in mended if one.what == LATE)
+    counters = sum(one.what != LATE for one in mended)
+    but = [f"{late} late units, which go on the next invoice"] * bool(late)
+    but += [f"{counters} of the gate's counters, set right"] * bool(counters)
+    return f"The books agree{' but for ' * bool(but)}{', and '.join(but)}."
 
 
 def _booked(one: BookedDay) -> str:
@@ -80,7 +94,7 @@ def _booked(one: BookedDay) -> str:
 def _line(one: Difference) -> str:
     mended = ""
     if one.corrected:
-        mended = " (late: on the next invoice)" if one.what == "units invoiced" else " (set right)"
+        mended = " (late: on the next invoice)" if one.what == LATE else " (set right)"
     return f"{one.tenant} {one.day}: {one.what}: expected {one.expected}, found {one.found}{mended}"
 
 
