@@ -34,6 +34,7 @@ from apps.billing.models import (
 from apps.billing.money import rounded
 from apps.billing.periods import Period
 from apps.billing.pricing import Deduction, Line, deduct, totals
+from apps.billing.quoting import plain
 from apps.billing.services import subscription_of
 from apps.notifications.services import News, notify_all
 
@@ -171,8 +172,8 @@ def issue_credit_note(
             form=form or None,
         )
         if to_balance:
-            key = f"credit note {note.number}"
-            credits.grant(row.tenant, amount - tax, row.currency, reason=reason, key=key, now=now, actor=actor)
+            key, why = f"credit note {note.number}", _credit_reason(row, note)
+            credits.grant(row.tenant, amount - tax, row.currency, reason=why, key=key, now=now, actor=actor)
         if row.status == Status.ISSUED and noted + amount == row.total:
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
         _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
@@ -331,6 +332,12 @@ def _check_note(invoice: Invoice, amount: Decimal) -> Decimal:
     if amount <= 0 or amount != invoice.money(amount) or amount > left:
         raise NotPossible(f"A credit note on {invoice} takes up to {left} {invoice.currency}.")
     return noted
+
+
+def _credit_reason(invoice: Invoice, note: CreditNote) -> str:
+    """Credits come off before tax, so a note's tax is not in its credit: this says so, within the column."""
+    tax = f" net of {plain(invoice.tax_percent)} % {invoice.tax_name or 'tax'}" if note.tax else ""
+    return f"Credit note {note.number} ({invoice.money(note.amount - note.tax)}{tax}): {note.reason}"[:200]
 
 
 def _move(invoices: Sequence[Invoice], **columns: Any) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from apps.billing import owing
-from apps.billing.models import Invoice, PaymentCard
+from apps.billing.models import Invoice, PaymentCard, Refund
 from apps.billing.money import shown
 
 
@@ -26,6 +26,12 @@ def cards_of(tenant_ids: Collection[int]) -> dict[int, PaymentCard]:
 def charged(invoice: Invoice, card: PaymentCard | None) -> PaymentCard | None:
     """The card that will be charged for it by itself; None: it is transferred."""
     return card if owing.collectable(invoice) and owing.next_try(invoice, card) is not None else None
+
+
+def refunds_of(invoice: Invoice) -> list[Refund]:
+    """What was given back of its payments, or was to be, the newest first."""
+    found = [one for payment in invoice.payments.all() for one in payment.refunds.all()]
+    return sorted(found, key=lambda one: (one.created_at, one.pk), reverse=True)
 
 
 def asked_for(invoice: Invoice, card: PaymentCard | None) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from apps.billing import paying
-from apps.billing.models import Invoice
-from apps.billing.money import EXPONENTS
+from apps.billing.models import Invoice, Refund
+from apps.billing.money import EXPONENTS, shown
 from apps.billing.quoting import plain
 from apps.notifications.attachments import Attachment
 
@@ -57,7 +57,20 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
         "deductions": [
             {"description": one.description, "amount": invoice.money(-one.amount)} for one in invoice.deductions.all()
         ],
-        "notes": invoice.credit_notes.all(),
+        "notes": [
+            {
+                "number": note.number,
+                "amount": shown(note.amount, invoice.currency),
+                "reason": note.reason,
+                "at": note.issued_at,
+            }
+            for note in invoice.credit_notes.all()
+        ],
+        "refunds": [
+            {"amount": shown(one.amount, invoice.currency), "at": one.created_at}
+            for one in paying.refunds_of(invoice)
+            if one.status == Refund.Status.DONE
+        ],
         **{name: invoice.money(getattr(invoice, name)) for name in ("subtotal", "credits", "tax", "total")},
         "tax_label": f"{invoice.tax_name or 'Tax'} {plain(invoice.tax_percent)} %",
         "by_day": usage.get("by_day", []),

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.services import tell_pending
-from apps.billing import clock, models, rendering, timeline
+from apps.billing import clock, models, paying, rendering, timeline
 from apps.billing.money import rounded
 from apps.billing.plans import CURRENT, PLANS, current
 from apps.billing.quoting import plain
@@ -110,6 +110,26 @@ class Deduction(msgspec.Struct, frozen=True):
     amount: Money
 
 
+class CreditNote(msgspec.Struct, frozen=True):
+    """A correction of the invoice: so much less is owed."""
+
+    number: str
+    amount: Annotated[Money, Meta(description="Tax included.")]
+    tax: Money
+    reason: str
+    issued_at: Moment
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Money of its payment that was given back."""
+
+    amount: Money
+    status: Annotated[
+        Literal["pending", "done", "failed"], Meta(description="done: on its way; banks take up to ten days.")
+    ]
+    created_at: Moment
+
+
 class Invoice(msgspec.Struct, frozen=True):
     """subtotal − credits + tax = total."""
 
@@ -133,7 +153,8 @@ class Invoice(msgspec.Struct, frozen=True):
     paid_at: Moment | None
     lines: list[InvoiceLine]
     deductions: list[Deduction]
-    credit_notes: Annotated[list[str], Meta(description="Numbers of credit notes that correct it.")]
+    credit_notes: Annotated[list[CreditNote], Meta(description="What corrects it, the newest first.")]
+    refunds: Annotated[list[Refund], Meta(description="The newest first.")]
 
 
 class InvoicePage(msgspec.Struct, frozen=True):
@@ -259,7 +280,11 @@ def _costs_more(before: models.Subscription, plan: str) -> bool:
 def _invoices(tenant_id: int, livemode: bool) -> Any:
     """What a customer sees: no drafts, and nothing with a test key, which is never billed."""
     rows = models.Invoice.objects.filter(tenant_id=tenant_id) if livemode else models.Invoice.objects.none()
-    return rows.exclude(status="draft").prefetch_related("lines", "deductions", "credit_notes").order_by("-pk")
+    return (
+        rows.exclude(status="draft")
+        .prefetch_related("lines", "deductions", "credit_notes", "payments__refunds")
+        .order_by("-pk")
+    )
 
 
 def _limit(request: Request) -> int:
@@ -319,8 +344,24 @@ def _invoice(row: models.Invoice) -> Invoice:
             Deduction(one.kind, one.description, str(row.money(one.amount)))  # type: ignore[arg-type]
             for one in row.deductions.all()
         ],
-        credit_notes=[note.number for note in row.credit_notes.all()],
+        credit_notes=[_note(row, note) for note in row.credit_notes.all()],
+        refunds=[_refund(row, one) for one in paying.refunds_of(row)],
     )
+
+
+def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
+    return CreditNote(
+        number=note.number,
+        amount=str(row.money(note.amount)),
+        tax=str(row.money(note.tax)),
+        reason=note.reason,
+        issued_at=told(note.issued_at),
+    )
+
+
+def _refund(row: models.Invoice, refund: models.Refund) -> Refund:
+    status = "pending" if refund.status == models.Refund.Status.INTENT else refund.status
+    return Refund(str(row.money(refund.amount)), status, told(refund.created_at))  # type: ignore[arg-type]
 
 
 def _line(row: models.Invoice, line: models.InvoiceLine) -> InvoiceLine:

@@ -9,7 +9,8 @@ from django.utils import timezone
 from apps.accounts.models import AuditEntry
 from apps.api_keys.services import tell_pending, this_gate
 from apps.billing import credits, rendering
-from apps.billing.models import Coupon, CouponRedemption, Subscription
+from apps.billing.invoices import issue_credit_note
+from apps.billing.models import Coupon, CouponRedemption, Payment, Refund, Subscription
 from apps.billing.periods import Period
 from apps.billing.services import sign_up
 from tests.billing.conftest import at, close, use
@@ -108,6 +109,23 @@ def test_an_invoice_is_drawn_as_pdf_and_html(dora: Api) -> None:
     assert "http" not in page.content.decode().replace("http-equiv", "")
     drawn = dora.get(f"/v1/invoices/{invoice.public_id}.pdf")
     assert (drawn.status_code, drawn["Content-Type"], drawn.content[:5]) == (200, "application/pdf", b"%PDF-")
+
+
+def test_credit_notes_and_refunds_stand_with_the_invoice(dora: Api) -> None:
+    invoice = close(dora.tenant, 10)
+    note = issue_credit_note(invoice=invoice, amount=Decimal("5.00"), reason="too much", now=at(11, 4))
+    facts: dict[str, Any] = {"created_at": at(11, 5), "updated_at": at(11, 5)}
+    payment = Payment.objects.create(
+        invoice=invoice, tenant=dora.tenant, attempt=1, provider="stripe", amount=Decimal("174.01"), currency="USD",
+        status="succeeded", idempotency_key="pay_1", **facts,
+    )  # fmt: skip
+    Refund.objects.create(payment=payment, amount=Decimal(3), reason="x", idempotency_key="ref_1", **facts)
+    told = dora.get(f"/v1/invoices/{invoice.public_id}").json()
+    assert told["credit_notes"] == [
+        {"number": note.number, "amount": "5.00", "tax": "0.00", "reason": "too much",
+         "issued_at": "2026-11-04T00:00:00Z"}
+    ]  # fmt: skip
+    assert told["refunds"] == [{"amount": "3.00", "status": "pending", "created_at": "2026-11-05T00:00:00Z"}]
 
 
 def test_without_its_libraries_the_pdf_says_so(dora: Api, monkeypatch: pytest.MonkeyPatch) -> None:

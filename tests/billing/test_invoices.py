@@ -262,7 +262,9 @@ def test_a_paid_invoice_is_not_voided_but_corrected() -> None:
         invoice=invoice, amount=Decimal("11.90"), reason="too much", now=at(11, 4), to_balance=True
     )
     assert (note.number[:7], str(note.tax)) == ("C-2026-", "1.90")
-    assert str(Credit.objects.get(tenant=tenant).remaining) == "10.000"
+    credit = Credit.objects.get(tenant=tenant)
+    assert str(credit.remaining) == "10.000"
+    assert credit.reason == f"Credit note {note.number} (10.00 net of 19 % VAT): too much"
     with pytest.raises(NotPossible):
         issue_credit_note(invoice=invoice, amount=invoice.total, reason="again", now=at(11, 4))
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.billing.invoices import issue_credit_note, mark_paid, void_invoice
-from apps.billing.models import Invoice, PaymentCard
+from apps.billing.models import Invoice, Payment, PaymentCard, Refund
 from apps.billing.rendering import html_of
 from config import checks
 from tests.billing.conftest import at, close, customer
@@ -71,6 +71,26 @@ def test_paid_and_void_invoices_ask_for_nothing() -> None:
     assert "paid 3 November 2026" in html_of(paid)
     assert "VOID" in html_of(void)
     assert "Please transfer" not in html_of(paid) + html_of(void)
+
+
+def test_corrections_and_refunds_stand_on_paper() -> None:
+    invoice = close(customer(), 10)
+    now = at(11, 4)
+    mark_paid(invoice=invoice, now=at(11, 3), how="bank transfer")
+    note = issue_credit_note(invoice=invoice, amount=Decimal("5.00"), reason="<too> much", now=now)
+    facts: dict[str, Any] = {"created_at": now, "updated_at": now}
+    payment = Payment.objects.create(
+        invoice=invoice, tenant=invoice.tenant, attempt=1, provider="stripe", amount=99, currency="USD",
+        status="succeeded", idempotency_key="pay_1", **facts,
+    )  # fmt: skip
+    for status, amount in (("done", "3.00"), ("failed", "2.00"), ("intent", "1.00")):
+        Refund.objects.create(
+            payment=payment, amount=Decimal(amount), reason="x", status=status, idempotency_key=status, **facts
+        )
+    page = html_of(invoice)
+    assert f"Corrected by {note.number}: 5.00 USD, &lt;too&gt; much, 4 November 2026." in page
+    assert "Refunded: 3.00 USD, 4 November 2026." in page
+    assert page.count("Refunded") == 1
 
 
 def test_the_deployment_check_names_what_is_still_the_example(settings: Any) -> None:
