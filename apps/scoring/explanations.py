@@ -11,6 +11,7 @@ from apps.scoring import answers, decisions
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.explain import Explanation, explanation
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
+from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.waterfall import waterfall_svg
 from apps.scoring.service import Scoring, missing
 
@@ -67,7 +68,8 @@ def told(explained: Explained) -> dict[str, Any]:
 def drawn(explained: Explained) -> str:
     """The explanation as a SHAP waterfall, SVG."""
     found = explained.explanation
-    items = [(item.feature, item.value, item.contribution) for item in found.items]
+    labels = SCHEMAS[explained.schema].labels
+    items = [(labels[item.feature], item.value, item.contribution) for item in found.items]
     return waterfall_svg(f"Decision {explained.decision_id}", found.base_value, found.log_odds, items)
 
 

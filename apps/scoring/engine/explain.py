@@ -1,7 +1,7 @@
 """Why a score is what it is: reasons for an answer, and the whole explanation from what was stored."""
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Callable, Mapping, Sequence
+from math import expm1, isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +15,8 @@ from apps.scoring.engine.transaction import Feature, TransactionSchema
 MOST_REASONS = 5
 LEAST_CONTRIBUTION = 0.01  # log-odds; less is not worth a sentence
 DIGITS = 7  # what a float32 knows
+NOTHING = (0, "no")  # values of which a feature's `zero` is told
+MOST_LOGARITHM = 700.0  # more is beyond a double
 
 Direction = Literal["up", "down"]
 
@@ -89,16 +91,71 @@ def known(value: float) -> float | None:
 
 
 def say(feature: Feature, direction: Direction, value: float | str | None) -> str:
-    """The feature's sentence with its value in it."""
+    """The feature's sentence with its value in it: one that is true of the value."""
     if value is None:
-        return f"{feature.name} is unknown."
-    sentence = feature.up if direction == "up" else feature.down
-    return sentence.replace("{value}", value if isinstance(value, str) else number(value))
+        return feature.unknown
+    if feature.zero and value in NOTHING:
+        return feature.zero
+    sentence = feature.up if direction == "up" and _may_accuse(feature, value) else feature.down
+    return _filled(sentence, value) if "{" in sentence else sentence
+
+
+def _may_accuse(feature: Feature, value: float | str) -> bool:
+    return isinstance(value, str) or value > feature.up_above
+
+
+def _filled(sentence: str, value: float | str) -> str:
+    """The sentence with its placeholders filled; a text is only ever a {value}."""
+    if isinstance(value, str):
+        return sentence.replace("{value}", value)
+    if "{s}" in sentence:
+        counted = "no" if value == 0 else number(value)
+        return sentence.replace("{value}", counted).replace("{s}", "" if value == 1 else "s")
+    for placeholder, said in PLACEHOLDERS.items():
+        if placeholder in sentence:
+            sentence = sentence.replace(placeholder, said(value))
+    return sentence
 
 
 def number(value: float) -> str:
     """1,234,567 or 0.25: no more digits than a reader wants."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def _times(value: float) -> str:
+    """2.5 times (the balance), equal to (it)."""
+    said = number(value)
+    return "equal to" if value == 1 else "about equal to" if said == "1.00" else f"{said} times"
+
+
+def _than(difference: float) -> str:
+    return "above" if difference > 0 else "below" if difference < 0 else "equal to"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in the largest unit it fills: 3 days, 1 hour, 40 seconds."""
+    unit, length = next(((unit, length) for unit, length in SPANS if seconds >= length), SPANS[-1])
+    count = int(seconds // length)
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def _from_logarithm(value: float) -> float:
+    """What log1p made the value of, to the cent."""
+    return round(expm1(min(value, MOST_LOGARITHM)), 2)
+
+
+SPANS = (("day", 86_400.0), ("hour", 3_600.0), ("minute", 60.0), ("second", 1.0))
+# How a value may be put into a sentence. {s} is the plural of what is counted: then 0 is "no".
+PLACEHOLDERS: Mapping[str, Callable[[float], str]] = {
+    "{value}": number,
+    "{times}": _times,
+    "{than}": _than,  # of a difference: which of two is larger
+    "{size}": lambda value: number(abs(value)),
+    "{percent}": lambda value: f"{round(100.0 * value, 1):g}%",
+    "{span}": _span,  # of seconds
+    "{exp}": lambda value: number(_from_logarithm(value)),
+    "{exp_span}": lambda value: _span(_from_logarithm(value)),
+}
 
 
 def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Explanation:

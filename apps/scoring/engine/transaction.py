@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
+SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
 
@@ -64,7 +65,10 @@ class Party(msgspec.Struct, frozen=True):
 class Feature(msgspec.Struct, frozen=True):
     """One column of the model's input and how it is spoken about.
 
-    `field` is the request field the reason points at. `up` and `down` are sentences with an optional {value}.
+    `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
+    contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
+    `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value, and `up` only
+    above `up_above`. `label` is the feature's short name in a picture: "the" can stand before it.
     `monotone` 1 means more of it may only raise the score.
     """
 
@@ -74,6 +78,32 @@ class Feature(msgspec.Struct, frozen=True):
     up: str
     down: str
     monotone: int = 0
+    label: str = ""
+    unknown: str = ""
+    zero: str = ""
+    up_above: float = -inf
+
+
+def stated(
+    name: str, code: str, field: str, label: str, fact: str, *, monotone: int = 0, unknown: str = "", zero: str = ""
+) -> Feature:
+    """A feature whose value speaks for itself: one sentence, whichever way it moves the score."""
+    return Feature(name, code, field, fact, fact, monotone, label, unknown or _nothing_known(label), zero)
+
+
+def weighed(
+    name: str, code: str, field: str, label: str, what: str, *, many: bool = False, unknown: str = "", zero: str = ""
+) -> Feature:
+    """A feature that speaks for fraud or against it only together with others: no value of it is good or bad."""
+    up, down = (f"{what} {verb}{'' if many else 's'} the risk." for verb in ("raise", "lower"))
+    return Feature(name, code, field, up, down, 0, label, unknown or _nothing_known(label), zero)
+
+
+def _nothing_known(label: str) -> str:
+    """Said in full, where a picture has room for the short form only."""
+    for short, whole in SPANS_IN_FULL.items():
+        label = label.replace(short, whole)
+    return f"Nothing is known of the {label}."
 
 
 def _nothing_to_remark(transaction: Any) -> tuple[str, ...]:
@@ -114,6 +144,7 @@ class TransactionSchema:
         self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
+        self.labels: Mapping[str, str] = {feature.name: feature.label for feature in self.features}
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)

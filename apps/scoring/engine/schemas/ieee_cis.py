@@ -187,13 +187,16 @@ CENTS_OF = ("V127", "V307", "V310", "V313")
 ROUND_TO = (1.0, 5.0, 10.0, 50.0, 100.0)  # dollars
 
 
-def _told(name: str, code: str, field: str, what: str) -> Feature:
-    return Feature(name, code, field, f"{what}, as more often in fraud.", f"{what}, as in most honest payments.")
+def _told(name: str, code: str, field: str, what: str, label: str, sent: str = "") -> Feature:
+    """`sent`: the field, or those of which any may be missing, when it is not `field` alone."""
+    unknown = f"{sent or field} was not sent."
+    return Feature(name, code, field, f"{what}, which raises the risk.", f"{what}, which lowers the risk.",
+                   label=label, unknown=unknown)  # fmt: skip
 
 
 def _vesta(name: str) -> Feature:
     kind = "sum" if int(name[1:]) in SUMS else "count"
-    return _told(name, f"VESTA_{name}", name, f"Vesta's {kind} {name} is {{value}}")
+    return _told(name, f"VESTA_{name}", name, f"Vesta's {kind} {name} is {{value}}", name)
 
 
 # What is said of a field; the other ones are named.
@@ -210,41 +213,55 @@ SAID = {
     "recipient_country": ("RECIPIENT_EMAIL_COUNTRY", "The recipient's e-mail ends in {value}"),
     "device": ("DEVICE", "The device is {value}"),
 }
+# What a picture calls those whose name is not the sender's own.
+LABELS = {
+    "TransactionAmt": "amount",
+    "product": "product",
+    "recipient_provider": "recipient's e-mail",
+    "recipient_country": "recipient's e-mail ends in",
+    "device": "device",
+}
 
 
 def _field(name: str, field: str) -> Feature:
     if name in VESTA:
         return _vesta(name)
     if name in COUNTED:
-        return _told(name, f"COUNT_{name}", field, f"The count {name} of what is linked to the card is {{value}}")
+        return _told(name, f"COUNT_{name}", field, f"The count {name} of what is linked to the card is {{value}}", name)
     code, what = SAID.get(name, (name.upper(), f"The identity field {name} is {{value}}"))
-    return _told(name, code, field, what)
+    return _told(name, code, field, what, LABELS.get(name, name))
 
 
 def _ratio(top: str, bottom: str) -> Feature:
+    said = f"There are {{value}} of {top} for each of {bottom}"
     return _told(
-        f"{top}_per_{bottom}", f"RATIO_{top}_{bottom}", top, f"There are {{value}} of {top} for each of {bottom}"
+        f"{top}_per_{bottom}", f"RATIO_{top}_{bottom}", top, said, f"{top} for each {bottom}", f"{top} or {bottom}"
     )
 
 
 FEATURES = (
     *(_field(name, name) for name in PLAIN),
     *(_field(name, field) for name, field, _ in TEXTS),
-    _told("hour_of_day", "HOUR_OF_DAY", "TransactionDT", "The hour of the day is {value}"),
-    _told("amount_thousandths", "AMOUNT_FRACTION", "TransactionAmt", "The amount ends in {value} thousandths"),
-    _told("amount_roundness", "AMOUNT_ROUNDNESS", "TransactionAmt", "The amount is {value}"),
-    _told("card_and_region", "CARD_AND_REGION", "card1", "This kind of card comes with this billing region"),
-    _told("card_and_provider", "CARD_AND_EMAIL", "card1", "This kind of card comes with this provider of e-mail"),
+    _told("hour_of_day", "HOUR_OF_DAY", "TransactionDT", "The hour of the day is {value}", "hour of the day"),
+    _told("amount_thousandths", "AMOUNT_FRACTION", "TransactionAmt", "The amount ends in {value} thousandths",
+          "thousandths of the amount"),
+    _told("amount_roundness", "AMOUNT_ROUNDNESS", "TransactionAmt", "The amount is {value}", "roundness of the amount"),
+    _told("card_and_region", "CARD_AND_REGION", "card1", "This kind of card comes with this billing region",
+          "card and region"),
+    _told("card_and_provider", "CARD_AND_EMAIL", "card1", "This kind of card comes with this provider of e-mail",
+          "card and provider of e-mail"),
     _told("card2_and_region", "CARD_PROPERTY_AND_REGION", "card2",
-          "This property of the card (card2) comes with this billing region"),
-    _told("counts_together", "COUNTS_TOGETHER", "C1", "The counts linked to the card come to {value} together"),
+          "This property of the card (card2) comes with this billing region", "card2 and region"),
+    _told("counts_together", "COUNTS_TOGETHER", "C1", "The counts linked to the card come to {value} together",
+          "counts together", f"One of {', '.join(SUMMED)}"),
     *(_ratio(top, bottom) for top, bottom in RATIOS),
-    *(_told(f"amount_per_{name}", f"AMOUNT_FOR_{name}", "TransactionAmt",
-            f"The amount is {{value}} times Vesta's sum {name}") for name in AMOUNT_PER),
+    *(_told(f"amount_per_{name}", f"AMOUNT_FOR_{name}", "TransactionAmt", f"The amount is {{times}} Vesta's sum {name}",
+            f"amount for each {name}", name) for name in AMOUNT_PER),
     *(_told(f"amount_per_{top}_{bottom}", f"AMOUNT_FOR_{top}_{bottom}", "TransactionAmt",
-            f"The amount is {{value}} times the usual by Vesta's {top} and {bottom}") for top, bottom in USUAL),
+            f"The amount is {{times}} the usual by Vesta's {top} and {bottom}", f"amount by {top} and {bottom}",
+            f"{top} or {bottom}") for top, bottom in USUAL),
     *(_told(f"{name}_cents", f"CENTS_{name}", name,
-            f"Vesta's sum {name} ends in {{value}} cents") for name in CENTS_OF),
+            f"Vesta's sum {name} ends in {{value}} cents", f"cents of {name}") for name in CENTS_OF),
 )  # fmt: skip
 
 

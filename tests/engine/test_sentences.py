@@ -1,0 +1,88 @@
+"""What reasons say: no name of ours, and nothing that its value belies."""
+
+import re
+from math import inf, log1p
+
+import pytest
+
+from apps.scoring.engine.explain import Direction, say
+from apps.scoring.engine.history import NO_HABITS
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import Feature
+from apps.scoring.engine.waterfall import LABEL_CUT
+
+BOTH: tuple[Direction, ...] = ("up", "down")
+EVERY = [(schema, feature) for schema in SCHEMAS.values() for feature in schema.features]
+VALUES = (None, -3.0, 0.0, 0.004, 1.0, 1.001, 2.5, 14.3, 104.17, 1e6, 1e30)
+ACCUSES = re.compile(r"stolen|theft|thief|unusual|misused|as accounts do")
+
+
+def told_of(schema: str, name: str, value: float | str | None, direction: Direction = "up") -> str:
+    (feature,) = (one for one in SCHEMAS[schema].features if one.name == name)
+    return say(feature, direction, value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "feature"), [(one.name, two) for one, two in EVERY], ids=[f"{one.name}-{two.name}" for one, two in EVERY]
+)
+def test_whatever_the_value_a_whole_sentence_is_told_without_our_names(schema: str, feature: Feature) -> None:
+    for said in [say(feature, direction, value) for value in VALUES for direction in BOTH]:
+        assert said.endswith(".") and "{" not in said
+        assert "_" not in said.replace(feature.field, "")
+        assert not ACCUSES.search(said)
+
+
+@pytest.mark.parametrize(("schema", "feature"), [(one.name, two) for one, two in EVERY])
+def test_every_feature_has_a_label_a_picture_can_show(schema: str, feature: Feature) -> None:
+    assert 0 < len(feature.label) <= LABEL_CUT
+    assert "_" not in feature.label or feature.label in SCHEMAS[schema].fields
+
+
+def test_no_new_user_is_accused() -> None:
+    payments = SCHEMAS["payments"]
+    payment = payments.parse({"amount": 20, "user_id": "u", "merchant_id": "m"}, 1_760_000_000_000)
+    row = payments.row(payment.transaction, payment.at_ms, [NO_HABITS])
+    said = [
+        say(feature, "up", value if value == value else None)
+        for feature, value in zip(payments.features, row, strict=True)
+    ]
+    assert "The user made no payments in the last 7 days." in said
+    assert "An amount of 20 raises the risk." in said
+    assert "Today's payments before this one show nothing either way." in said
+    assert "No earlier payment of the user is known." in said
+    assert not any(ACCUSES.search(one) or "unknown" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "value", "said"),
+    [
+        ("payments", "kind_spreads", None, "How much the user's payments in this category differ is not known."),
+        ("payments", "count_24h", None, "Nothing is known of the user's payments in the last 24 hours."),
+        ("payments", "count_24h", 1.0, "The user made 1 payment in the last 24 hours."),
+        ("payments", "log_since_last", log1p(7300.0), "The user's payment before was 2 hours ago."),
+        ("payments", "against_usual", 0.7, "The amount is above what the user pays as a rule."),
+        ("payments", "against_usual", -0.7, "The amount is below what the user pays as a rule."),
+        ("payments", "night_share", 0.333, "Of the user's payments 33.3% were made at night (UTC)."),
+        ("payments", "card_present", "no", "The card was not there."),
+        ("payments", "card_present", 1.0, "The card was there."),
+        ("paysim", "orig_sum_24h", None, "Nothing is known of the origin's outflow in the last 24 hours."),
+        ("paysim", "share_of_balance", 1.0, "The amount is equal to the origin's balance."),
+        ("paysim", "share_of_balance", 2.5, "The amount is 2.50 times the origin's balance."),
+        ("paysim", "account_emptied", 0.0, "The transaction does not take exactly all the origin held."),
+        ("paysim", "type", "TRANSFER", "The type TRANSFER raises the risk."),
+        ("card_activity", "speed_kmh", 104.17, "From the payment before it is 104.17 km/h."),
+        ("card_activity", "speed_kmh", 900.0, "From the payment before it is 900 km/h."),
+        ("card_activity", "speed_kmh", 901.0, "Nobody travels at 901 km/h from one payment to the next."),
+        ("card_activity", "night", 0.0, "It is not night."),
+        ("ieee_cis", "V307", None, "V307 was not sent."),
+        ("ieee_cis", "V307_per_C13", None, "V307 or C13 was not sent."),
+        ("ieee_cis", "V307", 3.0, "Vesta's sum V307 is 3, which raises the risk."),
+    ],
+)
+def test_what_is_said(schema: str, name: str, value: float | str | None, said: str) -> None:
+    assert told_of(schema, name, value) == said
+
+
+def test_down_never_says_that_nobody_travels() -> None:
+    assert told_of("card_activity", "speed_kmh", 2_000.0, "down") == "From the payment before it is 2,000 km/h."
+    assert Feature("a", "A", "a", "Up.", "Down.").up_above == -inf
