@@ -181,11 +181,16 @@ class MembershipAdmin(OperatorAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what. Written once; the database refuses changes."""
 
-    list_display = ("at", "actor", "action", "target", "tenant")
+    list_display = ("at", "clock", "actor", "action", "target", "tenant")
     list_filter = ("action", ("at", admin.DateFieldListFilter))
     list_select_related = ("tenant",)
     search_fields = ("actor", "target", "tenant__slug")
     date_hierarchy = "at"
+
+    @admin.display(description="by its own clock")
+    def clock(self, entry: AuditEntry) -> str:
+        """What time it was for a tenant on a billing clock."""
+        return str((entry.after or {}).get("clock", ""))[:16].replace("T", " ")
 
 
 admin.site.unregister(Group)

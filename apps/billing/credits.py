@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
+from apps.billing import trail
 from apps.billing.models import Coupon, CouponRedemption, Credit
 from apps.billing.money import rounded, shown
 from apps.billing.periods import Period
@@ -46,7 +46,7 @@ def grant(
     )
     if new:
         after = {"amount": str(amount), "currency": currency, "reason": reason}
-        record_audit(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
+        trail.record(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
     return credit
 
 
@@ -61,7 +61,7 @@ def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: st
     _check(coupon, currency, now)
     made, new = CouponRedemption.objects.get_or_create(tenant=tenant, coupon=coupon, defaults={"redeemed_at": now})
     if new:
-        record_audit(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
+        trail.record(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
     return made
 
 

@@ -19,8 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
-from apps.billing import credits, paying, standing
+from apps.billing import credits, paying, standing, trail
 from apps.billing.models import (
     Closing,
     Credit,
@@ -348,7 +347,7 @@ def _move(invoices: Sequence[Invoice], **columns: Any) -> None:
 
 
 def _audit(invoice: Invoice, action: str, actor: str, now: datetime, after: dict[str, Any] | None) -> None:
-    record_audit(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
+    trail.record(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
 
 
 def _tell(invoice: Invoice, kind: str, now: datetime) -> None:

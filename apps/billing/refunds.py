@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Sum
 
-from apps.accounts.services import record_audit
+from apps.billing import trail
 from apps.billing.gateway import Gateway, Refused, Unanswered
 from apps.billing.models import Payment, Refund
 from apps.billing.money import EXPONENTS
@@ -54,7 +54,7 @@ def begin(
         updated_at=now,
     )
     after = {"amount": str(made.amount), "currency": payment.currency, "reason": reason}
-    record_audit(
+    trail.record(
         tenant=payment.tenant, actor=actor, action="payment.refunded", target=str(payment), after=after, now=now
     )
     return made

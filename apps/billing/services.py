@@ -13,8 +13,8 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 
 from apps.accounts.models import Tenant
-from apps.accounts.services import create_tenant, record_audit
-from apps.billing import changes, clock, timeline
+from apps.accounts.services import create_tenant
+from apps.billing import changes, clock, timeline, trail
 from apps.billing.models import PlanSpan, Subscription
 from apps.billing.money import EXPONENTS, rounded
 from apps.billing.periods import Period
@@ -325,4 +325,4 @@ def _audit(
     tenant_id: int, action: str, actor: str, now: datetime, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     tenant = Tenant.objects.get(pk=tenant_id)
-    record_audit(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)
+    trail.record(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)

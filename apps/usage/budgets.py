@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
+from apps.billing import trail
 from apps.billing.models import Subscription
 from apps.billing.money import rounded
 from apps.billing.periods import Period
@@ -70,7 +70,7 @@ def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, 
     wanted = sorted(set(thresholds))
     before = list(thresholds_of([tenant.pk])[tenant.pk])
     Budget.objects.update_or_create(tenant=tenant, defaults={"thresholds": wanted})
-    record_audit(
+    trail.record(
         tenant=tenant,
         actor=actor,
         action="budget.changed",

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from apps.accounts.models import Tenant
+from apps.accounts.models import AuditEntry, Tenant
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key
 from apps.billing import clock, standing
@@ -132,6 +132,17 @@ def test_who_pays_by_transfer_is_restored_at_once_at_the_clocks_own_time() -> No
     assert Event.objects.get(tenant=tenant, kind="subscription.restored").occurred_at == clock.now_for(
         tenant.pk, timezone.now()
     )
+
+
+def test_the_audit_trail_has_real_time_and_the_clocks_beside_it() -> None:
+    tenant = customer("basic", timezone.now())
+    walk(tenant, "40d")
+    before = timezone.now()
+    pay(tenant)
+    paid = AuditEntry.objects.filter(tenant=tenant, action="invoice.paid")[0]
+    assert before <= paid.at <= timezone.now()
+    own = clock.now_for(tenant.pk, timezone.now())
+    assert paid.after == {"how": "bank transfer", "clock": own.isoformat()}
 
 
 @pytest.mark.parametrize("act", [credit_all, void_it])
