@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from django.core.validators import validate_email
 from django.db import transaction
 
 from apps.accounts import template
-from apps.accounts.models import AuditEntry, Tenant, new_handle
+from apps.accounts.models import AuditEntry, Membership, Tenant, User, new_handle
 
 
 @transaction.atomic
@@ -19,6 +20,21 @@ def create_tenant(*, slug: str, name: str, now: datetime, actor: str = "command"
     template.create_schema(tenant.schema_name)
     record_audit(tenant=tenant, actor=actor, action="tenant.created", target=slug, after={"handle": handle}, now=now)
     return tenant
+
+
+@transaction.atomic
+def add_owner(*, tenant: Tenant, email: str, now: datetime, actor: str = "command") -> Membership:
+    """Who answers for a tenant and is told about it: a person by their e-mail, new ones without a password.
+
+    Harmless when repeated. Raises `ValidationError`.
+    """
+    email = User.objects.normalize_email(email).lower()
+    validate_email(email)
+    user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+    made, _ = Membership.objects.update_or_create(user=user, tenant=tenant, defaults={"role": Membership.Role.OWNER})
+    after = {"user": email, "role": made.role}
+    record_audit(tenant=tenant, actor=actor, action="membership.created", target=email, after=after, now=now)
+    return made
 
 
 def record_audit(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.accounts.models import Tenant
+from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.billing.models import PlanSpan, Subscription
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,27 @@ def test_without_words_it_pays_in_dollars() -> None:
     assert create()["currency"] == "USD"
 
 
+def test_an_owner_is_a_person_without_a_password_who_is_told() -> None:
+    facts = create("--owner-email", "Anna@Acme.example")
+    owner = Membership.objects.get(tenant_id=facts["id"])
+    assert (owner.user.email, owner.role, facts["owner"]) == ("anna@acme.example", "owner", "anna@acme.example")
+    assert not owner.user.has_usable_password()
+    assert AuditEntry.objects.filter(tenant_id=facts["id"], action="membership.created").exists()
+
+
+def test_an_owner_may_be_somebody_known() -> None:
+    anna = User.objects.create_user("anna@acme.example", "a password")
+    facts = create("--owner-email", "anna@acme.example")
+    assert Membership.objects.get(tenant_id=facts["id"]).user == anna
+    assert User.objects.get(pk=anna.pk).has_usable_password()
+
+
+def test_without_an_owner_it_is_said_that_nobody_is_told() -> None:
+    said = StringIO()
+    call_command("tenant_create", "--slug", "acme", stdout=StringIO(), stderr=said)
+    assert said.getvalue().startswith("Nobody is told about invoices")
+
+
 def test_a_trial_ends_after_its_days() -> None:
     facts = create("--plan", "professional", "--trial-days", "14")
     began = Tenant.objects.get(slug="acme").created_at
@@ -48,6 +69,7 @@ def test_a_trial_ends_after_its_days() -> None:
         (("--plan", "basic", "--trial-days", "x"), "--trial-days"),
         (("--plan", "free", "--trial-days", "14"), "--trial-days"),
         (("--included", "-1"), "--included"),
+        (("--owner-email", "anna"), "--owner-email"),
     ],
 )
 def test_what_can_not_be_agreed_names_its_flag_and_makes_nobody(said: tuple[str, ...], named: str) -> None:

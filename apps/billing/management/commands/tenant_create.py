@@ -1,17 +1,26 @@
-"""`manage.py tenant_create --slug S --plan P [--currency C] [--trial-days N] [--rate-per-minute N] [--included N]`"""
+"""`manage.py tenant_create --slug S --plan P [--owner-email E] [--currency C] [--trial-days N] [--included N] …`"""
 
 import json
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
+from apps.accounts.services import add_owner
 from apps.billing import timeline
 from apps.billing.money import EXPONENTS
 from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, current
 from apps.billing.services import LONGEST_TRIAL, plan_for, sign_up, subscription_of
+
+#: Said where no owner was given.
+NOBODY = (
+    "Nobody is told about invoices, limits and payments: give --owner-email, or add a membership or a billing e-mail"
+    " in the admin."
+)
 
 
 class Command(BaseCommand):
@@ -27,26 +36,35 @@ class Command(BaseCommand):
         parser.add_argument("--included", type=int, help="this tenant's own included units a month")
         parser.add_argument("--currency", default=DEFAULT_CURRENCY, choices=sorted(EXPONENTS))
         parser.add_argument("--trial-days", type=int, default=0, help=f"a paid plan for nothing, 1 to {LONGEST_TRIAL}")
+        parser.add_argument("--owner-email", default="", help="who owns it and is told about invoices and limits")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
         try:
-            tenant = sign_up(
-                slug=options["slug"],
-                name=options["name"] or options["slug"],
-                plan=options["plan"],
-                now=timezone.now(),
-                rate_per_minute=options["rate_per_minute"],
-                included=options["included"],
-                currency=options["currency"],
-                trial_days=options["trial_days"],
-            )
+            tenant = self._made(options)
         except ValidationError as wrong:
             raise CommandError(
                 "; ".join(f"--{name}: {' '.join(said)}" for name, said in wrong.message_dict.items())
             ) from wrong
-        self._print(tenant, options["json"])
+        self._print(tenant, options)
+
+    @transaction.atomic
+    def _made(self, options: dict[str, Any]) -> Tenant:
+        now = timezone.now()
+        tenant = sign_up(
+            slug=options["slug"],
+            name=options["name"] or options["slug"],
+            plan=options["plan"],
+            now=now,
+            rate_per_minute=options["rate_per_minute"],
+            included=options["included"],
+            currency=options["currency"],
+            trial_days=options["trial_days"],
+        )
+        if options["owner_email"]:
+            add_owner(tenant=tenant, email=options["owner_email"], now=now)
+        return tenant
 
     def _check(self, options: dict[str, Any]) -> None:
         if options["rate_per_minute"] is not None and options["rate_per_minute"] < 1:
@@ -55,10 +73,12 @@ class Command(BaseCommand):
             raise CommandError("--included: 0 or more")
         if options["trial_days"] and not 1 <= options["trial_days"] <= LONGEST_TRIAL:
             raise CommandError(f"--trial-days: 1 to {LONGEST_TRIAL}")
+        if options["owner_email"]:
+            _check_email(options["owner_email"])
         if options["trial_days"] and not current(options["plan"]).monthly:
             raise CommandError(f"--trial-days: {options['plan']} costs nothing; a trial is of a paid plan")
 
-    def _print(self, tenant: Tenant, as_json: bool) -> None:
+    def _print(self, tenant: Tenant, options: dict[str, Any]) -> None:
         plan, rate, included = plan_for(tenant.pk)
         subscription, following = subscription_of(tenant.pk), timeline.scheduled(tenant.pk, tenant.created_at)
         facts = {
@@ -72,6 +92,16 @@ class Command(BaseCommand):
             "currency": subscription.currency,
             "status": subscription.status,
             "trial_ends": following.starts_at.isoformat() if following else None,
+            "owner": options["owner_email"].lower() or None,
         }
-        text = json.dumps(facts) if as_json else "\n".join(f"{name}: {value}" for name, value in facts.items())
+        if not options["owner_email"]:
+            self.stderr.write(NOBODY)
+        text = json.dumps(facts) if options["json"] else "\n".join(f"{name}: {value}" for name, value in facts.items())
         self.stdout.write(text)
+
+
+def _check_email(said: str) -> None:
+    try:
+        validate_email(said)
+    except ValidationError as wrong:
+        raise CommandError(f"--owner-email: {' '.join(wrong.messages)}") from wrong
