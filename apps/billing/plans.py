@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-#: A tier of graduated overage: (upper bound in overage calls or None, price of one call).
+#: A tier of graduated overage: (upper bound in overage units or None, price of one unit).
 Tier = tuple[int | None, Decimal]
 
 

@@ -244,8 +244,18 @@ def _fees(terms: Sequence[Term], included: int, period: Period, currency: str) -
 
 def _fee_text(term: Term, share: Fraction, included: int, period: Period) -> str:
     name = f"{term.plan.name.title()} plan" + (", trial" if term.trial else "")
-    days = "" if share == 1 else f", {float(share * period.seconds / 86_400):.2f} of {period.seconds // 86_400} days"
-    return f"{name}{days}: {included:,} calls included"
+    part = "" if share == 1 else f", {_time_text(share * period.seconds)} of {period.seconds // 86_400} days"
+    return f"{name}{part}: {included:,} units included"
+
+
+def _time_text(seconds: Fraction) -> str:
+    """What follows it is days; less than one is said in hours and minutes."""
+    if seconds >= 86_400:
+        return f"{float(seconds / 86_400):.2f}"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    if not hours:
+        return f"{minutes} min" if minutes else "less than a minute"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def _overage(
@@ -256,12 +266,12 @@ def _overage(
         if over and not term.trial:
             by_plan[term.plan.code] = (term.plan, by_plan.get(term.plan.code, (term.plan, 0))[1] + over)
     for plan, over in by_plan.values():
-        for number, (first, calls, price) in enumerate(tiers_used(_price(plan, currency).overage, over), start=1):
-            exact = calls * Fraction(price)
+        for number, (first, count, price) in enumerate(tiers_used(_price(plan, currency).overage, over), start=1):
+            exact = count * Fraction(price)
             yield Line(
                 component=f"overage.{plan.code}.{number}",
-                description=f"{plan.name.title()} plan, calls {first:,} to {first + calls - 1:,} beyond the included",
-                quantity=Decimal(calls),
+                description=f"{plan.name.title()} plan, units {first:,} to {first + count - 1:,} beyond the included",
+                quantity=Decimal(count),
                 unit_price=price,
                 exact=exact,
                 amount=rounded(exact, currency),

@@ -7,7 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from apps.billing import paying
-from apps.billing.models import Invoice, Refund
+from apps.billing.models import Invoice, InvoiceLine, Refund
 from apps.billing.money import EXPONENTS, shown
 from apps.billing.quoting import plain
 from apps.notifications.attachments import Attachment
@@ -53,7 +53,7 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
         "invoice": invoice,
         "bill_to": invoice.bill_to,
         "decimals": EXPONENTS[invoice.currency],
-        "lines": [_line(invoice, line) for line in invoice.lines.all()],
+        "lines": [_line(invoice, line) for line in invoice.lines.all() if _worth_a_line(line)],
         "deductions": [
             {"description": one.description, "amount": invoice.money(-one.amount)} for one in invoice.deductions.all()
         ],
@@ -72,14 +72,26 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
             if one.status == Refund.Status.DONE
         ],
         **{name: invoice.money(getattr(invoice, name)) for name in ("subtotal", "credits", "tax", "total")},
-        "tax_label": f"{invoice.tax_name or 'Tax'} {plain(invoice.tax_percent)} %",
+        "tax_label": _tax_label(invoice),
         "by_day": usage.get("by_day", []),
         "by_endpoint": usage.get("by_endpoint", []),
         "late": usage.get("late", {}),
     }
 
 
-def _line(invoice: Invoice, line: Any) -> dict[str, Any]:
+def _tax_label(invoice: Invoice) -> str:
+    """Nothing where there is no tax at all; one of 0 % that has a name is said."""
+    if not (invoice.tax_percent or invoice.tax_name):
+        return ""
+    return f"{invoice.tax_name or 'Tax'} {plain(invoice.tax_percent)} %"
+
+
+def _worth_a_line(line: InvoiceLine) -> bool:
+    """A plan in force for a moment that cost nothing stays in the books and off the paper."""
+    return bool(line.amount) or _number(line.quantity) != "0"
+
+
+def _line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
     return {
         "description": line.description,
         "start": line.starts_at,

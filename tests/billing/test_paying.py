@@ -1,5 +1,6 @@
 """What an invoice says of who it is from and how it is paid."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,8 +9,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.billing.invoices import issue_credit_note, mark_paid, void_invoice
-from apps.billing.models import Invoice, Payment, PaymentCard, Refund
+from apps.billing.models import Invoice, Payment, PaymentCard, Refund, Subscription
 from apps.billing.rendering import html_of
+from apps.billing.services import change_plan
 from config import checks
 from tests.billing.conftest import at, close, customer
 
@@ -71,6 +73,25 @@ def test_paid_and_void_invoices_ask_for_nothing() -> None:
     assert "paid 3 November 2026" in html_of(paid)
     assert "VOID" in html_of(void)
     assert "Please transfer" not in html_of(paid) + html_of(void)
+
+
+def test_tax_stands_on_paper_where_there_is_any() -> None:
+    none, some, zero = (customer() for _ in range(3))
+    Subscription.objects.filter(tenant=some).update(tax_name="VAT", tax_percent=Decimal(19))
+    Subscription.objects.filter(tenant=zero).update(tax_name="VAT, reverse charge")
+    assert " %" not in html_of(close(none, 10)).split("</style>")[1]
+    assert "VAT 19 %" in html_of(close(some, 10))
+    assert "VAT, reverse charge 0 %" in html_of(close(zero, 10))
+
+
+def test_a_plan_of_a_moment_that_cost_nothing_stays_in_the_books_and_off_the_paper() -> None:
+    tenant = customer("basic", since=at(10))
+    change_plan(tenant_id=tenant.pk, plan="professional", now=at(10, 1) + timedelta(milliseconds=500))
+    invoice = close(tenant, 10)
+    page = html_of(invoice)
+    assert [line.amount for line in invoice.lines.all()] == [0, 299]
+    assert "Basic plan" not in page
+    assert "Professional plan" in page
 
 
 def test_corrections_and_refunds_stand_on_paper() -> None:

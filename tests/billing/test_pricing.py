@@ -54,6 +54,17 @@ def test_golden_totals(plan: str, units: int, total: str) -> None:
         assert str(quote(current(plan), units, "USD", period).subtotal) == total
 
 
+@pytest.mark.parametrize(("lasted", "said"), [
+    (timedelta(seconds=59), "less than a minute of 30 days"), (timedelta(minutes=9, seconds=59), "9 min of 30 days"),
+    (timedelta(hours=3), "3 h of 30 days"), (timedelta(hours=23, minutes=59), "23 h 59 min of 30 days"),
+    (timedelta(days=1), "1.00 of 30 days"), (timedelta(days=15), "15.00 of 30 days"),
+])  # fmt: skip
+def test_a_plans_part_of_a_month_is_said_in_days_or_less(lasted: timedelta, said: str) -> None:
+    change = NOVEMBER.start + lasted
+    terms = [Term(current("basic"), NOVEMBER.start, change), Term(current("enterprise"), change, NOVEMBER.end)]
+    assert statement(terms, [0, 0], NOVEMBER, "USD").lines[0].description.startswith(f"Basic plan, {said}: ")
+
+
 @pytest.mark.parametrize(("plan", "units", "total"), GOLDEN)
 def test_the_command_quotes_them(plan: str, units: int, total: str) -> None:
     said = price("--plan", plan, "--units", str(units))
