@@ -20,7 +20,7 @@ from apps.billing.money import EXPONENTS, rounded
 from apps.billing.periods import Period
 from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan, current
 from apps.billing.pricing import included_units, most_units
-from apps.notifications.services import notify
+from apps.billing.telling import tell
 
 #: Units a tenant limited for not paying may still use, or what it has included when that is less.
 LIMITED_UNITS = 1_000
@@ -296,7 +296,7 @@ def tell_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     for span in spans.select_related("tenant"):
         ends = span.ends_at.isoformat() if span.ends_at else ""
         data, key = {"plan": span.plan.name, "ends_at": ends}, f"trial_ending:{span.pk}"
-        told += notify(tenant=span.tenant, kind="subscription.trial_ending", data=data, key=key, now=now)
+        told += tell(span.tenant, "subscription.trial_ending", data, key=key, now=now)
     return told
 
 

@@ -59,7 +59,7 @@ def notify(
 def notify_all(news: Sequence[News], now: datetime) -> int:
     """Tell many things, with a few statements for all of them; how many had not been told before."""
     told = _happened(news, now)
-    people = _people({one.tenant.pk for _, one in told if one.to is None and KINDS[one.kind].mailed})
+    people = people_of({one.tenant.pk for _, one in told if one.to is None and KINDS[one.kind].mailed})
     webhooks = _webhooks({one.tenant.pk for _, one in told if KINDS[one.kind].hooked})
     rows: list[Delivery] = []
     for event, one in told:
@@ -68,6 +68,16 @@ def notify_all(news: Sequence[News], now: datetime) -> int:
         rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), wanting, now)
     Delivery.objects.bulk_create(rows)
     return len(told)
+
+
+def people_of(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Who answers for each tenant: its owners and admins."""
+    roles = (Membership.Role.OWNER, Membership.Role.ADMIN)
+    rows = Membership.objects.filter(tenant_id__in=tenant_ids, role__in=roles, user__is_active=True)
+    found: dict[int, list[str]] = {}
+    for tenant_id, email in rows.order_by("user__email").values_list("tenant_id", "user__email"):
+        found.setdefault(tenant_id, []).append(email)
+    return found
 
 
 def private_networks() -> list[Network]:
@@ -228,16 +238,6 @@ def _delivery(
         next_try_at=Now(),
         created_at=now,
     )
-
-
-def _people(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
-    """Who answers for each tenant."""
-    roles = (Membership.Role.OWNER, Membership.Role.ADMIN)
-    rows = Membership.objects.filter(tenant_id__in=tenant_ids, role__in=roles, user__is_active=True)
-    found: dict[int, list[str]] = {}
-    for tenant_id, email in rows.order_by("user__email").values_list("tenant_id", "user__email"):
-        found.setdefault(tenant_id, []).append(email)
-    return found
 
 
 def _webhooks(tenant_ids: Iterable[int]) -> dict[int, list[WebhookEndpoint]]:

@@ -18,8 +18,8 @@ from apps.billing.money import rounded
 from apps.billing.plans import CURRENT, PLANS, current
 from apps.billing.quoting import plain
 from apps.billing.services import allowance, change_plan, subscription_of
+from apps.billing.telling import tell
 from apps.errors import Problem
-from apps.notifications.services import notify
 from apps.usage.bodies import decode
 from apps.usage.events import moment
 from apps.usage.gated import GatedView, json_answer
@@ -221,7 +221,7 @@ class SubscriptionView(BillingView):
             data = {"plan": change.plan.name, "before": before.plan_code, "at": told(change.at)}
             key = f"plan:{tenant_id}:{self.received_us}"
             tenant = Tenant.objects.get(pk=tenant_id)
-            notify(tenant=tenant, kind="subscription.changed", data=data, key=key, now=self.now)
+            tell(tenant, "subscription.changed", data, key=key, now=self.now)
         tell_pending(self.admissions.gate)
 
     def _told(self, tenant_id: int) -> Subscription:

@@ -18,8 +18,8 @@ from apps.billing.models import Subscription
 from apps.billing.money import rounded
 from apps.billing.periods import Period
 from apps.billing.pricing import included_units
+from apps.billing.telling import tell
 from apps.notifications.models import Event
-from apps.notifications.services import notify
 from apps.usage import spending
 from apps.usage.costs import Month
 from apps.usage.models import Budget, UsageDay
@@ -122,9 +122,7 @@ def _tell_one(tenant: Tenant, period: Period, standing: Standing, threshold: int
         "unit": standing.unit,
         "period": str(period),
     }
-    return notify(
-        tenant=tenant, kind="budget.reached", data=data, key=_key(period, standing.budget, threshold), now=now
-    )
+    return tell(tenant, "budget.reached", data, key=_key(period, standing.budget, threshold), now=now)
 
 
 def _key(period: Period, budget: str, threshold: int | str = "") -> str:

@@ -12,7 +12,8 @@ from apps.billing import invoices, payments, refunds, standing
 from apps.billing.gateway import TransferGateway
 from apps.billing.models import Invoice, Payment, Subscription
 from apps.billing.stripe_gateway import StripeGateway
-from apps.notifications.models import Event
+from apps.notifications.models import Delivery, Event
+from tests.factories import MembershipFactory, UserFactory
 from tests.payments.conftest import ISSUED, bill, give_card
 from tests.stripe_server import Stand
 
@@ -110,6 +111,22 @@ def test_a_new_card_is_tried_at_once_and_restores(tenant: Tenant, gateway: Strip
     assert sweep(gateway, tenant, ISSUED + 22 * DAY) == 1
     assert subscription(tenant).status == "active"
     assert len(told("subscription.restored")) == 1
+
+
+def test_all_about_money_goes_to_the_billing_email_and_to_owners_and_admins_once_each(
+    tenant: Tenant, gateway: StripeGateway, stand: Stand
+) -> None:
+    Subscription.objects.filter(tenant=tenant).update(billing_email="Books@acme.example")
+    for name, role in (("olga", "owner"), ("books", "admin"), ("vera", "viewer")):
+        MembershipFactory(tenant=tenant, user=UserFactory(email=f"{name}@acme.example"), role=role)
+    give_card(tenant, gateway, stand, "pm_card_chargeCustomerFail")
+    bill(tenant)
+    for day in (*range(15), 21, 45):
+        sweep(gateway, tenant, ISSUED + day * DAY)
+    kinds = ["payment.failed"] * 8 + ["subscription.past_due", "subscription.limited", "subscription.cancelled"]
+    for kind in set(kinds):
+        sent = Delivery.objects.filter(event__kind=kind, channel="email").values_list("recipient", flat=True)
+        assert sorted(sent) == sorted(["Books@acme.example", "olga@acme.example"] * kinds.count(kind))
 
 
 def test_by_transfer_an_invoice_is_past_due_after_fourteen_days_until_it_is_marked_paid(tenant: Tenant) -> None:

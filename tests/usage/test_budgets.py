@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Tenant
+from apps.billing.models import Subscription
 from apps.billing.services import set_payment_method, set_spend_cap
 from apps.notifications.models import Delivery, Event
 from apps.usage.budgets import set_thresholds, tell_reached
@@ -118,3 +119,12 @@ def test_looking_costs_the_same_for_one_tenant_and_for_three(cast: Cast) -> None
     with CaptureQueriesContext(connection) as three:
         tell_reached(NOW)
     assert len(three) == len(one)
+
+
+def test_a_budget_is_told_to_the_billing_email_too(charlie: Tenant) -> None:
+    Subscription.objects.update_or_create(tenant=charlie, defaults={"billing_email": "books@charlie.example"})
+    MembershipFactory(tenant=charlie, user=UserFactory(email="owner@charlie.example"), role="owner")
+    use(charlie, 800)
+    tell_reached(NOW)
+    sent = Delivery.objects.filter(event__kind="budget.reached", channel="email").values_list("recipient", flat=True)
+    assert {*sent} >= {"books@charlie.example", "owner@charlie.example"} and len(sent) == len({*sent})
