@@ -1,13 +1,16 @@
 """The bodies of the native API: what a request may say. Pure."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
+from apps.usage.bodies import decode
+
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 MOST_A_BATCH = 1_000
 
@@ -41,6 +44,31 @@ class BatchRequest(msgspec.Struct, frozen=True):
     dry_run: DryRun = False
 
 
+class _ExactDecisionRequest(DecisionRequest, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _ExactBatchRequest(BatchRequest, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+_EXACT: dict[type[msgspec.Struct], Any] = {DecisionRequest: _ExactDecisionRequest, BatchRequest: _ExactBatchRequest}
+
+
+def understood(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
+    """The body as `kind`, and a warning of fields that are none: "dryrun" would be scored and billed in silence.
+
+    Such a field makes the exact twin refuse, so that bodies without one are read once. Raises `Problem`.
+    """
+    try:
+        return msgspec.json.decode(body, type=_EXACT[kind]), ()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = decode(body, kind)
+    names = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    known = _EXACT[kind].__struct_fields__
+    return said, ignored("Unknown fields of the request", [name for name in names if name not in known])
+
+
 def schema_named(name: str) -> TransactionSchema:
     """The schema of that name. Raises `Problem` naming those there are."""
     schema = SCHEMAS.get(name)
@@ -49,11 +77,18 @@ def schema_named(name: str) -> TransactionSchema:
     return schema
 
 
-def parse(schema: TransactionSchema, transaction: Any, received_ms: int, at: str = "transaction") -> Parsed:
-    """A transaction checked by its schema. Raises `Problem` naming the field."""
+def parse(
+    schema: TransactionSchema,
+    transaction: Any,
+    received_ms: int,
+    at: str = "transaction",
+    noticed: tuple[str, ...] = (),
+) -> Parsed:
+    """A transaction checked by its schema; `noticed` of the request goes first. Raises `Problem` naming the field."""
     if not isinstance(transaction, dict):
         raise Problem("field_invalid", "A transaction is a JSON object.", at)
     try:
-        return schema.parse(transaction, received_ms)
+        parsed = schema.parse(transaction, received_ms)
     except InvalidTransaction as wrong:
         raise Problem("field_invalid", wrong.detail, f"{at}.{wrong.param}" if wrong.param else at) from wrong
+    return msgspec.structs.replace(parsed, warnings=noticed + parsed.warnings) if noticed else parsed

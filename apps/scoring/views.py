@@ -17,7 +17,6 @@ from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.filters import filters_of, page_of
 from apps.scoring.runtime import this_scoring
 from apps.scoring.service import Answered, Scoring
-from apps.usage.bodies import decode
 from apps.usage.gated import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 
 
@@ -84,11 +83,12 @@ class DecisionsView(ScoringView):
 
     def _question(self, request: Request) -> tuple[Call, Question]:
         body = self.read_body(request)
-        said = decode(body, DecisionRequest)
+        said, noticed = bodies.understood(body, DecisionRequest)
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run)
-        return call, question_of(call, schema, bodies.parse(schema, said.transaction, call.received_us // 1000))
+        parsed = bodies.parse(schema, said.transaction, call.received_us // 1000, noticed=noticed)
+        return call, question_of(call, schema, parsed)
 
 
 class Row(msgspec.Struct):
@@ -117,14 +117,15 @@ class BatchView(ScoringView):
 
     def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
         body = self.read_body(request)
-        said = decode(body, BatchRequest)
+        said, noticed = bodies.understood(body, BatchRequest)
         schema = bodies.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run, many=True)
+        received_ms = call.received_us // 1000
         rows: list[Question | Problem] = []
         for index, transaction in enumerate(said.transactions):
             try:
-                parsed = bodies.parse(schema, transaction, call.received_us // 1000, f"transactions[{index}]")
+                parsed = bodies.parse(schema, transaction, received_ms, f"transactions[{index}]", noticed)
                 rows.append(question_of(call, schema, parsed, index))
             except Problem as wrong:
                 rows.append(wrong)

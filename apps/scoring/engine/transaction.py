@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
+FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
+FARTHEST_BACK_MS = 3_653 * 86_400_000
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
@@ -148,6 +150,8 @@ class TransactionSchema:
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)
+        #: The field that says when it happened, where that is a date; other logs count from a start of their own.
+        self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
         self._integers = frozenset(name for name in self.fields if is_kind(int, self.types[name]))
 
     def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
@@ -168,7 +172,10 @@ class TransactionSchema:
         if not _all_clean(facts):
             raise self._first_problem(content)
         at_ms = int(self.event_time_ms(transaction, received_ms, SCALAR))
-        return Parsed(transaction, facts, self._ignored(content) + self.remarks(transaction), at_ms)
+        noticed = (
+            *self._ignored(content), *self._far_off(transaction, at_ms, received_ms), *self.remarks(transaction)
+        )  # fmt: skip
+        return Parsed(transaction, facts, noticed, at_ms)
 
     def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
         """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""
@@ -237,11 +244,25 @@ class TransactionSchema:
 
     def _ignored(self, content: dict[str, Any]) -> tuple[str, ...]:
         unknown = content.keys() - self._known
-        if not unknown:
+        return ignored("Unknown fields", [name for name in content if name in unknown]) if unknown else ()
+
+    def _far_off(self, transaction: Any, at_ms: int, received_ms: int) -> tuple[str, ...]:
+        """A time of the sender's that can hardly be meant: it is held to, for a past may be scored again."""
+        ahead_ms = at_ms - received_ms
+        if not received_ms or self.moment is None or -FARTHEST_BACK_MS <= ahead_ms <= FARTHEST_AHEAD_MS:
             return ()
-        named = [_safe(name) for name in content if name in unknown][:MOST_NAMED]
-        more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
-        return (f"Unknown fields were ignored: {', '.join(named)}{more}.",)
+        far = "more than a day ahead" if ahead_ms > 0 else "more than ten years ago"
+        day = getattr(transaction, self.moment).date().isoformat()
+        return (f"{self.moment} is {far} ({day}): is that meant? Recent activity was counted up to then.",)
+
+
+def ignored(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The warning that fields were sent which nothing reads, or none; the first few are named."""
+    if not names:
+        return ()
+    named = [_safe(name) for name in names[:MOST_NAMED]]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return (f"{what} were ignored: {', '.join(named)}{more}.",)
 
 
 class Columns:
