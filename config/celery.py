@@ -18,6 +18,9 @@ app = Celery("palisade")
 app.conf.update(
     broker_url=settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
     broker_connection_retry_on_startup=True,
+    # Without the broker's connection a task can't be acknowledged and comes again: it stops here, rather than run twice
+    # at once. It is Celery 6's default; unset, every lost connection is a deprecation warning.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
     task_ignore_result=True,
     task_acks_late=True,  # a task may run twice: each is harmless when repeated
     worker_prefetch_multiplier=1,

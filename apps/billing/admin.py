@@ -29,7 +29,8 @@ from apps.billing.models import (
     InvoiceLine,
     PlanSpan,
 )
-from apps.billing.money import shown
+from apps.billing.paper_admin import AmountsAdmin, OnPaperAdmin, in_currency
+from apps.billing.quoting import plain
 from apps.billing.services import subscription_of
 
 __all__ = ["coupon_admin", "payment_admin"]  # its pages; Django looks for them here
@@ -48,16 +49,28 @@ class _Part(TabularInline):
 
 class LineInline(_Part):
     model = InvoiceLine
-    fields = ("description", "quantity", "unit_price", "amount", "starts_at", "ends_at", "void")
+    fields = ("description", "shown_quantity", "shown_price", "shown_amount", "starts_at", "ends_at", "void")
+    readonly_fields = ("shown_quantity", "shown_price", "shown_amount")
+    shown_amount = in_currency("amount", lambda line: line.invoice.currency)
+
+    @display(description="quantity")
+    def shown_quantity(self, line: InvoiceLine) -> str:
+        return plain(line.quantity)
+
+    @display(description="unit price")
+    def shown_price(self, line: InvoiceLine) -> str:
+        return "" if line.unit_price is None else plain(line.unit_price)
 
 
 class DeductionInline(_Part):
     model = InvoiceDeduction
-    fields = ("kind", "description", "amount")
+    fields = ("kind", "description", "shown_amount")
+    readonly_fields = ("shown_amount",)
+    shown_amount = in_currency("amount", lambda one: one.invoice.currency)
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(ReadOnlyAdmin):
+class InvoiceAdmin(OnPaperAdmin, ReadOnlyAdmin):
     """Invoices: to look at, to issue, to settle, to take back. What was issued is corrected by a credit note."""
 
     list_display = ("__str__", "tenant", "period", "shown_total", "state", "issued_at", "due_at")
@@ -66,10 +79,12 @@ class InvoiceAdmin(ReadOnlyAdmin):
     search_fields = ("number", "public_id", "tenant__slug")
     actions: ClassVar = ["issue_chosen", "mark_chosen_paid", "void_chosen", "credit_chosen"]
     inlines: ClassVar = [LineInline, DeductionInline]
-
-    @display(description="total", ordering="total")
-    def shown_total(self, invoice: Invoice) -> str:
-        return shown(invoice.total, invoice.currency)
+    amounts = ("subtotal", "credits", "tax", "total")
+    exclude = ("bill_to", "seller", "usage")
+    readonly_fields = ("on_paper", "shown_bill_to", "shown_seller", "shown_usage")
+    shown_subtotal, shown_credits, shown_tax, shown_total = (
+        in_currency(name, lambda invoice: invoice.currency) for name in amounts
+    )
 
     @display(description="state", ordering="status", label={"paid": "success", "issued": "info", "void": "danger"})
     def state(self, invoice: Invoice) -> str:
@@ -143,11 +158,13 @@ class CreditNoteForm(OnceForm):
 
 
 @admin.register(CreditNote)
-class CreditNoteAdmin(OnceAdmin):
+class CreditNoteAdmin(AmountsAdmin, OnceAdmin):
     """Corrections of issued invoices. Written once; the database refuses changes."""
 
     form = CreditNoteForm
-    list_display = ("number", "invoice", "amount", "tax", "reason", "issued_at")
+    list_display = ("number", "invoice", "shown_amount", "shown_tax", "reason", "issued_at")
+    amounts = ("amount", "tax")
+    shown_amount, shown_tax = (in_currency(name, lambda note: note.invoice.currency) for name in amounts)
     list_select_related = ("invoice",)
     search_fields = ("number", "invoice__number", "invoice__tenant__slug")
     autocomplete_fields = ("invoice",)
@@ -174,11 +191,13 @@ class CreditForm(forms.ModelForm):
 
 
 @admin.register(Credit)
-class CreditAdmin(OperatorAdmin):
+class CreditAdmin(AmountsAdmin, OperatorAdmin):
     """Credits: granted once a key, used up by invoices."""
 
     form = CreditForm
-    list_display = ("reason", "tenant", "amount", "remaining", "currency", "granted_at", "expires_at")
+    list_display = ("reason", "tenant", "shown_amount", "shown_remaining", "granted_at", "expires_at")
+    amounts = ("amount", "remaining")
+    shown_amount, shown_remaining = (in_currency(name, lambda credit: credit.currency) for name in amounts)
     list_filter = ("currency", ("expires_at", admin.EmptyFieldListFilter))
     list_select_related = ("tenant",)
     search_fields = ("key", "reason", "tenant__slug")

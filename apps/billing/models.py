@@ -14,7 +14,7 @@ from django.db.models.functions import Upper
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing.money import EXPONENTS, rounded
+from apps.billing.money import EXPONENTS, rounded, shown
 from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan
 from apps.billing.provider_models import PaymentCard, ProviderEvent, Refund
 
@@ -260,7 +260,7 @@ class Credit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reason} ({self.amount} {self.currency})"
+        return f"{self.reason} ({shown(self.amount, self.currency)})"
 
 
 class Coupon(models.Model):

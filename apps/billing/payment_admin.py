@@ -20,14 +20,15 @@ from apps.billing.gateway import GatewayError, this_gateway
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
 from apps.billing.money import shown
 from apps.billing.owing import TAKEN
+from apps.billing.paper_admin import AmountsAdmin, in_currency
 from apps.billing.refunds import CanNotRefund, begin, check, drive, left_of, refund
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
     """Every try to collect an invoice. A refund is beside a credit note, not in its place."""
 
-    list_display = ("__str__", "tenant", "shown_amount", "state", "failure_code", "refunded", "created_at")
+    list_display = ("__str__", "tenant", "shown_amount", "state", "failure_code", "shown_amount_refunded", "created_at")
     list_filter = ("status", "provider", "currency", "failure_code")
     list_select_related = ("tenant", "invoice")
     search_fields = ("invoice__number", "tenant__slug", "provider_payment_id", "idempotency_key")
@@ -35,12 +36,11 @@ class PaymentAdmin(ReadOnlyAdmin):
     readonly_fields = ("give_back",)
     actions: ClassVar = ["ask_chosen", "refund_chosen"]
 
-    @display(description="amount", ordering="amount")
-    def shown_amount(self, payment: Payment) -> str:
-        return shown(payment.amount, payment.currency)
+    amounts = ("amount", "amount_refunded")
+    shown_amount = in_currency("amount", lambda payment: payment.currency)
 
     @display(description="refunded", ordering="amount_refunded")
-    def refunded(self, payment: Payment) -> str:
+    def shown_amount_refunded(self, payment: Payment) -> str:
         return shown(payment.amount_refunded, payment.currency) if payment.amount_refunded else ""
 
     @admin.display(description="give back")
@@ -107,7 +107,7 @@ class RefundForm(OnceForm):
 
 
 @admin.register(Refund)
-class RefundAdmin(OnceAdmin, ReadOnlyAdmin):
+class RefundAdmin(AmountsAdmin, OnceAdmin, ReadOnlyAdmin):
     """What was given back, and giving back a part. The provider is asked once the row is committed."""
 
     form = RefundForm
@@ -117,6 +117,8 @@ class RefundAdmin(OnceAdmin, ReadOnlyAdmin):
     search_fields = ("payment__invoice__number", "provider_refund_id")
     autocomplete_fields = ("payment",)
     exclude = ("idempotency_key",)
+    amounts = ("amount",)
+    shown_amount = in_currency("amount", lambda refund: refund.payment.currency)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)

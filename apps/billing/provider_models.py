@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.accounts.models import Tenant
+from apps.billing.money import shown
 
 
 class PaymentCardManager(models.Manager["PaymentCard"]):
@@ -64,7 +65,7 @@ class Refund(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of {self.payment}"
+        return f"{shown(self.amount, self.payment.currency)} of {self.payment}"
 
 
 class ProviderEvent(models.Model):

@@ -153,5 +153,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "CRITICAL"},  # our own handler logs what is a fault (problems.py)
         "stripe": {"level": "WARNING"},  # two lines a call otherwise
+        "weasyprint": {"level": "WARNING"},  # a line a step of each PDF
+        "fontTools": {"level": "WARNING"},  # dozens of lines a PDF
     },
 }

@@ -90,6 +90,12 @@ def test_index_opens(browser: Client) -> None:
     assert b"Audit trail" in page.content
 
 
+def test_index_names_apps_as_people_do(browser: Client) -> None:
+    page = browser.get("/admin/").content.decode()
+    assert "API keys" in page
+    assert "Api_Keys" not in page
+
+
 def test_menu_names_every_page() -> None:
     assert sorted(model for pages in MENU.values() for _, model in pages) == MODELS
 
@@ -236,6 +242,40 @@ def test_invoice_is_issued_paid_and_not_voided_any_more(browser: Client, cast: C
         states.append(invoice.status)
     assert states == ["issued", "paid", "paid"]
     assert AuditEntry.objects.get(action="invoice.paid").actor == "olga@example.com"
+
+
+def test_invoice_is_read_in_words_with_its_currency_and_on_paper(browser: Client, cast: Cast) -> None:
+    invoice = an_invoice(cast)
+    facts = {"currency": "JPY", "bill_to": {"name": "Bob <b>", "address": "Road 1\nTown"}}
+    usage = {"by_endpoint": [["decisions", 1200]], "by_day": [["2026-11-01", 1200]], "late": {"2026-10": [["x", 7]]}}
+    Invoice.objects.filter(pk=invoice.pk).update(**facts, usage=usage)
+    page = browser.get(address("billing.invoice", "change", invoice.pk)).content.decode()
+    said = ("9 JPY", "Bob &lt;b&gt;<br>Road 1<br>Town", "Palisade Example Ltd", "By endpoint: decisions 1,200<br>")
+    for words in (*said, "Recorded late, of 2026-10: x 7"):
+        assert words in page
+    assert "9.000" not in page
+    assert "by_endpoint" not in page
+    html, pdf = (address("billing.invoice", form, invoice.pk) for form in ("html", "pdf"))
+    assert f'href="{html}"' in page
+    assert b"Training" in browser.get(html).content
+    assert browser.get(pdf).content[:5] == b"%PDF-"
+    assert browser.get(address("billing.invoice", "pdf", 0)).status_code == 404
+
+
+def test_invoices_on_paper_are_for_who_may_view_them(cast: Cast) -> None:
+    client = Client()
+    client.force_login(UserFactory(is_staff=True))
+    assert client.get(address("billing.invoice", "html", an_invoice(cast).pk)).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["creditnote", "credit", "payment", "refund"])
+def test_amounts_have_the_decimals_of_their_currency(browser: Client, rows: None, model: str) -> None:
+    model = f"billing.{model}"
+    row = next(one for one in admin.site._registry if one._meta.label_lower == model)._default_manager.first()
+    for page in (address(model, "changelist"), address(model, "change", row.pk)):
+        content = browser.get(page).content
+        assert b".00 USD" in content
+        assert b".000" not in content
 
 
 def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: Cast) -> None:
