@@ -5,6 +5,7 @@ Nothing here writes rows by itself: each action is a service, audited, and refus
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ from apps.billing.models import (
     InvoiceLine,
     PlanSpan,
 )
+from apps.billing.money import wrong_with
 from apps.billing.paper_admin import AmountsAdmin, OnPaperAdmin, in_currency
 from apps.billing.quoting import plain
 from apps.billing.services import subscription_of
@@ -186,8 +188,14 @@ class CreditForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         said = super().clean() or self.cleaned_data
         if not self.errors:
+            self._check_amount(said["amount"], subscription_of(said["tenant"].pk).currency)
+        if not self.errors:
             _refused_by(self, lambda: _in_trial(lambda: _granted(said, "trial")))
         return said
+
+    def _check_amount(self, amount: Decimal, currency: str) -> None:
+        if wrong := wrong_with(amount, currency):
+            self.add_error("amount", wrong)
 
 
 @admin.register(Credit)

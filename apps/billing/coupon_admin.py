@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from apps.accounts.admin import OperatorAdmin
 from apps.billing.models import Coupon, CouponRedemption
-from apps.billing.money import EXPONENTS, rounded
+from apps.billing.money import decimals_of, rounded
 
 #: What people can type and read out: codes are redeemed over the API, in upper or lower case.
 _CODE = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Letters, digits, - and _.")
@@ -53,7 +53,7 @@ def _wrong(percent: Decimal | None, amount: Decimal | None, currency: str) -> li
     if not currency:
         return [("currency", "The amount's.")]
     if amount != rounded(amount, currency):
-        return [("amount", f"{currency} has {EXPONENTS[currency]} decimals.")]
+        return [("amount", decimals_of(currency))]
     return []
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from apps.accounts.models import Tenant
 from apps.billing import trail
 from apps.billing.models import Coupon, CouponRedemption, Credit
-from apps.billing.money import rounded, shown
+from apps.billing.money import rounded, shown, wrong_with
 from apps.billing.periods import Period
 from apps.billing.pricing import Offer
 
@@ -30,8 +30,8 @@ def grant(
     actor: str = "command",
 ) -> Credit:
     """A credit the next invoices take from. The same `key` again is the same credit: repeating is harmless."""
-    if amount <= 0 or amount != rounded(amount, currency):
-        raise ValueError(f"{amount} {currency} can't be granted")
+    if wrong := wrong_with(amount, currency):
+        raise ValueError(wrong)
     credit, new = Credit.objects.get_or_create(
         tenant=tenant,
         key=key,

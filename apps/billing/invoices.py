@@ -30,7 +30,7 @@ from apps.billing.models import (
     NumberSeries,
     Subscription,
 )
-from apps.billing.money import rounded
+from apps.billing.money import rounded, wrong_with
 from apps.billing.periods import Period
 from apps.billing.pricing import Deduction, Line, deduct, totals
 from apps.billing.quoting import plain
@@ -328,7 +328,9 @@ def _check_note(invoice: Invoice, amount: Decimal) -> Decimal:
         raise NotPossible(f"{invoice} is {invoice.status}: there is nothing to correct.")
     _not_under_way(invoice)
     left = invoice.money(invoice.total - noted)
-    if amount <= 0 or amount != invoice.money(amount) or amount > left:
+    if wrong := wrong_with(amount, invoice.currency):
+        raise NotPossible(wrong)
+    if amount > left:
         raise NotPossible(f"A credit note on {invoice} takes up to {left} {invoice.currency}.")
     return noted
 

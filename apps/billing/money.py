@@ -10,6 +10,7 @@ from fractions import Fraction
 
 #: Decimals of a currency (ISO 4217).
 EXPONENTS: Mapping[str, int] = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
+_WORDS: Mapping[int, str] = {0: "no", 2: "two", 3: "three"}
 
 Amount = Decimal | Fraction | int
 
@@ -20,6 +21,18 @@ def rounded(amount: Amount, currency: str) -> Decimal:
     scaled = abs(Fraction(amount)) * 10**exponent
     units = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
     return from_minor(-units if amount < 0 else units, currency)
+
+
+def decimals_of(currency: str) -> str:
+    """A sentence for who said too many."""
+    return f"{currency} has {_WORDS[EXPONENTS[currency]]} decimals."
+
+
+def wrong_with(amount: Decimal, currency: str) -> str:
+    """Why an amount can be neither given nor corrected, in a sentence; empty when it can."""
+    if amount <= 0:
+        return "It must be more than 0."
+    return "" if amount == rounded(amount, currency) else decimals_of(currency)
 
 
 def from_minor(units: int, currency: str) -> Decimal:

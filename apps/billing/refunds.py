@@ -86,7 +86,9 @@ def _check(payment: Payment, amount: Decimal, gateway: Gateway) -> None:
     if payment.provider != gateway.name:
         raise CanNotRefund(f"It was paid by {payment.provider}, which is not asked from here any more.")
     left, decimals = left_of(payment), min(EXPONENTS[payment.currency], CHARGED_DECIMALS)
-    if not 0 < amount <= left:
+    if amount <= 0:
+        raise CanNotRefund("It must be more than 0.")
+    if amount > left:
         raise CanNotRefund(f"Up to {left} {payment.currency} can be given back.")
     if amount % Decimal(1).scaleb(-decimals) and amount != left:
         raise CanNotRefund(f"{payment.currency} is given back with {decimals} decimals.")

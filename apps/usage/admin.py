@@ -24,6 +24,7 @@ from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.accounts.models import Tenant
 from apps.api_keys.services import this_gate
 from apps.billing.models import Subscription
+from apps.billing.money import decimals_of, rounded
 from apps.billing.plans import CURRENT, PLANS
 from apps.billing.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
@@ -126,10 +127,34 @@ AGREED = (
 )
 
 
+class SubscriptionForm(forms.ModelForm):
+    """What is agreed; what can't be is told at its field."""
+
+    class Meta:
+        model = Subscription
+        fields = "__all__"
+
+    def clean_tax_percent(self) -> Decimal | None:
+        said: Decimal | None = self.cleaned_data["tax_percent"]
+        if said is not None and not 0 <= said <= 100:
+            raise forms.ValidationError("A tax takes from 0 to 100 percent.")
+        return said
+
+    def clean(self) -> dict[str, Any] | None:
+        said = super().clean() or self.cleaned_data
+        cap, currency = said.get("spend_cap"), said.get("currency") or self.instance.currency
+        if cap is not None and cap < 0:
+            self.add_error("spend_cap", "A cap takes 0 or more.")
+        elif cap is not None and cap != rounded(cap, currency):
+            self.add_error("spend_cap", decimals_of(currency))
+        return said
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(OperatorAdmin):
     """What was agreed with a tenant. A tenant without a row is on the Free plan."""
 
+    form = SubscriptionForm
     list_display = ("tenant", "plan_code", "status", "currency", "spend_cap", "has_payment_method", "started_at")
     list_filter = ("plan_code", "status", "currency", "has_payment_method")
     list_select_related = ("tenant",)

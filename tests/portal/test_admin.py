@@ -297,6 +297,40 @@ def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: C
     assert browser.post(address("billing.couponredemption", "add"), redemption).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [("-1", "It must be more than 0."), ("0", "It must be more than 0."), ("1.001", "USD has two decimals.")],
+)
+def test_an_amount_that_can_not_be_is_told_at_its_field_in_words(
+    browser: Client, cast: Cast, amount: str, said: str
+) -> None:
+    invoice = an_invoice(cast)
+    act(browser, "billing.invoice", "issue_chosen", invoice)
+    note = {"invoice": invoice.pk, "reason": "too much", "token": "a" * 32, "amount": amount}
+    credit = {"tenant": cast.bob.tenant.pk, "amount": amount, "reason": "sorry", "key": "sorry:1"}
+    for model, form in (("billing.creditnote", note), ("billing.credit", credit)):
+        answer = browser.post(address(model, "add"), form)
+        assert dict(answer.context["adminform"].form.errors) == {"amount": [said]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("tax_percent", "-4", "A tax takes from 0 to 100 percent."),
+        ("tax_percent", "101", "A tax takes from 0 to 100 percent."),
+        ("spend_cap", "-1", "A cap takes 0 or more."),
+        ("spend_cap", "1.001", "USD has two decimals."),
+    ],
+)
+def test_what_can_not_be_agreed_is_told_at_its_field_in_words(
+    browser: Client, cast: Cast, field: str, value: str, said: str
+) -> None:
+    agreed = Subscription.objects.get(tenant=cast.bob.tenant)
+    form = {"plan_code": agreed.plan_code, field: value}
+    answer = browser.post(address("billing.subscription", "change", agreed.pk), form)
+    assert dict(answer.context["adminform"].form.errors) == {field: [said]}
+
+
 A_COUPON = {"code": "welcome", "percent": "12.5", "months": "2"}
 
 
