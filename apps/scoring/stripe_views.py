@@ -30,10 +30,19 @@ class StripeAccountRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
     api_key: Annotated[
         str,
-        Meta(pattern=r"^[sr]k_[!-~]{5,250}$", description="A restricted key that may read and write PaymentIntents."),
+        Meta(
+            pattern=r"^[sr]k_[!-~]{5,250}$",
+            description="A restricted key that may read and write PaymentIntents.",
+            extra={"needs": "a key of Stripe's, rk_… or sk_…"},
+        ),
     ]
     webhook_secret: Annotated[
-        str, Meta(pattern=r"^([!-~]{8,255})?$", description="whsec_… of the webhook you make there.")
+        str,
+        Meta(
+            pattern=r"^([!-~]{8,255})?$",
+            description="whsec_… of the webhook you make there.",
+            extra={"needs": "the secret of the webhook, whsec_…"},
+        ),
     ] = ""
 
 

@@ -26,6 +26,7 @@ Cap = Annotated[
     Meta(
         pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?$",
         description="The most a month may come to, before credits and tax; null: no cap.",
+        extra={"needs": 'a decimal string such as "31.00", with at most 12 digits before the point and 3 after it'},
     ),
 ]
 Thresholds = Annotated[

@@ -16,7 +16,14 @@ from apps.errors import Problem
 from apps.usage.billing_views import BillingView, Moment, Money, told
 from apps.usage.bodies import decode
 
-Code = Annotated[str, Meta(pattern="^[ -~]{1,60}$", description="As it was given to you; upper or lower case.")]
+Code = Annotated[
+    str,
+    Meta(
+        pattern="^[ -~]{1,60}$",
+        description="As it was given to you; upper or lower case.",
+        extra={"needs": "a code of 1 to 60 letters, digits and signs"},
+    ),
+]
 Month = Annotated[str, Meta(description="Such as 2026-11.", pattern="^[0-9]{4}-[0-9]{2}$")]
 
 

@@ -19,7 +19,14 @@ from apps.errors import Problem
 from apps.usage.bodies import decode
 from apps.usage.gated import GatedView, check_host, json_answer
 
-Url = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,2000}$", description="Where the person comes back to.")]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[!-~]{1,2000}$",
+        description="Where the person comes back to.",
+        extra={"needs": "an address such as https://shop.example/done, of at most 2,000 characters"},
+    ),
+]
 
 
 class CardPageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
