@@ -1,5 +1,6 @@
 """What an invoice says of who it is from and how it is paid."""
 
+import logging
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Tenant
 from apps.billing.invoices import issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import Invoice, Payment, PaymentCard, Refund, Subscription
-from apps.billing.rendering import html_of
+from apps.billing.rendering import html_of, pdf_of
 from apps.billing.services import change_plan
 from config import checks
 from tests.billing.conftest import at, close, customer
@@ -112,6 +113,12 @@ def test_corrections_and_refunds_stand_on_paper() -> None:
     assert f"Corrected by {note.number}: 5.00 USD, &lt;too&gt; much, 4 November 2026." in page
     assert "Refunded: 3.00 USD, 4 November 2026." in page
     assert page.count("Refunded") == 1
+
+
+def test_drawing_a_pdf_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    pdf_of(close(customer(), 10))
+    assert not [one.name for one in caplog.records if one.name.startswith(("weasyprint", "fontTools"))]
 
 
 def test_the_deployment_check_names_what_is_still_the_example(settings: Any) -> None:
