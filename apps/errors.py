@@ -56,7 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "key_malformed": Kind(401, "The API key is malformed", "Copy the key again: a character is missing or wrong."),
     "key_unknown": Kind(401, "The API key is unknown", "Create a key, or copy it again."),
     "key_revoked": Kind(401, "The API key was revoked", "Use another key or create one."),
-    "key_expired": Kind(401, "The API key has expired", "Rotate the key or create one."),
+    "key_expired": Kind(401, "The API key has expired", "Use the key it was replaced by, or create one."),
     "token_invalid": Kind(401, "The token is not one of ours", "Get a new one: POST /v1/auth/token with the API key."),
     "token_expired": Kind(401, "The token has expired", "Get a new one: POST /v1/auth/token with the API key."),
     # --- you may not ---

@@ -63,7 +63,7 @@ class ApiKeyAdmin(OperatorAdmin):
     form = NewKeyForm
     list_display = ("shown", "tenant", "name", "mode", "state", "may", "last_used_at", "last_used_ip", "created_at")
     list_filter = ("livemode", ("revoked_at", admin.EmptyFieldListFilter))
-    list_select_related = ("tenant",)
+    list_select_related = ("tenant", "replaced_by")
     search_fields = ("tenant__slug", "name", "prefix", "last_four")
     autocomplete_fields = ("tenant",)
     actions: ClassVar = ["revoke"]
@@ -80,6 +80,7 @@ class ApiKeyAdmin(OperatorAdmin):
         "created_at",
         "expires_at",
         "revoked_at",
+        "replaced_by",
         "last_used_at",
         "last_used_ip",
     )

@@ -15,14 +15,14 @@ local call = redis.call
 
 local function admit()
   local f = call('HMGET', KEYS[1], 'status', 'nonce', 'key_id', 'tenant_id', 'schema', 'scopes', 'networks',
-                 'expires_us', 'rate', 'key_rate', 'quota', 'policy', 'features')
+                 'expires_us', 'rate', 'key_rate', 'quota', 'policy', 'features', 'replacement')
   local status = f[1]
   if not status or status == 'reload' then return {'miss', f[2] or ''} end
-  if status ~= 'active' then return {status} end
+  if status ~= 'active' then return {status, f[14] or ''} end
 
   local clock = call('TIME')
   local now = clock[1] * 1000000 + clock[2]
-  if f[8] ~= '' and now >= tonumber(f[8]) then return {'key_expired'} end
+  if f[8] ~= '' and now >= tonumber(f[8]) then return {'key_expired', f[14] or ''} end
 
   if f[7] ~= '' then
     -- networks: "<32 hex digits>/<bits> …" with IPv4 mapped into IPv6

@@ -81,6 +81,7 @@ class KeyDocument(NamedTuple):
     policy_version: int
     limits: Limits
     until: datetime | None = None
+    replacement: str = ""  # what it was rotated for, and when
 
 
 class Rate(NamedTuple):
@@ -298,6 +299,7 @@ def _fields(document: KeyDocument) -> Mapping[str, str | int]:
         "stops_at": limits.stops_at,
         "policy": document.policy_version,
         "features": f",{','.join(limits.features)},",
+        "replacement": document.replacement,
     }
 
 
@@ -346,6 +348,9 @@ def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
         bound, way_on = STOPS[stops_at.decode() if isinstance(stops_at, bytes) else stops_at]
         detail = f"{used} of {quota} {bound} are used this month and this request needs {units}. {way_on}"
         return Problem(verdict, detail, extra={"used": used, "allowed" if bound == _CAPPED else "included": quota})
+    if verdict == "key_expired" and facts and facts[0]:
+        by = facts[0].decode() if isinstance(facts[0], bytes) else facts[0]
+        return Problem(verdict, f"It was replaced by {by}.")
     if verdict == "scope_missing":
         return Problem(verdict, f"This needs the scope '{scope}'.", extra={"required_scope": scope})
     if verdict == "idempotency_in_progress":

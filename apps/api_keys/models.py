@@ -1,6 +1,6 @@
 """API keys as rows: what a key may do, never the key."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.db import models
@@ -28,6 +28,8 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     last_used_ip = models.GenericIPAddressField(null=True, blank=True)
+    #: The successor it was rotated for.
+    replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     #: Changed here, not yet told to Valkey (which was away): the recorder tells it as soon as it is back.
     gate_pending = models.BooleanField(default=False, db_index=True)
 
@@ -36,6 +38,12 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}…{self.last_four}"
+
+    @property
+    def replacement(self) -> str:
+        """By what it was replaced and when, as far as may be seen of a key; empty when it was not."""
+        new = self.replaced_by
+        return f"{new} on {new.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if new else ""
 
     def state(self, now: datetime) -> str:
         """active, revoked or expired."""

@@ -103,7 +103,7 @@ def rotate_key(
             actor=actor,
         )
         ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
-        ApiKey.objects.filter(pk=key.pk).update(expires_at=ends, gate_pending=True)
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=ends, replaced_by=successor, gate_pending=True)
         _audit(key, "key.rotated", actor, now, after={"successor": successor.pk, "ends": ends.isoformat()})
     tell_gate(gate, [key])
     return successor, text

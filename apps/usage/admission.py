@@ -125,7 +125,7 @@ class LocalRates:
 
 def load_document(ask: Ask, now: datetime) -> KeyDocument:
     """What the gate has to know of a key: its row, its tenant and what that is allowed, until when. Four queries."""
-    key = ApiKey.objects.select_related("tenant").filter(digest=ask.digest).first()
+    key = ApiKey.objects.select_related("tenant", "replaced_by").filter(digest=ask.digest).first()
     if key is None:
         return KeyDocument("key_unknown", 0, 0, "", ask.key.livemode, (), (), None, None, 0, Limits(1, 0, ()))
     allowed = allowance(key.tenant_id, now, units_between)
@@ -150,6 +150,7 @@ def load_document(ask: Ask, now: datetime) -> KeyDocument:
             stops_at=allowed.stops_at,
         ),
         until=allowed.until,
+        replacement=key.replacement,
     )
 
 
@@ -168,7 +169,7 @@ def period_of(now: datetime) -> str:
 def _check(document: KeyDocument, ask: Ask, used: int) -> None:
     """What the Lua script checks, in the same order, for when it can't be asked."""
     if document.status != "active":
-        raise refusal(document.status, (), ask.scope)
+        raise refusal(document.status, (document.replacement,), ask.scope)
     if document.networks and not address_inside(ask.address, document.networks):
         raise refusal("address_refused", (), ask.scope)
     if ask.scope_to_have not in (ANY_SCOPE, *document.scopes):

@@ -95,6 +95,25 @@ def test_a_rotated_key_lives_on_for_its_overlap_only(cast: Cast) -> None:
     assert Api(cast.alice, new).get("/v1/usage").status_code == 200
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_rotated_key_is_told_what_it_was_replaced_by_and_when(cast: Cast, known: bool) -> None:
+    key, old = new_key(cast.alice.tenant)
+    overlap = timedelta(milliseconds=300) if known else timedelta(0)
+    new, _ = rotate_key(key=key, gate=this_gate(), now=timezone.now(), overlap=overlap)
+    if known:  # by the gate, which sees it expire
+        assert Api(cast.alice, old).get("/v1/usage").status_code == 200
+        time.sleep(0.3)
+    answer = Api(cast.alice, old).get("/v1/usage")
+    assert refused(answer) == (401, "key_expired")
+    assert answer.json()["detail"].startswith(f"It was replaced by {new} on {new.created_at:%Y-%m-%d %H:%M} UTC. ")
+
+
+def test_a_key_that_was_not_replaced_is_told_nothing_of_it(cast: Cast) -> None:
+    key, text = new_key(cast.alice.tenant)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    assert Api(cast.alice, text).get("/v1/usage").json()["detail"].startswith("The API key has expired.")
+
+
 @pytest.mark.parametrize("path", ["/v1/decisions", "/v1/decisions/batch", "/predict"])
 def test_a_wrong_key_with_a_broken_body_is_a_wrong_key(cast: Cast, path: str) -> None:
     stranger = Api(key=keys.generate(cast.alice.tenant.handle, livemode=True))
