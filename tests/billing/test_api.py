@@ -12,7 +12,7 @@ from apps.billing import credits, rendering
 from apps.billing.invoices import issue_credit_note
 from apps.billing.models import Coupon, CouponRedemption, Payment, Refund, Subscription
 from apps.billing.periods import Period
-from apps.billing.services import sign_up
+from apps.billing.services import set_payment_method, sign_up
 from tests.billing.conftest import at, close, use
 from tests.cast import Api, Player, new_key
 
@@ -42,6 +42,14 @@ def test_an_upgrade_holds_at_once_for_the_gate_too(dora: Api) -> None:
     told = dora.post("/v1/subscription", {"plan": "enterprise"}).json()
     assert (told["name"], told["rate_per_minute"], told["next_plan"]) == ("enterprise", 2_000, None)
     assert dora.get("/v1/usage")["X-RateLimit-Limit"] == "2000"
+
+
+def test_without_stripe_an_upgrade_asks_for_nothing_and_stops_at_what_the_plan_includes(dora: Api) -> None:
+    told = dora.post("/v1/subscription", {"plan": "professional"}).json()
+    assert told["name"] == "professional"
+    assert told["allowed_units"] == told["included"]
+    set_payment_method(tenant_id=dora.tenant.pk, ready=True, now=timezone.now(), label="bank transfer")  # agreed
+    assert dora.get("/v1/subscription").json()["allowed_units"] is None
 
 
 def test_a_downgrade_is_scheduled_and_can_be_taken_back(dora: Api) -> None:
