@@ -98,6 +98,7 @@ def _decisions(copy: Copy, key: str) -> int:
 def drain_rate(copy: Copy, key: str) -> dict[str, float]:
     """Rows a second with the copy's own recorder frozen while the journal fills."""
     recorder = _pid_of(copy, "manage.py record")
+    drained(copy)  # frozen in the middle of a transaction it would hold the rows it is recording
     os.kill(recorder, signal.SIGSTOP)
     try:
         load(copy.api, "/v1/decisions", key, 16, 12)
