@@ -184,8 +184,8 @@ class Names:
         return f"{self.mode}:dec:{decision_id}"
 
     def party(self, schema: str, role: str, name_hash: str) -> str:
-        # The number tells the form of its events; pasts in an older form are not read and expire.
-        return f"{self.mode}:hist2:{schema}:{role}:{name_hash}"
+        # The number tells the form of events and names; pasts in an older form are not read and expire.
+        return f"{self.mode}:hist3:{schema}:{role}:{name_hash}"
 
     def journal(self) -> str:
         return f"{self.tag}:journal"

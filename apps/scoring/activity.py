@@ -3,16 +3,18 @@
 It is read and added to in the gate's own call (a rider), so that history costs no round trip and a refused request
 leaves no trace. What the numbers mean is `engine/history.py`, used for a replayed file as well: online and offline
 can't drift apart. Adding an event twice is harmless: it counts once by its transaction's hash.
+
+No name gets there, nor a hash of one that could be guessed at: parties are handed to history under keyed hashes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from apps.api_keys.gate import Names, Rider, with_rider
+from apps.scoring import ids
 from apps.scoring.engine import history
-from apps.scoring.engine.transaction import Parsed, Role, TransactionSchema
+from apps.scoring.engine.transaction import Parsed, Party, Role, TransactionSchema
 from apps.valkey import Argument
 
 ACTIVITY = with_rider((Path(__file__).parent / "activity.lua").read_text())
@@ -39,8 +41,8 @@ def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
     for row in rows:
         transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
         amount = row.schema.amount(transaction)
-        for party in row.schema.parties(transaction):
-            keys.append(names.party(row.schema.name, party.role, name_hash(party.name)))
+        for party in _hidden_parties(row):
+            keys.append(names.party(row.schema.name, party.role, party.name))
             arguments.append(life_seconds(row.schema.role_of[party.role]))
             arguments.append(history.event_of(party, at_ms, amount, row.transaction_hash))
     return Rider(ACTIVITY, keys, arguments) if keys else None
@@ -52,14 +54,16 @@ def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activitie
     return [_of_row(row, remaining) for row in rows]
 
 
-def name_hash(name: str) -> str:
-    """A party's name as it stands in Valkey: 96 bits of its hash, never the name."""
-    return blake2b(name.encode(), digest_size=12).hexdigest()
-
-
 def life_seconds(role: Role) -> int:
     """How long a party's past is kept after it was last named."""
     return HABITS_LIFE_SECONDS if role.habits else LIFE_SECONDS
+
+
+def _hidden_parties(row: Seen) -> Iterator[Party]:
+    """The parties as they may be stored: who they are, whom they deal with, of what kind, by keyed hashes."""
+    for party in row.schema.parties(row.parsed.transaction):
+        name, counterparty, kind = map(ids.party_hash, (party.name, party.counterparty, party.kind))
+        yield Party(party.role, name, counterparty, kind, party.measure)
 
 
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
@@ -67,5 +71,5 @@ def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
         party.role: history.past_of(
             row.schema.role_of[party.role], party, next(answers), row.parsed.at_ms, row.transaction_hash
         )
-        for party in row.schema.parties(row.parsed.transaction)
+        for party in _hidden_parties(row)
     }

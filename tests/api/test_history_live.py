@@ -2,17 +2,23 @@
 
 import random
 import time
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+from typing import Any
 
 import pytest
+from django.conf import settings
 
 from apps.api_keys import keys
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import digest_of
-from apps.scoring import activity
+from apps.scoring import activity, ids
 from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine import history
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.usage.admission import this_admissions
+from apps.valkey import server
 from bench.transactions import transaction
 from tests.cast import Cast, enter
 
@@ -56,6 +62,40 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
         assert repr(live) == repr(replayed)
     assert isinstance(live["user_id"], history.Habits)
     assert (live["user_id"].known, live["user_id"].same_kind) == (39, 13)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_hash_of_a_name_in_valkey_can_be_guessed_at(cast: Cast) -> None:
+    """A card number sent as a name: whoever reads Valkey and hashes them all finds none."""
+    player = enter("careful", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
+    card, other = "4242424242424242", "5555555555554444"
+    said = {"amount": 5.0, "user_id": card, "merchant_id": other, "merchant_category": card, "transaction_id": card}
+    question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
+    _live(player.text, question)
+    names = names_of(_call(player.text).key.handle, True)
+    kept = names.party("payments", "user_id", ids.party_hash(card))
+    held = [kept.encode(), server(settings.REDIS_URL, settings.REDIS_TIMEOUT).command("GET", kept)]
+    held += [getattr(question, hashed).encode() for hashed in ("transaction_hash", "body_hash")]
+    for size in (4, 8, 12, 16):
+        for name in (card, other):
+            digest = blake2b(name.encode(), digest_size=size).digest()
+            assert not any(guess in one for one in held for guess in (digest, digest[::-1], digest.hex().encode()))
+
+
+@pytest.mark.parametrize("hashed", [ids.text_hash, ids.party_hash, partial(ids.body_hash, "paysim")])
+def test_a_hash_of_what_was_said_is_keyed_with_the_pepper_and_for_its_purpose(
+    hashed: Callable[[Any], str], settings: Any
+) -> None:
+    before = hashed("said")
+    settings.KEY_PEPPER = "another"
+    ids.party_hash.cache_clear()
+    ids._keyed.cache_clear()
+    try:
+        assert hashed("said") != before
+        assert ids.text_hash("said")[:24] != ids.party_hash("said")
+    finally:
+        ids.party_hash.cache_clear()
+        ids._keyed.cache_clear()
 
 
 def _question(key: str, chance: random.Random, number: int) -> Question:
