@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apps.api_keys.gate import Names, Rider, with_rider
-from apps.scoring import ids
 from apps.scoring.engine import history
 from apps.scoring.engine.transaction import Parsed, Party, Role, TransactionSchema
+from apps.scoring.ids import party_hash as hide
 from apps.valkey import Argument
 
 ACTIVITY = with_rider((Path(__file__).parent / "activity.lua").read_text())
@@ -27,11 +27,21 @@ Activities = Mapping[str, history.Activity]  # by role
 
 
 class Seen(NamedTuple):
-    """One transaction as history sees it."""
+    """One transaction as history sees it: its parties as they may be stored, told by keyed hashes alone."""
 
     schema: TransactionSchema
     parsed: Parsed
     transaction_hash: int
+    parties: tuple[Party, ...]
+
+
+def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Seen:
+    """A transaction for history: who its parties are, whom they deal with and of what kind is hidden here."""
+    parties = [
+        Party(one.role, hide(one.name), hide(one.counterparty), hide(one.kind), one.measure)
+        for one in schema.parties(parsed.transaction)
+    ]
+    return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 
 def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
@@ -39,9 +49,8 @@ def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
     keys: list[str] = []
     arguments: list[Argument] = [history.KEPT * history.EVENT_BYTES, int(add)]
     for row in rows:
-        transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
-        amount = row.schema.amount(transaction)
-        for party in _hidden_parties(row):
+        at_ms, amount = row.parsed.at_ms, row.schema.amount(row.parsed.transaction)
+        for party in row.parties:
             keys.append(names.party(row.schema.name, party.role, party.name))
             arguments.append(life_seconds(row.schema.role_of[party.role]))
             arguments.append(history.event_of(party, at_ms, amount, row.transaction_hash))
@@ -59,17 +68,10 @@ def life_seconds(role: Role) -> int:
     return HABITS_LIFE_SECONDS if role.habits else LIFE_SECONDS
 
 
-def _hidden_parties(row: Seen) -> Iterator[Party]:
-    """The parties as they may be stored: who they are, whom they deal with, of what kind, by keyed hashes."""
-    for party in row.schema.parties(row.parsed.transaction):
-        name, counterparty, kind = map(ids.party_hash, (party.name, party.counterparty, party.kind))
-        yield Party(party.role, name, counterparty, kind, party.measure)
-
-
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
     return {
         party.role: history.past_of(
             row.schema.role_of[party.role], party, next(answers), row.parsed.at_ms, row.transaction_hash
         )
-        for party in _hidden_parties(row)
+        for party in row.parties
     }

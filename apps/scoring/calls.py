@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from apps.api_keys.gate import Ask, names_of
 from apps.api_keys.keys import PresentedKey
-from apps.scoring import ids
+from apps.scoring import activity, ids
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.usage.admission import period_of
 from apps.usage.events import moment
@@ -33,8 +33,8 @@ class Call(NamedTuple):
 class Question(NamedTuple):
     """One transaction to decide on, with the names it goes by.
 
-    `named`: the client gave the transaction id. `possible_ids`: under which a repeated Idempotency-Key may have been
-    recorded, today or yesterday; none without a key.
+    `seen`: as history sees it. `named`: the client gave the transaction id. `possible_ids`: under which a repeated
+    Idempotency-Key may have been recorded, today or yesterday; none without a key.
     """
 
     schema: TransactionSchema
@@ -43,6 +43,7 @@ class Question(NamedTuple):
     transaction_id: str
     transaction_hash: str
     body_hash: str
+    seen: activity.Seen
     named: bool
     possible_ids: tuple[str, ...]
     row: int = 0
@@ -73,13 +74,15 @@ def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int 
     name = repeated[0] if repeated else ids.fresh(call.received_us)
     given = schema.transaction_id(parsed.transaction)
     transaction_id = given or f"txn_{name}"
+    transaction_hash = ids.text_hash(transaction_id)
     return Question(
         schema=schema,
         parsed=parsed,
         decision_id=f"dec_{name}",
         transaction_id=transaction_id,
-        transaction_hash=ids.text_hash(transaction_id),
+        transaction_hash=transaction_hash,
         body_hash=ids.body_hash(schema.name, parsed.facts),
+        seen=activity.seen(schema, parsed, int(transaction_hash[:16], 16)),
         named=given is not None,
         possible_ids=tuple(f"dec_{one}" for one in repeated),
         row=row,

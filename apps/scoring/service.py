@@ -83,7 +83,7 @@ class Scoring:
         told = admission.rows[0] if admission.rows else ""
         if told.startswith("D"):
             return self._tell_duplicate(names, admission, ask, told[1:])
-        seen = activity.summarised([_seen(question)], admission.ridden)[0]
+        seen = activity.summarised([question.seen], admission.ridden)[0]
         made = self._make(call, admission, question, seen, told[1:], elapsed_ms)
         if call.dry_run:
             return Answered(made.body, admission)
@@ -125,7 +125,7 @@ class Scoring:
             return [], self._batch_told_before(names, admission.replay_of)
         rows = admission.rows or ("",) * len(questions)
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
-        seen = None if admission.gate_away else activity.summarised([_seen(q) for q in questions], admission.ridden)
+        seen = None if admission.gate_away else activity.summarised([q.seen for q in questions], admission.ridden)
         new = [questions[i] for i in fresh]
         pasts = None if seen is None else [seen[i] for i in fresh]
         made = self._make_many(call, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
@@ -259,7 +259,7 @@ class Scoring:
 
     def _rider(self, call: Call, questions: Sequence[Question]) -> Rider | None:
         names = names_of(call.key.handle, call.key.livemode)
-        return activity.rider(names, [_seen(question) for question in questions], add=not call.dry_run)
+        return activity.rider(names, [question.seen for question in questions], add=not call.dry_run)
 
     def _append(
         self, names: Names, ask: Ask, admission: Admission, entries: Sequence[Entry], *, settle: bool
@@ -312,10 +312,6 @@ class Scoring:
             made_of(call, admission, question, one, old, elapsed)
             for question, one, old in zip(questions, found, supersedes, strict=True)
         ]
-
-
-def _seen(question: Question) -> activity.Seen:
-    return activity.Seen(question.schema, question.parsed, int(question.transaction_hash[:16], 16))
 
 
 def missing(decision_id: str, *, valkey_away: bool) -> Problem:

@@ -85,7 +85,8 @@ WRONG_FIELDS: dict[str, tuple[Any, str]] = {
     "id is long": (asking(TRANSFER | {"transaction_id": "x" * 129}), "transaction.transaction_id"),
     "id with NUL": (asking(TRANSFER | {"transaction_id": "a\x00b"}), "transaction.transaction_id"),
     "id with newline": (asking(TRANSFER | {"transaction_id": "a\nb"}), "transaction.transaction_id"),
-    "name with an override of direction": (asking(TRANSFER | {"nameOrig": "C1\u202e2"}), "transaction.nameOrig"),
+    "name of spaces": (asking(TRANSFER | {"nameOrig": "\u3000 "}), "transaction.nameOrig"),
+    "name with next line": (asking(TRANSFER | {"nameOrig": "C1\x852"}), "transaction.nameOrig"),
     "name with NUL": (asking(TRANSFER | {"nameDest": "\x00"}), "transaction.nameDest"),
 }
 

@@ -23,6 +23,7 @@ from bench.transactions import transaction
 from tests.cast import Cast, enter
 
 PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
+WRITTEN = ("Émile ", "e\u0301mile", "\u3000ÉMILE", "émile\u200b")  # one user
 MANY = 2 * history.KEPT + 90  # one party is trimmed on the way
 
 
@@ -35,7 +36,7 @@ def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
         live = _live(player.text, question)
         parsed = question.parsed.transaction
         replayed = replay.observe(
-            PAYSIM.parties(parsed), question.parsed.at_ms, parsed.amount, _seen(question).transaction_hash
+            PAYSIM.parties(parsed), question.parsed.at_ms, parsed.amount, question.seen.transaction_hash
         )
         assert live == replayed or repr(live) == repr(replayed)  # nan is not equal to itself
     assert 200 < max(one.count_7d for one in live.values()) <= history.KEPT  # repeated ids count once
@@ -48,7 +49,7 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
     for number in range(40):
         said = {
             "transaction_id": f"p-{number}", "timestamp": f"2026-01-{1 + number // 2:02d}T{number % 24:02d}:10:00Z",
-            "amount": 10.5 * number, "user_id": "U1", "merchant_id": f"M{number % 5}",
+            "amount": 10.5 * number, "user_id": WRITTEN[number % 4], "merchant_id": f"{'mM'[number % 2]}{number % 5}",
             "merchant_category": ("grocery", "travel", "electronics")[number % 3],
         }  # fmt: skip
         question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
@@ -57,11 +58,12 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
             PAYMENTS.parties(parsed.transaction),
             parsed.at_ms,
             parsed.transaction.amount,
-            _seen(question).transaction_hash,
+            question.seen.transaction_hash,
         )
         assert repr(live) == repr(replayed)
     assert isinstance(live["user_id"], history.Habits)
-    assert (live["user_id"].known, live["user_id"].same_kind) == (39, 13)
+    assert (live["user_id"].known, live["user_id"].same_kind, live["user_id"].same_counterparty) == (39, 13, 7)
+    assert question.parsed.facts["user_id"] == WRITTEN[39 % 4]  # kept as it was sent
 
 
 @pytest.mark.django_db(transaction=True)
@@ -108,16 +110,12 @@ def _question(key: str, chance: random.Random, number: int) -> Question:
 def _live(key: str, question: Question) -> activity.Activities:
     """Through the gate's own call, riding along."""
     call = _call(key)
-    rider = activity.rider(names_of(call.key.handle, True), [_seen(question)], add=True)
+    rider = activity.rider(names_of(call.key.handle, True), [question.seen], add=True)
     admission = this_admissions().admit(ask_for(call, [question]), rider)
-    return activity.summarised([_seen(question)], admission.ridden)[0]
+    return activity.summarised([question.seen], admission.ridden)[0]
 
 
 def _call(key: str) -> Call:
     presented = keys.parse(key)
     assert presented is not None
     return Call(presented, digest_of(key), "127.0.0.1", "decisions", "predict", time.time_ns() // 1000)
-
-
-def _seen(question: Question) -> activity.Seen:
-    return activity.Seen(question.schema, question.parsed, int(question.transaction_hash[:16], 16))

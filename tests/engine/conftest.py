@@ -97,3 +97,19 @@ BLACK_HOLE: dict[str, Any] = {
     "newbalanceDest": 0.0,
     "step": 1,
 }
+
+
+#: One plain transaction a schema, with whatever must be sent.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "paysim": HONEST,
+    "payments": {"amount": 150.0, "user_id": "USER_001", "merchant_id": "MERCH_001"},
+    "ieee_cis": {"TransactionAmt": 150.0},
+    "card_activity": {
+        "User_ID": 12345, "Transaction_Amount": 60000.0, "Transaction_Location": "Uzbekistan", "Merchant_ID": 987,
+        "Device_ID": 555, "Card_Type": "UzCard", "Transaction_Currency": "UZS", "Transaction_Status": "Completed",
+        "Previous_Transaction_Count": 25, "Distance_Between_Transactions_km": 4.0,
+        "Time_Since_Last_Transaction_min": 300.0, "Authentication_Method": "OTP", "Transaction_Velocity": 3.0,
+        "Transaction_Category": "Restaurants", "Transaction_Hour": 13, "Transaction_Day": 15, "Transaction_Month": 1,
+        "Transaction_Weekday": 3,
+    },
+}  # fmt: skip

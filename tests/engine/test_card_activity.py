@@ -158,7 +158,7 @@ def test_it_happened_when_it_says_or_else_when_it_was_received():
 
 def test_the_user_deals_with_a_device_at_a_place_and_the_device_with_the_user():
     user, device = CARD_ACTIVITY.parties(parsed(TRAVEL).transaction)
-    assert user == Party("User_ID", "12345", "555", "USA", math.log1p(150000.0))
+    assert user == Party("User_ID", "12345", "555", "usa", math.log1p(150000.0))
     assert (device.role, device.name, device.counterparty) == ("Device_ID", "555", "12345")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import msgspec
 import numpy as np
 
+from apps import text
 from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class TransactionSchema:
     """One kind of transaction. `struct` declares its fields in the documented order, the required ones first.
 
     `build(transaction, at_ms, pasts, ops)` is the one definition of the features, in the order of `features`; `pasts`
-    follow `roles`. `event_time_ms(transaction, received_ms, ops)` says when it happened. Both serve a row and a block.
+    follow `roles`. `parties` tells names as they were written; who reads it here gets them as they are recognised.
+    `event_time_ms(transaction, received_ms, ops)` says when it happened. Both serve a row and a block.
     """
 
     name: str
@@ -143,6 +145,7 @@ class TransactionSchema:
         declared = msgspec.structs.fields(self.struct)
         self.types: Mapping[str, Any] = get_type_hints(self.struct, include_extras=True)
         self.fields = tuple(field.name for field in declared)
+        self.parties = _recognised(self.parties)
         self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
@@ -167,10 +170,11 @@ class TransactionSchema:
             transaction = msgspec.convert(content, self.struct)
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError) as refusal:
             raise self._first_problem(content) from refusal
+        if not _all_clean(content):
+            for problem in self.problems(content):
+                raise problem
         transaction = self.tidy(transaction)
         facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
-        if not _all_clean(facts):
-            raise self._first_problem(content)
         at_ms = int(self.event_time_ms(transaction, received_ms, SCALAR))
         noticed = (
             *self._ignored(content), *self._far_off(transaction, at_ms, received_ms), *self.remarks(transaction)
@@ -234,7 +238,9 @@ class TransactionSchema:
             checked = msgspec.convert(value, self.types[name])
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):
             checked = math.nan
-        return None if _clean(checked) else InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.")
+        if isinstance(checked, str) and (why := text.refusal(checked)):
+            return InvalidTransaction(name, f"'{name}' must be {self._needs(name)}; it {why}.")
+        return None if _finite(checked) else InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.")
 
     def _needs(self, name: str) -> str:
         for meta in _metas(self.types[name]):
@@ -254,6 +260,22 @@ class TransactionSchema:
         far = "more than a day ahead" if ahead_ms > 0 else "more than ten years ago"
         day = getattr(transaction, self.moment).date().isoformat()
         return (f"{self.moment} is {far} ({day}): is that meant? Recent activity was counted up to then.",)
+
+
+def _recognised(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], tuple[Party, ...]]:
+    """The parties by what they are recognised by, however they were written: one user has one past.
+
+    Here, so that it holds for every schema, role and reader of parties, the live request and a replayed file alike.
+    """
+
+    def recognise(transaction: Any) -> tuple[Party, ...]:
+        return tuple([
+            Party(one.role, text.recognised(one.name), text.recognised(one.counterparty), text.recognised(one.kind),
+                  one.measure)
+            for one in parties(transaction)
+        ])  # fmt: skip
+
+    return recognise
 
 
 def ignored(what: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -284,21 +306,19 @@ def _decode(raw: bytes) -> Any:
         raise InvalidTransaction("", "The transaction is not valid JSON.") from refusal
 
 
-def _all_clean(facts: Mapping[str, Any]) -> bool:
+def _all_clean(content: Mapping[str, Any]) -> bool:
+    """Whether no text and no number is wrong, unknown fields' included: as it was sent, before anything is tidied."""
     total = 0.0
-    for value in facts.values():
+    for value in content.values():
         if type(value) is float:
             total += value  # bounded fields can't overflow; nan and infinity stay what they are
-        elif type(value) is str and not value.isprintable():
+        elif type(value) is str and text.refusal(value):
             return False
     return math.isfinite(total)
 
 
-def _clean(value: Any) -> bool:
-    """No nan, no infinity, no control characters, no half of a surrogate pair."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value.isprintable() if isinstance(value, str) else True
+def _finite(value: Any) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else True
 
 
 def _safe(name: object) -> str:

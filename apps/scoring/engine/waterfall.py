@@ -4,6 +4,7 @@ Read from the bottom: E[f(x)] is the typical honest transaction; red arrows rais
 ends at f(x). After Lundberg's waterfall plot.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
@@ -19,6 +20,7 @@ ROW, TOP, BOTTOM = 30, 74, 56
 TIP = 7  # px of an arrow's head
 LEAST_SPAN = 0.1  # log-odds, so that a flat explanation still has an axis
 LABEL_CUT = 28  # characters
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 STYLE = """
 text{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2933}
@@ -136,5 +138,5 @@ def _percent(probability: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, and without the control characters XML forbids."""
-    return escape("".join(character if character.isprintable() else "?" for character in text))
+    """Escaped, and without the characters XML forbids."""
+    return escape(_NOT_XML.sub("?", text))

@@ -387,8 +387,6 @@ FOLDED = {name: {word.casefold(): word for word in table} for name, table in WOR
 def tidy(t: CardActivity) -> CardActivity:
     """Known words in another case are those words; absent derived fields are filled in where there is a value."""
     changed: dict[str, Any] = {name: _known_word(name, getattr(t, name)) for name in _unknown_words(t)}
-    if t.Transaction_Location != (place := t.Transaction_Location.strip()):
-        changed["Transaction_Location"] = place
     if t.transaction_id == "":
         changed["transaction_id"] = None
     absent = [name for name in DERIVED if getattr(t, name) is None]
