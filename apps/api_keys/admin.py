@@ -1,6 +1,5 @@
 """Operators' pages of API keys: made here, shown once, revoked at once; never changed and never deleted."""
 
-import ipaddress
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from apps.accounts.admin import OperatorAdmin, operator
+from apps.addresses import network_of
 from apps.api_keys.keys import SCOPES
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, revoke_key, this_gate
@@ -39,7 +39,7 @@ class NewKeyForm(forms.ModelForm):
 
     def clean_allowed_networks(self) -> list[str]:
         try:
-            return [str(ipaddress.ip_network(line)) for line in self.cleaned_data["allowed_networks"].split()]
+            return [str(network_of(line)) for line in self.cleaned_data["allowed_networks"].split()]
         except ValueError as wrong:
             raise forms.ValidationError(str(wrong)) from wrong
 

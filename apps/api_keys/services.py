@@ -1,6 +1,5 @@
 """Making, revoking, rotating keys. The row is the truth; the gate is told at once, or later when it was away."""
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -11,6 +10,7 @@ from django.db import transaction
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
+from apps.addresses import network_of
 from apps.api_keys import keys
 from apps.api_keys.gate import Gate
 from apps.api_keys.models import ApiKey
@@ -66,7 +66,7 @@ def create_key(
             last_four=text[-4:],
             livemode=livemode,
             scopes=list(scopes),
-            allowed_networks=[str(ipaddress.ip_network(network)) for network in networks],
+            allowed_networks=[str(network_of(network)) for network in networks],
             expires_at=expires_at,
             rate_per_minute=rate_per_minute,
             created_at=now,
@@ -81,6 +81,22 @@ def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, actor: str = "command"
         ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now, gate_pending=True)
         _audit(key, "key.revoked", actor, now)
     return tell_gate(gate, [key])
+
+
+@transaction.atomic
+def narrow_key(*, key: ApiKey, scopes: Sequence[str], now: datetime, actor: str = "command") -> None:
+    """Take from a key all scopes but these. The gate is to be told (`tell_pending`)."""
+    kept = [scope for scope in key.scopes if scope in scopes]
+    ApiKey.objects.filter(pk=key.pk).update(scopes=kept, gate_pending=True)
+    record_audit(
+        tenant=key.tenant,
+        actor=actor,
+        action="key.narrowed",
+        target=f"{key} ({key.name})",
+        before={"scopes": key.scopes},
+        after={"scopes": kept},
+        now=now,
+    )
 
 
 def rotate_key(
@@ -152,7 +168,7 @@ def _check(
         raise InvalidKeyRequest(f"scopes: {', '.join(unknown) or 'none given'}; choose from {', '.join(keys.SCOPES)}")
     for network in networks:
         try:
-            ipaddress.ip_network(network)
+            network_of(network)
         except ValueError as wrong:
             raise InvalidKeyRequest(f"allow: {wrong}") from wrong
     if expires_at is not None and expires_at <= now:

@@ -10,7 +10,6 @@ Bodies come in and go out as bytes: msgspec decodes and validates them in one pa
 negotiation have nothing to do here and are left out (they cost 60 µs a request).
 """
 
-import ipaddress
 import re
 import time
 from typing import Any, ClassVar, NoReturn
@@ -23,6 +22,7 @@ from prometheus_client import Histogram
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from apps import addresses
 from apps.api_keys import keys, tokens
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
@@ -210,35 +210,35 @@ def idempotency_key(meta: dict[str, Any]) -> str:
 
 
 def client_address(meta: dict[str, Any]) -> str:
-    """Who is calling. X-Forwarded-For counts only as far as our own proxies wrote it: from the right."""
-    address = meta.get("REMOTE_ADDR") or "127.0.0.1"
-    if not _PROXIES or not _trusted(address):
-        return address
-    for hop in reversed(meta.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        hop = hop.strip()
-        if not _is_address(hop):
-            return address
-        address = hop
-        if not _trusted(hop):
-            break
-    return address
+    """Who is calling, as far as our own proxies say."""
+    return addresses.client_address(meta, settings.TRUSTED_PROXIES)
 
 
 def _presented(meta: dict[str, Any]) -> str | None:
-    said = meta.get("HTTP_AUTHORIZATION", "")
-    if said:
-        kind, _, text = said.partition(" ")
-        if kind.lower() != "bearer":
-            raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
-        return text.strip()
-    return meta.get("HTTP_X_API_KEY")
+    """What a request says who it is, None when it says nothing. A header that says nothing is malformed, not absent."""
+    bearer, plain = meta.get("HTTP_AUTHORIZATION"), meta.get("HTTP_X_API_KEY")
+    if plain is None:
+        return None if bearer is None else _of_bearer(bearer)
+    plain = plain.strip(" \t")
+    if not (bearer and bearer.strip(" \t")):
+        return plain
+    said = _of_bearer(bearer)
+    if plain not in ("", said):
+        raise Problem("key_malformed", "Authorization and X-API-Key say different things: send one of them.")
+    return said
+
+
+def _of_bearer(said: str) -> str:
+    kind, _, text = said.strip(" \t").partition(" ")
+    if kind.lower() != "bearer":
+        raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
+    return text.strip(" \t")
 
 
 def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:
-    """In demo mode who calls from this very machine, through no proxy, acts for the demo tenant."""
-    through_proxy = "HTTP_X_FORWARDED_FOR" in meta or "HTTP_FORWARDED" in meta
-    if settings.DEMO_MODE and not through_proxy and ipaddress.ip_address(client_address(meta)).is_loopback:
-        demo = this_demo_key()
+    """In demo mode who calls from this very machine, forwarded by nobody, acts for the demo tenant."""
+    if settings.DEMO_MODE and addresses.inside(client_address(meta), addresses.LOOPBACK):
+        demo = None if addresses.was_forwarded(meta) else this_demo_key()
         if demo is not None:
             return demo
     raise Problem("key_missing")
@@ -259,18 +259,3 @@ def this_demo_key() -> tuple[PresentedKey, str] | None:
             return None
         _demo.append((key, digest_of(text)))
     return _demo[0]
-
-
-_PROXIES = tuple(ipaddress.ip_network(network) for network in settings.TRUSTED_PROXIES)
-
-
-def _trusted(address: str) -> bool:
-    return any(ipaddress.ip_address(address) in network for network in _PROXIES)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

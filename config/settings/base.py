@@ -12,6 +12,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.addresses import networks_of
 from config import embedded
 from config.secrets import secret
 
@@ -75,8 +76,8 @@ if DEMO_MODE and not DEBUG and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "
     raise ImproperlyConfigured(
         "Demo mode answers without a key: it can't be on while PALISADE_ALLOWED_HOSTS is public. Set PALISADE_DEMO=0."
     )
-#: Networks whose X-Forwarded-For is believed. Empty: the header is never read.
-TRUSTED_PROXIES = env.list("PALISADE_TRUSTED_PROXIES", default=[])
+#: Networks of our own proxies: what they say of whom they forward for is believed. Empty: it is never read.
+TRUSTED_PROXIES = networks_of(env.list("PALISADE_TRUSTED_PROXIES", default=[]))
 #: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).
 JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
 

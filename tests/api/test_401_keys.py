@@ -51,6 +51,35 @@ def test_authorization_of_another_kind(said: str) -> None:
     assert refused(answer) == (401, "key_malformed")
 
 
+@pytest.mark.parametrize(
+    ("bearer", "plain"),
+    [
+        ("", None), (" ", None), (None, ""), (None, "\t"), ("", ""), ("Bearer", "{key}"), ("Bearer {key}", "{other}"),
+        ("Bearer {key}", "x"), ("Basic YTpi", "{key}"), ("Bearer {key},Bearer {key}", None), (None, "{key},{key}"),
+        ("Bearer {key}\xa0", None), ("\xa0", None), (None, "\xa0"), (None, "{key}é"), (None, "é"), ("é", None),
+        ("Bearer\xa0{key}", None), ("Bearer eyJé.é.é", None), (None, "ï»¿{key}"),
+    ],
+)  # fmt: skip
+def test_credentials_of_no_use_are_malformed_and_never_missing(
+    cast: Cast, bearer: str | None, plain: str | None
+) -> None:
+    texts = {"key": cast.alice.text, "other": cast.bob.text}
+    said = {
+        name: text.format(**texts)
+        for name, text in (("authorization", bearer), ("x_api_key", plain))
+        if text is not None
+    }
+    status, code = refused(Api().get("/v1/usage", **said))
+    assert status == 401
+    assert code in ("key_malformed", "token_invalid")
+
+
+@pytest.mark.parametrize(("bearer", "plain"), [("", "{key}"), ("Bearer {key}", ""), ("Bearer {key}", " {key} ")])
+def test_same_key_twice_or_an_empty_header_beside_it_do_no_harm(cast: Cast, bearer: str, plain: str) -> None:
+    said = {"authorization": bearer.format(key=cast.alice.text), "x_api_key": plain.format(key=cast.alice.text)}
+    assert Api().get("/v1/usage", **said).status_code == 200
+
+
 def test_unknown_key_of_the_right_form(cast: Cast) -> None:
     made_up = keys.generate(cast.alice.tenant.handle, livemode=True)
     assert refused(Api(key=made_up).post("/v1/decisions", HONEST)) == (401, "key_unknown")

@@ -1,12 +1,13 @@
 """403: known, and not allowed: scope, address, suspended tenant, plan."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from apps.addresses import networks_of
 from apps.api_keys.services import this_gate
-from apps.usage import gated
 from apps.usage.operating import reinstate_tenant, suspend_tenant
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
@@ -92,21 +93,37 @@ def test_forged_header_does_not_help(fenced: Api, header: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "address_refused")
 
 
+OUR_PROXY = "172.16.0.1"
+
+
+@pytest.fixture
+def behind(fenced: Api, settings: Any) -> Callable[..., int]:
+    """The answer to the fenced key through a proxy of ours that says this."""
+    settings.TRUSTED_PROXIES = networks_of(["172.16.0.0/12"])
+    caller = fenced.calling_from(OUR_PROXY)
+    return lambda **said: caller.get("/v1/usage", **said).status_code
+
+
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "address"),
-    [
-        ("172.16.0.1", "10.1.2.3", "10.1.2.3"),
-        ("172.16.0.1", "10.1.2.3, 203.0.113.5", "203.0.113.5"),  # what stands left of it, the caller wrote
-        ("172.16.0.1", "10.1.2.3, 172.16.0.9", "10.1.2.3"),  # two proxies of ours
-        ("172.16.0.1", "nonsense, 10.1.2.3", "10.1.2.3"),
-        ("172.16.0.1", "10.1.2.3, nonsense", "172.16.0.1"),
-        ("172.16.0.1", "", "172.16.0.1"),
-        ("203.0.113.5", "10.1.2.3", "203.0.113.5"),
+    ("said", "status"),
+    [  # every form is in tests/usage/test_addresses.py; here, that the gate is asked with what is found
+        ({"x_forwarded_for": "192.0.2.7:51234"}, 200), ({"x_forwarded_for": "[::ffff:192.0.2.7]:443"}, 200),
+        ({"x_forwarded_for": "192.0.2.7,"}, 200), ({"forwarded": 'for="[2001:db8:abff::1]:443"'}, 200),
+        ({"x_forwarded_for": "192.0.2.7, 203.0.113.5"}, 403), ({"x_forwarded_for": "192.0.2.7, unknown"}, 403),
+        ({"x_forwarded_for": "203.0.113.5", "forwarded": "for=192.0.2.7"}, 403),
+        ({"x_forwarded_for": "192.0.2.7", "forwarded": "for=203.0.113.5"}, 403), ({}, 403),
     ],
-)
-def test_forwarded_address_counts_as_far_as_our_proxies_wrote_it(
-    monkeypatch: pytest.MonkeyPatch, peer: str, forwarded: str, address: str
+)  # fmt: skip
+def test_key_is_held_to_who_our_proxy_says_is_calling(
+    behind: Callable[..., int], said: dict[str, str], status: int
 ) -> None:
-    networks = gated.ipaddress.ip_network("172.16.0.0/12")  # what PALISADE_TRUSTED_PROXIES is read into, once
-    monkeypatch.setattr(gated, "_PROXIES", (networks,))
-    assert gated.client_address({"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}) == address
+    assert behind(**said) == status
+
+
+def test_network_of_mapped_addresses_is_one_of_ipv4(cast: Cast) -> None:
+    key, text = new_key(cast.alice.tenant, networks=["::ffff:192.0.2.0/120"])
+    assert key.allowed_networks == ["192.0.2.0/24"]
+    caller = Api(cast.alice, text)
+    assert caller.calling_from("192.0.2.9").get("/v1/usage").status_code == 200
+    assert caller.calling_from("::ffff:192.0.2.9").get("/v1/usage").status_code == 200
+    assert caller.calling_from("192.0.3.9").get("/v1/usage").status_code == 403

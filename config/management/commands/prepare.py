@@ -15,13 +15,15 @@ from apps.accounts.models import SchemaTemplate, Tenant, User
 from apps.accounts.tenancy import tenant_connection
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import create_key, digest_of, this_gate
+from apps.api_keys.services import create_key, digest_of, narrow_key, this_gate
 from apps.billing.services import sign_up
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import publish
 from config.secrets import secret
 
 OPERATOR = "operator@example.com"
+#: What who sends no key may do: never what changes the account.
+DEMO_SCOPES = [scope for scope in keys.SCOPES if scope != "admin"]
 HOME_COUNTRY = "Uzbekistan"  # the demo tenant's: a card used elsewhere is used abroad
 
 
@@ -62,10 +64,20 @@ def _seed_demo() -> dict[str, str]:
     if not tenant.policy_version:
         publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=this_gate(), now=timezone.now())
     text = keys.derive(tenant.handle, settings.KEY_PEPPER)
-    if not ApiKey.objects.filter(digest=digest_of(text)).exists():
-        create_key(tenant=tenant, name="demo", scopes=list(keys.SCOPES), now=timezone.now(), text=text)
-        this_gate().invalidate(digest_of(text), tenant.handle)
+    _demo_key(tenant, text)
     password = os.environ.get("PALISADE_OPERATOR_PASSWORD") or secret("PALISADE_OPERATOR_PASSWORD")[:16]
     if not User.objects.filter(email=OPERATOR).exists():
         User.objects.create_superuser(OPERATOR, password, name="Demo operator")
     return {"demo_tenant": tenant.slug, "demo_key": text, "operator_email": OPERATOR, "operator_password": password}
+
+
+def _demo_key(tenant: Tenant, text: str) -> None:
+    """See that the demo's key exists and may do no more than it should; those of older versions could."""
+    key, now = ApiKey.objects.filter(digest=digest_of(text)).first(), timezone.now()
+    if key is None:
+        create_key(tenant=tenant, name="demo", scopes=DEMO_SCOPES, now=now, text=text)
+    elif set(key.scopes) - set(DEMO_SCOPES):
+        narrow_key(key=key, scopes=DEMO_SCOPES, now=now)
+    else:
+        return
+    this_gate().invalidate(digest_of(text), tenant.handle)
