@@ -1,15 +1,62 @@
--- Recent activity, riding with the gate's call: read what is known of each party, then add the present transaction.
--- KEYS from `first`: one per (transaction, party)
--- ARGV from `first`: 1 bytes kept   2 "1" = add, "0" = only read   3… per key its life in s and one packed event
--- Answer (`ridden`): per key the packed events before this one, oldest first, at most as many as are kept.
+-- Recent activity, riding with the gate's call: read what is known of each party, then put the present transaction in
+-- its place by event time. The rules are those of engine/history.py (`seen_at`, `placed`); a test holds the two together.
+-- KEYS from `first`: one per (transaction, party) and past
+-- ARGV from `first`: 1 when it was received, ms
+--       2… per key: the number of the transaction it is added for (0 = only read), its life in s, one packed event
+-- LOOKED_AT, KEPT and TRIMMED_AT are put in as numbers of bytes.
+-- Answer (`ridden`): per key the packed events that are looked at, oldest first.
+-- The usual event is the latest: it is appended, and no more is read than is looked at.
 ridden = {}
-local kept, add = tonumber(ARGV[first]), ARGV[first + 1] == '1'
-for i = first, #KEYS do
-  local key, life, event = KEYS[i], ARGV[2 * i - first + 2], ARGV[2 * i - first + 3]
-  local past = call('GETRANGE', key, -kept, -1)
-  if add then
-    if call('APPEND', key, event) > 2 * kept then call('SET', key, string.sub(past, #event - kept) .. event) end
-    call('EXPIRE', key, life)
+local number = struct.unpack
+local function upto(past, time)  -- where the events end that are dated no later, in bytes
+  local low, high = 0, #past / 40
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if number('<i8', past, middle * 40 + 1) <= time then low = middle + 1 else high = middle end
   end
-  ridden[i - first + 1] = past
+  return low * 40
+end
+
+for i = first, #KEYS do
+  local at = 3 * (i - first) + first + 1
+  local key, row, event = KEYS[i], tonumber(ARGV[at]), ARGV[at + 2]
+  local past = call('GETRANGE', key, -LOOKED_AT, -1)
+  local size, time = #past, (number('<i8', event))
+  local late = size > 0 and number('<i8', past, size - 39) > time
+  local place, kept_from, seen = size, 0, past
+  if late then
+    past = call('GETRANGE', key, 0, -1)
+    size, place, kept_from = #past, upto(past, time), upto(past, tonumber(ARGV[first])) - KEPT
+    seen = string.sub(past, math.max(0, kept_from, place - LOOKED_AT) + 1, place)
+  end
+  ridden[i - first + 1] = seen
+
+  local told = answer[14 + row]
+  if row > 0 and (told == '' or string.sub(told, 1, 1) ~= 'D') then  -- a duplicate changes nothing
+    local known = size > 0 and string.find(past, string.sub(event, 25, 32), 1, true)
+    while known and (known - 25) % 40 ~= 0 do known = string.find(past, string.sub(event, 25, 32), known + 1, true) end
+    local length = 0
+    if known and string.sub(past, known - 24, known + 15) == event then
+      -- it stands there already
+    elseif known then
+      past = call('GETRANGE', key, 0, -1)
+      known = known + #past - size
+      past = string.sub(past, 1, known - 25) .. string.sub(past, known + 16)
+      place = upto(past, time)
+      call('SET', key, string.sub(past, 1, place) .. event .. string.sub(past, place + 1))
+    elseif not late then
+      length = call('APPEND', key, event)
+    elseif size < KEPT or place > kept_from then
+      length = call('SETRANGE', key, place, event .. string.sub(past, place + 1))
+    end
+    if length > TRIMMED_AT then
+      past = call('GETRANGE', key, 0, -1)
+      local by_now, all = upto(past, tonumber(ARGV[first])), #past
+      if math.max(by_now, all - by_now) > TRIMMED_AT then
+        call('SET', key, string.sub(past, math.max(0, by_now - KEPT) + 1, by_now)
+                         .. string.sub(past, math.max(by_now, all - KEPT) + 1))
+      end
+    end
+    call('EXPIRE', key, ARGV[at + 1])
+  end
 end

@@ -95,7 +95,7 @@ def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
 def _observed(replay: Replay, schema: TransactionSchema, one: Stored) -> Mapping[str, Activity]:
     transaction, at_ms = one.parsed.transaction, one.parsed.at_ms
     parties = schema.parties(transaction)
-    return replay.observe(parties, at_ms, schema.amount(transaction), one.transaction_hash)
+    return replay.observe(parties, at_ms, schema.amount(transaction), one.transaction_hash, one.parsed.received_ms)
 
 
 def _named(schema: TransactionSchema, one: Stored) -> set[tuple[bool, str, str]]:

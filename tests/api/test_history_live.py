@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -24,7 +25,8 @@ from tests.cast import Cast, enter
 
 PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
 WRITTEN = ("Émile ", "e\u0301mile", "\u3000ÉMILE", "émile\u200b")  # one user
-MANY = 2 * history.KEPT + 90  # one party is trimmed on the way
+MANY = history.TRIMMED_AT + 90  # one party is trimmed on the way
+HOUR_US = 3_600_000_000
 
 
 @pytest.mark.django_db(transaction=True)
@@ -39,7 +41,7 @@ def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
             PAYSIM.parties(parsed), question.parsed.at_ms, parsed.amount, question.seen.transaction_hash
         )
         assert live == replayed or repr(live) == repr(replayed)  # nan is not equal to itself
-    assert 200 < max(one.count_7d for one in live.values()) <= history.KEPT  # repeated ids count once
+    assert 200 < max(one.count_7d for one in live.values()) <= history.LOOKED_AT  # repeated ids count once
 
 
 @pytest.mark.django_db(transaction=True)
@@ -64,6 +66,39 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
     assert isinstance(live["user_id"], history.Habits)
     assert (live["user_id"].known, live["user_id"].same_kind, live["user_id"].same_counterparty) == (39, 13, 7)
     assert question.parsed.facts["user_id"] == WRITTEN[39 % 4]  # kept as it was sent
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_order_of_arrival_online_and_replayed_pasts_are_the_same(cast: Cast, seed: int) -> None:
+    """One user's payments, on time, late, old and ahead, some of them sent again with other facts."""
+    player = enter("unordered", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
+    chance, replay = random.Random(seed), history.Replay(PAYMENTS.roles)
+    received_us = _call(player.text).received_us
+    for number in range(2 * history.TRIMMED_AT):
+        received_us += chance.choice([0, 1_000_000, 30_000_000])
+        one = number - chance.randint(1, 50) if number % 10 == 9 else number
+        said = {
+            "transaction_id": f"p-{one}", "amount": chance.randint(1, 900), "user_id": "U1", "merchant_id": "M1",
+            "timestamp": datetime.fromtimestamp((received_us + _off(chance, seed)) // 1_000_000, UTC).isoformat(),
+        }  # fmt: skip
+        question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said, received_us // 1000))
+        parsed = question.parsed
+        live = _live(player.text, question)
+        replayed = replay.observe(
+            PAYMENTS.parties(parsed.transaction),
+            parsed.at_ms,
+            parsed.transaction.amount,
+            question.seen.transaction_hash,
+            parsed.received_ms,
+        )
+        assert repr(live) == repr(replayed)
+
+
+def _off(chance: random.Random, seed: int) -> int:
+    """How far a payment's own time is from its receipt, µs; each seed has its own habit."""
+    usual = (0, -200 * HOUR_US, HOUR_US // 6, 6 * HOUR_US)[seed]
+    return usual + chance.choice([0, 0, 0, -HOUR_US, -9 * HOUR_US, HOUR_US // 5, 40 * HOUR_US])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,18 +1,24 @@
 import math
+import struct
 from math import nan
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.scoring.engine.history import (
     DAY_MS,
+    EVENT,
     EVENT_BYTES,
     HABIT_MS,
     HOUR_MS,
     KEPT,
+    LOOKED_AT,
     NO_HABITS,
     QUIET,
+    TOLERATED_AHEAD_MS,
+    TRIMMED_AT,
     WEEK_MS,
     Activity,
     Habits,
@@ -23,11 +29,13 @@ from apps.scoring.engine.history import (
     kind_hash,
     name_hash,
     pack,
+    placed,
+    seen_at,
     summarise,
-    trimmed,
+    together,
     unknown,
 )  # fmt: skip
-from apps.scoring.engine.transaction import Party, Role
+from apps.scoring.engine.transaction import FOREVER, Party, Role
 
 NOW = 100 * DAY_MS
 
@@ -51,7 +59,7 @@ def test_the_present_transaction_is_not_its_own_past():
     assert summarise(past((NOW, 5.0, "C1", 7)), NOW, 7) == QUIET
 
 
-def test_a_repeated_event_counts_once_and_the_newest_wins():
+def test_a_repeated_event_counts_once_and_the_last_wins():
     seen = summarise(past((NOW - 5, 1.0, "A", 7), (NOW - 4, 2.0, "B", 8), (NOW - 3, 10.0, "C", 7)), NOW, 99)
     assert (seen.count_1h, seen.sum_1h, seen.distinct_1h) == (2, 12.0, 2)
 
@@ -67,14 +75,101 @@ def test_since_last_is_in_seconds_and_nan_without_events():
 
 
 def test_only_the_newest_events_are_looked_at_and_a_torn_tail_is_cut():
-    many = past(*[(NOW - 1, 1.0, "A", index + 1) for index in range(KEPT + 50)])
-    assert summarise(many + b"torn", NOW, 0).count_1h == KEPT
+    many = past(*[(NOW - 1, 1.0, "A", index + 1) for index in range(LOOKED_AT + 50)])
+    assert summarise(many + b"torn", NOW, 0).count_1h == LOOKED_AT
 
 
-def test_trimming_waits_for_twice_what_is_kept():
-    full = b"x" * 2 * KEPT * EVENT_BYTES
-    assert trimmed(full) == full
-    assert len(trimmed(full + b"y" * EVENT_BYTES)) == KEPT * EVENT_BYTES
+def arrived(*times, received=FOREVER):
+    """The past after events dated so have arrived in this order, each under an id of its own."""
+    packed = b""
+    for number, at in enumerate(times, start=1):
+        packed = placed(packed, pack(at, 1.0, "A", number), received)
+    return packed
+
+
+def times_of(packed):
+    return [event[0] for event in EVENT.iter_unpack(packed)]
+
+
+def test_trimming_waits_until_there_is_enough_to_cut_off():
+    assert len(arrived(*range(TRIMMED_AT))) == TRIMMED_AT * EVENT_BYTES
+    assert times_of(arrived(*range(TRIMMED_AT + 1))) == list(range(TRIMMED_AT + 1 - KEPT, TRIMMED_AT + 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 50), max_size=60))
+def test_events_stand_in_the_order_of_their_time_and_those_of_a_moment_as_they_came(times):
+    found = [(event[0], event[3]) for event in EVENT.iter_unpack(arrived(*times))]
+    assert found == sorted((at, number) for number, at in enumerate(times, start=1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 3 * KEPT), st.integers(-KEPT, 3 * KEPT))
+def test_what_is_looked_at_does_not_depend_on_the_order_of_arrival(chance, count, at):
+    """Nor on when what is old was cut off: the newest are there, whatever came after them."""
+    times = list(range(count))
+    whole = [one for one in times[-KEPT:] if one <= at][-LOOKED_AT:]
+    for shuffle in (lambda: None, times.reverse, lambda: chance.shuffle(times)):
+        shuffle()
+        assert times_of(seen_at(arrived(*times), at)) == whole
+
+
+@pytest.mark.parametrize("many", [LOOKED_AT + 4, KEPT, TRIMMED_AT + 1, 3 * TRIMMED_AT])
+@pytest.mark.parametrize("away", [-90 * DAY_MS, -2 * HOUR_MS, 1, TOLERATED_AHEAD_MS])
+def test_nothing_dated_elsewhere_pushes_out_what_is_recent(many, away):
+    recent, elsewhere = [NOW - n for n in range(12, 0, -1)], [NOW + away + n % 60 for n in range(many)]
+    for times in (recent + elsewhere, elsewhere + recent):
+        seen = seen_at(arrived(*times, received=NOW), NOW, NOW)
+        assert times_of(seen)[-12:] == recent
+        assert summarise(seen, NOW, 0).count_1h == 12
+
+
+def test_an_event_repeated_takes_the_place_of_the_earlier_one():
+    packed = arrived(NOW, NOW + 5, NOW + 10)
+    assert placed(packed, pack(NOW + 5, 1.0, "A", 2)) == packed
+    moved = placed(packed, pack(NOW + 20, 7.0, "B", 2))
+    assert [(event[0], event[1], event[3]) for event in EVENT.iter_unpack(moved)] == [
+        (NOW, 1.0, 1), (NOW + 10, 1.0, 3), (NOW + 20, 7.0, 2)
+    ]  # fmt: skip
+
+
+def test_bytes_that_only_look_like_a_transaction_are_none():
+    amount = struct.unpack("<d", struct.pack("<Q", 77))[0]
+    packed = placed(placed(b"", pack(1, amount, "A", 5)), pack(2, 1.0, "A", 77))
+    assert times_of(packed) == [1, 2]
+
+
+def replayed(*said):
+    """The user's activity as the last of (dated, received) sees it."""
+    replay, seen = Replay((Role("user"),)), {}
+    for number, (at, received) in enumerate(said, start=1):
+        seen = replay.observe((Party("user", "U1", "A"),), at, 5.0, number, received)
+    return seen["user"]
+
+
+def test_a_clock_that_is_a_little_ahead_counts_from_its_own_time_on():
+    early = [(NOW + TOLERATED_AHEAD_MS, NOW)] * 5
+    assert replayed(*early, (NOW, NOW)).count_1h == 0
+    assert replayed(*early, (NOW + TOLERATED_AHEAD_MS, NOW + TOLERATED_AHEAD_MS)).count_1h == 5
+
+
+def test_what_is_dated_ahead_is_never_recent_to_what_is_not():
+    ahead = [(NOW + DAY_MS, NOW)] * 5
+    tomorrow = (NOW + DAY_MS + 1, NOW + DAY_MS + 1)
+    assert replayed(*ahead, (NOW, NOW)) == replayed(*ahead, tomorrow) == QUIET
+
+
+def test_what_is_dated_ahead_looks_at_both_pasts():
+    """A whole feed in a wrong zone still has its velocity."""
+    said = [(NOW + DAY_MS - 5, NOW + DAY_MS - 5), (NOW + DAY_MS - 7, NOW), (NOW + DAY_MS - 3, NOW)]
+    seen = replayed(*said, (NOW + DAY_MS, NOW))
+    assert (seen.count_1h, seen.since_last) == (3, 0.003)
+
+
+def test_two_pasts_together_are_in_the_order_of_time():
+    assert times_of(together(arrived(1, 4, 9), arrived(2, 4, 8))) == [1, 2, 4, 4, 8, 9]
+    assert together(arrived(1), b"") == arrived(1)
+    assert len(together(arrived(*range(LOOKED_AT)), arrived(*range(LOOKED_AT)))) == LOOKED_AT * EVENT_BYTES
 
 
 events = st.tuples(
@@ -158,7 +253,7 @@ amounts = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
 @given(amounts)
 def test_means_and_spreads_are_those_of_a_loop(drawn):
     found = of_user(*[(NOW - 1, amount, "A", index + 100) for index, amount in enumerate(drawn)])
-    newest = drawn[::-1][:KEPT]
+    newest = drawn[::-1][:LOOKED_AT]
     mean = sum_one_by_one(newest) / len(newest)
     assert found.usual_amount == mean
     spread = math.sqrt(sum_one_by_one([(amount - mean) * (amount - mean) for amount in newest]) / len(newest))

@@ -1,16 +1,23 @@
 """The shape of recent activity: what is kept of a party's past, and what is counted from it. Not where it is kept.
 
-A party's past is one bytes string of 40-byte events in order of arrival (`pack`), of which at most the newest `KEPT`
-are looked at: counts saturate at 256.
+A party's past is one bytes string of 40-byte events (`pack`) in order of event time, those of one moment in order of
+arrival (`placed`). Of those that can be past by now (dated no later than the transaction was received) the newest
+`KEPT` are kept: what comes late takes its place and pushes nothing newer out. A transaction looks at the newest
+`LOOKED_AT` dated no later than itself (`seen_at`): counts saturate at 256.
 
 The window rule. The window *w* at time *t* holds the events with
 
     t - w < event time <= t
 
 that arrived before the present transaction. The present transaction is never part of its own past: events under its
-transaction hash are left out. An event repeated under one transaction hash counts once and the newest copy wins, so
+transaction hash are left out. An event repeated under one transaction hash takes the place of the earlier one, so
 writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty
 is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
+
+Ahead. Clocks differ: up to `TOLERATED_AHEAD_MS` after its receipt an event is one like others, and counts from its own
+time on. What is dated later still (a forgotten zone, a mistaken year) is kept apart, in a past that only transactions
+dated ahead themselves look at, beside the other one (`together`): it never counts as recent when its day comes. A log
+that counts from a start of its own has no receipt to be ahead of (`FOREVER`).
 
 Habits. The long view beside the windows, for roles that ask for it: what is usual for the party, over all the events
 looked at that are no more than 120 days old, by the same rules.
@@ -28,21 +35,26 @@ from struct import Struct
 import msgspec
 import numpy as np
 
-from apps.scoring.engine.transaction import Party, Role
+from apps.scoring.engine.transaction import FOREVER, Party, Role
 
 # Event time in ms, amount, counterparty hash, transaction hash, kind hash, measure.
 EVENT = Struct("<qdQQIf")
 EVENT_BYTES = EVENT.size
+_WHEN = Struct("<q")
+_TRANSACTION = slice(24, 32)  # of an event's bytes
 EVENT_COLUMNS = np.dtype(
     [("when", "<i8"), ("amount", "<f8"), ("counterparty", "<u8"), ("transaction", "<u8"), ("kind", "<u4"),
      ("measure", "<f4")]
 )  # fmt: skip
 _LOOKED_THROUGH = ("when", "amount", "kind", "measure")
-KEPT = 256  # newest events of a party that are looked at
+LOOKED_AT = 256  # events of a party, the newest at the transaction's time
+KEPT = 512  # events of a party, the newest at the time of receipt; as many again dated after it
+TRIMMED_AT = 640  # events: cutting off one at a time would write the whole past each time
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
 HABIT_MS = 120 * DAY_MS
+TOLERATED_AHEAD_MS = HOUR_MS // 4
 NIGHT_BEGINS, NIGHT_HOURS = 22, 6  # UTC
 MOST_MEASURE = 3.0e38  # a float32 holds no more
 FEW = 64  # events up to which a loop is faster than arrays
@@ -153,7 +165,7 @@ def summarise(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     """
     if not packed:
         return QUIET
-    newest = _looked_at(packed)
+    newest = newest_of(packed)
     if len(newest) > FEW * EVENT_BYTES:
         return _counted_in_bulk(newest, at_ms, transaction_hash)
     return _counted(newest, at_ms, transaction_hash)
@@ -163,15 +175,16 @@ def habits(packed: bytes, at_ms: int, transaction_hash: int, party: Party) -> Ha
     """What is usual for a party, as it stood before the transaction in which it is `party` now."""
     if not packed:
         return NO_HABITS
-    events = _before(_looked_at(packed), at_ms, transaction_hash, HABIT_MS)
+    events = _before(newest_of(packed), at_ms, transaction_hash, HABIT_MS)
     if not len(events):
         return NO_HABITS
     return _habits_of(events, at_ms, name_hash(party.counterparty), kind_hash(party.kind))
 
 
-def _looked_at(packed: bytes) -> bytes:
+def newest_of(packed: bytes) -> bytes:
+    """The last events of a past, as many as are looked at."""
     usable = len(packed) - len(packed) % EVENT_BYTES
-    return packed[max(0, usable - KEPT * EVENT_BYTES) : usable]
+    return packed[max(0, usable - LOOKED_AT * EVENT_BYTES) : usable]
 
 
 def _counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
@@ -214,7 +227,7 @@ def _counted_in_bulk(packed: bytes, at_ms: int, transaction_hash: int) -> Activi
 
 
 def _before(packed: bytes, at_ms: int, transaction_hash: int, window_ms: int) -> np.ndarray:
-    """The events that count at `at_ms`, newest arrival first."""
+    """The events that count at `at_ms`, newest first."""
     events = np.frombuffer(packed, EVENT_COLUMNS)[::-1]
     transaction, when = events["transaction"], events["when"]
     counted = (transaction != transaction_hash) & (when > at_ms - window_ms) & (when <= at_ms)
@@ -237,7 +250,7 @@ def _activity_of(events: np.ndarray, at_ms: int) -> Activity:
 
 
 def _habits_of(events: np.ndarray, at_ms: int, counterparty: int, kind: int) -> Habits:
-    """The long view over arrays; `events` newest arrival first, at least one."""
+    """The long view over arrays; `events` newest first, at least one."""
     when, amount, kinds, measure = (np.ascontiguousarray(events[name]) for name in _LOOKED_THROUGH)
     alike = kinds == kind if kind else np.zeros(len(events), dtype=bool)
     kind_amount, kind_at = amount[alike], when[alike]
@@ -294,36 +307,124 @@ def _known(counterparties: set[int]) -> float:
     return float(len(counterparties) - (NOBODY in counterparties))
 
 
+def is_ahead(at_ms: int, received_ms: int) -> bool:
+    """Whether a transaction is dated later than clocks differ."""
+    return at_ms > received_ms + TOLERATED_AHEAD_MS
+
+
+def seen_at(past: bytes, at_ms: int, received_ms: int = FOREVER) -> bytes:
+    """What a transaction dated `at_ms` looks at of a party's past."""
+    end = _upto(past, at_ms)
+    kept_from = _upto(past, received_ms) - KEPT * EVENT_BYTES if end < len(past) else 0
+    return past[max(0, kept_from, end - LOOKED_AT * EVENT_BYTES) : end]
+
+
+def placed(past: bytes, event: bytes, received_ms: int = FOREVER) -> bytes:
+    """The past with one more event in its place, after those of the same moment; or in place of its earlier copy.
+
+    An event older than all that are kept is left out. One that is the latest looks for its copy among those that are
+    looked at. `activity.lua` does the same to the bit: a test holds the two together.
+    """
+    end = _upto(past, _when(event))
+    known = _copy_of(event, past, len(past) - LOOKED_AT * EVENT_BYTES if end == len(past) else 0)
+    if known < 0:
+        return _inserted(past, event, end, received_ms)
+    if past.startswith(event, known):
+        return past
+    others = past[:known] + past[known + EVENT_BYTES :]
+    end = _upto(others, _when(event))
+    return others[:end] + event + others[end:]
+
+
+def together(past: bytes, ahead: bytes) -> bytes:
+    """What a transaction dated ahead looks at of both pasts, in order of event time."""
+    if not ahead:
+        return past
+    events = np.frombuffer(past + ahead, EVENT_COLUMNS)
+    return newest_of(events[np.argsort(events["when"], kind="stable")].tobytes())
+
+
+def _inserted(past: bytes, event: bytes, end: int, received_ms: int) -> bytes:
+    if end < len(past) and len(past) >= KEPT * EVENT_BYTES and end <= _upto(past, received_ms) - KEPT * EVENT_BYTES:
+        return past
+    return _trimmed(past[:end] + event + past[end:], received_ms)
+
+
+def _trimmed(past: bytes, received_ms: int) -> bytes:
+    """The newest `KEPT` of what can be past by now, and of what is dated later; once there are enough to cut off."""
+    if len(past) <= TRIMMED_AT * EVENT_BYTES:
+        return past
+    by_now = _upto(past, received_ms)
+    if max(by_now, len(past) - by_now) <= TRIMMED_AT * EVENT_BYTES:
+        return past
+    kept = KEPT * EVENT_BYTES
+    return past[max(0, by_now - kept) : by_now] + past[max(by_now, len(past) - kept) :]
+
+
+def _when(past: bytes, at: int = 0) -> int:
+    return int(_WHEN.unpack_from(past, at)[0])
+
+
+def _upto(past: bytes, at_ms: int) -> int:
+    """Where the events end that are dated no later than `at_ms`, in bytes."""
+    if not past or _when(past, len(past) - EVENT_BYTES) <= at_ms:
+        return len(past)
+    return int(np.frombuffer(past, EVENT_COLUMNS)["when"].searchsorted(at_ms, "right")) * EVENT_BYTES
+
+
+def _copy_of(event: bytes, past: bytes, start: int) -> int:
+    """Where from `start` on an event of the same transaction stands in the past, -1 when none does."""
+    found = past.find(event[_TRANSACTION], max(0, start))
+    while found >= 0 and found % EVENT_BYTES != _TRANSACTION.start:
+        found = past.find(event[_TRANSACTION], found + 1)
+    return found - _TRANSACTION.start if found >= 0 else -1
+
+
 class Replay:
-    """History offline: the same reading, appending and trimming as the live store, over a dict."""
+    """History offline: the same looking, placing and trimming as the live store, over a dict.
+
+    `received_ms` is when a transaction was received; without it nothing is ahead.
+    """
 
     def __init__(self, roles: Iterable[Role]) -> None:
         self._roles = {role.name: role for role in roles}
-        self._past: dict[tuple[str, str], bytes] = {}
+        self._past: dict[tuple[str, str, bool], bytes] = {}
 
     def observe(
-        self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int
+        self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int, received_ms: int = FOREVER
     ) -> dict[str, Activity]:
         """Each party's past before this transaction, which is then added to it."""
         parties = tuple(parties)
-        seen = self.look(parties, at_ms, transaction_hash)
-        self.remember(parties, at_ms, amount, transaction_hash)
+        seen = self.look(parties, at_ms, transaction_hash, received_ms)
+        self.remember(parties, at_ms, amount, transaction_hash, received_ms)
         return seen
 
-    def look(self, parties: Iterable[Party], at_ms: int, transaction_hash: int) -> dict[str, Activity]:
+    def look(
+        self, parties: Iterable[Party], at_ms: int, transaction_hash: int, received_ms: int = FOREVER
+    ) -> dict[str, Activity]:
         """Each party's past before this transaction."""
         return {
             party.role: past_of(
-                self._roles[party.role], party, self._past.get((party.role, party.name), b""), at_ms, transaction_hash
+                self._roles[party.role], party, self._seen(party, at_ms, received_ms), at_ms, transaction_hash
             )
             for party in parties
         }
 
-    def remember(self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int) -> None:
+    def remember(
+        self, parties: Iterable[Party], at_ms: int, amount: float, transaction_hash: int, received_ms: int = FOREVER
+    ) -> None:
         """Add a transaction to its parties' pasts without counting them: a tenth of the time."""
+        ahead = is_ahead(at_ms, received_ms)
         for party in parties:
-            key = (party.role, party.name)
-            self._past[key] = trimmed(self._past.get(key, b"") + event_of(party, at_ms, amount, transaction_hash))
+            key = (party.role, party.name, ahead)
+            event = event_of(party, at_ms, amount, transaction_hash)
+            self._past[key] = placed(self._past.get(key, b""), event, received_ms)
+
+    def _seen(self, party: Party, at_ms: int, received_ms: int) -> bytes:
+        past = seen_at(self._past.get((party.role, party.name, False), b""), at_ms, received_ms)
+        if not is_ahead(at_ms, received_ms):
+            return past
+        return together(past, seen_at(self._past.get((party.role, party.name, True), b""), at_ms, received_ms))
 
 
 def unknown(role: Role) -> Activity:
@@ -341,8 +442,3 @@ class PastColumns:
         column = np.array([getattr(past, name) for past in self._pasts], dtype=np.float64)
         setattr(self, name, column)
         return column
-
-
-def trimmed(packed: bytes) -> bytes:
-    """The live store's rule: beyond 2 x `KEPT` events, keep the newest `KEPT`."""
-    return packed[-KEPT * EVENT_BYTES :] if len(packed) > 2 * KEPT * EVENT_BYTES else packed

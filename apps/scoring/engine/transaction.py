@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
+FOREVER = 2**53  # ms; after any event, and exact as a float
 FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
@@ -35,13 +36,14 @@ class InvalidTransaction(ValueError):
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A transaction that can be scored: the struct, the normalised facts as stored, when it happened (ms since 1970,
-    or since its log began), and what to tell the sender."""
+    """A transaction that can be scored: the struct, the normalised facts as stored, what to tell the sender, when it
+    happened (ms since 1970, or since its log began), and when it came (`FOREVER` where that can't be compared)."""
 
     transaction: Any
     facts: dict[str, Any]
     warnings: tuple[str, ...] = ()
     at_ms: int = 0
+    received_ms: int = FOREVER
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -179,7 +181,7 @@ class TransactionSchema:
         noticed = (
             *self._ignored(content), *self._far_off(transaction, at_ms, received_ms), *self.remarks(transaction)
         )  # fmt: skip
-        return Parsed(transaction, facts, noticed, at_ms)
+        return Parsed(transaction, facts, noticed, at_ms, received_ms if received_ms and self.moment else FOREVER)
 
     def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
         """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""
