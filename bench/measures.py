@@ -51,8 +51,8 @@ def drained(copy: Copy, seconds: float = 120) -> float:
 def memory_mb(copy: Copy) -> dict[str, float]:
     """Proportional memory of every process of the copy, by what it is."""
     found: dict[str, float] = {}
-    for pid in _family(copy.process.pid):
-        name = _name(pid)
+    for pid in family(copy.process.pid):
+        name = name_of(pid)
         found[name] = found.get(name, 0.0) + _pss_mb(pid)
     return dict(sorted(found.items()))
 
@@ -66,14 +66,14 @@ def in_process(copy: Copy, module: str, *arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all below it, and the servers that were detached from it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    below = [one for child in children for one in _family(int(child))]
+    below = [one for child in children for one in family(int(child))]
     return [pid, *below]
 
 
-def _name(pid: int) -> str:
+def name_of(pid: int) -> str:
     said = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     for mark, name in (
         ("config.up", "make up (supervisor)"),

@@ -79,8 +79,11 @@ def _user_of_the_servers() -> Iterator[None]:
     try:
         with _nobody_else_starts_or_stops():
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            for server in servers():
-                _start(server)
+            wanted = servers()
+            for server in wanted:
+                _spawn(server)
+            for server in wanted:
+                server.start()
         yield
     finally:
         if os.getpid() == process:  # a forked child shares our lock and must not give it up
@@ -116,10 +119,11 @@ def _open_lock(name: str) -> int:
     return os.open(data_dir() / name, os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def _start(server: Server) -> None:
+def _spawn(server: Server) -> None:
+    """Let it begin while the others do; it is waited for afterwards."""
     make_folder(server.log.parent)
     _make_socket_folder(server.sockets)
-    server.start()
+    server.revive()
 
 
 def make_folder(folder: Path) -> None:

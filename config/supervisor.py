@@ -1,31 +1,29 @@
 """Keeps the processes of a Procfile running: one thread, one loop, five looks a second.
 
 Every process gets a process group of its own, so Ctrl-C at the terminal reaches the supervisor alone, and whatever a
-process leaves behind is found and ended with its group. A process that dies is started again after a pause that
-doubles from 0.2 s to 5 s and is forgotten after 10 s of life. When the supervisor itself is killed, the kernel sends
-its children SIGTERM (PR_SET_PDEATHSIG) and they stop their own workers, as they do when asked by us.
+process leaves behind is found and ended with its group. A process that dies after 10 s of life is started again at
+once; one that dies sooner after a pause that doubles from 0.2 s to 5 s. Python programs begin as forks of this process
+(config/preloading.py). When the supervisor itself is killed, the kernel sends its children SIGTERM (PR_SET_PDEATHSIG)
+and they stop their own workers, as they do when asked by us.
 """
 
-import ctypes
 import os
 import re
 import selectors
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from config import preloading
+
 FIRST_PAUSE, LONGEST_PAUSE, SETTLED_AFTER = 0.2, 5.0, 10.0
 #: Seconds a process may take to finish what it does before it is killed.
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.2
-
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl  # looked up here: nothing may be imported between fork and exec
 
 
 def read_procfile(file: Path, environment: Mapping[str, str]) -> dict[str, list[str]]:
@@ -41,20 +39,6 @@ def _expand(word: str, environment: Mapping[str, str]) -> str:
     return re.sub(r"\$(?:\{(?P<braced>\w+)(?::-(?P<default>[^}]*))?\}|(?P<bare>\w+))", value, word)
 
 
-def spawn(
-    command: Sequence[str], environment: Mapping[str, str], *, folder: Path, error: int
-) -> subprocess.Popen[bytes]:
-    """A child in its own process group that is told to stop when we die."""
-    return subprocess.Popen(
-        command, env=dict(environment), cwd=folder, process_group=0, preexec_fn=_stop_with_the_parent,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=error,
-    )  # fmt: skip
-
-
-def _stop_with_the_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
 @dataclass
 class Pause:
     """How long to wait before the next start."""
@@ -68,7 +52,8 @@ class Pause:
 
     def died(self, now: float) -> None:
         if now - self.started > SETTLED_AFTER:
-            self.seconds = FIRST_PAUSE
+            self.until, self.seconds = now, FIRST_PAUSE
+            return
         self.until = now + self.seconds
         self.seconds = min(self.seconds * 2, LONGEST_PAUSE)
 
@@ -79,29 +64,26 @@ class Child:
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name, self.command = name, command
         self.pause = Pause()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: preloading.Process | None = None
         self._unfinished = b""
 
     def start(self, environment: Mapping[str, str], folder: Path, now: float) -> None:
-        self.process = spawn(self.command, environment, folder=folder, error=subprocess.STDOUT)
+        self.process = preloading.start(self.command, environment, folder)
         os.set_blocking(self.output, False)
         self.pause.start(now)
 
     @property
     def output(self) -> int:
-        assert self.process and self.process.stdout  # noqa: S101 - only asked while it runs
-        return self.process.stdout.fileno()
+        assert self.process  # noqa: S101 - only asked while it runs
+        return self.process.output
 
     def has_ended(self) -> bool:
-        """Without reaping it: while the number is taken, its process group can't be somebody else's."""
-        if self.process is None:
-            return False
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return self.process is not None and self.process.has_ended()
 
     def signal(self, number: int) -> None:
         """To the process alone: granian and Celery know how to stop their own workers."""
         if self.process:
-            self.process.send_signal(number)
+            os.kill(self.process.pid, number)
 
     def end_group(self) -> None:
         """What it left behind: granian's workers, when granian itself was killed."""
@@ -109,12 +91,9 @@ class Child:
         os.killpg(self.process.pid, signal.SIGKILL)
 
     def reap(self) -> int:
-        """Its exit status; from here on its number may be somebody else's."""
-        assert self.process and self.process.stdout  # noqa: S101
-        status = self.process.wait()
-        self.process.stdout.close()
-        self.process = None
-        return status
+        assert self.process  # noqa: S101
+        process, self.process = self.process, None
+        return process.reap()
 
     def read_lines(self) -> tuple[list[bytes], bool]:
         """The lines written since the last time, and whether there may be more."""

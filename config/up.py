@@ -12,26 +12,28 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from config import embedded
+from config import embedded, preloading
 from config.embedded import Unavailable
 from config.servers import Server, Valkey
-from config.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile, spawn
+from config.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile
 
 CHECKOUT = embedded.CHECKOUT
 #: A process that doesn't answer by then is named; it goes on being tried.
 READY_SECONDS = 90.0
+#: How a line of `manage.py prepare` begins that says what it does.
+STEP = "... "
 #: How often the journal's file is brought onto the disk.
 SYNC_SECONDS = 1.0
 
@@ -70,11 +72,25 @@ class Doors:
         _check_free(self.host, self.portal_port, "PALISADE_PORTAL_PORT")
 
 
+class Steps:
+    """Says what begins, and how many seconds after `make up` itself."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def say(self, what: str) -> None:
+        print(f"palisade: {self.seconds:5.1f} s  {what}", flush=True)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
 def main() -> int:
-    started = time.monotonic()
+    steps = Steps()
     try:
         with _stopped_by_signals():
-            _up(started)
+            _up(steps)
     except Unavailable as trouble:
         print(f"palisade: {trouble}", file=sys.stderr)
         return 1
@@ -83,19 +99,37 @@ def main() -> int:
     return 0
 
 
-def _up(started: float) -> None:
+def _up(steps: Steps) -> None:
     doors = Doors.from_environment()
     doors.check()
-    with _only_one_per_data_folder(), embedded.running():
+    with _only_one_per_data_folder(), _servers_and_libraries(steps):
         environment = _environment_of_the_children()
-        prepared = _prepare(environment)
-        _supervise(doors, prepared, environment, started)
+        prepared = _prepare(environment, steps)
+        _supervise(doors, prepared, environment, steps)
     print("palisade: stopped; the data is kept.", flush=True)
 
 
-def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, str], started: float) -> None:
-    supervisor = Supervisor(read_procfile(CHECKOUT / "Procfile", environment), environment, CHECKOUT)
-    welcome, watch = Welcome(supervisor, doors, prepared, started), Watch(supervisor)
+@contextmanager
+def _servers_and_libraries(steps: Steps) -> Iterator[None]:
+    """Both at once: the servers are programs of their own, and the libraries are one thread's work that ends here."""
+    steps.say(f"loading libraries; starting {_named(embedded.servers()) or 'no server: both are named'}")
+    with ThreadPoolExecutor(1) as aside:
+        loaded = aside.submit(preloading.preload)
+        with embedded.running():
+            loaded.result()
+            aside.shutdown()
+            yield
+
+
+def _named(servers: list[Server]) -> str:
+    return " and ".join(f"{server.name} ({'its data' if server.data.exists() else 'new'})" for server in servers)
+
+
+def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, str], steps: Steps) -> None:
+    commands = read_procfile(CHECKOUT / "Procfile", environment)
+    steps.say(f"starting {', '.join(commands)}")
+    supervisor = Supervisor(commands, environment, CHECKOUT)
+    welcome, watch = Welcome(supervisor, doors, prepared, steps), Watch(supervisor)
 
     def look() -> None:
         watch.look()
@@ -131,8 +165,9 @@ class Watch:
 class Welcome:
     """Waits for both doors to answer and then says, once, what can be done."""
 
-    def __init__(self, supervisor: Supervisor, doors: Doors, prepared: dict[str, Any], started: float) -> None:
-        self._say, self._doors, self._prepared, self._started = supervisor.say, doors, prepared, started
+    def __init__(self, supervisor: Supervisor, doors: Doors, prepared: dict[str, Any], steps: Steps) -> None:
+        self._say, self._doors, self._prepared, self._steps = supervisor.say, doors, prepared, steps
+        self._awaited = {"the API": f"{doors.api}/health", "the portal": f"{doors.portal}/"}
         self._late_at = time.monotonic() + READY_SECONDS
         self._pause, self._next = FIRST_PAUSE, 0.0
 
@@ -141,12 +176,19 @@ class Welcome:
             return
         self._next = time.monotonic() + self._pause
         self._pause = min(self._pause * 1.2, 2.0)  # one that fails writes a traceback each time it is asked
-        if answers(f"{self._doors.api}/health") and answers(f"{self._doors.portal}/"):
+        self._ask()
+        if not self._awaited:
             self._next = float("inf")
-            print(banner(self._doors, self._prepared, time.monotonic() - self._started), flush=True)
+            print(banner(self._doors, self._prepared, self._steps.seconds), flush=True)
         elif time.monotonic() > self._late_at:
             self._late_at = float("inf")
             self._say(f"not everything answers after {READY_SECONDS:.0f} s; the lines above may say why")
+
+    def _ask(self) -> None:
+        for name, address in list(self._awaited.items()):
+            if answers(address):
+                del self._awaited[name]
+                self._steps.say(f"{name} answers")
 
 
 def answers(address: str) -> bool:
@@ -199,21 +241,31 @@ def first_call(api: str, key: str) -> str:
     return f"curl -s {api}/v1/decisions {headers} -d '{body}'"
 
 
-def _prepare(environment: dict[str, str]) -> dict[str, Any]:
+def _prepare(environment: dict[str, str], steps: Steps) -> dict[str, Any]:
     """Migrate, refresh the tenants' template, seed the demo. The last line it prints is a JSON object."""
-    print("palisade: preparing the database ...", flush=True)
-    command = [sys.executable, "manage.py", "prepare", "--json"]
-    process = spawn(command, environment, folder=CHECKOUT, error=subprocess.PIPE)
+    steps.say("looking at the database")
+    process = preloading.start(["python", "manage.py", "prepare", "--json"], environment, CHECKOUT)
     try:
-        output, errors = process.communicate()
+        said = _passed_on(process.output, steps)
     except BaseException:
         with suppress(ProcessLookupError):  # it may have had the same Ctrl-C
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        process.reap()
         raise
-    if process.returncode != 0:
-        raise Unavailable(f"the database could not be prepared.\n{errors.decode(errors='replace').rstrip()}")
-    return dict(json.loads(output.splitlines()[-1]))
+    if process.reap() != 0:
+        raise Unavailable("the database could not be prepared.\n" + "".join(said).rstrip())
+    return dict(json.loads(said[-1]))
+
+
+def _passed_on(output: int, steps: Steps) -> list[str]:
+    """All its lines; those that say what it does are steps of ours."""
+    said = []
+    with open(output, errors="replace", closefd=False) as lines:
+        for line in lines:
+            said.append(line)
+            if line.startswith(STEP):
+                steps.say(line.removeprefix(STEP).rstrip())
+    return said
 
 
 def _environment_of_the_children() -> dict[str, str]:

@@ -82,7 +82,7 @@ class Copy:
 
     def _owns(self, pid: int, sockets: str) -> bool:
         command = read_process(pid, "cmdline")
-        named = f"{self.data}/" in command or sockets in command
+        named = f"{self.data}/" in command or f"[{self.data}]" in command or sockets in command
         return named or f"PALISADE_DATA={self.data} " in read_process(pid, "environ")
 
     @property

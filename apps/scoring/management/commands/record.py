@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """Drain the journal into Postgres until stopped."""
 
     help = "Record journaled decisions and usage in Postgres, for ever."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopped: list[int] = []
