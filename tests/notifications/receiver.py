@@ -1,13 +1,14 @@
 """A customer's server: real HTTP on a port of its own; keeps what it was sent, answers as it is told."""
 
+import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`answers` are given in turn, the last one for ever: (status, headers, body); `drip` seconds between bytes."""
+    """`answers` are given in turn, the last one for ever: (status, headers, body); `drip` seconds between bytes.
+
+    While `answering_now` is cleared it takes what comes and answers nothing.
+    """
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=lambda: [(200, {}, b"ok")])
     drip: float = 0.0
+    answering_now: Event = field(default_factory=Event)
 
     @property
     def url(self) -> str:
@@ -38,15 +43,25 @@ class Receiver:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
+#: Nothing outlives its test for longer.
+LONGEST_HELD = 60.0
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256
+
+
 @contextmanager
 def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
     """A receiver; with (certificate, key) it speaks TLS."""
     receiver = Receiver()
+    receiver.answering_now.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            receiver.answering_now.wait(LONGEST_HELD)
             status, headers, answer = receiver.next_answer()
             self.send_response(status)
             for name, value in headers.items():
@@ -59,7 +74,7 @@ def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -68,5 +83,37 @@ def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver
     receiver.port = server.server_address[1]
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield receiver
+    receiver.answering_now.set()
     server.shutdown()
     server.server_close()
+
+
+@contextmanager
+def dripping(first: bytes, again: bytes, every: float) -> Iterator[int]:
+    """The port of a server that says `first`, and then `again` for ever; to whoever comes, whatever they say."""
+    ended = Event()
+
+    def serve(caller: socket.socket) -> None:
+        with caller, suppress(OSError):
+            caller.sendall(first)
+            while not ended.wait(every):
+                caller.sendall(again)
+
+    def accept(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                caller = server.accept()[0]
+                caller.settimeout(1)
+                threads.append(Thread(target=serve, args=(caller,)))
+                threads[-1].start()
+
+    threads: list[Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepting = Thread(target=accept, args=(server,))
+        accepting.start()
+        yield server.getsockname()[1]
+        ended.set()
+        server.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+    for thread in threads:
+        thread.join()
