@@ -80,8 +80,10 @@ def name_of(pid: int) -> str:
         ("config.wsgi_api", "api"),
         ("config.wsgi_portal", "portal"),
         (" record", "recorder"),
-        ("-A config beat", "beat"),
-        ("celery", "worker"),
+        (" deliver", "deliver"),
+        ("--queues money", "money"),
+        ("--queues heavy", "heavy"),
+        (" beat ", "beat"),
         ("postgres", "postgres"),
         ("valkey", "valkey"),
     ):

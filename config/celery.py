@@ -1,9 +1,14 @@
-"""Celery: the application and the whole schedule as one table."""
+"""Celery: the application, and one table of what is done when and in whose queue."""
 
 import os
 import warnings
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, ClassVar
 
-from celery import Celery
+from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
 
@@ -14,41 +19,85 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 
-app = Celery("palisade")
-app.conf.update(
-    broker_url=settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
-    broker_connection_retry_on_startup=True,
+
+@dataclass(frozen=True)
+class Work:
+    """A task, whose queue it waits in, and when it is asked for: every so many seconds, or by the clock."""
+
+    task: str
+    queue: str
+    when: float | crontab
+
+    @property
+    def expires(self) -> float | None:
+        """What is asked for every few seconds and waited as long is done by the next one."""
+        return self.when if isinstance(self.when, float) else None
+
+
+#: What somebody waits for: one that takes long never keeps another from its turn (a worker with threads).
+MONEY = "money"
+#: What nobody waits for and takes minutes of a processor: one after the other, behind everything else.
+HEAVY = "heavy"
+#: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
+WORK: Mapping[str, Work] = {
+    # Payments: what the provider told, what is due or unanswered, and what nobody told.
+    "provider_events": Work("apps.billing.tasks.work_through_events", MONEY, 5.0),
+    "payments": Work("apps.billing.tasks.collect_payments", MONEY, 30.0),
+    "provider_books": Work("apps.billing.tasks.reconcile_with_provider", MONEY, crontab(hour=4, minute=20)),
+    # Scheduled plans begin and trials end within a minute; the gate knows to the second by itself.
+    "plans": Work("apps.usage.tasks.follow_plans", MONEY, 60.0),
+    # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
+    "budgets": Work("apps.usage.tasks.tell_budgets", MONEY, 60.0),
+    # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
+    "close_months": Work("apps.usage.tasks.close_months", MONEY, crontab(minute=35)),
+    # What was served, journaled, recorded and rolled up agrees, or somebody is told.
+    "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
+    # Yesterday's features are what the stored past says they were.
+    "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
+    "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
+}
+#: What a killed worker had in hand comes again after so many seconds, and by then at the latest another has it.
+HANDED_BACK = 900
+
+CONFIGURATION = {
+    "broker_url": settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
+    "broker_connection_retry_on_startup": True,
+    "broker_transport_options": {"visibility_timeout": HANDED_BACK},
     # Without the broker's connection a task can't be acknowledged and comes again: it stops here, rather than run twice
     # at once. It is Celery 6's default; unset, every lost connection is a deprecation warning.
-    worker_cancel_long_running_tasks_on_connection_loss=True,
-    task_ignore_result=True,
-    task_acks_late=True,  # a task may run twice: each is harmless when repeated
-    worker_prefetch_multiplier=1,
-    timezone="UTC",
-    beat_schedule={
-        # What waits to be told is told within seconds; each task finds only what is due.
-        "deliver": {"task": "apps.notifications.tasks.deliver_due", "schedule": 2.0},
-        "forget_deliveries": {
-            "task": "apps.notifications.tasks.forget_old_deliveries",
-            "schedule": crontab(hour=2, minute=40),
-        },
-        # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
-        "budgets": {"task": "apps.usage.tasks.tell_budgets", "schedule": 60.0},
-        # Payments: what the provider told, what is due or unanswered, and what nobody told.
-        "provider_events": {"task": "apps.billing.tasks.work_through_events", "schedule": 5.0},
-        "payments": {"task": "apps.billing.tasks.collect_payments", "schedule": 30.0},
-        "provider_books": {
-            "task": "apps.billing.tasks.reconcile_with_provider",
-            "schedule": crontab(hour=4, minute=20),
-        },
-        # Scheduled plans begin and trials end within a minute; the gate knows to the second by itself.
-        "plans": {"task": "apps.usage.tasks.follow_plans", "schedule": 60.0},
-        # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
-        "close_months": {"task": "apps.usage.tasks.close_months", "schedule": crontab(minute=35)},
-        # What was served, journaled, recorded and rolled up agrees, or somebody is told.
-        "reconcile": {"task": "apps.scoring.tasks.reconcile_books", "schedule": crontab(minute=20)},
-        # Yesterday's features are what the stored past says they were.
-        "compare_vectors": {"task": "apps.scoring.tasks.compare_vectors", "schedule": crontab(hour=3, minute=10)},
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "task_ignore_result": True,
+    "task_acks_late": True,  # a task may run twice: each is harmless when repeated
+    "worker_prefetch_multiplier": 1,
+    "task_default_queue": HEAVY,
+    "task_routes": {work.task: {"queue": work.queue} for work in WORK.values()},
+    "timezone": "UTC",
+    "beat_schedule": {
+        name: {"task": work.task, "schedule": work.when, "options": {"expires": work.expires} if work.expires else {}}
+        for name, work in WORK.items()
     },
-)
+}
+
+
+class Alone(Task):
+    """A task that runs once at a time in a process: the same one asked for meanwhile has nothing to add."""
+
+    _running: ClassVar[defaultdict[str, Lock]] = defaultdict(Lock)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        running = self._running[self.name]
+        if not running.acquire(blocking=False):
+            return None
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            running.release()
+
+
+app = Celery("palisade", task_cls=Alone)
+app.conf.update(CONFIGURATION)
 app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring"])
+
+#: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.
+clock = Celery("palisade-clock", fixups=set(), set_as_current=False)
+clock.conf.update(CONFIGURATION)

@@ -1,36 +1,34 @@
-"""Emptying the outbox: claim, try, record. Run by any number of workers at once, and as often as one likes.
+"""The outbox, one step at a time: look, claim, try, record. `courier.py` takes the steps, in any number of processes.
 
+    look     lane by lane (a tenant's e-mail, each of its webhooks), the few that are due first in each; however many
+             wait in one lane, the next lane is as near
     claim    under SELECT … FOR UPDATE SKIP LOCKED a delivery's next try moves on by LEASE: nobody else takes it now,
-             and if this worker dies it is due again afterwards
-    try      what is attached is made first; then in threads, outside any transaction
+             and if this process dies it is due again afterwards
+    try      outside any transaction
     record   only if the claim is still ours; delivered, or due again by the schedule, or dead
 
 So everything is told at least once; `webhook-id` and Message-ID tell a receiver what it has had before.
 """
 
 import random
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from django.db import transaction
-from django.db.models import F, Window
-from django.db.models.functions import RowNumber
+from django.db import connection, transaction
+from django.db.models import F
 from prometheus_client import Counter
 
 from apps.notifications import hooks, mail
-from apps.notifications.attachments import Attachment, attachment_of
+from apps.notifications.attachments import attachment_of
 from apps.notifications.models import Attempt, Delivery, WebhookEndpoint
 from apps.notifications.outcome import Outcome
 from apps.notifications.schedule import MOST_TRIES, next_try
 from apps.notifications.services import disable, notify, private_networks
+from apps.notifications.turns import Waiting
 
-#: Tried at the same time.
-AT_ONCE = 16
-#: Rounds of one run: the worker has other things to do, too.
-MOST_ROUNDS = 100
-#: Of these to one recipient: a slow one holds up nobody else.
-AT_ONCE_EACH = 4
+#: Lanes that one look takes in, and deliveries of each.
+LANES_A_LOOK, OF_EACH = 200, 8
 #: Longer than a try can take, name, connection and answer together.
 LEASE = timedelta(minutes=2)
 #: A webhook that only failed for so long, in at least as many tries as one message gets, is switched off.
@@ -41,48 +39,70 @@ KEPT = timedelta(days=90)
 TRIED = Counter("palisade_deliveries_total", "Tries to tell somebody something", ["channel", "outcome"])
 
 
-def deliver_due(now: Callable[[], datetime]) -> int:
-    """Try what is due, `MOST_ROUNDS` times `AT_ONCE`; how many tries were made."""
-    tried = 0
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in range(MOST_ROUNDS):
-            claimed = claim(now())
-            if not claimed:
-                break
-            attached = [_attached(one) for one in claimed]
-            outcomes = threads.map(lambda one, file: attempt(one, now(), file), claimed, attached)
-            for delivery, outcome in zip(claimed, outcomes, strict=True):
-                record(delivery, outcome, now())
-            tried += len(claimed)
-    return tried
+class Lane(NamedTuple):
+    """What is on its way from one tenant to one recipient: a webhook's id, or "" for all of its e-mail."""
+
+    tenant: int = 0
+    recipient: str = ""
+
+
+#: Before every lane there is.
+FIRST = Lane()
+
+# A loose scan of the index `delivery_lane`: it hops from lane to lane and reads no more than what it returns.
+_LOOK = """
+WITH RECURSIVE lane AS (
+    (SELECT tenant_id, COALESCE(endpoint_id, '') AS recipient, 1 AS place FROM public.notifications_delivery
+     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, '')) > (%(tenant)s, %(recipient)s)
+     ORDER BY 1, 2 LIMIT 1)
+  UNION ALL
+    SELECT following.tenant_id, following.recipient, lane.place + 1 FROM lane CROSS JOIN LATERAL
+    (SELECT tenant_id, COALESCE(endpoint_id, '') AS recipient FROM public.notifications_delivery
+     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, '')) > (lane.tenant_id, lane.recipient)
+     ORDER BY 1, 2 LIMIT 1) AS following
+    WHERE lane.place < %(lanes)s
+)
+SELECT due.id, lane.tenant_id, lane.recipient FROM lane LEFT JOIN LATERAL
+    (SELECT id, next_try_at FROM public.notifications_delivery
+     WHERE state = 'waiting' AND tenant_id = lane.tenant_id AND COALESCE(endpoint_id, '') = lane.recipient
+     AND next_try_at <= %(now)s ORDER BY next_try_at LIMIT %(each)s) AS due ON true
+ORDER BY lane.place, due.next_try_at
+"""
+
+
+def look(after: Lane, now: datetime) -> tuple[list[Waiting], Lane]:
+    """What is due in the lanes that follow, and the last lane looked at: `FIRST` when there are none behind it."""
+    asked: dict[str, int | str | datetime] = {"lanes": LANES_A_LOOK, "each": OF_EACH, "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, asked | after._asdict())
+        rows = cursor.fetchall()
+    lanes = list(dict.fromkeys(Lane(tenant, recipient) for _, tenant, recipient in rows))
+    waiting = [Waiting(*row) for row in rows if row[0] is not None]
+    return waiting, lanes[-1] if len(lanes) == LANES_A_LOOK else FIRST
 
 
 @transaction.atomic
-def claim(now: datetime) -> list[Delivery]:
-    """Up to `AT_ONCE` deliveries that are due and are ours for `LEASE`, the try counted."""
-    due = Delivery.objects.filter(state=Delivery.State.WAITING, next_try_at__lte=now)
-    place = Window(RowNumber(), partition_by=[F("endpoint"), F("recipient")], order_by="next_try_at")
-    fair = due.annotate(place=place).filter(place__lte=AT_ONCE_EACH).values("pk")
-    rows = due.filter(pk__in=fair).select_related("event__tenant", "endpoint").order_by("next_try_at")
-    claimed = list(rows.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
-    Delivery.objects.filter(pk__in=[one.pk for one in claimed]).update(tries=F("tries") + 1, next_try_at=now + LEASE)
-    for one in claimed:
+def claim(ids: Sequence[str], now: datetime) -> list[Delivery]:
+    """Those that are due still and from now on ours for `LEASE`, the try counted."""
+    due = Delivery.objects.filter(pk__in=ids, state=Delivery.State.WAITING, next_try_at__lte=now)
+    rows = due.select_related("event__tenant", "endpoint").order_by("pk")
+    claimed = list(rows.select_for_update(of=("self",), skip_locked=True))
+    # Whoever had the last try never told what came of it, ten times: it ends here, whatever it does to its process.
+    spent = [one.pk for one in claimed if one.tries >= MOST_TRIES]
+    Delivery.objects.filter(pk__in=spent).update(state=Delivery.State.DEAD, next_try_at=None)
+    ours = [one for one in claimed if one.tries < MOST_TRIES]
+    Delivery.objects.filter(pk__in=[one.pk for one in ours]).update(tries=F("tries") + 1, next_try_at=now + LEASE)
+    for one in ours:
         one.tries += 1
-    return claimed
+    return ours
 
 
-def _attached(delivery: Delivery) -> Attachment | None:
-    """Of an e-mail. It is made here, where the database may be asked."""
-    event = delivery.event
-    return attachment_of(event.kind, event.data) if delivery.endpoint is None else None
-
-
-def attempt(delivery: Delivery, now: datetime, attached: Attachment | None = None) -> Outcome:
-    """One try over its channel. No database: this runs in a thread."""
+def attempt(delivery: Delivery, now: datetime) -> Outcome:
+    """One try over its channel. The database is asked for an e-mail's attachment alone."""
     event = delivery.event
     if delivery.endpoint is None:
         facts = event.data | {"tenant": event.tenant.name, "occurred_at": event.occurred_at}
-        return mail.send(delivery.pk, delivery.recipient, event.kind, facts, attached)
+        return mail.send(delivery.pk, delivery.recipient, event.kind, facts, attachment_of(event.kind, event.data))
     body = event.body()
     headers = hooks.sign(event.pk, body, delivery.endpoint.secrets(now), now)
     return hooks.post(delivery.endpoint.url, body, headers, private_networks())

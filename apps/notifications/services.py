@@ -232,6 +232,7 @@ def _delivery(
     return Delivery(
         id=new_id("dlv", now),
         event=event,
+        tenant_id=event.tenant_id,
         channel=channel,
         recipient=recipient,
         endpoint=endpoint,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from apps.accounts.models import AuditEntry
-from apps.notifications import delivery
+from apps.notifications import courier
 from apps.notifications.delivery import LEASE
 from apps.notifications.services import MOST_WEBHOOKS
 from tests.cast import Api, Cast, new_key
@@ -26,7 +26,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def deliver() -> Callable[[], int]:
-    return lambda: delivery.deliver_due(lambda: timezone.now() + LEASE)
+    return lambda: courier.deliver_due(lambda: timezone.now() + LEASE)
 
 
 def made(api: Api, **said: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.notifications import delivery
+from apps.notifications import courier
 from apps.notifications.models import WebhookEndpoint
 from apps.notifications.services import create_webhook
 from tests.cast import Cast
@@ -80,6 +80,6 @@ def deliver() -> Callable[..., int]:
     """Run the worker at a moment from now."""
 
     def run(later: timedelta = timedelta(seconds=1)) -> int:
-        return delivery.deliver_due(lambda: timezone.now() + later)
+        return courier.deliver_due(lambda: timezone.now() + later)
 
     return run
