@@ -6,10 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import Error, Warning
 
-from apps.scoring.engine import shelf
-from apps.scoring.engine.models import active
-from apps.scoring.engine.schemas import SCHEMAS
-
 
 def demo_mode_is_off(app_configs: Any, **kwargs: Any) -> list[Error]:
     """Demo mode answers without a key."""
@@ -44,6 +40,8 @@ def seller_is_set(app_configs: Any, **kwargs: Any) -> list[Warning]:
 
 def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
     """A model whose data may only be used for research says so in its card."""
+    from apps.scoring.engine import shelf  # numpy and ONNX Runtime: not for every process that registers its checks
+
     root = settings.ARTIFACTS_DIR
     cards = [(schema, entry, shelf.card(root, schema, entry)) for schema, entry in _active(root)]
     return [
@@ -58,5 +56,9 @@ def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
 
 
 def _active(root: Path) -> list[tuple[str, str]]:
+    from apps.scoring.engine import shelf
+    from apps.scoring.engine.models import active
+    from apps.scoring.engine.schemas import SCHEMAS
+
     standing = {schema: set(shelf.versions(root, schema)) for schema in SCHEMAS}
     return [(schema, entry) for schema in SCHEMAS for entry in active(root, schema) if entry in standing[schema]]
