@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
+from celery.signals import celeryd_after_setup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
 
@@ -38,6 +39,7 @@ class Work:
 MONEY = "money"
 #: What nobody waits for and takes minutes of a processor: one after the other, behind everything else.
 HEAVY = "heavy"
+HEAVY_NICENESS = 10
 #: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
 WORK: Mapping[str, Work] = {
     # Payments: what the provider told, what is due or unanswered, and what nobody told.
@@ -96,6 +98,15 @@ class Alone(Task):
 
 app = Celery("palisade", task_cls=Alone)
 app.conf.update(CONFIGURATION)
+
+
+@celeryd_after_setup.connect
+def step_back(instance: Any, **_: Any) -> None:
+    """A worker of the heavy queue alone leaves the processors to whoever wants them."""
+    if set(instance.app.amqp.queues.consume_from) == {HEAVY}:
+        os.nice(HEAVY_NICENESS)
+
+
 app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring"])
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.

@@ -1,5 +1,6 @@
 """Who works on what: one table, a worker for each of its queues, and nobody's work in another's way."""
 
+import os
 import subprocess
 import sys
 import time
@@ -87,6 +88,8 @@ def test_busy_heavy_task_and_an_unanswered_payment_delay_no_other_payment_and_no
         queued.pay.delay()
         send_test(webhook=hook, now=timezone.now())
         until(lambda: stand.command("EXISTS", "test:paid") and receiver.received)
+        niceness = [int(stand.command("GET", f"test:{one}")) for one in ("niceness of grind", "niceness of pay")]
+        assert niceness == [os.nice(0) + celery.HEAVY_NICENESS, os.nice(0)]
         assert not stand.command("EXISTS", "test:ground")
         stand.command("SET", "test:enough", "1")
 

@@ -160,7 +160,15 @@ def test_second_copy_on_the_same_data_is_refused_with_a_sentence(up: Copy) -> No
 
 
 @pytest.mark.parametrize(
-    "part", ["bin/postgres -D", "valkey-server", "manage.py record", "config.wsgi_api", "-A config worker"]
+    "part",
+    [
+        "bin/postgres -D",
+        "valkey-server",
+        "manage.py record",
+        "manage.py deliver",
+        "config.wsgi_api",
+        "-A config worker",
+    ],
 )
 def test_process_killed_by_force_is_replaced_and_scoring_goes_on(up: Copy, part: str) -> None:
     """Of granian's processes the youngest is a worker."""
