@@ -1,7 +1,7 @@
 """Everything that can be refused, as one table; every refusal is a `Problem` and one handler turns it into HTTP.
 
     Problem
-    ├── 400 / 413 / 415 / 422   the request itself: malformed, too large, a field is wrong
+    ├── 400 / 408 / 413 / 415 / 422 / 431   the request itself: malformed, too slow, too large, a field is wrong
     ├── 401                     who are you: no key, a malformed, unknown, revoked or expired one, or such a token
     ├── 402                     it has to be paid for: no payment method
     ├── 403                     you may not: scope, address, suspended tenant, plan
@@ -30,6 +30,11 @@ KINDS: Mapping[str, Kind] = {
     # --- the request ---
     "body_malformed": Kind(400, "The body is not valid JSON", "Send one JSON object, UTF-8, without NaN or Infinity."),
     "body_too_large": Kind(413, "The body is too large", "Send at most 1 MB a request, 25 MB a batch."),
+    "request_malformed": Kind(400, "The request is not HTTP", "Send an HTTP/1.1 request; see `detail`."),
+    "head_too_large": Kind(431, "The headers are too large", "Send at most 32 KB and 100 headers."),
+    "request_too_slow": Kind(
+        408, "The request came too slowly", "Send it whole within 5 s; a large body at 16 KB a second or more."
+    ),
     "media_type_unsupported": Kind(415, "The content type is not supported", "Send Content-Type: application/json."),
     "field_invalid": Kind(
         422, "A field is missing or wrong", "See `param` for the field and `detail` for what it takes."
@@ -79,12 +84,17 @@ KINDS: Mapping[str, Kind] = {
     ),
     "paid_by_transfer": Kind(409, "Invoices are paid by bank transfer", "Write to support to agree on it."),
     "stripe_refused": Kind(422, "Your Stripe account refused", "Connect it again with a key that may do this."),
+    "keys_refused": Kind(
+        429, "Too many refused keys came from this address", "Wait as Retry-After says; a valid key is never held up."
+    ),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
     "quota_exceeded": Kind(
         429,
         "The volume of the month is used up",
         "See `detail`: add a payment method, raise the spend cap or change the plan.",
     ),
+    "bodies_waiting": Kind(503, "Too many bodies are on their way", "Try again as Retry-After says."),
+    "server_busy": Kind(503, "Too many requests are waiting", "Try again as Retry-After says."),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
     "pdf_unavailable": Kind(503, "PDFs can't be made on this server", "Read the same invoice as HTML: `….html`."),
     "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),

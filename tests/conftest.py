@@ -34,7 +34,9 @@ from django.test import TransactionTestCase  # noqa: E402
 
 from apps.api_keys.services import this_gate  # noqa: E402
 from apps.scoring import recorder  # noqa: E402
+from apps.usage.admission import this_admissions  # noqa: E402
 from apps.usage.journal import Journal  # noqa: E402
+from apps.usage.refused_keys import this_guesses  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config import embedded  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
@@ -88,6 +90,13 @@ def _clean_ground(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("django_db") or "db" in request.fixturenames:
         request.getfixturevalue("snapshot")
         request.getfixturevalue("flush")
+        forget_guesses()
+
+
+def forget_guesses() -> None:
+    """This process has refused no key yet, and recognises none."""
+    this_guesses().forget()
+    this_admissions().forget_recognised()
 
 
 @pytest.fixture

@@ -243,6 +243,15 @@ class Gate:
         key = Names(handle, document.livemode).key(digest)
         self.valkey.run(PUBLISH, [key], [nonce, life, until, *_flat(_fields(document))])
 
+    def status(self, digest: str, handle: str) -> str:
+        """A key's status as its document says, "" when there is none or it has to be loaded anew."""
+        status = self.valkey.command("HGET", Names(handle, True).key(digest), "status")
+        return "" if status in (None, b"reload") else status.decode()
+
+    def nonce(self, digest: str, handle: str) -> bytes:
+        """What `publish` has to be given: it changes whenever the key does."""
+        return self.valkey.command("HGET", Names(handle, True).key(digest), "nonce") or b""
+
     def invalidate(self, digest: str, handle: str) -> None:
         """Forget a key's document at once, on every process: the next request loads the row again."""
         key = Names(handle, True).key(digest)

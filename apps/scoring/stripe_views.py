@@ -177,6 +177,7 @@ class ScreenWebhookView(GuardView):
     """POST: the webhook of a tenant's account. The signature says who it is; it acts with the key that connected it."""
 
     endpoint = "stripe_screen_webhook"
+    needs_key = False
     scopes: ClassVar = {"POST": "predict"}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

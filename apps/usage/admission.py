@@ -30,10 +30,12 @@ from apps.api_keys.gate import (
     address_inside,
     refusal,
 )
+from apps.api_keys.keys import PresentedKey
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import this_gate
 from apps.billing.services import allowance
 from apps.errors import Problem
+from apps.usage import refused_keys
 from apps.usage.models import UsageDay
 from apps.usage.quantities import units_between
 from apps.valkey import Away
@@ -41,14 +43,52 @@ from apps.valkey import Away
 #: A counter outlives its month, so that late questions find it.
 COUNTER_SECONDS = 62 * 24 * 3600
 _TRIES = 4
+#: How long a process takes a key for one that somebody has; and of how many.
+RECOGNISED_SECONDS, MOST_RECOGNISED = 60.0, 10_000
 
 
 class Admissions:
-    """`admit` answers every request, whichever store is away. Raises `Problem`."""
+    """`recognise` refuses keys nobody has, `admit` answers every request, whichever store is away. Raise `Problem`."""
 
     def __init__(self, gate: Gate, processes: int) -> None:
         self.gate = gate
         self.local = LocalRates(processes)
+        self._recognised: dict[str, float] = {}  # digest → when, in monotonic seconds
+
+    def recognise(self, key: PresentedKey, digest: str, address: str) -> None:
+        """Refuse a key nobody has, before anything it came with is read. One round trip a key, process and minute.
+
+        What a key that somebody has may do is `admit`'s to say. While neither store can be asked, nobody is refused.
+        """
+        now = time.monotonic()
+        seen = self._recognised.get(digest)
+        if seen is not None and now - seen < RECOGNISED_SECONDS:
+            return
+        try:
+            known = self._somebody_has(key, digest)
+        except POSTGRES_AWAY:
+            return
+        if not known:
+            raise refused_keys.counted(Problem("key_unknown"), address)
+        if len(self._recognised) >= MOST_RECOGNISED:
+            self._recognised.clear()
+        self._recognised[digest] = now
+
+    def forget_recognised(self) -> None:
+        self._recognised.clear()
+
+    def _somebody_has(self, key: PresentedKey, digest: str) -> bool:
+        """By the gate's document; when it has none by Postgres, which the gate is told."""
+        try:
+            status = self.gate.status(digest, key.handle)
+            if not status:
+                nonce = self.gate.nonce(digest, key.handle)
+                document = load_document(key, digest, timezone.now())
+                self.gate.publish(digest, key.handle, document, nonce)
+                status = document.status
+        except Away:
+            return ApiKey.objects.filter(digest=digest).exists()
+        return status != "key_unknown"
 
     def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
         """Leave to go on; the rider does not ride while Valkey is away."""
@@ -73,7 +113,8 @@ class Admissions:
             try:
                 return self.gate.admit(ask, rider)
             except KeyNotCached as unknown:
-                self.gate.publish(ask.digest, ask.key.handle, load_document(ask, timezone.now()), unknown.nonce)
+                document = load_document(ask.key, ask.digest, timezone.now())
+                self.gate.publish(ask.digest, ask.key.handle, document, unknown.nonce)
             except QuotaUnknown as unknown:
                 used = recorded_units(unknown.tenant_id, ask.period)
                 self.gate.seed_quota(ask.key.handle, ask.period, used, seconds=COUNTER_SECONDS)
@@ -81,7 +122,7 @@ class Admissions:
 
     def _without_gate(self, ask: Ask) -> Admission:
         try:
-            document = load_document(ask, timezone.now())
+            document = load_document(ask.key, ask.digest, timezone.now())
             used = recorded_units(document.tenant_id, ask.period) if document.status == "active" else 0
         except POSTGRES_AWAY as failure:
             raise Problem("stores_away", "Valkey and Postgres are both away.", retry_after=2.0) from failure
@@ -123,11 +164,11 @@ class LocalRates:
         return Rate(share, int((room + 1e-9) / interval), reset_ms)
 
 
-def load_document(ask: Ask, now: datetime) -> KeyDocument:
+def load_document(presented: PresentedKey, digest: str, now: datetime) -> KeyDocument:
     """What the gate has to know of a key: its row, its tenant and what that is allowed, until when. Four queries."""
-    key = ApiKey.objects.select_related("tenant", "replaced_by").filter(digest=ask.digest).first()
+    key = ApiKey.objects.select_related("tenant", "replaced_by").filter(digest=digest).first()
     if key is None:
-        return KeyDocument("key_unknown", 0, 0, "", ask.key.livemode, (), (), None, None, 0, Limits(1, 0, ()))
+        return KeyDocument("key_unknown", 0, 0, "", presented.livemode, (), (), None, None, 0, Limits(1, 0, ()))
     allowed = allowance(key.tenant_id, now, units_between)
     status = {"revoked": "key_revoked", "expired": "key_expired", "active": "active"}[key.state(now)]
     if status == "active" and key.tenant.suspended_at is not None:

@@ -1,6 +1,8 @@
 """The door every endpoint of the API stands behind, step by step as DRF takes them:
 
-    authentication   a key of the right form is presented (no I/O); demo mode presents the demo tenant's
+    authentication   a key of the right form is presented (no I/O) that somebody has (asked once a minute and process);
+                     demo mode presents the demo tenant's. All of it before the body is read: config/serving asks
+                     `before_body` while that is still on its way
     permission   ┐
     throttle     ┴   one call of the gate, made by the handler once it knows what is asked: `admit`
     handler          the endpoint
@@ -17,7 +19,7 @@ from typing import Any, ClassVar, NoReturn
 import msgspec
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -28,7 +30,7 @@ from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.usage import problems, refusals
+from apps.usage import problems, refusals, refused_keys
 from apps.usage.admission import Admissions, period_of, this_admissions
 from apps.usage.events import moment
 
@@ -69,6 +71,7 @@ class GatedView(APIView):
     scopes: ClassVar[dict[str, str]] = {"GET": "read"}
     endpoint: ClassVar[str] = ""
     body_limit: ClassVar[int] = MEGABYTE
+    needs_key: ClassVar[bool] = True
     problem_content_type: ClassVar[str] = "application/problem+json"
     http_method_names = ["get", "head", "post"]
     parser_classes = []
@@ -79,17 +82,34 @@ class GatedView(APIView):
     request_id = ""
     rate: Rate | None = None
 
+    @classmethod
+    def before_body(cls, request: HttpRequest) -> HttpResponse | None:
+        """The refusal of who may not even send a body, or None: authentication, as `initial` does it."""
+        view = cls()
+        view.request = asked = view.initialize_request(request)
+        view.headers = view.default_response_headers
+        try:
+            view.initial(asked)
+        except Exception as failure:
+            return view.finalize_response(asked, view.handle_exception(failure))
+        return None
+
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
-        """The only place the clocks are read."""
+        """The only place the clocks are read. DRF's parsers and negotiation would be made anew for each request."""
         self.started = time.perf_counter()
         self.received_us = time.time_ns() // 1000
         self.request_id = problems.request_id(request.META)
-        return super().initialize_request(request, *args, **kwargs)
+        return Request(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authentication. Permission and throttle are the gate's, in one call: see `admit`."""
         check_host(request)
-        self.key, self.digest = presented_key(request.META, self.received_us / 1_000_000)
+        address = client_address(request.META)
+        try:
+            self.key, self.digest = presented_key(request.META, self.received_us / 1_000_000)
+        except Problem as refusal:
+            raise refused_keys.counted_here(refusal, address) from refusal
+        self.admissions.recognise(self.key, self.digest, address)
 
     def admit(self, ask: Ask) -> Admission:
         """Leave to go on; an endpoint that scores lets scoring ask, all others ask here."""
@@ -133,8 +153,6 @@ class GatedView(APIView):
             raise Problem("media_type_unsupported", f"The content type is '{said[:80]}'.")
         if int(meta.get("CONTENT_LENGTH") or 0) > self.body_limit:
             raise Problem("body_too_large", f"The body has {meta['CONTENT_LENGTH']} bytes.")
-        if "HTTP_TRANSFER_ENCODING" in meta:
-            return self._read_chunked(request)
         return request.body
 
     def elapsed_ms(self) -> float:
@@ -169,12 +187,6 @@ class GatedView(APIView):
     def _scores(self, request: Any) -> bool:
         """Whether this is a call that would be counted as usage."""
         return self.key.livemode and self.scopes.get(str(request.method)) in SCORING
-
-    def _read_chunked(self, request: Request) -> bytes:
-        data = request.META["wsgi.input"].read(self.body_limit + 1)
-        if len(data) > self.body_limit:
-            raise Problem("body_too_large", f"The body has more than {self.body_limit} bytes.")
-        return data
 
 
 def json_answer(body: Any, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -159,6 +159,7 @@ class StripeWebhookView(GatedView):
     """POST: what Stripe tells us. No key: the signature says who it is."""
 
     endpoint = "stripe_webhook"
+    needs_key = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         check_host(request)

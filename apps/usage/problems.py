@@ -97,18 +97,18 @@ def headers(problem: Problem) -> dict[str, str]:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404 for paths no view has."""
-    return _plain(request, Problem("not_found", f"There is nothing at {request.path[:200]}."))
+    return plain(Problem("not_found", f"There is nothing at {request.path[:200]}."), request.META)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, for faults outside DRF."""
-    return _plain(request, Problem("internal"))
+    return plain(Problem("internal"), request.META)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler400: a host that is not ours, a body over the outer limit."""
     said = "The request was refused before it was read: check the Host header."
-    return _plain(request, Problem("header_invalid", said))
+    return plain(Problem("header_invalid", said), request.META)
 
 
 def request_id(meta: Mapping[str, Any]) -> str:
@@ -117,11 +117,12 @@ def request_id(meta: Mapping[str, Any]) -> str:
     return said if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
 
 
-def _plain(request: HttpRequest, problem: Problem) -> HttpResponse:
-    name = request_id(request.META)
+def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:
+    """A refusal outside of any view, also of a request that was never read."""
+    name = request_id(meta or {})
     return HttpResponse(
         body(problem, name),
         status=problem.kind.status,
         content_type="application/problem+json",
-        headers={"X-Request-Id": name},
+        headers={"X-Request-Id": name, **headers(problem)},
     )
