@@ -81,12 +81,12 @@ class Child:
         return self.process is not None and self.process.has_ended()
 
     def signal(self, number: int) -> None:
-        """To the process alone: granian and Celery know how to stop their own workers."""
+        """To the process alone: gunicorn and Celery know how to stop their own workers."""
         if self.process:
             os.kill(self.process.pid, number)
 
     def end_group(self) -> None:
-        """What it left behind: granian's workers, when granian itself was killed."""
+        """What it left behind: gunicorn's workers, when gunicorn itself was killed."""
         assert self.process  # noqa: S101
         os.killpg(self.process.pid, signal.SIGKILL)
 

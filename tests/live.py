@@ -1,4 +1,4 @@
-"""The API as it is really run: granian and `config.settings.api`, over the suite's own stores."""
+"""The API and the portal as they are really run, by gunicorn with our worker, over the suite's own stores."""
 
 import os
 import socket
@@ -17,17 +17,16 @@ from django.db import connection
 from config import embedded
 
 START_SECONDS = 30.0
-GRANIAN = "--interface wsgi --http 1 --no-ws --host 127.0.0.1 --workers 1 --blocking-threads 1 --log-level warning"
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[str]:
-    """A server on a free port; its address. `environment` is added to the suite's own."""
+def serving(door: str = "api", **environment: str) -> Iterator[str]:
+    """A server on a free port, of one worker; its address. `environment` is added to the suite's own."""
     port = free_port()
-    command = [str(Path(sys.executable).parent / "granian"), *GRANIAN.split(), "--port", str(port)]
+    own = {"PALISADE_API_PORT": str(port), "PALISADE_PORTAL_PORT": str(port), "PALISADE_API_WORKERS": "1"}
     process = subprocess.Popen(
-        [*command, "config.wsgi_api:application"],
-        env=environment_of("config.settings.api", **environment),
+        [str(Path(sys.executable).parent / "gunicorn"), "--config", f"python:config.serving.{door}"],
+        env=environment_of(f"config.settings.{door}", **own | environment),
         cwd=embedded.CHECKOUT,
     )
     try:
@@ -36,7 +35,7 @@ def serving(**environment: str) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(20)
 
 
 def environment_of(settings_module: str, **more: str) -> dict[str, str]:

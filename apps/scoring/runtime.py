@@ -3,11 +3,13 @@
 import gc
 import logging
 import time
+from collections.abc import Mapping
 from functools import cache
 from threading import Thread
 
 from django.conf import settings
 
+from apps.scoring import rehearsal
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import Models, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
@@ -21,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at which models are active: a promotion holds within these and the loading.
 LOOK_EVERY = 1.0
+
+#: Which models are named active, by schema.
+Named = Mapping[str, tuple[str, ...]]
 
 
 @cache
@@ -46,36 +51,57 @@ def load_models() -> Models:
     return {schema: load_active(settings.ARTIFACTS_DIR, schema) for schema in SCHEMAS}
 
 
-def named() -> dict[str, tuple[str, ...]]:
+def named() -> Named:
     """Which models are named active, by schema."""
     return {schema: tuple(active(settings.ARTIFACTS_DIR, schema)) for schema in SCHEMAS}
 
 
-def follow_promotions(scoring: Scoring) -> None:
-    """Load what is newly named active and let it decide from then on; what decides meanwhile goes on. Never returns."""
-    known = named()
+def follow_promotions(scoring: Scoring, known: Named) -> None:
+    """Load what is newly named active, and let it decide from then on. Never returns."""
     while True:
         time.sleep(LOOK_EVERY)
-        try:
-            now = named()
-            if now == known:
-                continue
-            scoring.engine, known = Engine(load_models()), now
-        except OSError:
-            log.exception("the active models could not be read; those loaded go on")
-        else:
-            log.warning(
-                "active models: %s", "; ".join(f"{schema}: {', '.join(names)}" for schema, names in now.items())
-            )
+        known = catch_up(scoring, known)
 
 
-def warm_up() -> None:
-    """Load everything a request needs, so that the first one is as fast as the next.
+def catch_up(scoring: Scoring, known: Named) -> Named:
+    """Load what is named active if that is not `known`; what decides meanwhile goes on. Returns what is loaded now."""
+    try:
+        now = named()
+        if now == known:
+            return known
+        scoring.engine = Engine(load_models())
+    except OSError:
+        log.exception("the active models could not be read; those loaded go on")
+        return known
+    log.warning("active models: %s", "; ".join(f"{schema}: {', '.join(names)}" for schema, names in now.items()))
+    return now
 
-    What is loaded stays: the garbage collector need not look at it again (a full collection took 30 ms of a request).
+
+def load() -> Named:
+    """Load everything a request needs, before the workers are forked and without a connection to either store.
+
+    What is loaded stays: the garbage collector need not look at it again (a full collection took 30 ms of a request),
+    and the workers share its memory. Returns which models these are.
     """
-    scoring = this_scoring()
-    scoring.journal.valkey.answers()
-    Thread(target=follow_promotions, args=(scoring,), name="promotions", daemon=True).start()
+    known = named()
+    rehearsal.decide_on_examples(this_scoring().engine)
     gc.collect()
     gc.freeze()
+    return known
+
+
+def begin(known: Named) -> None:
+    """Make a new worker ready: the models that were promoted since `load`, a rehearsal, and an eye on promotions."""
+    scoring = this_scoring()
+    known = catch_up(scoring, known)
+    rehearse()
+    Thread(target=follow_promotions, args=(scoring, known), name="promotions", daemon=True).start()
+
+
+def rehearse() -> None:
+    """Go a request's whole way once in this process: connect to both stores, bring the scripts, decide, encode.
+
+    A worker that took a request before took over a second for its first ones. A store that is away is none here: the
+    first request will find that out as any other does.
+    """
+    rehearsal.go_the_whole_way(this_scoring())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.api_keys.gate import Admission, Ask, Names, Rider, names_of
+from apps.api_keys.gate import Admission, Ask, Names, Rate, Rider, names_of
 from apps.errors import Problem
 from apps.scoring import activity, answers, decisions, ids
 from apps.scoring.calls import Call, Question, ask_for, day_of
@@ -22,6 +22,7 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
 from apps.scoring.policies import Policies
 from apps.scoring.recording import record
+from apps.usage import journal as journals
 from apps.usage.admission import Admissions
 from apps.usage.events import moment
 from apps.usage.journal import ClaimLost, Entry, Journal
@@ -29,6 +30,10 @@ from apps.valkey import Away
 
 #: Milliseconds since the request came: handed in, so that nothing here reads a clock of its own.
 Clock = Callable[[], float]
+
+
+#: Under which nothing is admitted: a rehearsal's.
+NOBODY = Admission(0, 0, "", 0, Rate(1, 1, 0), 0, 0, 0, False, ())
 
 
 class Answered(NamedTuple):
@@ -99,6 +104,11 @@ class Scoring:
         except Away:
             return self._record_directly(call, admission, question, made)
         return Twin(quicker) if quicker else Answered(made.body, admission)
+
+    def rehearse(self, call: Call, question: Question) -> bytes:
+        """Make a decision and its journal entry as `decide` does, and keep neither."""
+        made = self._make(call, NOBODY, question, {}, "", lambda: 0.0)
+        return journals.encode(entry_of(call, NOBODY, question, made))
 
     # --- many ---------------------------------------------------------------------------------------------------------
 

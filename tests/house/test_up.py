@@ -166,12 +166,12 @@ def test_second_copy_on_the_same_data_is_refused_with_a_sentence(up: Copy) -> No
         "valkey-server",
         "manage.py record",
         "manage.py deliver",
-        "config.wsgi_api",
+        "config.serving.api",
         "-A config worker",
     ],
 )
 def test_process_killed_by_force_is_replaced_and_scoring_goes_on(up: Copy, part: str) -> None:
-    """Of granian's processes the youngest is a worker."""
+    """Of gunicorn's processes the youngest is a worker."""
     victim = max(up.pids(part))
     before = len(up.pids(part))
     os.kill(victim, signal.SIGKILL)
@@ -180,9 +180,9 @@ def test_process_killed_by_force_is_replaced_and_scoring_goes_on(up: Copy, part:
 
 
 def test_master_of_the_api_killed_by_force_takes_its_workers_along_and_a_new_one_comes(up: Copy) -> None:
-    before = up.pids("config.wsgi_api")
+    before = up.pids("config.serving.api")
     os.kill(min(before), signal.SIGKILL)
-    assert until(lambda: not before & up.pids("config.wsgi_api"), 5)
+    assert until(lambda: not before & up.pids("config.serving.api"), 5)
     assert until(up.scores, 10), up.output
 
 

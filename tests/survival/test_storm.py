@@ -14,7 +14,7 @@ from tests.survival.copy import Inside, palisade, tenant
 
 REQUESTS, CLIENTS = 20_000, 8
 #: What is killed, in this order, again and again: parts of command lines.
-VICTIMS = ("manage.py record", "config.wsgi_api", "valkey-server", "postgres -D")
+VICTIMS = ("manage.py record", "config.serving.api", "valkey-server", "postgres -D")
 PAUSE_SECONDS = 1.2
 
 

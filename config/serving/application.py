@@ -1,0 +1,45 @@
+"""What a worker serves: Django's handler, and what it says of a request before its body is there."""
+
+from django.conf import settings
+from django.core import signals
+from django.core.handlers.base import BaseHandler
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from apps.errors import Problem
+from apps.usage import problems
+from config.serving.limits import MEGABYTE
+
+
+class Application(BaseHandler):
+    """Django with its middleware, as the portal needs it; the API's is in config/application_api.py."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def before_serving(self) -> None:
+        """Make ready what a process must have of its own. Nothing is accepted until it returns."""
+
+    def body_limit(self, request: HttpRequest) -> int:
+        """Bytes the request's body may have."""
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or MEGABYTE
+
+    def before_body(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Refuse a request by its head, or None to receive its body."""
+        return None
+
+    def vouched_for(self, request: HttpRequest) -> bool:
+        """Whether the sender is known, once `before_body` let it pass: its body counts against another bound."""
+        return False
+
+    def refusal(self, problem: Problem) -> HttpResponse:
+        """How it is said that a request was refused before Django saw it."""
+        return problems.plain(problem)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request that is all there."""
+        set_script_prefix("/")
+        signals.request_started.send(sender=self.__class__, environ=request.META)
+        return self.get_response(request)

@@ -1,0 +1,306 @@
+"""One connection: its requests are received whole, answered one after the other, and held to their deadlines.
+
+    idle ─► receiving ─► (refused: lingering ─► closed)
+              │ whole
+              ▼
+            answering ─► sending ─► idle
+
+A request that came in one piece goes straight to the application. One whose body is still on its way is first shown to
+`Application.before_body`, which may refuse it by its head alone.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import httptools
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from prometheus_client import Counter
+
+from apps.errors import Problem
+from config.serving import limits, messages
+from config.serving.messages import Header, Malformed, Request
+
+if TYPE_CHECKING:
+    from config.serving.worker import Worker
+
+log = logging.getLogger(__name__)
+
+CUT = Counter("palisade_connections_cut_total", "Connections refused or ended by us before an answer", ["reason"])
+
+
+class Incoming(NamedTuple):
+    """A request that is all there, and whether its connection may be used again."""
+
+    request: Request
+    keep_alive: bool
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection to one worker."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, worker: "Worker") -> None:
+        self.worker = worker
+        self.parser = httptools.HttpRequestParser(self)
+        self.client, self.server = "", ("", "")
+        self.since = time.monotonic()  # when the span began that is held to a deadline
+        self.moved = 0  # bytes received in it, or those that were left to send at its beginning
+        self.receiving = self.answering = self.sending = self.lingering = False
+        self.request: Request | None = None  # the one whose head is there and whose body is not
+        self.shown = False  # to `before_body`
+        self.body: list[bytes] = []
+        self.held: tuple[bool, str] | None = None  # whose budget the body counts against
+        self.size = 0
+        self.waiting: deque[Incoming] = deque()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.gone = False
+
+    # --- the transport tells ------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self.client = str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1"
+        self.server = (str(local[0]), str(local[1])) if isinstance(local, tuple) else ("localhost", "80")
+        self.worker.connections.add(self)
+
+    def connection_lost(self, failure: Exception | None) -> None:
+        self.gone = True
+        self.writable.set()
+        self._forget_body()
+        self.worker.lost(self)
+
+    def eof_received(self) -> bool:
+        """Whether to stay: who has said all it wants may still be reading."""
+        return (self.answering or self.sending) and not self.lingering
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+        self.transport.pause_reading()  # who doesn't read answers is asked nothing more
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._answer_next()
+
+    def data_received(self, data: bytes) -> None:
+        if self.lingering:
+            self._linger(len(data))
+            return
+        if not self.receiving:
+            self.receiving, self.since, self.moved = True, time.monotonic(), 0
+        self.moved += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.transport.close()  # nothing else is spoken here; what came before was answered
+        except httptools.HttpParserError as wrong:
+            self._refuse(Problem("request_malformed", f"{str(wrong) or 'It is not HTTP'}."))
+        if self.lingering or not self.receiving:
+            return
+        if self.request is not None and not self.shown:
+            self._show_head()
+        elif self.request is None and self.moved > limits.HEAD_BYTES:
+            self._refuse(Problem("head_too_large"))
+
+    # --- the parser tells ---------------------------------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        self.receiving = True
+        self.target, self.headers, self.head_bytes = b"", list[Header](), 0
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.head_bytes += len(name) + len(value)
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self.lingering:
+            return
+        if self.head_bytes + len(self.target) > limits.HEAD_BYTES or len(self.headers) > limits.HEADERS:
+            self._refuse(Problem("head_too_large"))
+            return
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            self._refuse(Problem("request_malformed", "This server speaks HTTP/1.1."))
+            return
+        method = self.parser.get_method().decode()
+        try:
+            self.request = Request(method, self.target, self.headers, self.client, self.server)
+        except Malformed as wrong:
+            self._refuse(Problem("request_malformed", str(wrong)))
+
+    def on_body(self, data: bytes) -> None:
+        if self.request is None:  # refused meanwhile
+            return
+        self.body.append(data)
+        self.size += len(data)
+        if self.size > self.worker.application.body_limit(self.request):
+            self._refuse(Problem("body_too_large", f"The body has more than {self.size - 1:,} bytes."))
+        elif self.held is not None and not self.worker.bodies.take(self.held, len(data)):
+            self._refuse(Problem("bodies_waiting", retry_after=2.0))
+
+    def on_message_complete(self) -> None:
+        request = self.request
+        if request is None:
+            return
+        request.take(self.body[0] if len(self.body) == 1 else b"".join(self.body))
+        keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        self._forget_body()
+        self.receiving = False
+        self.waiting.append(Incoming(request, keep_alive))
+        if len(self.waiting) == 1 and not self.answering:
+            self._answer_next()
+        elif len(self.waiting) > limits.PIPELINED:
+            self._refuse(Problem("request_malformed", f"More than {limits.PIPELINED} requests were sent ahead."))
+
+    # --- receiving ----------------------------------------------------------------------------------------------------
+    def _show_head(self) -> None:
+        """The body is still on its way: is it wanted?"""
+        request, application = cast(Request, self.request), self.worker.application
+        self.shown = True
+        refusal = self.worker.call(application.before_body, request)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        declared = int(request.META.get("CONTENT_LENGTH") or 0)
+        if declared > application.body_limit(request):
+            self._refuse(Problem("body_too_large", f"The body has {declared:,} bytes."))
+            return
+        sender = request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY") or self.client
+        self.held = (application.vouched_for(request), sender)
+        if not self.worker.bodies.take(self.held, self.size):
+            self._refuse(Problem("bodies_waiting", retry_after=2.0))
+        elif request.META.get("HTTP_EXPECT", "").lower() == "100-continue" and not self.answering:
+            self.transport.write(messages.CONTINUE)
+
+    def _forget_body(self) -> None:
+        if self.held is not None:
+            self.worker.bodies.give_back(self.held, self.size)
+        self.request, self.shown, self.body, self.held, self.size = None, False, [], None, 0
+
+    def _refuse(self, why: Problem | HttpResponseBase) -> None:
+        """Say why, and close once the client has heard it: a connection closed at once would break in its hands."""
+        self._forget_body()
+        self.waiting.clear()
+        self.receiving, self.lingering = False, True
+        self.since, self.moved = time.monotonic(), 0
+        CUT.labels(why.code if isinstance(why, Problem) else str(why.status_code)).inc()
+        if self.answering:  # a refusal must not overtake the answer before it
+            self.transport.abort()
+            return
+        response = self.worker.application.refusal(why) if isinstance(why, Problem) else cast(HttpResponse, why)
+        for piece in messages.pieces(response, keep_alive=False):
+            self.transport.write(piece)
+        self.transport.write_eof()
+
+    def _linger(self, size: int) -> None:
+        self.moved += size
+        if self.moved > limits.LINGER_BYTES:
+            self.transport.abort()
+
+    # --- answering ----------------------------------------------------------------------------------------------------
+    def _answer_next(self) -> None:
+        """Answer the oldest request that came. Those sent ahead wait for the answers before them, and others' requests
+        come in between."""
+        if not self.waiting or self.answering or self.lingering or self.gone or not self.writable.is_set():
+            return
+        incoming = self.waiting.popleft()
+        if self.worker.threads is not None:
+            self.answering = True
+            self.worker.submit(incoming.request, lambda response: self._answered(incoming, response))
+            return
+        self._send(incoming, self.worker.answer(incoming.request))
+        if self.waiting:
+            self.worker.loop.call_soon(self._answer_next)
+
+    def _answered(self, incoming: Incoming, response: HttpResponseBase) -> None:
+        """A thread has answered."""
+        self.answering = False
+        self._send(incoming, response)
+        self._answer_next()
+
+    def _send(self, incoming: Incoming, response: HttpResponseBase) -> None:
+        if self.gone or self.transport.is_closing():
+            response.close()
+            return
+        keep_alive = incoming.keep_alive and not self.worker.stopping
+        if isinstance(response, StreamingHttpResponse):
+            self.answering = True
+            self.worker.spawn(self._stream(incoming, response, keep_alive))
+            return
+        head_only = incoming.request.method == "HEAD"
+        for piece in messages.pieces(cast(HttpResponse, response), keep_alive=keep_alive, head_only=head_only):
+            self.transport.write(piece)
+        response.close()
+        self._sent(keep_alive)
+
+    async def _stream(self, incoming: Incoming, response: StreamingHttpResponse, keep_alive: bool) -> None:
+        """An answer made piece by piece: the next piece is made when the client has taken those before it."""
+        chunked = "Content-Length" not in response.headers and self.parser.get_http_version() != "1.0"
+        keep_alive = keep_alive and (chunked or "Content-Length" in response.headers)
+        try:
+            self.transport.write(messages.response_head(response, keep_alive=keep_alive, chunked=chunked))
+            pieces = iter(()) if incoming.request.method == "HEAD" else iter(cast(Iterator[bytes], response))
+            while not self.gone and (piece := await self.worker.next_of(pieces)) is not None:
+                self.transport.write(messages.chunk(piece) if chunked and piece else piece)
+                await self.writable.wait()
+            if chunked and incoming.request.method != "HEAD":
+                self.transport.write(messages.chunk(b""))
+        except Exception:
+            log.exception("%s %s broke off", incoming.request.method, incoming.request.path)
+            self.transport.abort()  # the client must not take half an answer for a whole one
+        finally:
+            response.close()
+        self.answering = False
+        self._sent(keep_alive)
+        self._answer_next()
+
+    def _sent(self, keep_alive: bool) -> None:
+        self.since = time.monotonic()
+        if self.transport.get_write_buffer_size():
+            self.worker.make_room()
+        if not keep_alive:
+            self.transport.close()
+
+    # --- deadlines ----------------------------------------------------------------------------------------------------
+    def look(self, now: float) -> None:
+        """Whether the client keeps to its deadlines; asked a few times a second."""
+        left = self.transport.get_write_buffer_size()
+        if left:
+            self._look_at_sending(now, left)
+            return
+        self.sending = False
+        if self.lingering:
+            if now - self.since > limits.LINGER_SECONDS:
+                self.transport.abort()
+        elif self.receiving:
+            self._look_at_receiving(now)
+        elif not self.answering and now - self.since > limits.IDLE_SECONDS:
+            self.transport.close()
+
+    def idle(self) -> bool:
+        return not (self.receiving or self.answering or self.sending or self.lingering)
+
+    def _look_at_receiving(self, now: float) -> None:
+        if now - self.since < limits.SECONDS:
+            return
+        if self.moved < limits.SPAN_BYTES:
+            self._refuse(Problem("request_too_slow"))
+        self.since, self.moved = now, 0
+
+    def _look_at_sending(self, now: float, left: int) -> None:
+        if not self.sending:
+            self.sending, self.since, self.moved = True, now, left
+        elif now - self.since >= limits.SECONDS:
+            if self.moved - left < limits.SPAN_BYTES:
+                CUT.labels("answer_not_taken").inc()
+                self.transport.abort()
+            self.since, self.moved = now, left

@@ -1,0 +1,32 @@
+"""What gunicorn is told for the API and the portal alike (its settings are a module's names)."""
+
+import os
+from typing import Any
+
+from prometheus_client import multiprocess
+
+worker_class = "config.serving.worker.Worker"
+#: Everything is imported and every model loaded once, before the workers are forked: they share the memory, and the
+#: successor of one that was killed is warm from its first request on.
+preload_app = True
+#: A worker that does not come back to its loop for so long is killed and replaced.
+timeout = 60
+#: What was received is answered within this time after SIGTERM.
+graceful_timeout = 5
+backlog = 1024
+loglevel = "warning"
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - gunicorn makes and unlinks its file
+
+
+def address(port_variable: str, default: int) -> str:
+    """Where to listen: PALISADE_HOST, and the port its variable names."""
+    host = os.environ.get("PALISADE_HOST") or "127.0.0.1"
+    port = os.environ.get(port_variable) or default
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget the gauges of a worker that is no more."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.mark_process_dead(worker.pid)

@@ -1,0 +1,229 @@
+"""One process of the API or the portal, started and watched by gunicorn.
+
+Connections are accepted one at a time, and later the more a worker has: so its siblings, waiting at the same socket,
+take those it would fall behind with. A request is answered on the loop itself (`--threads 0`, the API: one at a time,
+no hand-over) or by a pool of threads (the portal: a slow page doesn't hold up the next).
+"""
+
+import asyncio
+import contextvars
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import uvloop
+from django.http.response import HttpResponseBase
+from gunicorn.workers.base import Worker as GunicornWorker
+
+from apps.errors import Problem
+from config.serving import limits
+from config.serving.connection import Connection
+from config.serving.messages import Request
+
+if TYPE_CHECKING:
+    from config.serving.application import Application
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+#: Seconds a worker waits before it takes one more connection, for each that it has; and at most.
+WAIT_EACH, WAIT_MOST = 0.0002, 0.002
+
+
+class Bodies:
+    """Bytes of bodies that are still coming, as `limits` allows them: in all, and of one sender."""
+
+    def __init__(self) -> None:
+        self._sums = {True: 0, False: 0}
+        self._senders: dict[tuple[bool, str], int] = {}
+
+    def take(self, holder: tuple[bool, str], size: int) -> bool:
+        """Count so many more; False when that is too many. What was taken is to be given back either way."""
+        most = limits.KNOWN_BODIES if holder[0] else limits.UNKNOWN_BODIES
+        self._sums[holder[0]] += size
+        theirs = self._senders[holder] = self._senders.get(holder, 0) + size
+        return self._sums[holder[0]] <= most and theirs <= most // limits.SHARE
+
+    def give_back(self, holder: tuple[bool, str], size: int) -> None:
+        self._sums[holder[0]] -= size
+        left = self._senders.get(holder, 0) - size
+        if left > 0:
+            self._senders[holder] = left
+        else:
+            self._senders.pop(holder, None)
+
+
+class Worker(GunicornWorker):
+    """gunicorn's worker, on uvloop."""
+
+    application: "Application"
+    loop: asyncio.AbstractEventLoop
+
+    def run(self) -> None:
+        """Serve until told to stop, or until gunicorn is gone."""
+        self.application = self.wsgi
+        self.connections: set[Connection] = set()
+        self.bodies = Bodies()
+        self.stopping = False
+        self.threads = ThreadPoolExecutor(self.cfg.threads) if self.cfg.threads > 1 else None
+        self.in_threads = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.application.before_serving()
+        self.loop = uvloop.new_event_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, self.stop)
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self._listen(listener)
+        self.loop.call_soon(self._look)
+        self.loop.run_forever()
+        # At once: libraries that were loaded before the fork would wait for threads of theirs that it left behind.
+        logging.shutdown()
+        os._exit(0)
+
+    def init_signals(self) -> None:
+        """gunicorn's, but for those the loop takes itself in `run`."""
+        super().init_signals()
+        signal.set_wakeup_fd(-1)
+
+    # --- accepting ----------------------------------------------------------------------------------------------------
+    def _listen(self, listener: Any) -> None:
+        if not self.stopping:
+            self.loop.add_reader(listener.fileno(), self._knocked, listener)
+
+    def _knocked(self, listener: Any) -> None:
+        """Somebody waits: let them in after as long as this worker is loaded, unless a sibling has by then."""
+        if not self.connections:
+            self._accept(listener)
+            return
+        self.loop.remove_reader(listener.fileno())
+        wait = min(len(self.connections) * WAIT_EACH, WAIT_MOST)
+        self.loop.call_later(wait, self._accept_after_waiting, listener)
+
+    def _accept_after_waiting(self, listener: Any) -> None:
+        if self.stopping:
+            return
+        # the longest wait lets in several, so that a busy worker still takes thousands a second
+        for _ in range(1 + len(self.connections) // 64):
+            if not self._accept(listener):
+                break
+        self._listen(listener)
+
+    def _accept(self, listener: Any) -> bool:
+        if len(self.connections) >= limits.CONNECTIONS and not self._close_an_idle_one():
+            return False
+        try:
+            accepted, _ = listener.accept()
+        except OSError:  # a sibling was quicker, the client left again, or there is no descriptor left
+            return False
+        accepted.setblocking(False)
+        if accepted.family != socket.AF_UNIX:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.SEND_BUFFER)
+        self.spawn(self._connect(accepted))
+        return True
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        await self.loop.connect_accepted_socket(lambda: Connection(self), accepted)
+
+    def _close_an_idle_one(self) -> bool:
+        idle = min((one for one in self.connections if one.idle()), key=lambda one: one.since, default=None)
+        if idle is None:
+            return False
+        idle.transport.abort()
+        return True
+
+    def make_room(self) -> None:
+        """Cut who has been slowest to read, while the answers that wait for readers are too much to hold."""
+        unread = {one: one.transport.get_write_buffer_size() for one in self.connections}
+        total = sum(unread.values())
+        for one in sorted(unread, key=lambda one: one.since):
+            if total <= limits.UNREAD_BYTES:
+                return
+            if unread[one]:
+                total -= unread[one]
+                one.transport.abort()
+
+    def lost(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self.stopping and not self.connections:
+            self.loop.stop()
+
+    # --- answering ----------------------------------------------------------------------------------------------------
+    def call(self, function: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Call synchronous code from the loop and let it see none: under a running loop Django refuses its database and
+        keeps a connection a task instead of one a thread."""
+        asyncio._set_running_loop(None)
+        try:
+            return function(*arguments)
+        finally:
+            asyncio._set_running_loop(self.loop)
+
+    def answer(self, request: Request) -> HttpResponseBase:
+        """The application's answer; what it fails to catch itself is a fault of ours, told as one."""
+        return self.call(self._answer, request)
+
+    def submit(self, request: Request, done: Callable[[HttpResponseBase], None]) -> None:
+        """Let a thread answer, and hand the answer to `done` on the loop."""
+        if self.threads is None or self.in_threads >= limits.WAITING + self.cfg.threads:
+            self.loop.call_soon(done, self.application.refusal(Problem("server_busy", retry_after=2.0)))
+            return
+        self.in_threads += 1
+        context = contextvars.Context()
+
+        def answered(future: Any) -> None:
+            self.in_threads -= 1
+            done(future.result())
+
+        future = self.loop.run_in_executor(self.threads, context.run, self._answer, request)
+        future.add_done_callback(answered)
+
+    async def next_of(self, pieces: Iterator[bytes]) -> bytes | None:
+        """The next piece of a streamed answer, None after the last."""
+        if self.threads is not None:
+            return await self.loop.run_in_executor(self.threads, next, pieces, None)
+        return self.call(next, pieces, None)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine, held until it ends."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _answer(self, request: Request) -> HttpResponseBase:
+        try:
+            return self.application(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return self.application.refusal(Problem("internal"))
+
+    # --- keeping watch ------------------------------------------------------------------------------------------------
+    def _look(self) -> None:
+        """Deadlines of all connections; that gunicorn is there, and that it knows we are."""
+        now = time.monotonic()
+        for connection in tuple(self.connections):
+            connection.look(now)
+        self.notify()
+        if os.getppid() != self.ppid:
+            self.stop()
+        self.loop.call_later(limits.LOOK_SECONDS, self._look)
+
+    def stop(self) -> None:
+        """Accept nothing more, answer what has come, and end."""
+        if self.stopping:
+            return
+        self.stopping = True
+        for listener in self.sockets:
+            self.loop.remove_reader(listener.fileno())
+            listener.close()
+        for connection in tuple(self.connections):
+            if connection.idle():
+                connection.transport.close()
+        if not self.connections:
+            self.loop.stop()
+        self.loop.call_later(self.cfg.graceful_timeout, self.loop.stop)
