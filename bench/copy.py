@@ -45,6 +45,10 @@ class Copy:
         said = self.manage("key_create", "--tenant", slug, "--scopes", "read,predict,batch", "--json")
         return json.loads(said)["key"]
 
+    @property
+    def portal(self) -> str:
+        return f"http://127.0.0.1:{self.environment['PALISADE_PORTAL_PORT']}"
+
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.api + path, timeout=10) as answer:
             return json.load(answer)

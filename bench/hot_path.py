@@ -1,4 +1,4 @@
-"""Where the microseconds of one request go: the API's WSGI application in this process, CPU time, no HTTP server.
+"""Where the microseconds of one request go: the API's application in this process, CPU time, no HTTP server.
 
     python -m bench.hot_path KEY [--requests N] [--profile]
 
@@ -7,7 +7,6 @@ Needs the servers of `make up` (or PALISADE_DATA / REDIS_URL of a running copy) 
 
 import argparse
 import cProfile
-import io
 import json
 import pstats
 import random
@@ -15,6 +14,7 @@ import time
 from typing import Any
 
 from bench.transactions import question
+from config.serving.messages import Request, pieces
 
 
 def bodies(number: int, seed: int = 7) -> list[bytes]:
@@ -24,29 +24,20 @@ def bodies(number: int, seed: int = 7) -> list[bytes]:
 
 
 def request(application: Any, key: str, body: bytes) -> bytes:
-    """One POST /v1/decisions as granian would hand it over."""
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/v1/decisions",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_HOST": "localhost:8000",
-        "HTTP_X_API_KEY": key,
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
-    }
-    status: list[str] = []
-    response = application(environ, lambda said, headers: status.append(said))
-    answer = b"".join(response)
+    """One POST /v1/decisions as the worker hands it over."""
+    headers = [
+        (b"host", b"localhost:8000"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-api-key", key.encode()),
+    ]
+    one = Request("POST", b"/v1/decisions", headers, "127.0.0.1", ("127.0.0.1", "8000"))
+    one.take(body)
+    response = application(one)
+    answer = b"".join(pieces(response, keep_alive=True))
     response.close()
-    if not status[0].startswith("200"):
-        raise SystemExit(f"{status[0]}: {answer.decode()}")
+    if response.status_code != 200:
+        raise SystemExit(f"{response.status_code}: {answer.decode()}")
     return answer
 
 
@@ -57,7 +48,9 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--sort", default="tottime")
     options = parser.parse_args()
-    from config.wsgi_api import application
+    from config.application_api import application
+
+    application.before_serving()
 
     said = bodies(options.requests, seed=time.time_ns())
     for body in said[:200]:

@@ -1,12 +1,12 @@
 -- wrk's script: POSTs the bodies of a file, one a line, in turn. bench/transactions.py makes them.
--- Environment: KEY (an API key, "" for the peer), ADDRESS (the path), BODIES (the file).
+-- Environment: KEY (an API key, "" for the peer), ADDRESS (the path), BODIES (the file), METHOD.
 local requests, number = {}, 0
 
 function init()
   local headers = {["Content-Type"] = "application/json"}
   if os.getenv("KEY") ~= "" then headers["Authorization"] = "Bearer " .. os.getenv("KEY") end
   for body in io.lines(os.getenv("BODIES")) do
-    requests[#requests + 1] = wrk.format("POST", os.getenv("ADDRESS"), headers, body)
+    requests[#requests + 1] = wrk.format(os.getenv("METHOD"), os.getenv("ADDRESS"), headers, body)
   end
 end
 

@@ -26,13 +26,21 @@ class Load(NamedTuple):
 
 
 def load(
-    url: str, path: str, key: str, connections: int, seconds: float, schema: str = "paysim", model: str | None = None
+    url: str,
+    path: str,
+    key: str,
+    connections: int,
+    seconds: float,
+    schema: str = "paysim",
+    model: str | None = None,
+    *,
+    get: bool = False,
 ) -> Load:
-    """POST different transactions of a schema over so many connections for so long."""
+    """POST different transactions of a schema (or GET a page) over so many connections for so long."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(LUA), url]
     with tempfile.TemporaryDirectory() as folder:
         bodies = write_bodies(Path(folder) / "bodies", BODIES, schema, model, seed=time.time_ns())
-        said = os.environ | {"KEY": key, "ADDRESS": path, "BODIES": str(bodies)}
+        said = os.environ | {"KEY": key, "ADDRESS": path, "BODIES": str(bodies), "METHOD": "GET" if get else "POST"}
         done = subprocess.run(command, env=said, capture_output=True, text=True, check=True)
     said = json.loads(done.stdout.strip().splitlines()[-1])
     return Load(said["requests"], said["requests"] / said["seconds"], said["p50_ms"], said["p99_ms"], said["errors"])
@@ -77,8 +85,8 @@ def name_of(pid: int) -> str:
     said = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     for mark, name in (
         ("config.up", "make up (supervisor)"),
-        ("config.wsgi_api", "api"),
-        ("config.wsgi_portal", "portal"),
+        ("config.serving.api", "api"),
+        ("config.serving.portal", "portal"),
         (" record", "recorder"),
         (" deliver", "deliver"),
         ("--queues money", "money"),
