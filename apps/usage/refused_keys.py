@@ -85,7 +85,7 @@ def counted(refusal: Problem, address: str) -> Problem:
 def network_of(address: str) -> str:
     """Whom an address stands for: an IPv6 customer has a /64 to guess from."""
     known = ipaddress.ip_address(address)
-    return str(ipaddress.ip_network((address, 64), strict=False)) if known.version == 6 else str(known)
+    return str(known) if known.version == 4 else str(ipaddress.IPv6Network((int(known), 64), strict=False))
 
 
 def _held_up(refusal: Problem, wait: float) -> Problem:

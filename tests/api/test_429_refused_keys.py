@@ -54,6 +54,7 @@ def test_another_address_is_not_held_up() -> None:
 
 def test_an_ipv6_customer_guesses_from_one_network() -> None:
     assert network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9") != network_of("2001:db8:1:3::1")
+    assert network_of("fe80::1%eth0") == "fe80::/64"
     assert codes([guess(f"2001:db8:1:2::{n:x}") for n in range(PER_MINUTE + 1)])[-1] == "keys_refused"
 
 

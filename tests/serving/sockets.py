@@ -42,6 +42,11 @@ class Peer:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def send_as_much_as_goes(self, data: bytes) -> None:
+        """For who is refused in the middle of it: the answer is there to be read."""
+        with suppress(OSError):
+            self.socket.sendall(data)
+
     def read_until(self, mark: bytes) -> bytes:
         """Everything up to the mark. Raises `ConnectionError` when the connection ends before it."""
         while mark not in self._read:
