@@ -7,7 +7,7 @@
 -- Answer (`ridden`): per key the packed events that are looked at, oldest first.
 -- The usual event is the latest: it is appended, and no more is read than is looked at.
 ridden = {}
-local number = struct.unpack
+local number, rows = struct.unpack, #answer - (first - 8)  -- what the gate says of each row stands last
 local function upto(past, time)  -- where the events end that are dated no later, in bytes
   local low, high = 0, #past / 40
   while low < high do
@@ -31,7 +31,7 @@ for i = first, #KEYS do
   end
   ridden[i - first + 1] = seen
 
-  local told = answer[14 + row]
+  local told = answer[rows + row]
   if row > 0 and (told == '' or string.sub(told, 1, 1) ~= 'D') then  -- a duplicate changes nothing
     local known = size > 0 and string.find(past, string.sub(event, 25, 32), 1, true)
     while known and (known - 25) % 40 ~= 0 do known = string.find(past, string.sub(event, 25, 32), known + 1, true) end

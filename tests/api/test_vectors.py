@@ -10,11 +10,12 @@ from django.utils import timezone
 from apps.accounts.tenancy import in_tenant
 from apps.scoring import tasks, vectors
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.models import Decision
 from bench.transactions import transaction
 from tests.cast import Api
 
-PAYSIM = SCHEMAS["paysim"]
+PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,15 +34,32 @@ def _busy_day(api: Api, drain: Callable[[], int]) -> None:
     drain()
 
 
-def _compared(api: Api) -> vectors.Comparison:
+def _compared(api: Api, schema: TransactionSchema = PAYSIM) -> vectors.Comparison:
     now = timezone.now()
-    return vectors.compare(api.tenant.schema_name, PAYSIM, now - timedelta(hours=1), now + timedelta(hours=1))
+    return vectors.compare(api.tenant.schema_name, schema, now - timedelta(hours=1), now + timedelta(hours=1))
 
 
 def test_the_stored_past_gives_the_vectors_that_were_scored(alice: Api, drain: Callable[[], int]) -> None:
     _busy_day(alice, drain)
     found = _compared(alice)
     assert (found.compared, found.differing) == (40, 0)
+
+
+def test_late_and_early_payments_give_the_vectors_that_were_scored(alice: Api, drain: Callable[[], int]) -> None:
+    """On time, late by hours or months, ahead by minutes or days; some corrected, some sent twice."""
+    chance, now = random.Random(8), timezone.now()
+    for number in range(60):
+        off = timedelta(minutes=chance.choice([0, 0, 0, -30, -600, -90_000, 5, 400, 20_000]))
+        said = {
+            "transaction_id": f"p{number - number % 9 // 8}", "amount": 5.0 * number, "merchant_id": f"m{number % 4}",
+            "user_id": f"u{number % 2}", "merchant_category": "travel",
+        }  # fmt: skip
+        said |= {"timestamp": (now + off).isoformat()} if number % 5 else {}
+        for _ in range(1 + number % 7 // 6):
+            alice.post("/v1/decisions", {"schema": "payments", "transaction": said})
+    drain()
+    found = _compared(alice, PAYMENTS)
+    assert (found.compared, found.differing) == (60, 0)
 
 
 def test_a_lost_decision_shows_in_the_vectors_after_it(alice: Api, drain: Callable[[], int]) -> None:
