@@ -13,6 +13,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import mark_changed, tell_pending
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.rule_check import check_rules
 from apps.scoring.models import PublishedPolicy
 
 #: Policies a process keeps; a tenant uses one at a time.
@@ -44,7 +45,11 @@ def load(tenant_schema: str, version: int) -> Policy:
 
 
 def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int:
-    """Make a policy the tenant's newest; the version it was given. It decides from the next request on."""
+    """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
+
+    Raises `InvalidRules` for rules that would err, never hit or always do. Those published before are not asked again.
+    """
+    check_rules(policy.rules, policy.home_country)
     with transaction.atomic():
         locked = Tenant.objects.select_for_update().get(pk=tenant.pk)
         version = locked.policy_version + 1

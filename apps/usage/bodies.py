@@ -159,7 +159,7 @@ def _choices(kind: Any) -> Iterator[Any]:
 def _inside(kind: Any, step: str) -> Any:
     """The type of a list's items, a mapping's values, a struct's field."""
     if step.startswith("["):
-        return (get_args(kind) or (None,))[-1]
+        return next((one for one in get_args(kind)[::-1] if one is not Ellipsis), None)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return get_type_hints(kind, include_extras=True).get(step)
     return None

@@ -2,12 +2,16 @@
 
 import random
 
+import msgspec
 import pytest
 from django.utils import timezone
 
-from apps.api_keys.services import this_gate
+from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.services import mark_changed, tell_pending, this_gate
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rules import Condition, Rule
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule
+from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import publish
 from apps.scoring.runtime import this_scoring
 from bench.transactions import question
@@ -62,3 +66,63 @@ def test_a_later_policy_replaces_an_earlier_one(alice: Api) -> None:
     assert alice.post("/v1/decisions", ASK).json()["decisive"]["id"] == "trusted"
     assert _publish(alice, Policy()) == 2
     assert alice.post("/v1/decisions", ASK).json()["decisive"]["id"] == "black_hole"
+
+
+# --- rules that err, and rules of other kinds ---
+
+PAYMENT = {"schema": "payments", "transaction": {"amount": 9000.0, "user_id": "u", "merchant_id": "17"}}
+DECIDED_NOTHING = "Rules that could not be evaluated decided nothing: {}."
+
+
+def _published_before(api: Api, *rules: Rule) -> None:
+    """Under what was checked then: nothing."""
+    document = msgspec.to_builtins(Policy(version=1, rules=rules))
+    with in_tenant(api.tenant):
+        PublishedPolicy.objects.create(version=1, document=document, published_at=timezone.now())
+    Tenant.objects.filter(pk=api.tenant.pk).update(policy_version=1)
+    mark_changed(Tenant.objects.get(pk=api.tenant.pk))
+    tell_pending(this_gate())
+
+
+def test_rules_published_before_still_decide_and_those_that_err_are_told(alice: Api) -> None:
+    quoted = Rule("quoted", "block", (Condition("amount", "gt", "5000"),))
+    gone = Rule("gone", "block", (Condition("no_such_field", "gt", 1),))
+    numbers = Rule("numbers", "fatal_block", (Condition("merchant_id", "in", (17,)),))
+    good = Rule("good", "challenge", (Condition("amount", "gt", 5000),))
+    _published_before(alice, quoted, gone, numbers, good)
+    answer = alice.post("/v1/decisions", PAYMENT)
+    told = answer.json()
+    outcomes = {rule["id"]: rule["outcome"] for rule in told["rules"]}
+    assert answer.status_code == 200
+    assert told["decisive"]["id"] == "good"
+    assert [outcomes[one] for one in ("quoted", "gone", "numbers", "good")] == ["error", "error", "no_hit", "hit"]
+    assert [one for one in told["warnings"] if one.startswith(DECIDED_NOTHING.format("quoted, gone"))]
+    assert told["degraded"] == [] and told["billed_units"] == 1
+    (row,) = alice.post("/v1/decisions/batch", {"schema": "payments", "transactions": [PAYMENT["transaction"]]}).json()[
+        "data"
+    ]
+    assert row["warnings"] == told["warnings"]
+
+
+def test_such_rules_are_not_published_again(alice: Api) -> None:
+    with pytest.raises(InvalidRules, match="'amount' is a number"):
+        _publish(alice, Policy(rules=(Rule("quoted", "block", (Condition("amount", "gt", "5000"),)),)))
+
+
+def test_a_rule_is_asked_of_the_kinds_that_have_its_fields(alice: Api) -> None:
+    """Elsewhere it is not there, and errs nowhere."""
+    abroad = Rule("abroad", "review", (Condition("country", "ne", other="home_country"), Condition("amount", "gt", 50)))
+    _publish(alice, Policy(rules=(abroad,), home_country="Kenya"))
+    there, here = alice.post("/v1/decisions", PAYMENT).json(), alice.post("/v1/decisions", ASK).json()
+    assert [rule["outcome"] for rule in there["rules"] if rule["id"] == "abroad"] == ["no_hit"]
+    assert {rule["id"]: rule["outcome"] for rule in here["rules"]} == {"black_hole": "hit"}
+    assert there["warnings"] == here["warnings"] == []
+
+
+def test_a_rule_may_ask_for_a_time(alice: Api) -> None:
+    late = Rule("late", "challenge", (Condition("timestamp", "ge", "2026-01-15T10:00:00Z"),), schema="payments")
+    _publish(alice, Policy(rules=(late,)))
+    for said, hit in (("2026-01-15T09:59:59", False), ("2026-01-15T11:00:00+01:00", True), (None, False)):
+        transaction = PAYMENT["transaction"] | ({"timestamp": said} if said else {})
+        told = alice.post("/v1/decisions", PAYMENT | {"transaction": transaction}).json()
+        assert (told["decisive"]["id"] == "late") == hit

@@ -1,5 +1,7 @@
 """Which cause decides, how high the risk is, what to do."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -19,7 +21,7 @@ RULE_ACTION: dict[Outcome, Action] = {
 }
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, dict=True):
     """What a tenant wants: where levels and actions begin (calibrated probability), and its own rules."""
 
     version: int = 0
@@ -31,6 +33,16 @@ class Policy(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     default_action: Action = "review"  # when neither a rule nor a model can say
     home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
+
+    def rules_for(self, schema: str, meant_for: Callable[[str, Rule], bool]) -> tuple[Rule, ...]:
+        """The rules asked of one kind of transaction; found once for each."""
+        if schema not in self._found:
+            self._found[schema] = tuple(rule for rule in self.rules if meant_for(schema, rule))
+        return self._found[schema]
+
+    @cached_property
+    def _found(self) -> dict[str, tuple[Rule, ...]]:
+        return {}
 
 
 class Cause(msgspec.Struct, frozen=True):

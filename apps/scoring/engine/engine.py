@@ -13,7 +13,7 @@ from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, de
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
 from apps.scoring.engine.history import Activity, PastColumns, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
-from apps.scoring.engine.rules import evaluate, typical
+from apps.scoring.engine.rules import Rule, asks_only_for, evaluate, not_evaluated, typical
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 
@@ -144,7 +144,7 @@ def conclude(
     degraded: tuple[str, ...],
 ) -> Decision:
     """From the row and its score to the answer: rules, verdict, reasons."""
-    rules = schema.rules + tuple([rule for rule in policy.rules if rule.schema in ("", schema.name)])
+    rules = schema.rules + policy.rules_for(schema.name, meant_for)
     values = schema.values(parsed.facts, row, policy.home_country)
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
@@ -163,11 +163,22 @@ def conclude(
         rules=results,
         model=scored.used if scored else None,
         degraded=degraded,
-        warnings=parsed.warnings,
+        warnings=parsed.warnings + not_evaluated(results),
         features=scored.features if scored else b"",
         contributions=scored.contributions.tobytes() if scored else b"",
         ensemble=scored.ensemble if scored else None,
     )
+
+
+def meant_for(schema: str, rule: Rule) -> bool:
+    """Whether a tenant's rule is asked of this kind of transaction: by its name, or by the fields it asks for.
+
+    Fields that no kind has together are asked for everywhere: the rule errs, and is told so.
+    """
+    if rule.schema:
+        return rule.schema == schema
+    able = [name for name, one in SCHEMAS.items() if asks_only_for(rule, one.known_to_rules)]
+    return schema in able or not able
 
 
 def _asked(chosen: Chosen, features: np.ndarray) -> Answer:

@@ -29,7 +29,7 @@ construction.
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from math import nan, sqrt
+from math import inf, nan, sqrt
 from struct import Struct
 
 import msgspec
@@ -57,6 +57,8 @@ HABIT_MS = 120 * DAY_MS
 TOLERATED_AHEAD_MS = HOUR_MS // 4
 NIGHT_BEGINS, NIGHT_HOURS = 22, 6  # UTC
 MOST_MEASURE = 3.0e38  # a float32 holds no more
+#: How far counts and spans of recent activity reach; sums of amounts from 0 on do as well, without an end.
+COUNTS, WEEK_SECONDS, FROM_NOTHING = (0.0, float(LOOKED_AT)), (0.0, WEEK_MS / 1000.0), (0.0, inf)
 FEW = 64  # events up to which a loop is faster than arrays
 NOBODY = 0  # the hash of an unknown name
 

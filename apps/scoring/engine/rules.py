@@ -1,10 +1,14 @@
 """Rules as data: what they say, how they are read from outside, and how they are evaluated."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from apps.scoring.engine.operations import instant
 
 Outcome = Literal["fatal_block", "allow", "block", "challenge", "review", "note"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in"]
@@ -15,13 +19,14 @@ PRECEDENCE: tuple[Outcome, ...] = ("fatal_block", "allow", "block", "challenge",
 MOST_RULES = 100
 MOST_CONDITIONS = 20
 MOST_VALUES = 10_000  # entries of one list
+MOST_NAMED = 5  # rules a warning names
 
 RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`field` compared by `op` with a `value`, or with what another field holds (`other`)."""
+    """`field` compared by `op` with a `value`, or with what another field holds (`other`). Times are texts."""
 
     field: str
     op: Comparison
@@ -52,6 +57,11 @@ def note(rule_id: str, description: str, *conditions: Condition) -> Rule:
 
 def _built_in(rule_id: str, outcome: Outcome, description: str, conditions: tuple[Condition, ...]) -> Rule:
     return Rule(id=rule_id, outcome=outcome, all=conditions, description=description, reason_code=rule_id.upper())
+
+
+def asks_only_for(rule: Rule, known: frozenset[str]) -> bool:
+    """Whether these are all the fields a rule asks for, or more."""
+    return all(one.field in known and (one.other is None or one.other in known) for one in rule.all)
 
 
 class Typology(msgspec.Struct, frozen=True):
@@ -97,8 +107,8 @@ def decode_rules(raw: bytes | Sequence[Any], known_fields: Iterable[str]) -> tup
         if rule.id in seen:
             raise InvalidRules(f"Rule '{rule.id}' is there twice; give each rule its own id.")
         seen.add(rule.id)
-        for condition in rule.all:
-            _check(rule, condition, known)
+        for number, condition in enumerate(rule.all):
+            _check(rule, number, condition, known)
     return rules
 
 
@@ -111,14 +121,27 @@ def _read(raw: bytes | Sequence[Any]) -> tuple[Rule, ...]:
         raise InvalidRules(f"The rules could not be read: {refusal}") from refusal
 
 
-def _check(rule: Rule, condition: Condition, known: frozenset[str]) -> None:
+def _check(rule: Rule, number: int, condition: Condition, known: frozenset[str]) -> None:
+    at = f"Rule '{rule.id}', all[{number}]"
     for field in (condition.field, condition.other):
         if field is not None and field not in known:
-            raise InvalidRules(f"Rule '{rule.id}' asks for the unknown field '{field[:40]}'.")
+            raise InvalidRules(f"{at} asks for the unknown field '{field[:40]}'.")
     if (condition.value is None) == (condition.other is None):
-        raise InvalidRules(f"Rule '{rule.id}': give '{condition.field}' either a 'value' or an 'other' field.")
+        raise InvalidRules(f"{at}: give '{condition.field}' either a 'value' or an 'other' field.")
     if (condition.op in ("in", "not_in")) != isinstance(condition.value, tuple):
-        raise InvalidRules(f"Rule '{rule.id}': 'in' and 'not_in' take a list as 'value', the other operations don't.")
+        raise InvalidRules(f"{at}: 'in' and 'not_in' take a list as 'value', the other operations don't.")
+
+
+def not_evaluated(results: Iterable[RuleResult]) -> tuple[str, ...]:
+    """The warning that rules could not be evaluated, or none; the first few are named."""
+    names = [result.id for result in results if result.outcome == "error"]
+    if not names:
+        return ()
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return (
+        f"Rules that could not be evaluated decided nothing: {', '.join(names[:MOST_NAMED])}{more}. "
+        "Publish the policy again: what is wrong with them is told then.",
+    )
 
 
 def evaluate(rules: Iterable[Rule], values: Mapping[str, Any]) -> tuple[RuleResult, ...]:
@@ -139,7 +162,7 @@ def _result(rule: Rule, values: Mapping[str, Any]) -> Literal["hit", "no_hit", "
         for condition in rule.all:
             if not _holds(condition, values):
                 return "no_hit"
-    except (KeyError, TypeError):  # a field that is gone, or text compared with a number
+    except (KeyError, TypeError, msgspec.ValidationError):  # a field that is gone, text beside a number, no time
         return "error"
     return "hit"
 
@@ -147,4 +170,16 @@ def _result(rule: Rule, values: Mapping[str, Any]) -> Literal["hit", "no_hit", "
 def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
     left = values[condition.field]
     right = condition.value if condition.other is None else values[condition.other]
-    return left is not None and right is not None and left == left and COMPARE[condition.op](left, right)
+    if left is None or right is None or left != left:
+        return False
+    if type(left) is datetime:
+        left, right = instant(left), _instants(right)
+    return COMPARE[condition.op](left, right)
+
+
+@lru_cache(maxsize=4096)
+def _instants(said: Any) -> Any:
+    """A rule's times as ms since 1970. Raises `msgspec.ValidationError` for what is none."""
+    if isinstance(said, tuple):
+        return tuple(_instants(one) for one in said)
+    return instant(msgspec.convert(said, datetime))

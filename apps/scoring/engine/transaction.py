@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
@@ -22,6 +23,7 @@ FOREVER = 2**53  # ms; after any event, and exact as a float
 FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
+SAMPLES: tuple[Any, ...] = (1, 0.5, 0, -1, "x", True, "2026-01-15T10:30:00Z")  # one for every type of field
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
 
@@ -140,6 +142,7 @@ class TransactionSchema:
     rules: tuple["Rule", ...]
     typologies: tuple["Typology", ...] = ()
     words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)  # feature → what its numbers stand for
+    reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
 
@@ -182,6 +185,22 @@ class TransactionSchema:
             *self._ignored(content), *self._far_off(transaction, at_ms, received_ms), *self.remarks(transaction)
         )  # fmt: skip
         return Parsed(transaction, facts, noticed, at_ms, received_ms if received_ms and self.moment else FOREVER)
+
+    def kept_as(self, name: str, value: Any) -> Any:
+        """What a field holds once a value was sent for it; None for one that counts as not sent.
+
+        Raises `InvalidTransaction` for a value that no transaction can have there.
+        """
+        return self.parse({**self._any, name: value}).facts.get(name)
+
+    @cached_property
+    def _any(self) -> dict[str, Any]:
+        """Some transaction: the required fields alone, each with the first sample it takes."""
+        return {
+            name: next(one for one in SAMPLES if self._problem(name, one) is None)
+            for name in self.fields
+            if name in self.required
+        }
 
     def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
         """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""

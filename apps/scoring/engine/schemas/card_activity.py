@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from apps.scoring.engine.history import COUNTS, FROM_NOTHING
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, RuleResult, Typology, note
 from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema, stated, weighed
@@ -229,6 +230,19 @@ FEATURES = (
 )  # fmt: skip
 
 
+# How far features reach: beyond, a rule would never hit.
+SHARE, CIRCLE = (0.0, 1.0), (-1.0, 1.0)
+REACH = {
+    "amount_usd": FROM_NOTHING, "velocity": (0.0, 100.0), "distance_km": (0.0, MOST_KM), "hour_sin": CIRCLE,
+    "minutes_since_last": (0.0, MOST_MINUTES), "speed_kmh": (0.0, MOST_KMH), "hour_cos": CIRCLE, "night": (0.0, 1.0),
+    "weekday": (0.0, 6.0), "status": (0.0, 1.0), "authentication_strength": (0.0, 4.0), "card_reach": (0.0, 3.0),
+    "category_risk": (0.0, 3.0), "previous_count": (0.0, 200.0), "device_share": SHARE, "location_share": SHARE,
+    "usual_location": (0.0, 1.0), "spent_24h_usd": FROM_NOTHING,
+    **dict.fromkeys(("known_events", "device_events", "user_count_1h", "user_count_24h", "user_devices_24h",
+                     "device_users_24h", "device_count_1h"), COUNTS),
+}  # fmt: skip
+
+
 def dollars_of(t: Any, ops: Operations) -> Any:
     """The amount in dollars, nan for a currency nobody knows: comparable between users and countries."""
     return t.Transaction_Amount * ops.lookup(USD_PER_UNIT, t.Transaction_Currency, nan)
@@ -437,6 +451,7 @@ CARD_ACTIVITY = TransactionSchema(
     transaction_id=transaction_id,
     rules=RULES,
     typologies=TYPOLOGIES,
+    reach=REACH,
     words={},
     tidy=tidy,
     remarks=remarks,

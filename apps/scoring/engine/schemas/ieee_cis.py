@@ -359,6 +359,7 @@ IEEE_CIS = TransactionSchema(
     transaction_id=transaction_id,
     rules=(),
     words=WORDS,
+    reach={"hour_of_day": (0.0, 24.0), "amount_thousandths": (0.0, 1000.0), "amount_roundness": (0.0, 5.0)},
     tidy=tidy,
     remarks=remarks,
 )

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from apps.scoring.engine.history import DAY_MS, HOUR_MS
+from apps.scoring.engine.history import COUNTS, DAY_MS, FROM_NOTHING, HOUR_MS
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, Typology, review
 from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
@@ -231,6 +231,20 @@ FEATURES = (
 )  # fmt: skip
 
 
+# How far features reach that are no fields: beyond, a rule would never hit.
+SHARE, LIKENESS = (0.0, 1.0), (-MOST_ALIKE, MOST_ALIKE)
+REACH = {
+    "log_amount": FROM_NOTHING, "category": (0.0, 10.0), "distance_from_home": (0.0, MOST_KM), "night": (0.0, 1.0),
+    "hour_of_day": (0.0, 24.0), "weekday": (0.0, 6.0), "likeness": LIKENESS, "pace": FROM_NOTHING,
+    "log_sum_24h": FROM_NOTHING, "log_since_last": FROM_NOTHING, "known_days": (0.0, OLD_DAYS),
+    "kind_share": SHARE, "night_share": SHARE, "log_kind_since_last": FROM_NOTHING,
+    "kind_spreads": (-inf, MOST_SPREADS), "last_likeness": LIKENESS, "usual_likeness": LIKENESS,
+    "largest_likeness": LIKENESS,
+    **dict.fromkeys(("count_1h", "count_24h", "count_7d", "known_events", "kind_count", "kinds_24h", "merchant_events",
+                     "count_today", "count_yesterday"), COUNTS),
+}  # fmt: skip
+
+
 def likeness(t: Any, at_ms: Any, ops: Operations) -> Any:
     """How much a single payment looks like a theft: the logarithm of how many times more often such ones are."""
     score = 0.0
@@ -385,6 +399,7 @@ PAYMENTS = TransactionSchema(
     transaction_id=transaction_id,
     rules=RULES,
     typologies=TYPOLOGIES,
+    reach=REACH,
     words={"category": {rank: name for name, rank in CATEGORY_RANK.items()}},
     tidy=tidy,
     remarks=remarks,

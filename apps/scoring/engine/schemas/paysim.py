@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from apps.scoring.engine.history import HOUR_MS
+from apps.scoring.engine.history import COUNTS, FROM_NOTHING, HOUR_MS, WEEK_SECONDS
 from apps.scoring.engine.operations import Operations
 from apps.scoring.engine.rules import Condition, Rule, Typology
 from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
@@ -127,6 +127,17 @@ FEATURES = (
     stated("same_amount_since_last", "AMOUNT_LAST_SEEN", "amount", "same amount last seen",
            "Exactly this amount last went out {span} ago."),
 )  # fmt: skip
+
+
+# How far features reach that are no fields: beyond, a rule would never hit.
+REACH = {
+    "hour_of_day": (0.0, 23.0), "account_emptied": (0.0, 1.0), "share_of_balance": (0.0, MOST_TIMES),
+    "excess_loss": (0.0, MOST_TIMES), "destination_unmoved": (0.0, 1.0),
+    **{f"{who}_{what}": COUNTS for who in ("orig", "dest")
+       for what in ("count_1h", "count_24h", "count_7d", "distinct_24h")},
+    **{f"{who}_sum_24h": FROM_NOTHING for who in ("orig", "dest")}, "same_amount_count_1h": COUNTS,
+    **{f"{who}_since_last": WEEK_SECONDS for who in ("orig", "dest", "same_amount")},
+}  # fmt: skip
 
 
 def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
@@ -255,6 +266,7 @@ PAYSIM = TransactionSchema(
     transaction_id=transaction_id,
     rules=(BLACK_HOLE,),
     typologies=TYPOLOGIES,
+    reach=REACH,
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     tidy=tidy,
     remarks=remarks,

@@ -2,19 +2,24 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.api_keys.services import this_gate
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rules import InvalidRules, decode_rules
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import load, publish
+from apps.scoring.policy_file import MOST_BYTES, InvalidPolicy, changed, members
+
+WORDS: Mapping[type[Exception], str] = {
+    FileNotFoundError: "there is no such file.",
+    IsADirectoryError: "it is a directory; name the file in it.",
+    PermissionError: "you may not read it.",
+}
 
 
 class Command(BaseCommand):
@@ -24,7 +29,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, help="the tenant's slug")
-        parser.add_argument("--file", type=Path, help="a JSON object: medium, high, critical, rules, …")
+        parser.add_argument(
+            "--file", type=Path, help="a JSON object: medium, high, critical, rules, …; it may be packed (gzip)"
+        )
         parser.add_argument("--home-country", help="as the tenant's transactions name it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -43,32 +50,27 @@ def _present(tenant: Tenant) -> Policy:
 
 
 def _changed(policy: Policy, file: Path | None, home_country: str | None) -> Policy:
-    """The policy with what the file says and the home country. Raises `CommandError` naming what is wrong."""
-    said = {} if file is None else _read(file)
-    if home_country is not None:
-        said["home_country"] = home_country
+    """The policy with what the file says, and the home country. Raises `CommandError` naming what is wrong."""
     try:
-        changed = msgspec.convert({**msgspec.to_builtins(policy), **said}, Policy)
-        decode_rules(msgspec.to_builtins(changed.rules), _known_fields())
-    except (msgspec.ValidationError, InvalidRules) as wrong:
-        raise CommandError(f"--file: {wrong}") from wrong
-    if not 0 < changed.medium <= changed.high <= changed.critical <= 1 or changed.review_at > changed.block_at:
-        raise CommandError("--file: 0 < medium <= high <= critical <= 1 and review_at <= block_at must hold")
-    return changed
+        said = {} if file is None else members(_read(file))
+        if home_country is not None:
+            said["home_country"] = home_country
+        return changed(policy, said)
+    except InvalidPolicy as wrong:
+        raise CommandError(f"{_option(wrong, file, home_country)}: {wrong}") from wrong
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _option(wrong: InvalidPolicy, file: Path | None, home_country: str | None) -> str:
+    """What has to be given otherwise."""
+    if home_country is not None and str(wrong).startswith("home_country"):
+        return "--home-country"
+    return "--file" if file else "the policy as it is published"
+
+
+def _read(file: Path) -> bytes:
+    """The file's bytes, as far as they can be meant."""
     try:
-        said = json.loads(file.read_text())
+        with file.open("rb") as opened:
+            return opened.read(MOST_BYTES + 1)
     except (OSError, ValueError) as wrong:
-        raise CommandError(f"--file: {wrong}") from wrong
-    unknown = set(said) - set(Policy.__struct_fields__) if isinstance(said, dict) else {"the whole file"}
-    if unknown:
-        raise CommandError(
-            f"--file: unknown: {', '.join(sorted(unknown))}. Known: {', '.join(Policy.__struct_fields__)}"
-        )
-    return said
-
-
-def _known_fields() -> frozenset[str]:
-    return frozenset().union(*(schema.known_to_rules for schema in SCHEMAS.values()))
+        raise CommandError(f"--file: {WORDS.get(type(wrong), f'it can not be read: {wrong}')}") from wrong

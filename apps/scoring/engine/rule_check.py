@@ -1,0 +1,325 @@
+"""Could a rule ever hit, and not always? Asked of a tenant's rules before they are published, and of the built-in ones.
+
+Every condition must be one its field can meet: values of the field's type, as the field holds them once they were sent,
+within its bounds. All conditions of a rule together must leave something, and must not leave everything. What can't be
+known from types and bounds is not asked. `InvalidRules` says where, what, and how to mend it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from math import inf, isfinite
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from apps import text
+from apps.scoring.engine.operations import instant
+from apps.scoring.engine.ranges import ANYTHING, Range
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule, asks_only_for
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
+
+Kind = Literal["a number", "a whole number", "text", "true or false", "a time"]
+
+LISTS = ("in", "not_in")
+ORDERS = ("lt", "le", "gt", "ge")
+#: How two values may stand to each other where an operation holds.
+HOLDS: Mapping[str, frozenset[str]] = {
+    "eq": frozenset("="), "ne": frozenset("<>"), "lt": frozenset("<"), "le": frozenset("<="), "gt": frozenset(">"),
+    "ge": frozenset(">="),
+}  # fmt: skip
+TURNED = str.maketrans("<>", "><")
+EXAMPLES: Mapping[Kind, str] = {
+    "a number": "like 5000, without quotes", "a whole number": "like 17, without quotes", "text": 'like "M-17"',
+    "true or false": "without quotes", "a time": 'like "2026-01-15T10:30:00Z"',
+}  # fmt: skip
+
+
+class Field(NamedTuple):
+    """A field as rules know it. `always`: no transaction is without it."""
+
+    kind: Kind
+    range: Range = ANYTHING
+    always: bool = False
+
+
+class Place(NamedTuple):
+    """Where in a policy something is wrong."""
+
+    rule: Rule
+    number: int
+    condition: int = 0
+
+    def wrong(self, what: str, member: str = "") -> InvalidRules:
+        """The refusal of a condition, or of one of its members."""
+        at = f"rules[{self.number}].all[{self.condition}]{'.' if member else ''}{member}"
+        field = self.rule.all[self.condition].field[:40]
+        return InvalidRules(f"{at} (rule '{self.rule.id}', field '{field}'): {what}")
+
+    def wrong_rule(self, what: str, member: str = "") -> InvalidRules:
+        return InvalidRules(f"rules[{self.number}]{'.' if member else ''}{member} (rule '{self.rule.id}'): {what}")
+
+
+def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
+    """Refuse rules of a tenant that err, never hit or always do. Raises `InvalidRules` naming the first."""
+    for number, rule in enumerate(rules):
+        place = Place(rule, number)
+        if rule.id in _built_in_ids():
+            raise place.wrong_rule("this is the id of a built-in rule; choose another.", "id")
+        for member, said in (("description", rule.description), ("reason_code", rule.reason_code)):
+            if said and (why := text.refusal(said)):
+                raise place.wrong_rule(f"it {why}.", member)
+        _check_for_each(place, home_country)
+
+
+def check_rule(place: Place, schema: TransactionSchema, home_country: str = "") -> None:
+    """Refuse a rule that errs, never hits or always does with transactions of one kind."""
+    rule, home = place.rule, Field("text", Range(chosen=frozenset((home_country,))))
+    fields = {**fields_of(schema), **({HOME_COUNTRY: home} if home_country else {})}
+    meant = [_values(place._replace(condition=number), schema, home_country) for number, _ in enumerate(rule.all)]
+    _repeated(place)
+    left: dict[str, Range] = {}
+    relations: dict[tuple[str, str], frozenset[str]] = {}
+    for number, (condition, values) in enumerate(zip(rule.all, meant, strict=True)):
+        here = place._replace(condition=number)
+        if condition.other is not None:
+            _relate(here, fields, relations)
+        else:
+            _narrow(here, fields[condition.field], values, left)
+    _hold_together(place, fields, left, relations)
+    if _always(rule, fields, left, relations):
+        raise place.wrong_rule(
+            f"it hits every transaction of {schema.name}; ask for something not all of them have, or set 'review_at', "
+            "'block_at' or 'default_action' instead.", "all"
+        )  # fmt: skip
+
+
+# --- which kinds of transaction ---------------------------------------------------------------------------------------
+
+
+def _check_for_each(place: Place, home_country: str) -> None:
+    """A rule for every kind of transaction must make sense for one of those that have its fields."""
+    wrong = []
+    for schema in _kinds(place):
+        try:
+            check_rule(place, schema, home_country)
+        except InvalidRules as refusal:
+            wrong.append(refusal)
+        else:
+            return
+    raise wrong[0]
+
+
+def _kinds(place: Place) -> Sequence[TransactionSchema]:
+    rule = place.rule
+    if rule.schema and rule.schema not in SCHEMAS:
+        raise place.wrong_rule(f"there is no schema '{rule.schema[:40]}'; there are {', '.join(SCHEMAS)}.", "schema")
+    asked = [SCHEMAS[rule.schema]] if rule.schema else list(SCHEMAS.values())
+    for number, condition in enumerate(rule.all):
+        for member, name in (("field", condition.field), ("other", condition.other)):
+            if name is not None and not any(name in schema.known_to_rules for schema in asked):
+                raise place._replace(condition=number).wrong(_unknown(name, asked, rule.schema), member)
+    found = [schema for schema in asked if asks_only_for(rule, schema.known_to_rules)]
+    if not found:
+        raise place.wrong_rule("no kind of transaction has all these fields together; name one 'schema'.", "all")
+    return found
+
+
+def _unknown(name: str, asked: Iterable[TransactionSchema], schema: str) -> str:
+    known = sorted(frozenset().union(*(one.known_to_rules for one in asked)))
+    near = get_close_matches(name, known, 3)
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"'{name[:40]}' is no field{f' of {schema}' if schema else ' of any schema'}.{meant}"
+
+
+@lru_cache(maxsize=1)
+def _built_in_ids() -> frozenset[str]:
+    return frozenset(rule.id for schema in SCHEMAS.values() for rule in schema.rules)
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def fields_of(schema: TransactionSchema) -> Mapping[str, Field]:
+    """Every field and feature of a schema, as rules know it. What is sent goes before a feature of its name."""
+    features = {name: Field("a number", _reach(schema, name)) for name in schema.feature_names}
+    sent = {name: _field(schema, name) for name in schema.fields}
+    return {**features, **sent, HOME_COUNTRY: Field("text")}
+
+
+def _reach(schema: TransactionSchema, feature: str) -> Range:
+    """A feature's least and most, as far as its schema knows them."""
+    least, most = schema.reach.get(feature, (-inf, inf))
+    return Range.within(None, least if isfinite(least) else None, None, most if isfinite(most) else None)
+
+
+def _field(schema: TransactionSchema, name: str) -> Field:
+    always = name in schema.required
+    match next(_plain(inspect.type_info(schema.types[name]))):
+        case inspect.FloatType(gt=gt, ge=ge, lt=lt, le=le):
+            return Field("a number", Range.within(gt, ge, lt, le), always)
+        case inspect.IntType(gt=gt, ge=ge, lt=lt, le=le):
+            return Field("a whole number", Range.within(gt, ge, lt, le, whole=True), always)
+        case inspect.BoolType():
+            return Field("true or false", Range(chosen=frozenset((False, True))), always)
+        case inspect.DateTimeType():
+            return Field("a time", ANYTHING, always)
+        case inspect.LiteralType(values=values):
+            return Field("text", Range(chosen=frozenset(values)), always)
+    return Field("text", ANYTHING, always)
+
+
+def _plain(found: inspect.Type) -> Iterator[inspect.Type]:
+    """What a type comes to without its descriptions, and without None."""
+    if isinstance(found, inspect.Metadata):
+        yield from _plain(found.type)
+    elif isinstance(found, inspect.UnionType):
+        for one in found.types:
+            yield from _plain(one)
+    elif not isinstance(found, inspect.NoneType):
+        yield found
+
+
+# --- one condition ----------------------------------------------------------------------------------------------------
+
+
+def _values(place: Place, schema: TransactionSchema, home_country: str) -> tuple[Any, ...]:
+    """What a condition compares its field with, in the form in which it is compared; none for another field."""
+    condition = place.rule.all[place.condition]
+    fields = fields_of(schema)
+    field = fields[condition.field]
+    if HOME_COUNTRY in (condition.field, condition.other) and not home_country:
+        raise place.wrong("the policy has no 'home_country'; set it as your transactions name it.")
+    if field.kind == "true or false" and condition.op in ORDERS:
+        raise place.wrong("true and false have no order; use 'eq'.", "op")
+    if condition.other is not None:
+        return _other(place, condition, fields)
+    if condition.op not in LISTS:
+        return (_value(place, schema, condition.value, "value"),)
+    values = condition.value if isinstance(condition.value, tuple) else ()
+    if not values:
+        hit = "nothing" if condition.op == "in" else "everything"
+        raise place.wrong(f"the list is empty, which {hit} meets; name a value or leave the condition out.", "value")
+    found = tuple(_value(place, schema, value, f"value[{number}]") for number, value in enumerate(values))
+    if len(set(found)) < len(found):
+        twice = next(number for number, one in enumerate(found) if one in found[:number])
+        raise place.wrong(f"{_shown(values[twice])} is in the list twice; leave one out.", f"value[{twice}]")
+    return found
+
+
+def _other(place: Place, condition: Condition, fields: Mapping[str, Field]) -> tuple[Any, ...]:
+    other = str(condition.other)
+    ours, theirs = (fields[name].kind.replace("whole ", "") for name in (condition.field, other))
+    if condition.field == other:
+        raise place.wrong("it is compared with itself; name another field.", "other")
+    if ours != theirs:
+        raise place.wrong(f"'{condition.field}' is {ours} and '{other}' is {theirs}: they never agree.", "other")
+    return ()
+
+
+def _value(place: Place, schema: TransactionSchema, value: Any, member: str) -> Any:
+    condition = place.rule.all[place.condition]
+    kind = fields_of(schema)[condition.field].kind
+    if not _is_kind(kind, value):
+        raise place.wrong(f"'{condition.field}' is {kind}, {EXAMPLES[kind]}; not {_shown(value)}.", member)
+    if condition.field not in schema.fields or (condition.op in ORDERS and kind != "a time"):
+        return value
+    try:
+        kept = schema.kept_as(condition.field, value)
+    except InvalidTransaction as refusal:
+        raise place.wrong(f"no transaction has {_shown(value)} there: {refusal.detail}", member) from refusal
+    if kind == "a time":
+        return instant(kept)
+    if kept is None:
+        raise place.wrong(f"{_shown(value)} counts as not sent; write what the field holds when it is sent.", member)
+    if kept != value:
+        raise place.wrong(f"what is sent as {_shown(value)} is held as {_shown(kept)}; write that.", member)
+    return value
+
+
+def _is_kind(kind: Kind, value: Any) -> bool:
+    if kind in ("text", "a time"):
+        return isinstance(value, str)
+    if kind == "true or false":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    """A value as the file writes it, cut short."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    try:
+        said = msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError):
+        said = ascii(value)
+    return said if len(said) <= 60 else f"{said[:60]}…"
+
+
+# --- conditions together ----------------------------------------------------------------------------------------------
+
+
+def _repeated(place: Place) -> None:
+    conditions = place.rule.all
+    for number, condition in enumerate(conditions):
+        if condition in conditions[:number]:
+            first = conditions.index(condition)
+            raise place._replace(condition=number).wrong(f"it says the same as all[{first}]; leave one out.")
+
+
+def _narrow(place: Place, field: Field, values: tuple[Any, ...], left: dict[str, Range]) -> None:
+    """What is left of a field's values after this condition too."""
+    condition = place.rule.all[place.condition]
+    alone = field.range.after(condition.op, values)
+    if alone.is_empty():
+        raise place.wrong(f"it never holds: {field.range.said() or 'no value is left'}.", "value")
+    left[condition.field] = left.get(condition.field, field.range).after(condition.op, values)
+    if left[condition.field].is_empty():
+        raise place.wrong(f"together with the conditions on '{condition.field}' before it, it never holds.")
+
+
+def _relate(place: Place, fields: Mapping[str, Field], relations: dict[tuple[str, str], frozenset[str]]) -> None:
+    """What is left of how two fields can stand to each other after this condition too."""
+    condition = place.rule.all[place.condition]
+    one, other, holds = condition.field, str(condition.other), HOLDS[condition.op]
+    if one > other:
+        one, other, holds = other, one, frozenset(sign.translate(TURNED) for sign in holds)
+    possible = fields[one].range.relations(fields[other].range)
+    if not possible & holds:
+        raise place.wrong("by the bounds of the two fields it never holds.", "other")
+    relations[one, other] = relations.get((one, other), possible) & holds
+    if not relations[one, other]:
+        raise place.wrong("together with the conditions on these two fields before it, it never holds.")
+
+
+def _hold_together(
+    place: Place,
+    fields: Mapping[str, Field],
+    left: Mapping[str, Range],
+    relations: Mapping[tuple[str, str], frozenset[str]],
+) -> None:
+    """Two fields compared, each within what other conditions leave of it."""
+    for (one, other), signs in relations.items():
+        ours, theirs = (left.get(name, fields[name].range) for name in (one, other))
+        if not ours.relations(theirs) & signs:
+            raise place.wrong_rule(f"by the other conditions '{one}' and '{other}' never stand so.", "all")
+
+
+def _always(
+    rule: Rule,
+    fields: Mapping[str, Field],
+    left: Mapping[str, Range],
+    relations: Mapping[tuple[str, str], frozenset[str]],
+) -> bool:
+    """Whether the conditions leave out nothing. `home_country` is a tenant's own word: a switch it may set."""
+    names = {name for condition in rule.all for name in (condition.field, condition.other) if name}
+    if not all(fields[name].always for name in names):
+        return False
+    return all(fields[name].range.same_as(range_) for name, range_ in left.items()) and all(
+        fields[one].range.relations(fields[other].range) == signs for (one, other), signs in relations.items()
+    )
