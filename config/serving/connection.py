@@ -228,18 +228,16 @@ class Connection(asyncio.Protocol):
         self._answer_next()
 
     def _send(self, incoming: Incoming, response: HttpResponseBase) -> None:
-        if self.gone or self.transport.is_closing():
-            response.close()
-            return
         keep_alive = incoming.keep_alive and not self.worker.stopping
         if isinstance(response, StreamingHttpResponse):
             self.answering = True
             self.worker.spawn(self._stream(incoming, response, keep_alive))
             return
+        if self.gone or self.transport.is_closing():
+            return
         head_only = incoming.request.method == "HEAD"
         for piece in messages.pieces(cast(HttpResponse, response), keep_alive=keep_alive, head_only=head_only):
             self.transport.write(piece)
-        response.close()
         self._sent(keep_alive)
 
     async def _stream(self, incoming: Incoming, response: StreamingHttpResponse, keep_alive: bool) -> None:
@@ -247,7 +245,8 @@ class Connection(asyncio.Protocol):
         chunked = "Content-Length" not in response.headers and self.parser.get_http_version() != "1.0"
         keep_alive = keep_alive and (chunked or "Content-Length" in response.headers)
         try:
-            self.transport.write(messages.response_head(response, keep_alive=keep_alive, chunked=chunked))
+            if not self.gone:
+                self.transport.write(messages.response_head(response, keep_alive=keep_alive, chunked=chunked))
             pieces = iter(()) if incoming.request.method == "HEAD" else iter(cast(Iterator[bytes], response))
             while not self.gone and (piece := await self.worker.next_of(pieces)) is not None:
                 self.transport.write(messages.chunk(piece) if chunked and piece else piece)
@@ -258,12 +257,14 @@ class Connection(asyncio.Protocol):
             log.exception("%s %s broke off", incoming.request.method, incoming.request.path)
             self.transport.abort()  # the client must not take half an answer for a whole one
         finally:
-            response.close()
+            await self.worker.close(response)
         self.answering = False
         self._sent(keep_alive)
         self._answer_next()
 
     def _sent(self, keep_alive: bool) -> None:
+        if self.gone:
+            return
         self.since = time.monotonic()
         if self.transport.get_write_buffer_size():
             self.worker.make_room()

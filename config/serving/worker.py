@@ -195,12 +195,22 @@ class Worker(GunicornWorker):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def close(self, response: HttpResponseBase) -> None:
+        """Close a streamed answer where it was made: Django looks after that thread's database connection then."""
+        if self.threads is not None:
+            await self.loop.run_in_executor(self.threads, response.close)
+        else:
+            self.call(response.close)
+
     def _answer(self, request: Request) -> HttpResponseBase:
         try:
-            return self.application(request)
+            response = self.application(request)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return self.application.refusal(Problem("internal"))
+        if not response.streaming:
+            response.close()
+        return response
 
     # --- keeping watch ------------------------------------------------------------------------------------------------
     def _look(self) -> None:
