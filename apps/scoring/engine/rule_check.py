@@ -15,9 +15,8 @@ import msgspec
 from msgspec import inspect
 
 from apps import text
-from apps.scoring.engine.operations import instant
 from apps.scoring.engine.ranges import ANYTHING, Range
-from apps.scoring.engine.rules import Condition, InvalidRules, Rule, asks_only_for
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule, asks_only_for, instants
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
 
@@ -232,12 +231,20 @@ def _value(place: Place, schema: TransactionSchema, value: Any, member: str) -> 
     except InvalidTransaction as refusal:
         raise place.wrong(f"no transaction has {_shown(value)} there: {refusal.detail}", member) from refusal
     if kind == "a time":
-        return instant(kept)
+        return _instant(place, value, member)
     if kept is None:
         raise place.wrong(f"{_shown(value)} counts as not sent; write what the field holds when it is sent.", member)
     if kept != value:
         raise place.wrong(f"what is sent as {_shown(value)} is held as {_shown(kept)}; write that.", member)
     return value
+
+
+def _instant(place: Place, value: str, member: str) -> Any:
+    """A time as it is compared; doors may take spellings that rules don't."""
+    try:
+        return instants(value)
+    except msgspec.ValidationError as refusal:
+        raise place.wrong(f"write the time {EXAMPLES['a time']}; not {_shown(value)}.", member) from refusal
 
 
 def _is_kind(kind: Kind, value: Any) -> bool:

@@ -173,13 +173,13 @@ def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
     if left is None or right is None or left != left:
         return False
     if type(left) is datetime:
-        left, right = instant(left), _instants(right)
+        left, right = instant(left), instants(right)
     return COMPARE[condition.op](left, right)
 
 
 @lru_cache(maxsize=4096)
-def _instants(said: Any) -> Any:
-    """A rule's times as ms since 1970. Raises `msgspec.ValidationError` for what is none."""
+def instants(said: Any) -> Any:
+    """A rule's times, one or a list, as ms since 1970. Raises `msgspec.ValidationError` for what is none."""
     if isinstance(said, tuple):
-        return tuple(_instants(one) for one in said)
+        return tuple(instants(one) for one in said)
     return instant(msgspec.convert(said, datetime))
