@@ -33,7 +33,7 @@ class Copy:
     def manage(self, *arguments: str) -> str:
         """`manage.py …` against this copy; what it printed."""
         command = [PYTHON, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=600)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
         return done.stdout
@@ -88,10 +88,19 @@ def started(environment: dict[str, str]) -> Iterator[Copy]:
             yield Copy(api, environment, process, time.monotonic() - begun)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+            _end(process)
 
 
-def wait_for(url: str, process: subprocess.Popen[str], log: Path, seconds: float = 120) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
+    """It was asked to; one that doesn't is killed."""
+    try:
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+
+
+def wait_for(url: str, process: subprocess.Popen[str], log: Path, seconds: float = 300) -> None:
     """Until the address answers."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit and process.poll() is None:
@@ -110,7 +119,7 @@ def free_port() -> int:
 
 
 def _until_banner(log: Path, process: subprocess.Popen[str]) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 300
     while time.monotonic() < limit and process.poll() is None:
         if re.search(r"curl ", log.read_text()):
             return

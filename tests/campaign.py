@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.pace import within
+
 
 class Size(NamedTuple):
     """One row of the table below."""
@@ -29,4 +31,4 @@ SIZE = SIZES[os.environ.get("CAMPAIGN", "small")]
 
 def campaign(test: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a test that `make campaign` runs, too."""
-    return pytest.mark.campaign(pytest.mark.timeout(SIZE.seconds)(test))
+    return pytest.mark.campaign(pytest.mark.timeout(within(SIZE.seconds))(test))

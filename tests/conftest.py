@@ -39,10 +39,21 @@ from apps.usage.journal import Journal  # noqa: E402
 from apps.usage.refused_keys import this_guesses  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config import embedded  # noqa: E402
+from tests import leftovers  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
+from tests.pace import within  # noqa: E402
+from tests.progress import Progress  # noqa: E402
 from tests.sweeping import Snapshot  # noqa: E402
 
 _DATA = os.environ["PALISADE_DATA"]
+
+
+@pytest.hookimpl(trylast=True)  # when there is a terminal to tell it to
+def pytest_configure(config: pytest.Config) -> None:
+    """Time-outs end what would never end, on slow machines too; how far the run is, is told as it goes."""
+    leftovers.adopt_orphans()
+    config.option.timeout = within(config.option.timeout)
+    config.pluginmanager.register(Progress(config.pluginmanager.get_plugin("terminalreporter")))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -82,6 +93,15 @@ def _before_any_transaction(request: pytest.FixtureRequest) -> None:
     """The ground is laid before the first test's transaction opens, or it would be rolled back with it."""
     if any(item.get_closest_marker("django_db") for item in request.session.items):
         request.getfixturevalue("snapshot")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_outlives_its_module(_before_any_transaction: None) -> Iterator[None]:
+    """No thread, process or connection of a test; what is left is ended, and a failure."""
+    ground = leftovers.Ground()
+    yield
+    left = ground.check()
+    assert not left, f"left behind by this module: {left}"
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from config import embedded
+from tests.pace import within
 
 START_SECONDS = 30.0
 
@@ -35,7 +36,16 @@ def serving(door: str = "api", **environment: str) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """It was asked to; one that doesn't is killed."""
+    try:
+        process.wait(within(10))
+    finally:
+        process.kill()
+        process.wait(within(10))
 
 
 def environment_of(settings_module: str, **more: str) -> dict[str, str]:
@@ -60,7 +70,7 @@ def free_port() -> int:
 
 
 def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + within(START_SECONDS)
     while True:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=2):

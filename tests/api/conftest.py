@@ -14,6 +14,7 @@ from apps.usage.admission import period_of
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
 from tests.cast import Api, Cast
+from tests.leftovers import Ground
 from tests.live import serving
 from tests.stripe_server import Stand
 
@@ -79,4 +80,5 @@ def flush_again(valkey: Valkey) -> Callable[[], None]:
 def live(cast: Cast) -> Iterator[str]:
     """A real server's address, over the same stores; it believes X-Forwarded-For, and its Stripe is the stand-in."""
     with Stand() as stand, serving(PALISADE_TRUSTED_PROXIES="127.0.0.1/32", STRIPE_API_BASE=stand.url) as address:
+        Ground.keep()
         yield address

@@ -1,10 +1,8 @@
 """What the gate lets a tenant use: the included volume, or up to its cap, to the unit; and until when that holds."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -36,6 +34,7 @@ from tests.api.bodies import HONEST
 from tests.billing.conftest import at, customer, use
 from tests.campaign import campaign
 from tests.cast import Api, enter
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -156,27 +155,24 @@ def test_two_hundred_callers_at_the_cap_get_not_a_unit_more(valkey: Valkey) -> N
     set_spend_cap(tenant_id=player.tenant.pk, cap=Decimal("5.00"), now=now)  # 500 calls at 0.01
     tell_pending(this_gate())
     patient = Admissions(Gate(server(settings.REDIS_URL, 60.0), settings.JOURNAL_MAX), 1)
-    together = Barrier(200)
     key = parse(player.text)
     assert key is not None
 
     def asking(units: int) -> Ask:
         return Ask(key, digest_of(player.text), "predict", "127.0.0.1", period_of(now), [("", "")] * units)
 
-    def ask(units: int) -> Counter[str]:
+    def ask(number: int) -> Counter[str]:
         found: Counter[str] = Counter()
-        together.wait()
         for _ in range(4):
             try:
-                found["units"] += patient.admit(asking(units)).units
+                found["units"] += patient.admit(asking(1 + number % 3)).units
             except Problem as refused:
                 found[refused.code] += 1
         return found
 
     patient.admit(asking(0))  # the key is known: 200 callers open no 200 connections to Postgres
 
-    with ThreadPoolExecutor(200) as pool:
-        found = sum(pool.map(ask, [1 + number % 3 for number in range(200)]), Counter[str]())
+    found = sum(together(200, ask), Counter[str]())
     assert found["units"] == 500
     assert set(found) == {"units", "quota_exceeded"}
     assert int(valkey.command("GET", Names(player.tenant.handle, True).quota(period_of(now)))) == 500

@@ -4,9 +4,8 @@ Small here, whole in `make campaign` (tests/campaign.py).
 """
 
 import random
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Tenant
 from apps.billing import credits, timeline
@@ -30,6 +29,7 @@ from apps.usage.billing_time import advance, start_clock
 from apps.usage.closing import close_due, close_period
 from tests.billing.conftest import at, close, customer, event, store, use
 from tests.campaign import SIZE, campaign
+from tests.together import together
 
 #: When clocks were changed in Europe and America, and the ends of 28, 29 and 31 days: plans change then, too.
 ODD_HOURS = tuple(
@@ -163,20 +163,13 @@ def test_sixty_four_closers_make_one_invoice_a_tenant_and_numbers_without_gaps()
     tenants = [customer("basic") for _ in range(SIZE.closed_at_once)]
     for tenant in tenants:
         credits.grant(tenant, Decimal(5), "USD", reason="x", key="x", now=at(9))
-    together, period = threading.Barrier(64), Period(2026, 10)
+    period = Period(2026, 10)
 
     def closer(number: int) -> None:
-        chance = random.Random(number)
-        mine = chance.sample(tenants, len(tenants))
-        together.wait()
-        try:
-            for tenant in mine:
-                _close_or_fail(tenant, period, fails=number % 2 == 0)
-        finally:
-            connections.close_all()
+        for tenant in random.Random(number).sample(tenants, len(tenants)):
+            _close_or_fail(tenant, period, fails=number % 2 == 0)
 
-    with ThreadPoolExecutor(64) as pool:
-        list(pool.map(closer, range(64)))
+    together(64, closer, seconds=SIZE.seconds)
     for tenant in tenants:
         list(close_period(period, Tenant.objects.filter(pk=tenant.pk), period.end))
     found = list(Invoice.objects.filter(period=str(period), tenant__in=tenants).order_by("number"))
@@ -205,20 +198,13 @@ def _close_or_fail(tenant: Tenant, period: Period, *, fails: bool) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_changes_of_plan_at_once_leave_one_timeline() -> None:
     tenant = customer("basic")
-    together = threading.Barrier(8)
 
     def changer(number: int) -> None:
-        together.wait()
-        try:
-            plan = ("professional", "enterprise")[number % 2]
+        plan = ("professional", "enterprise")[number % 2]
+        with suppress(IntegrityError):
             change_plan(tenant_id=tenant.pk, plan=plan, now=at(10, 5) + timedelta(microseconds=number))
-        except IntegrityError:
-            pass
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(changer, range(8)))
+    together(8, changer)
     spans = list(PlanSpan.objects.filter(tenant=tenant).order_by("starts_at"))
     assert all(before.ends_at == after.starts_at for before, after in pairwise(spans))
     assert spans[-1].ends_at is None or spans[-1].ends_at > at(10, 5)

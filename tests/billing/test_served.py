@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
@@ -37,6 +37,7 @@ from tests.billing.conftest import customer, event, store
 from tests.billing.street import HAPPENS, Customer, Street
 from tests.campaign import SIZE, campaign
 from tests.cast import new_key
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -155,27 +156,22 @@ def test_counts_valkey_lost_are_named(street: Street, valkey: Valkey, drain: Cal
 def test_books_agree_while_decisions_are_made_and_recorded(street: Street, valkey: Valkey) -> None:
     """Two customers of one tenant and a recorder go on; the counter, set right on the way, ends where it should."""
     one, stop, moment = street.customers[1], threading.Event(), datetime(2023, 1, 5, 12, tzinfo=UTC)
+    found: list[tuple[int, Any]] = []
 
     def ask() -> None:
         while not stop.is_set():
             street.one(one, moment)
-        connections.close_all()
 
     def record() -> None:
         recorder = Recorder(Journal(valkey), this_gate())
         while not stop.is_set() or any(recorder.journal.lengths()):
             recorder.step()
-        connections.close_all()
 
-    threads = [threading.Thread(target=work) for work in (ask, ask, record)]
-    for thread in threads:
-        thread.start()
-    try:
-        found = [_reconciled(BEGIN, one) for _ in range(4)]
-    finally:
+    def reconcile() -> None:
+        found.extend(_reconciled(BEGIN, one) for _ in range(4))
         stop.set()
-        for thread in threads:
-            thread.join()
+
+    together(4, lambda number: (ask, ask, record, reconcile)[number](), stop=stop)
     assert [(code, said["differences"]) for code, said in found] == [(0, [])] * 4
     assert int(valkey.command("GET", Names(one.tenant.handle, True).quota("202301"))) == len(one.told) > 100
     assert _reconciled(BEGIN, one)[1]["days"][0]["served"] == len(one.told)

@@ -1,5 +1,4 @@
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -11,6 +10,7 @@ from apps.scoring.engine.history import QUIET, pack, summarise
 from apps.scoring.engine.models import ModelRefused, sigmoid
 from apps.scoring.engine.rules import Condition, Rule
 from tests.engine.conftest import BLACK_HOLE, DRAINED, HONEST
+from tests.together import together
 
 FRESH = {"nameOrig": QUIET, "nameDest": QUIET}
 PAYMENT = {
@@ -101,9 +101,8 @@ def test_one_and_many_agree_to_the_byte(engine, paysim, policy):
 def test_threads_get_the_same_answers(engine, paysim, policy):
     parsed = [paysim(amount=float(amount)) for amount in range(100, 500)]
     alone = [engine.decide("paysim", one, FRESH, policy).contributions for one in parsed]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda one: engine.decide("paysim", one, FRESH, policy).contributions, parsed))
-    assert together == alone
+    decided = together(8, lambda _: [engine.decide("paysim", one, FRESH, policy).contributions for one in parsed])
+    assert decided == [alone] * 8
 
 
 def test_stored_vectors_sum_to_the_answered_probability(engine, model, paysim, policy):

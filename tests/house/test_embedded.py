@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import environ
@@ -18,6 +17,8 @@ import redis
 from config import embedded
 from config.embedded import Unavailable
 from config.secrets import secret
+from tests.pace import within
+from tests.together import together
 
 HOLD = "import sys; from config import embedded\nwith embedded.running(): print('in', flush=True); sys.stdin.read()"
 
@@ -82,7 +83,7 @@ def test_servers_of_a_user_killed_by_force_are_adopted_by_the_next_and_then_stop
     killed = another_user()
     left_behind = embedded.postgres().pid()
     killed.kill()
-    killed.communicate()
+    killed.communicate(timeout=within(30))
     with embedded.running():
         assert embedded.postgres().pid() == left_behind
     assert alive() == [False, False]
@@ -119,10 +120,9 @@ def test_first_start_cut_short_leaves_nothing_half_made() -> None:
 
 
 def test_many_starting_at_once_get_one_server() -> None:
-    with ThreadPoolExecutor(4) as pool:
-        others = list(pool.map(lambda _: another_user(), range(4)))
+    others = together(4, lambda _: another_user())
     for other in others:
-        other.communicate("")
+        other.communicate("", within(30))
     assert alive() == [False, False]
     assert (embedded.data_dir() / "logs" / "valkey.log").read_text().count("Ready to accept connections") == 1
 
@@ -151,8 +151,7 @@ def test_data_folder_that_cannot_be_made_is_refused_with_a_sentence(monkeypatch:
 
 
 def test_secret_is_made_once_for_all_processes_and_kept_from_others() -> None:
-    with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(secret, ["PALISADE_KEY_PEPPER"] * 8))
+    made = set(together(8, lambda _: secret("PALISADE_KEY_PEPPER")))
     assert len(made) == 1
     assert len(made.pop()) >= 48
     assert stat.S_IMODE((embedded.data_dir() / "secrets.json").stat().st_mode) == 0o600

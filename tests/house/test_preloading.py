@@ -13,6 +13,7 @@ import pytest
 
 from config import preloading
 from config.embedded import CHECKOUT
+from tests.pace import within
 
 #: What the child sees, one JSON object.
 LOOK = """
@@ -120,7 +121,8 @@ def _after_preloading(look: str) -> str:
     """What an interpreter of its own says after it has preloaded."""
     code = f"from config import preloading; preloading.preload(); import os, sys; {look}"
     clean = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, env=clean, capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=CHECKOUT, env=clean, capture_output=True, text=True, timeout=within(60))
     assert done.stderr == ""
     return done.stdout
 

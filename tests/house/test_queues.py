@@ -20,6 +20,7 @@ from tests import queued
 from tests.cast import Cast
 from tests.live import environment_of
 from tests.notifications.receiver import receiving
+from tests.pace import within
 
 #: For what must happen: processes start within it on the slowest machine.
 PATIENCE = 90.0
@@ -59,7 +60,9 @@ def test_what_is_asked_for_every_few_seconds_does_not_pile_up() -> None:
 
 
 def test_clock_loads_neither_apps_nor_models() -> None:
-    done = subprocess.run([sys.executable, "-c", CLOCK], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CLOCK], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=within(60)
+    )
     assert done.stdout.split() == ["False", "False", "True"]
 
 
@@ -102,7 +105,7 @@ def test_what_a_killed_worker_had_in_hand_is_done_by_the_next(cast: Cast, name: 
         getattr(queued, task).delay()
         until(lambda: stand.command("EXISTS", f"test:{begun}"))
         first.kill()
-        first.wait()
+        first.wait(within(10))
     with running(name):
         until(lambda: int(stand.command("GET", f"test:{begun}")) == 2)
         stand.command("SET", "test:enough", "1")
@@ -127,7 +130,7 @@ def running(name: str) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(within(10))
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from config.embedded import CHECKOUT
 from config.supervisor import read_procfile
+from tests.pace import within
 
 #: Nothing of the test run's own surroundings may reach the copies started here.
 FOREIGN = ("PALISADE_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PROMETHEUS_", "MAKE")
@@ -38,7 +39,7 @@ class Copy:
             [sys.executable, "-m", "config.up"], cwd=CHECKOUT, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
 
@@ -54,21 +55,22 @@ class Copy:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        status = self.process.wait(20)
-        self._reader.join()
+        status = self.process.wait(within(30))
+        self._reader.join(within(30))
         return status
 
     def first_call(self) -> dict[str, Any]:
         """The banner's own line, given to a shell as it stands."""
         line = re.search(r"^curl .*$", self.output, re.MULTILINE)
         assert line, self.output
-        return json.loads(subprocess.run(line[0], shell=True, capture_output=True, check=True).stdout)  # noqa: S602
+        said = subprocess.run(line[0], shell=True, capture_output=True, check=True, timeout=within(30))  # noqa: S602
+        return json.loads(said.stdout)
 
     def scores(self) -> bool:
         """Whether the banner's line gets a decision. What it got instead goes to the output, for a failure's report."""
         try:
             answer = self.first_call()
-        except (ValueError, subprocess.CalledProcessError) as trouble:
+        except (ValueError, subprocess.SubprocessError) as trouble:
             answer = {"trouble": trouble}
         if "fraud_probability" not in answer:
             self.output += f"test     | {answer}\n"
@@ -90,6 +92,7 @@ class Copy:
         found = subprocess.run(
             [sys.executable, "-c", "from config import embedded; print(embedded.postgres().sockets)"],
             cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=True,
+            timeout=within(30),
         )  # fmt: skip
         return Path(found.stdout.strip())
 
@@ -111,7 +114,7 @@ def free_port() -> int:
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + within(seconds)
     while not (held := holds()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return held
@@ -144,7 +147,7 @@ def test_second_copy_runs_beside_the_first_on_ports_and_data_of_its_own(up: Copy
 
 def test_port_in_use_is_one_sentence_that_names_port_and_variable(up: Copy, tmp_path: Path) -> None:
     late = Copy(tmp_path / "data", PALISADE_API_PORT=str(up.api_port)).start()
-    assert late.process.wait(10) == 1
+    assert late.process.wait(within(10)) == 1
     late.stop()
     assert late.output == (
         f"palisade: port {up.api_port} on 127.0.0.1 is already in use. Set PALISADE_API_PORT to a free one.\n"
@@ -153,7 +156,7 @@ def test_port_in_use_is_one_sentence_that_names_port_and_variable(up: Copy, tmp_
 
 def test_second_copy_on_the_same_data_is_refused_with_a_sentence(up: Copy) -> None:
     late = Copy(up.data).start()
-    assert late.process.wait(10) == 1
+    assert late.process.wait(within(10)) == 1
     late.stop()
     assert "another `make up` already uses" in late.output
     assert "Traceback" not in late.output
@@ -196,13 +199,15 @@ def test_signal_to_make_up_leaves_nothing_running_and_the_next_start_keeps_the_d
     began = time.monotonic()
     up.output = ""
     up.start().ready()
-    assert time.monotonic() - began < 30  # about 5 on a quiet machine of two cores; the suite may not be alone on it
+    assert time.monotonic() - began < within(15)  # 3 on a quiet machine of two cores
     assert kept(up, decision["id"])["id"] == decision["id"]
 
 
 def kept(up: Copy, decision: str) -> dict[str, Any]:
     address = f"http://127.0.0.1:{up.api_port}/v1/decisions/{decision}"
-    return json.loads(subprocess.run(["curl", "-s", address], capture_output=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(["curl", "-s", address], capture_output=True, check=True, timeout=within(30)).stdout
+    )
 
 
 def test_procfile_variables_are_taken_from_the_environment_or_their_default(tmp_path: Path) -> None:

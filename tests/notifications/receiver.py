@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread
+
+from tests.http_server import EndingServer
+from tests.pace import within
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Receiver:
 LONGEST_HELD = 60.0
 
 
-class Server(ThreadingHTTPServer):
+class Server(EndingServer):
     request_queue_size = 256
 
 
@@ -75,17 +78,18 @@ def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver
         def log_message(self, *_: object) -> None: ...
 
     server = Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     receiver.port = server.server_address[1]
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield receiver
-    receiver.answering_now.set()
-    server.shutdown()
-    server.server_close()
+    try:
+        yield receiver
+    finally:
+        receiver.answering_now.set()
+        server.shutdown()
+        server.server_close()
 
 
 @contextmanager
@@ -104,16 +108,18 @@ def dripping(first: bytes, again: bytes, every: float) -> Iterator[int]:
             while True:
                 caller = server.accept()[0]
                 caller.settimeout(1)
-                threads.append(Thread(target=serve, args=(caller,)))
+                threads.append(Thread(target=serve, args=(caller,), daemon=True))
                 threads[-1].start()
 
     threads: list[Thread] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        accepting = Thread(target=accept, args=(server,))
+        accepting = Thread(target=accept, args=(server,), daemon=True)
         accepting.start()
-        yield server.getsockname()[1]
-        ended.set()
-        server.shutdown(socket.SHUT_RDWR)
-        accepting.join()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ended.set()
+            server.shutdown(socket.SHUT_RDWR)
+            accepting.join(within(10))
     for thread in threads:
-        thread.join()
+        thread.join(within(10))

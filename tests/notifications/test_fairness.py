@@ -27,6 +27,7 @@ from config.embedded import CHECKOUT
 from tests.cast import Cast
 from tests.live import environment_of
 from tests.notifications.receiver import Receiver, receiving
+from tests.pace import within
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: For what must happen; nothing here takes as long.
@@ -58,13 +59,13 @@ def at_work() -> Iterator[Courier]:
         finally:
             connection.close()
 
-    thread = Thread(target=run)
+    thread = Thread(target=run, daemon=True)
     thread.start()
     try:
         yield one
     finally:
         stopped.set()
-        thread.join()
+        thread.join(within(30))
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -251,7 +252,7 @@ def test_process_that_is_stopped_or_killed_leaves_what_it_had_in_hand_due_again(
         assert process.wait(PATIENCE) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     finally:
         process.kill()
-        process.wait()
+        process.wait(within(10))
     slow.answering_now.set()
     assert courier.deliver_due(timezone.now) == 0
     assert courier.deliver_due(lambda: timezone.now() + delivery.LEASE) == 1

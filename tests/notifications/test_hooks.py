@@ -19,6 +19,7 @@ from apps.notifications.models import Attempt, Delivery, Event, WebhookEndpoint
 from apps.notifications.services import notify, rotate_secret, send_test
 from tests.cast import Cast
 from tests.notifications.receiver import Received, Receiver, dripping, receiving
+from tests.pace import within
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Deliver = Callable[..., int]
@@ -194,7 +195,7 @@ def test_certificate_must_be_for_the_name(tmp_path: Path, monkeypatch: pytest.Mo
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key],
-        check=True, capture_output=True,
+        check=True, capture_output=True, timeout=within(30),
     )  # fmt: skip
     trusting = ssl.create_default_context(cafile=str(certificate))
     monkeypatch.setattr(hooks, "_tls", lambda: trusting)

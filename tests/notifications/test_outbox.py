@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from threading import Barrier, Thread
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
@@ -17,6 +16,7 @@ from apps.notifications.services import change_webhook, create_webhook, delete_w
 from tests.cast import Cast
 from tests.notifications.conftest import Mailbox
 from tests.notifications.receiver import Receiver
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Deliver = Callable[..., int]
@@ -35,7 +35,7 @@ def test_telling_twice_tells_once(cast: Cast, hook: WebhookEndpoint, owner: str)
 
 def test_telling_at_the_same_time_tells_once(cast: Cast, hook: WebhookEndpoint) -> None:
     told: list[bool] = []
-    run_together(8, lambda: told.append(tell(cast)))
+    together(8, lambda _: told.append(tell(cast)))
     assert sorted(told) == [False] * 7 + [True]
     assert Delivery.objects.count() == 1
 
@@ -107,7 +107,7 @@ def test_many_workers_deliver_each_once(cast: Cast, hook: WebhookEndpoint, recei
         tell(cast, str(number))
     tried: list[int] = []
     moment = timezone.now() + SECOND
-    run_together(6, lambda: tried.append(courier.deliver_due(lambda: moment)))
+    together(6, lambda _: tried.append(courier.deliver_due(lambda: moment)))
     assert sum(tried) == 60
     assert len({one.headers["webhook-id"] for one in receiver.received}) == len(receiver.received) == 60
     assert set(Delivery.objects.values_list("state", "tries")) == {("delivered", 1)}
@@ -212,24 +212,3 @@ def test_settled_deliveries_are_forgotten_and_events_kept(cast: Cast, hook: Webh
     assert delivery.forget_old(after) == 2  # the delivery and its attempt
     assert Delivery.objects.get().state == "waiting"
     assert tell(cast) is False
-
-
-def run_together(count: int, do: Callable[[], object]) -> None:
-    """In as many threads, begun at once, each with a connection of its own."""
-    barrier, failures = Barrier(count), []
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            do()
-        except Exception as failure:  # told below, in the test's own thread
-            failures.append(failure)
-        finally:
-            connection.close()
-
-    threads = [Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures

@@ -1,7 +1,6 @@
 """The operators' form that gives back a part of a payment: told at the field, once however often it is sent."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +18,7 @@ from config.settings import portal
 from tests.factories import OperatorFactory
 from tests.payments.conftest import ISSUED, bill, give_card
 from tests.stripe_server import Stand
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADD = "/admin/billing/refund/add/"
@@ -103,14 +103,7 @@ def test_the_same_form_twice_gives_back_once(browser: Client, paid: Payment, sta
 def test_the_same_form_sent_at_once_from_four_tabs_gives_back_once(
     browser: Client, paid: Payment, stand: Stand
 ) -> None:
-    def send(_: int) -> int:
-        try:
-            return int(browser.post(ADD, said(paid, "40.00")).status_code)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as tabs:
-        assert list(tabs.map(send, range(4))) == [302] * 4
+    assert together(4, lambda _: browser.post(ADD, said(paid, "40.00")).status_code) == [302] * 4
     assert (given_back(stand), Refund.objects.count()) == ([4000], 1)
 
 

@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,6 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from django.db import connections
 
 from apps.accounts.models import Tenant
 from apps.billing import payments, reconciling
@@ -20,9 +18,11 @@ from apps.billing.models import Invoice, Payment
 from apps.billing.stripe_gateway import StripeGateway
 from tests import live
 from tests.campaign import campaign
+from tests.pace import within
 from tests.payments.attempts import attempt
 from tests.payments.conftest import ISSUED, give_card
 from tests.stripe_server import Fault, Stand
+from tests.together import together
 
 #: As many tenants, with so many invoices each.
 TENANTS, INVOICES, ATTEMPTS = 50, 2, 2_000
@@ -132,21 +132,12 @@ def test_nobody_is_charged_twice_or_forgotten(
 def test_eight_workers_at_once_charge_each_invoice_once(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     give_card(tenant, gateway, stand)
     invoices = bills(tenant, 12)
-    gate = threading.Barrier(8)
 
-    def work() -> None:
-        gate.wait()
-        try:
-            for invoice in invoices:
-                attempt(invoice, gateway, ISSUED)
-        finally:
-            connections.close_all()
+    def work(_: int) -> None:
+        for invoice in invoices:
+            attempt(invoice, gateway, ISSUED)
 
-    workers = [threading.Thread(target=work) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    together(8, work)
     for invoice in Invoice.objects.filter(status=Invoice.Status.ISSUED):
         attempt(invoice, gateway, ISSUED + MINUTE)
     charged = Counter(charge["metadata"]["palisade_invoice"] for charge in stand.ledger.charged())
@@ -167,7 +158,7 @@ def test_workers_that_are_really_killed_charge_each_invoice_once(
         env=live.environment_of("config.settings.portal"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=within(120),
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -101,7 +101,7 @@ class Honest:
 
     def during(self, seconds: float) -> "Honest":
         stop = Event()
-        threads = [Thread(target=self._go_on, args=(stop,)) for _ in range(self.number)]
+        threads = [Thread(target=self._go_on, args=(stop,), daemon=True) for _ in range(self.number)]
         for thread in threads:
             thread.start()
         stop.wait(seconds)
@@ -137,7 +137,7 @@ class Crowd:
 
     def __enter__(self) -> "Crowd":
         self.open = [self._new(index) for index in range(self.number)]
-        self.thread = Thread(target=self._keep_up)
+        self.thread = Thread(target=self._keep_up, daemon=True)
         self.thread.start()
         return self
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from stripe import params
 from stripe.params import billing_portal, checkout
 
+from tests.http_server import EndingServer
 from tests.stripe_server.ledger import Json, Ledger, Refused, invalid, shown
 from tests.stripe_server.parameters import complaint, decoded
 from tests.stripe_server.webhooks import Send, deliver
@@ -115,8 +116,7 @@ class Stand:
         class Handler(_Handler):
             served = stand
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.http.daemon_threads = True
+        self.http = EndingServer(("127.0.0.1", self.port), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         self.ledger = Ledger(self.clock, self.url)
         self.saved: dict[str, Saved] = {}

@@ -3,8 +3,11 @@
 import http.client
 import json
 import time
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.pace import within
 
 #: Answers after which the same request is sent again.
 AGAIN = {409, 429, 500, 502, 503, 504}
@@ -21,7 +24,9 @@ class Client:
     def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One attempt. Raises OSError or http.client.HTTPException when the connection breaks."""
         if self.connection is None:
-            self.connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=20)
+            self.connection = http.client.HTTPConnection(
+                self.address.hostname or "", self.address.port, timeout=within(20)
+            )
         said = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -33,18 +38,18 @@ class Client:
             self.connection = None
             raise
 
-    def until_answered(self, path: str, body: Any, idempotency_key: str, seconds: float = 120) -> dict[str, Any]:
-        """The answer, whatever dies meanwhile."""
-        limit = time.monotonic() + seconds
-        while time.monotonic() < limit:
+    def until_answered(self, path: str, body: Any, idempotency_key: str, stop: Event) -> dict[str, Any]:
+        """The answer, whatever dies meanwhile; none is waited for once `stop` is set."""
+        limit = time.monotonic() + within(120)
+        while time.monotonic() < limit and not stop.is_set():
             try:
                 status, _, answer = self.post(path, body, Idempotency_Key=idempotency_key)
             except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
+                stop.wait(0.05)
                 continue
             if status == 200:
                 return json.loads(answer)
             if status not in AGAIN:
                 raise AssertionError(f"{status}: {answer.decode()}")
-            time.sleep(0.1)
+            stop.wait(0.1)
         raise AssertionError(f"{idempotency_key} was never answered")

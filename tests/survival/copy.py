@@ -1,8 +1,6 @@
 """A running copy of Palisade whose servers a test may kill, and a look into its stores from outside."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ import redis
 from environ import Env
 
 from bench.copy import Copy, running
+from tests.pace import within
 
 
 class Inside:
@@ -30,6 +29,7 @@ class Inside:
             capture_output=True,
             text=True,
             check=True,
+            timeout=within(60),
         )
         database_url, self.redis_url = said.stdout.split()
         parts = Env.db_url_config(database_url)
@@ -42,12 +42,6 @@ class Inside:
 
     def valkey(self) -> redis.Redis:
         return redis.Redis.from_url(self.redis_url)
-
-    def kill(self, mark: str, *, number: int = signal.SIGKILL) -> int:
-        """Signal one process of the copy by a part of its command line; its pid."""
-        pid = self.pids(mark)[-1]
-        os.kill(pid, number)
-        return pid
 
     def pids(self, mark: str) -> list[int]:
         """The copy's processes whose command line has the mark, oldest first."""
@@ -75,7 +69,7 @@ def palisade(**settings: str) -> Iterator[Inside]:
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + within(seconds)
     while time.monotonic() < limit:
         if is_so():
             return

@@ -1,17 +1,16 @@
 """Many processes at once on a running copy: the rate is exact, twins are one, a revoked key is dead everywhere."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bench.transactions import question
 from tests.survival.client import Client
 from tests.survival.copy import Inside, palisade, tenant
+from tests.together import together
 
 CLIENTS = 8
 
@@ -38,8 +37,7 @@ def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:
     hammer(inside, fast["key"], 0.2, 99)  # the key is cached; its share of the allowance is used up below
     time.sleep(1.0)
     begun = time.monotonic()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        found = sum(pool.map(lambda seed: hammer(inside, fast["key"], seconds, seed), range(CLIENTS)), Counter[int]())
+    found = sum(together(CLIENTS, lambda seed: hammer(inside, fast["key"], seconds, seed)), Counter[int]())
     elapsed = time.monotonic() - begun
     inside.drained()
     served = inside.rows("SELECT count(*) FROM usage_usageevent WHERE tenant_id = %s", fast["id"])[0][0]
@@ -72,8 +70,7 @@ def test_a_refused_request_changes_no_counter(inside: Inside) -> None:
 
 def test_the_included_volume_is_exact_over_processes(inside: Inside) -> None:
     small = tenant(inside.copy, "small", rate_per_minute=1_000_000, included=150)
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        found = sum(pool.map(lambda seed: _some(inside, small["key"], 50, seed), range(CLIENTS)), Counter[int]())
+    found = sum(together(CLIENTS, lambda seed: _some(inside, small["key"], 50, seed)), Counter[int]())
     assert found == {200: 150, 429: CLIENTS * 50 - 150}
 
 
@@ -84,16 +81,14 @@ def _some(inside: Inside, key: str, number: int, seed: int) -> Counter[int]:
 
 def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(inside: Inside) -> None:
     twins = tenant(inside.copy, "twins", rate_per_minute=1_000_000, included=1_000)
-    body, together = question(random.Random(3)), threading.Barrier(100)
+    body = question(random.Random(3))
 
     def twin(_: int) -> tuple[int, bytes]:
         client = Client(inside.copy.api, twins["key"])
-        together.wait()
         status, _, answer = client.post("/v1/decisions", body, Idempotency_Key="twins")
         return status, answer
 
-    with ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(twin, range(100)))
+    answers = together(100, twin)
     inside.drained()
     assert {status for status, _ in answers} <= {200, 409}
     assert len({answer for status, answer in answers if status == 200}) == 1
@@ -108,10 +103,7 @@ def test_twins_of_one_transaction_id_are_one_decision(inside: Inside) -> None:
     same = tenant(inside.copy, "same", rate_per_minute=1_000_000, included=1_000)
     body = question(random.Random(4))
     body["transaction"]["transaction_id"] = "only-one"
-    with ThreadPoolExecutor(40) as pool:
-        statuses = list(
-            pool.map(lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0], range(40))
-        )
+    statuses = together(40, lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0])
     inside.drained()
     assert statuses == [200] * 40
     assert inside.rows("SELECT count(*), sum(units) FROM usage_usageevent WHERE tenant_id = %s", same["id"]) == [(1, 1)]

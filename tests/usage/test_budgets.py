@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from apps.usage.budgets import set_thresholds, tell_reached
 from apps.usage.models import UsageDay
 from tests.cast import Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UserFactory
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,16 +59,7 @@ def test_each_threshold_is_told_once_a_month(charlie: Tenant) -> None:
 
 def test_many_workers_tell_once(charlie: Tenant) -> None:
     use(charlie, 1_000)
-
-    def look() -> None:
-        tell_reached(NOW)
-        connection.close()
-
-    threads = [Thread(target=look) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(6, lambda _: tell_reached(NOW))
     assert told() == [("included", 80), ("included", 100)]
 
 
