@@ -10,6 +10,10 @@ from apps.usage import problems
 from config.openapi.operations import PROBLEM, Operation
 from config.openapi.schemas import ref
 
+#: What the server may say of a request before it is anybody's (config/serving), as problem+json whatever the interface.
+BEFORE_ANY_VIEW = ("request_malformed", "head_too_large", "request_too_slow")
+#: The same where there is a body to wait for.
+BEFORE_A_BODY = ("bodies_waiting",)
 #: What every call with a key may be told.
 BEHIND_THE_GATE = (
     "key_missing",
@@ -19,6 +23,7 @@ BEHIND_THE_GATE = (
     "key_expired",
     "token_invalid",
     "token_expired",
+    "keys_refused",
     "scope_missing",
     "address_refused",
     "tenant_suspended",
@@ -31,7 +36,11 @@ BEHIND_THE_GATE = (
 def responses(operation: Operation) -> dict[str, Any]:
     """Status → response, in order."""
     answered = {status: _answer(operation, status) for status in operation.answer.statuses}
-    codes = (*BEHIND_THE_GATE, *operation.problems) if operation.scope else operation.problems
+    codes = (*operation.problems, *BEFORE_ANY_VIEW)
+    if operation.scope:
+        codes += BEHIND_THE_GATE
+    if operation.body:
+        codes += BEFORE_A_BODY
     by_status: dict[int, list[str]] = {}
     for code in KINDS:
         if code in codes:
