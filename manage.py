@@ -15,6 +15,7 @@ def main() -> None:
 
     from config import embedded
 
+    _mask_card_numbers()
     if len(sys.argv) < 2 or sys.argv[1] in OFFLINE:
         execute_from_command_line(sys.argv)
         return
@@ -27,6 +28,16 @@ def main() -> None:
         if type(trouble.__cause__).__name__ != "UndefinedTable":
             raise
         sys.exit("palisade: the database is not migrated yet; `make up` or `manage.py prepare` does it.")
+
+
+def _mask_card_numbers() -> None:
+    """None of them gets from the command line into a row, a message or a traceback."""
+    from apps import card_numbers
+
+    masked = [card_numbers.mask(one) for one in sys.argv]
+    if masked != sys.argv:
+        sys.argv = masked
+        print(*card_numbers.warning(["the arguments"]), file=sys.stderr)
 
 
 if __name__ == "__main__":

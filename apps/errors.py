@@ -16,6 +16,8 @@ A block is not an error: it is a 200 with an answer. Format: RFC 9457 (problem d
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from apps import card_numbers
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -105,7 +107,10 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass
 class Problem(Exception):
-    """A refusal: its code names a row of `KINDS`; `detail` says what happened in this request, `param` which field."""
+    """A refusal: its code names a row of `KINDS`; `detail` says what happened in this request, `param` which field.
+
+    What it quotes of the request holds no card number, wherever and in whatever form it is told.
+    """
 
     code: str
     detail: str = ""
@@ -113,6 +118,10 @@ class Problem(Exception):
     retry_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.detail, self.param = card_numbers.mask(self.detail), card_numbers.mask(self.param)
+        self.extra = card_numbers.mask_json(self.extra)
 
     @property
     def kind(self) -> Kind:

@@ -1,5 +1,6 @@
 """Celery: the application, and one table of what is done when and in whose queue."""
 
+import logging.config
 import os
 import warnings
 from collections import defaultdict
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
-from celery.signals import celeryd_after_setup
+from celery.signals import celeryd_after_setup, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
 
@@ -105,6 +106,12 @@ def step_back(instance: Any, **_: Any) -> None:
     """A worker of the heavy queue alone leaves the processors to whoever wants them."""
     if set(instance.app.amqp.queues.consume_from) == {HEAVY}:
         os.nice(HEAVY_NICENESS)
+
+
+@setup_logging.connect
+def log_as_all_do(**_: Any) -> None:
+    """Celery would write lines of its own form: all of ours are written by the settings' formatter."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring"])

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Q
 from prometheus_client import Counter, Gauge
 
+from apps import card_numbers
 from apps.billing import cards, clock, payments
 from apps.billing.gateway import Gateway, GatewayError, Refused
 from apps.billing.known import REFERENCE, Card, Known, chosen, of_charge, of_dispute, of_intent, of_payment_method
@@ -45,9 +46,10 @@ def receive(body: bytes, signature: str, gateway: Gateway, now: datetime) -> boo
 
 
 def keep(event: Json, now: datetime) -> bool:
-    """Keep an event once; whether it is new."""
+    """Keep an event once, card numbers in it masked; whether it is new."""
     if not isinstance(event, Mapping) or not {"id", "type", "created", "data"} <= set(event):
         raise ValueError("no event")
+    event = card_numbers.mask_json(event)
     _, new = ProviderEvent.objects.get_or_create(
         event_id=str(event["id"]),
         defaults={

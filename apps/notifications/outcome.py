@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from apps import card_numbers
+
 #: Characters of an answer that are kept.
 KEPT = 500
 
@@ -20,5 +22,5 @@ class Outcome:
 
 
 def printable(text: str) -> str:
-    """What a stranger said, fit to be stored: without control characters, at most `KEPT` characters."""
-    return "".join(one if one.isprintable() else " " for one in text[:KEPT])
+    """What a stranger said, fit to be stored: no control characters, no card numbers, at most `KEPT` characters."""
+    return "".join(one if one.isprintable() else " " for one in card_numbers.cut(text, KEPT))

@@ -70,6 +70,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     features: bytes
     contributions: bytes
     row: int = 0
+    hidden: dict[str, str] | None = None
 
 
 encode = msgspec.json.Encoder().encode

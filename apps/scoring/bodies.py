@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from apps import card_numbers
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
@@ -64,16 +65,20 @@ def understood(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
         return msgspec.json.decode(body, type=_EXACT[kind]), ()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = decode(body, kind)
-    names = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    known = _EXACT[kind].__struct_fields__
-    return said, ignored("Unknown fields of the request", [name for name in names if name not in known])
+    fields, known = msgspec.json.decode(body, type=dict[str, Any]), _EXACT[kind].__struct_fields__
+    unknown = {name: value for name, value in fields.items() if name not in known}
+    return said, ignored("Unknown fields of the request", unknown)
 
 
 def schema_named(name: str) -> TransactionSchema:
     """The schema of that name. Raises `Problem` naming those there are."""
     schema = SCHEMAS.get(name)
     if schema is None:
-        raise Problem("schema_unknown", f"There is no schema '{name[:80]}'. Schemas: {', '.join(SCHEMAS)}.", "schema")
+        raise Problem(
+            "schema_unknown",
+            f"There is no schema '{card_numbers.cut(name, 80)}'. Schemas: {', '.join(SCHEMAS)}.",
+            "schema",
+        )
     return schema
 
 

@@ -33,8 +33,9 @@ class Call(NamedTuple):
 class Question(NamedTuple):
     """One transaction to decide on, with the names it goes by.
 
-    `seen`: as history sees it. `named`: the client gave the transaction id. `possible_ids`: under which a repeated
-    Idempotency-Key may have been recorded, today or yesterday; none without a key.
+    `seen`: as history sees it. `transaction_id` is told and stored, the hashes are of what was sent. `named`: the
+    client gave the transaction id. `possible_ids`: under which a repeated Idempotency-Key may have been recorded, today
+    or yesterday; none without a key.
     """
 
     schema: TransactionSchema
@@ -79,9 +80,9 @@ def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int 
         schema=schema,
         parsed=parsed,
         decision_id=f"dec_{name}",
-        transaction_id=transaction_id,
+        transaction_id=(schema.transaction_id(parsed.shown) if given else None) or transaction_id,
         transaction_hash=transaction_hash,
-        body_hash=ids.body_hash(schema.name, parsed.facts),
+        body_hash=ids.body_hash(schema.name, parsed.said),
         seen=activity.seen(schema, parsed, int(transaction_hash[:16], 16)),
         named=given is not None,
         possible_ids=tuple(f"dec_{one}" for one in repeated),

@@ -13,6 +13,7 @@ from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
 from apps.scoring import ids
+from apps.scoring.entries import TRANSACTION_HASH
 from apps.scoring.models import Decision
 from apps.usage.journal import Journal, Told
 from apps.usage.models import UsageEvent
@@ -43,7 +44,7 @@ def _told(row: Decision) -> Told:
     return Told(
         decision_id=row.pk,
         schema=row.schema,
-        transaction_hash=ids.text_hash(row.transaction_id),
+        transaction_hash=(row.hidden or {}).get(TRANSACTION_HASH) or ids.text_hash(row.transaction_id),
         body_hash=row.body_hash,
         idempotency_key=row.idempotency_hash,
         fingerprint=row.fingerprint,

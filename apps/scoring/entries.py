@@ -5,8 +5,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from apps import text
 from apps.api_keys.gate import Admission
-from apps.scoring import answers
+from apps.scoring import answers, ids
 from apps.scoring.answers import Decision, Record, Timing
 from apps.scoring.calls import Call, Question
 from apps.scoring.engine import engine as engines
@@ -15,6 +16,8 @@ from apps.usage.journal import Entry
 
 #: What the answer says when Valkey was away: no history was read, limits were each process's own.
 WITHOUT_VALKEY = ("history", "limits")
+#: Beside the fields' hashes: the one duplicates are known by.
+TRANSACTION_HASH = "transaction_hash"
 
 
 class Made(NamedTuple):
@@ -78,7 +81,17 @@ def _record(call: Call, admission: Admission, question: Question, made: Made) ->
         features=found.features,
         contributions=found.contributions,
         row=question.row,
+        hidden=_hidden(question),
     )
+
+
+def _hidden(question: Question) -> dict[str, str] | None:
+    """What two masked numbers are told apart by: keyed hashes of what was sent. None where nothing is masked."""
+    said, masked = question.parsed.said, question.parsed.masked
+    if not masked:
+        return None
+    hashes = {name: ids.text_hash(text.recognised(str(said[name]))) for name in masked}
+    return hashes | {TRANSACTION_HASH: question.transaction_hash}
 
 
 def made_of(

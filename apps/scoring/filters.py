@@ -8,6 +8,7 @@ import msgspec
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
+from apps import card_numbers
 from apps.errors import Problem
 from apps.scoring.decisions import MOST_A_PAGE, Page
 from apps.scoring.engine.schemas import SCHEMAS
@@ -27,7 +28,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 def _text(said: str) -> str:
     if not said or len(said) > 128 or "\x00" in said:
         raise ValueError("1 to 128 characters")
-    return said
+    return card_numbers.mask_id(said)  # as it is stored
 
 
 def _moment(said: str) -> datetime:
@@ -59,7 +60,9 @@ def filters_of(request: Request) -> tuple[int, str | None, dict[str, Any]]:
     unknown = sorted(set(query) - set(FILTERS) - {"limit", "cursor"})
     if unknown:
         known = ", ".join([*FILTERS, "limit", "cursor"])
-        raise Problem("field_invalid", f"There is no such parameter; there are {known}.", unknown[0][:80])
+        raise Problem(
+            "field_invalid", f"There is no such parameter; there are {known}.", card_numbers.cut(unknown[0], 80)
+        )
     filters = {lookup: _checked(name, check, query[name]) for name, (lookup, check) in FILTERS.items() if name in query}
     return _checked("limit", _limit, query.get("limit", str(DEFAULT_A_PAGE))), query.get("cursor"), filters
 

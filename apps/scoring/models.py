@@ -35,6 +35,10 @@ class Decision(models.Model):
     answer = models.TextField()
     features = models.BinaryField()
     contributions = models.BinaryField()
+    hidden = models.JSONField(
+        null=True,
+        help_text="Keyed hashes of what is masked in the facts, by field, and of the id.",
+    )
     row = models.SmallIntegerField(default=0, help_text="Its place in the batch it came with: the order of arrival.")
 
     class Meta:

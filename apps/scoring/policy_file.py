@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from apps import text
+from apps import card_numbers, text
 from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules
@@ -43,8 +43,11 @@ class InvalidPolicy(ValueError):
 
 
 def changed(policy: Policy, said: Mapping[str, Any]) -> Policy:
-    """The policy with what is said in place of what it said, if that is one to publish. Raises `InvalidPolicy`."""
-    found = _decoded({**msgspec.to_builtins(policy), **said})
+    """The policy with what is said in place of what it said, card numbers masked, if that is one to publish.
+
+    Raises `InvalidPolicy`.
+    """
+    found = _decoded({**msgspec.to_builtins(policy), **card_numbers.mask_json(said)})
     _check_thresholds(found)
     if found.home_country:
         _check_country(found.home_country)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.db import connection, transaction
+from psycopg.types.string import StrDumperUnknown
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
@@ -17,7 +19,7 @@ from apps.usage.journal import Entry
 _COLUMNS = (
     "id, created_at, livemode, schema, transaction_id, body_hash, idempotency_hash, fingerprint, status,"
     " fraud_probability, risk_score, risk_level, recommended_action, decisive, model_name, model_version, facts,"
-    " answer, features, contributions, row"
+    " answer, features, contributions, row, hidden"
 )
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
@@ -25,7 +27,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
     body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar,
     fraud_probability double precision, risk_score smallint, risk_level varchar, recommended_action varchar,
     decisive varchar, model_name varchar, model_version varchar,
-    facts jsonb, answer text, features bytea, contributions bytea, row smallint
+    facts jsonb, answer text, features bytea, contributions bytea, row smallint, hidden jsonb
 ) ON COMMIT DELETE ROWS
 """
 
@@ -34,6 +36,8 @@ def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
     records = [answers.unpack(entry.record) for entry in entries]
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
+        # Masked before it was journaled, field by field; the net below every connection would read JSON as one text.
+        cursor.adapters.register_dumper(str, StrDumperUnknown)
         _insert_decisions(cursor, records)
         new = events.record(cursor, (entry.event for entry in entries))
         touch(cursor, _last_uses(entries))
@@ -78,6 +82,7 @@ def _row(one: Record) -> tuple:
         one.features,
         one.contributions,
         one.row,
+        None if one.hidden is None else msgspec.json.encode(one.hidden).decode(),
     )
 
 

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from msgspec import Meta
 from rest_framework.request import Request
 
+from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
 from apps.api_keys.gate import Admission
@@ -96,7 +97,7 @@ class GuardView(ScoringView):
         declined = decision.risk_level in stripe_guard.DECLINED
         return answered, Screening(
             object="screening",
-            payment_intent=intent["id"],
+            payment_intent=card_numbers.mask_id(intent["id"]),
             outcome="declined" if declined else "approved",
             cancellation=account.cancel(intent) if declined else "not_needed",
             decision=decision,
@@ -191,7 +192,7 @@ class ScreenWebhookView(GuardView):
         self.key, self.digest = PresentedKey(handle, mode == "live"), account.key_digest
         intent = event["data"]["object"]
         if event["type"] not in stripe_guard.SCREENED:
-            return json_answer(IgnoredEvent("ignored", str(event["type"])))
+            return json_answer(IgnoredEvent("ignored", card_numbers.mask(str(event["type"]))))
         answered, screening = self.screen(request, stripe, stripe.retrieve(str(intent.get("id"))))
         return self.answered(answered, msgspec.json.encode(screening))
 

@@ -16,12 +16,15 @@ import numpy as np
 from apps.accounts.tenancy import in_tenant
 from apps.scoring import activity
 from apps.scoring.engine.history import Activity, Replay, unknown
-from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, is_kind
+from apps.scoring.entries import TRANSACTION_HASH
 from apps.scoring.ids import text_hash
 from apps.scoring.models import Decision
 
 SAMPLED = 100  # one vector in so many
-COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts")
+COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts", "hidden")
+NAME_DIGITS = 12  # hexadecimal: no field that may hold a card number is too short for them
+MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,12 +87,23 @@ def _remade(
 
 def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
     """Decisions whose facts the schema still takes; under an older form of it they can't be made again."""
-    for name, livemode, created_at, transaction_id, facts in rows.values_list(*COLUMNS).iterator():
+    for name, livemode, created_at, transaction_id, facts, hidden in rows.values_list(*COLUMNS).iterator():
         try:
-            parsed = schema.parse(facts, (created_at - EPOCH) // timedelta(milliseconds=1))
+            parsed = schema.parse(_told_apart(schema, facts, hidden or {}), (created_at - EPOCH) // MILLISECOND)
         except InvalidTransaction:
             continue
-        yield Stored(name, livemode, int(text_hash(transaction_id)[:16], 16), parsed)
+        known_by = (hidden or {}).get(TRANSACTION_HASH) or text_hash(transaction_id)
+        yield Stored(name, livemode, int(known_by[:16], 16), parsed)
+
+
+def _told_apart(schema: TransactionSchema, facts: dict[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:
+    """The facts with a name of its own in place of every masked number: parties are who they were, not whose mask."""
+    names = {
+        field: int(known_by[:NAME_DIGITS], 16) if is_kind(int, schema.types[field]) else known_by[:NAME_DIGITS]
+        for field, known_by in hidden.items()
+        if field in facts
+    }
+    return facts | names
 
 
 def _observed(replay: Replay, schema: TransactionSchema, one: Stored) -> Mapping[str, Activity]:

@@ -8,10 +8,13 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
+from apps import card_numbers
 from apps.errors import Problem
 
 Body = TypeVar("Body")
+Noticed = Annotated[tuple[str, ...], Meta(description="What we noticed: that a card number was masked.")]
 LONGEST_TOLD = 80  # characters of a sender's own value
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"\[[^\]]*\]|[^.\[]+")
@@ -29,6 +32,16 @@ def decode(body: bytes, kind: type[Body]) -> Body:
         raise Problem("body_malformed", _malformed(body, str(wrong))) from wrong
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
+
+
+def without_cards(said: Body) -> tuple[Body, tuple[str, ...]]:
+    """A body's texts with card numbers masked, and what to tell its sender about it."""
+    fields = msgspec.structs.asdict(said)  # type: ignore[arg-type]  # every body is a struct
+    masked = {name: card_numbers.mask(value) for name, value in fields.items() if isinstance(value, str)}
+    changed = {name: value for name, value in masked.items() if value != fields[name]}
+    if not changed:
+        return said, ()
+    return msgspec.structs.replace(said, **changed), card_numbers.warning(list(changed))  # type: ignore[type-var]
 
 
 def _malformed(body: bytes, said: str) -> str:
@@ -49,7 +62,9 @@ def _field_problem(said: str, body: bytes, kind: Any) -> Problem:
         param = f"{at}.{absent.group(1)}" if at else absent.group(1)
         return Problem("field_invalid", f"'{param}' is missing.", param)
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
-        return Problem("field_invalid", f"There is no field '{unknown.group(1)[:LONGEST_TOLD]}' here.", at)
+        return Problem(
+            "field_invalid", f"There is no field '{card_numbers.cut(unknown.group(1), LONGEST_TOLD)}' here.", at
+        )
     return Problem("field_invalid", f"{_subject(at)} {_takes(message, _type_at(kind, at))}.", at)
 
 
@@ -95,7 +110,7 @@ def _other_value(found: re.Match[str], kind: Any) -> str:
 
 
 def _in_json(said: str) -> str:
-    return said.lower() if said in ("True", "False") else said[:LONGEST_TOLD]
+    return said.lower() if said in ("True", "False") else card_numbers.cut(said, LONGEST_TOLD)
 
 
 def _as_json(value: Any) -> str:
@@ -178,7 +193,7 @@ def _infinite(value: Any, at: str) -> Iterator[str]:
         yield at
     elif isinstance(value, dict):
         for name, inner in value.items():
-            told = name[:LONGEST_TOLD].encode("utf-8", "backslashreplace").decode()
+            told = card_numbers.cut(name, LONGEST_TOLD).encode("utf-8", "backslashreplace").decode()
             yield from _infinite(inner, f"{at}.{told}" if at else told)
     elif isinstance(value, list):
         for index, inner in enumerate(value):

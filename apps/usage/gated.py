@@ -24,7 +24,7 @@ from prometheus_client import Histogram
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps import addresses
+from apps import addresses, card_numbers
 from apps.api_keys import keys, tokens
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
@@ -150,7 +150,7 @@ class GatedView(APIView):
         meta = request.META
         said = meta.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if said != "application/json":
-            raise Problem("media_type_unsupported", f"The content type is '{said[:80]}'.")
+            raise Problem("media_type_unsupported", f"The content type is '{card_numbers.cut(said, 80)}'.")
         if int(meta.get("CONTENT_LENGTH") or 0) > self.body_limit:
             raise Problem("body_too_large", f"The body has {meta['CONTENT_LENGTH']} bytes.")
         return request.body
@@ -206,7 +206,9 @@ def check_host(request: Request) -> None:
     try:
         request.get_host()
     except DisallowedHost as stranger:
-        raise Problem("header_invalid", f"The host '{host[:100]}' is not one of ours.", "Host") from stranger
+        raise Problem(
+            "header_invalid", f"The host '{card_numbers.cut(host, 100)}' is not one of ours.", "Host"
+        ) from stranger
     if len(_hosts) < MOST_HOSTS:
         _hosts.add(host)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from django.http import HttpResponse
 from django.utils import timezone
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
@@ -16,7 +16,7 @@ from apps.billing.gateway import Gateway, GatewayError, NotCollecting, Refused, 
 from apps.billing.models import PaymentCard
 from apps.billing.services import subscription_of
 from apps.errors import Problem
-from apps.usage.bodies import decode
+from apps.usage.bodies import Noticed, decode, without_cards
 from apps.usage.gated import GatedView, check_host, json_answer
 
 Url = Annotated[
@@ -59,6 +59,7 @@ class HostedPage(msgspec.Struct, frozen=True):
 
     object: Literal["card_page", "customer_portal"]
     url: str
+    warnings: Noticed | UnsetType = UNSET
 
 
 class ReceivedWebhook(msgspec.Struct, frozen=True):
@@ -82,16 +83,18 @@ class PaymentView(GatedView):
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
     def asked(self, request: Request, kind: type[Any]) -> Any:
-        """The body; a problem with it is told only to those the gate lets in."""
+        """The body and its warnings; a problem with it is told only to those the gate lets in."""
         try:
-            return decode(self.read_body(request), kind)
+            return without_cards(decode(self.read_body(request), kind))
         except Problem as wrong:
             return self.refuse(request, wrong)
 
     def tenant(self, admission: Admission) -> Tenant:
         return Tenant.objects.get(pk=admission.tenant_id)
 
-    def page(self, admission: Admission, kind: Any, open_page: Callable[[Gateway, str], str]) -> HttpResponse:
+    def page(
+        self, admission: Admission, kind: Any, warnings: tuple[str, ...], open_page: Callable[[Gateway, str], str]
+    ) -> HttpResponse:
         """A page of the provider's for the tenant."""
         tenant, gateway, now = self.tenant(admission), this_gateway(), timezone.now()
         try:
@@ -101,7 +104,7 @@ class PaymentView(GatedView):
             raise Problem("paid_by_transfer") from transfer
         except GatewayError as away:
             raise Problem("provider_away", retry_after=5.0) from away
-        return json_answer(HostedPage(kind, url), {"Cache-Control": "no-store"})
+        return json_answer(HostedPage(kind, url, warnings or UNSET), {"Cache-Control": "no-store"})
 
 
 class PaymentMethodView(PaymentView):
@@ -128,12 +131,13 @@ class PaymentMethodView(PaymentView):
         )
 
     def post(self, request: Request) -> HttpResponse:
-        said = self.asked(request, CardPageRequest)
+        said, warnings = self.asked(request, CardPageRequest)
         admission = self.admit_live(request)
         currency = subscription_of(admission.tenant_id).currency
         return self.page(
             admission,
             "card_page",
+            warnings,
             lambda gateway, customer: gateway.card_page(
                 customer=customer, currency=currency, success_url=said.success_url, cancel_url=said.cancel_url
             ),
@@ -146,11 +150,12 @@ class PortalView(PaymentView):
     endpoint = "payment_portal"
 
     def post(self, request: Request) -> HttpResponse:
-        said = self.asked(request, PortalRequest)
+        said, warnings = self.asked(request, PortalRequest)
         admission = self.admit_live(request)
         return self.page(
             admission,
             "customer_portal",
+            warnings,
             lambda gateway, customer: gateway.portal_page(customer=customer, return_url=said.return_url),
         )
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 
+from apps import card_numbers
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.errors import Problem
 from apps.valkey import Away
@@ -97,7 +98,7 @@ def headers(problem: Problem) -> dict[str, str]:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404 for paths no view has."""
-    return plain(Problem("not_found", f"There is nothing at {request.path[:200]}."), request.META)
+    return plain(Problem("not_found", f"There is nothing at {card_numbers.cut(request.path, 200)}."), request.META)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -112,9 +113,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def request_id(meta: Mapping[str, Any]) -> str:
-    """The caller's X-Request-Id when it is harmless, else a new one."""
+    """The caller's X-Request-Id when it is harmless, card numbers in it masked; else a new one."""
     said = meta.get("HTTP_X_REQUEST_ID", "")
-    return said if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
+    return card_numbers.mask(said) if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
 
 
 def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:

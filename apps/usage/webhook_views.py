@@ -17,7 +17,7 @@ from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.usage.bodies import decode
+from apps.usage.bodies import Noticed, decode, without_cards
 from apps.usage.events import moment
 from apps.usage.gated import GatedView, json_answer
 
@@ -76,6 +76,7 @@ class Webhook(msgspec.Struct, frozen=True):
     created_at: Moment
     secret: Annotated[str, Meta(description="whsec_…: any library of Standard Webhooks takes it.")] | UnsetType = UNSET
     previous_secret_until: Moment | UnsetType = UNSET
+    warnings: Noticed | UnsetType = UNSET
 
 
 class WebhookList(msgspec.Struct, frozen=True):
@@ -163,7 +164,8 @@ class WebhooksView(_WebhooksView):
         return json_answer(WebhookList("list", [_webhook(row) for row in rows]))
 
     def post(self, request: Request) -> HttpResponse:
-        admission, asked = self.understood(request, NewWebhook)
+        admission, sent = self.understood(request, NewWebhook)
+        asked, warnings = without_cards(sent)
         made = _allowed(
             lambda: services.create_webhook(
                 tenant=Tenant.objects.get(pk=admission.tenant_id),
@@ -175,7 +177,7 @@ class WebhooksView(_WebhooksView):
                 actor=_actor(admission),
             )
         )
-        return _with_secret(made)
+        return _with_secret(made, warnings)
 
 
 class WebhookView(_WebhooksView):
@@ -187,13 +189,14 @@ class WebhookView(_WebhooksView):
         return json_answer(_webhook(self.webhook(self.admit_only(request), webhook_id)))
 
     def post(self, request: Request, webhook_id: str) -> HttpResponse:
-        admission, asked = self.understood(request, WebhookChange)
+        admission, sent = self.understood(request, WebhookChange)
+        asked, warnings = without_cards(sent)
         row = self.webhook(admission, webhook_id)
         said = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
         changed = _allowed(
             lambda: services.change_webhook(webhook=row, changes=said, now=self.now, actor=_actor(admission))
         )
-        return json_answer(_webhook(changed))
+        return json_answer(_webhook(changed, warnings))
 
     def delete(self, request: Request, webhook_id: str) -> HttpResponse:
         admission = self.admit_only(request)
@@ -311,13 +314,13 @@ def _actor(admission: Admission) -> str:
     return f"key:{admission.key_id}"
 
 
-def _with_secret(row: WebhookEndpoint) -> HttpResponse:
+def _with_secret(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> HttpResponse:
     """The only answers that say it, and no cache may keep them."""
-    told = msgspec.structs.replace(_webhook(row), secret=row.secret)
+    told = msgspec.structs.replace(_webhook(row, warnings), secret=row.secret)
     return json_answer(told, {"Cache-Control": "no-store"})
 
 
-def _webhook(row: WebhookEndpoint) -> Webhook:
+def _webhook(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> Webhook:
     return Webhook(
         id=row.pk,
         object="webhook",
@@ -330,6 +333,7 @@ def _webhook(row: WebhookEndpoint) -> Webhook:
         failing_since=_at(row.failing_since),
         created_at=_at(row.created_at) or "",
         previous_secret_until=_at(row.previous_until) or UNSET,
+        warnings=warnings or UNSET,
     )
 
 

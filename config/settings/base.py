@@ -33,7 +33,7 @@ SEALING_KEYS = [key for key in secret("PALISADE_SEALING_KEYS").split(",") if key
 DATABASES = {
     "default": env.db_url_config(embedded.database_url())
     | {
-        "ENGINE": "django_tenants.postgresql_backend",
+        "ENGINE": "config.postgres",  # django-tenants' own, with a net for card numbers
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2},
@@ -148,11 +148,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "config.logs.MaskedLine", "fmt": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env("PALISADE_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.request": {"level": "CRITICAL"},  # our own handler logs what is a fault (problems.py)
+        "celery": {"level": "WARNING"},  # a line a task otherwise, with its arguments
         "stripe": {"level": "WARNING"},  # two lines a call otherwise
         "weasyprint": {"level": "WARNING"},  # a line a step of each PDF
         "fontTools": {"level": "WARNING"},  # dozens of lines a PDF

@@ -16,6 +16,7 @@ SHARED_APPS = [
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 ROOT_URLCONF = "config.urls_portal"
 MIDDLEWARE = [
+    "config.masking.MaskCardNumbers",  # first: no redirect, no message tells one back
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

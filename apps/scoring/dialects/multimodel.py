@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta
 
+from apps import card_numbers
 from apps.errors import Problem
 from apps.scoring.answers import Decision
 from apps.scoring.dialects import verdict
@@ -39,7 +40,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """What Multi-model clients read, and behind it what they never had."""
 
     Transaction_ID: Annotated[int, Meta(description="A number that follows from `id`: the same whenever it is told.")]
-    User_ID: int
+    User_ID: Annotated[int | str, Meta(description="As sent; the masked text of one that is a card number.")]
     Fraud_Probability: float
     Final_Risk_Score: Annotated[float, Meta(description="The probability, raised by signals; 1 when a rule blocks.")]
     isFraud_pred: Annotated[Flag, Meta(description="1 from a probability of 0.5 on, or when a rule blocks.")]
@@ -145,7 +146,9 @@ def require(model: str, available: Sequence[str]) -> None:
     if model not in available:
         there_are = ", ".join(available) or "none"
         raise Problem(
-            "model_not_available", f"Model '{model[:80]}' not available. Available models: {there_are}", "model"
+            "model_not_available",
+            f"Model '{card_numbers.cut(model, 80)}' not available. Available models: {there_are}",
+            "model",
         )
 
 
@@ -157,7 +160,7 @@ def _common(asked: Asked, decision: Decision) -> dict[str, Any]:
     blocked = decision.decisive.kind == "rule" and fraud
     return {
         "Transaction_ID": int(decision.id[-NUMBER_DIGITS:], 16),
-        "User_ID": asked.parsed.transaction.User_ID,
+        "User_ID": asked.parsed.shown.User_ID,
         "Fraud_Probability": decision.fraud_probability,
         "Final_Risk_Score": 1.0 if blocked else final_risk(decision.fraud_probability, signals),
         "isFraud_pred": int(fraud),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
@@ -125,7 +126,9 @@ class Engine:
         if wanted is None and found is None:
             return Chosen(name, ((name, ModelRefused("there is none")),))
         if found is None or (versioned and not (isinstance(found, LoadedModel) and version == found.version)):
-            raise UnknownModel(f"Model '{asked[:80]}' is not available. Available models: {_names(available)}")
+            raise UnknownModel(
+                f"Model '{card_numbers.cut(asked, 80)}' is not available. Available models: {_names(available)}"
+            )
         return Chosen(name, ((name, found),))
 
     def _pasts(self, schema: TransactionSchema, activity: Mapping[str, Activity] | None) -> list[Activity]:
@@ -149,9 +152,9 @@ def conclude(
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
-    why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.transaction),) if verdict.rule else ()
+    why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.shown),) if verdict.rule else ()
     if scored:
-        why += reasons(schema, parsed.transaction, row, scored.contributions)
+        why += reasons(schema, parsed.shown, row, scored.contributions)
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,

@@ -1,7 +1,7 @@
 """What a transaction is: its fields, the parties it names, its amount and time, and the features read from it."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import msgspec
 import numpy as np
 
-from apps import text
+from apps import card_numbers, text
 from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
 FOREVER = 2**53  # ms; after any event, and exact as a float
+MOST_LOOKED_AT = 100  # unknown fields searched for card numbers, so that the sender hears of them: none is kept
 FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
@@ -38,14 +39,28 @@ class InvalidTransaction(ValueError):
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A transaction that can be scored: the struct, the normalised facts as stored, what to tell the sender, when it
-    happened (ms since 1970, or since its log began), and when it came (`FOREVER` where that can't be compared)."""
+    """A transaction that can be scored: the struct as it was sent, the normalised facts as stored, what to tell the
+    sender, when it happened (ms since 1970, or since its log began), and when it came (`FOREVER` where that can't be
+    compared).
+
+    `shown` and `facts` hold no card number: they may be stored, told and held against a policy. `transaction` and
+    `said`, the facts as sent, are for features, parties and hashes; without card numbers they are the same objects.
+    """
 
     transaction: Any
+    said: dict[str, Any]
+    shown: Any
     facts: dict[str, Any]
     warnings: tuple[str, ...] = ()
     at_ms: int = 0
     received_ms: int = FOREVER
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """The fields whose card numbers are masked in `facts`."""
+        if self.facts is self.said:
+            return ()
+        return tuple(name for name, value in self.facts.items() if value is not self.said[name])
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -145,6 +160,7 @@ class TransactionSchema:
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
+    ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:
         declared = msgspec.structs.fields(self.struct)
@@ -160,6 +176,7 @@ class TransactionSchema:
         self._blank: dict[str, Any] = dict.fromkeys(self.fields)
         #: The field that says when it happened, where that is a date; other logs count from a start of their own.
         self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
+        self._may_hold_cards = tuple(_may_hold_cards(self.types, self.ids))
         self._integers = frozenset(name for name in self.fields if is_kind(int, self.types[name]))
 
     def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
@@ -181,10 +198,13 @@ class TransactionSchema:
         transaction = self.tidy(transaction)
         facts = {name: value for name, value in msgspec.structs.asdict(transaction).items() if value is not None}
         at_ms = int(self.event_time_ms(transaction, received_ms, SCALAR))
+        masked = self._cards_in(transaction)
+        shown = msgspec.structs.replace(transaction, **masked) if masked else transaction
         noticed = (
-            *self._ignored(content), *self._far_off(transaction, at_ms, received_ms), *self.remarks(transaction)
+            *self._ignored(content, list(masked)), *self._far_off(transaction, at_ms, received_ms), *self.remarks(shown)
         )  # fmt: skip
-        return Parsed(transaction, facts, noticed, at_ms, received_ms if received_ms and self.moment else FOREVER)
+        came_ms = received_ms if received_ms and self.moment else FOREVER
+        return Parsed(transaction, facts, shown, facts | masked if masked else facts, noticed, at_ms, came_ms)
 
     def kept_as(self, name: str, value: Any) -> Any:
         """What a field holds once a value was sent for it; None for one that counts as not sent.
@@ -269,9 +289,23 @@ class TransactionSchema:
                 return str(meta.extra["needs"])
         return "a valid value"
 
-    def _ignored(self, content: dict[str, Any]) -> tuple[str, ...]:
+    def _cards_in(self, transaction: Any) -> dict[str, str]:
+        """The fields with a card number in them, masked."""
+        found = {}
+        for name, mask in self._may_hold_cards:
+            value = getattr(transaction, name)
+            if value is None or (type(value) is str and len(value) < card_numbers.SHORTEST):
+                continue  # nearly always
+            if (masked := mask(value)) != value:
+                found[name] = masked
+        return found
+
+    def _ignored(self, content: dict[str, Any], masked: list[str]) -> tuple[str, ...]:
+        """The warnings of unknown fields, and of card numbers: in `masked` fields or in unknown ones."""
         unknown = content.keys() - self._known
-        return ignored("Unknown fields", [name for name in content if name in unknown]) if unknown else ()
+        if not unknown:
+            return card_numbers.warning(masked)
+        return ignored("Unknown fields", {name: content[name] for name in content if name in unknown}, masked)
 
     def _far_off(self, transaction: Any, at_ms: int, received_ms: int) -> tuple[str, ...]:
         """A time of the sender's that can hardly be meant: it is held to, for a past may be scored again."""
@@ -299,13 +333,17 @@ def _recognised(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], 
     return recognise
 
 
-def ignored(what: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The warning that fields were sent which nothing reads, or none; the first few are named."""
-    if not names:
+def ignored(what: str, fields: Mapping[str, Any], masked: Sequence[str] = ()) -> tuple[str, ...]:
+    """The warnings that fields were sent which nothing reads, the first few named, and of card numbers in them or in
+    `masked`, fields that are read."""
+    if not fields:
         return ()
+    names = list(fields)
     named = [_safe(name) for name in names[:MOST_NAMED]]
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return (f"{what} were ignored: {', '.join(named)}{more}.",)
+    held = [name for name in names[:MOST_LOOKED_AT] if card_numbers.holds_one({name: fields[name]})]
+    cards = card_numbers.warning([*masked, *map(_safe, held[:MOST_NAMED])])
+    return (f"{what} were ignored: {', '.join(named)}{more}.", *cards)
 
 
 class Columns:
@@ -344,7 +382,26 @@ def _finite(value: Any) -> bool:
 
 def _safe(name: object) -> str:
     """A sender's own field name, short and harmless enough to be sent back and stored."""
-    return str(name)[:NAME_CUT].encode("ascii", "backslashreplace").decode()[:NAME_CUT].replace("\x00", "?")
+    return (
+        card_numbers.cut(str(name), NAME_CUT)
+        .encode("ascii", "backslashreplace")
+        .decode()[:NAME_CUT]
+        .replace("\x00", "?")
+    )
+
+
+def _may_hold_cards(types: Mapping[str, Any], ids: Collection[str]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    """Fields a card number may stand in, and how it is masked there: texts, and numbers with as many digits."""
+    for name, kind in types.items():
+        if is_kind(str, kind):
+            yield name, card_numbers.mask_id if name in ids else card_numbers.mask
+        elif (is_kind(int, kind) or is_kind(float, kind)) and _largest(kind) >= 10**card_numbers.SHORTEST - 1:
+            yield name, card_numbers.mask_number
+
+
+def _largest(annotation: Any) -> float:
+    """The most a number may be."""
+    return min((meta.le for meta in _metas(annotation) if meta.le is not None), default=inf)
 
 
 def _metas(annotation: Any) -> tuple[msgspec.Meta, ...]:

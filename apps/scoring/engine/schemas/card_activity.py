@@ -455,4 +455,5 @@ CARD_ACTIVITY = TransactionSchema(
     words={},
     tidy=tidy,
     remarks=remarks,
+    ids=frozenset(["transaction_id"]),
 )

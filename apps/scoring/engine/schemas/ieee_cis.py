@@ -362,4 +362,5 @@ IEEE_CIS = TransactionSchema(
     reach={"hour_of_day": (0.0, 24.0), "amount_thousandths": (0.0, 1000.0), "amount_roundness": (0.0, 5.0)},
     tidy=tidy,
     remarks=remarks,
+    ids=frozenset(["transaction_id"]),
 )

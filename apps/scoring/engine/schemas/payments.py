@@ -403,4 +403,5 @@ PAYMENTS = TransactionSchema(
     words={"category": {rank: name for name, rank in CATEGORY_RANK.items()}},
     tidy=tidy,
     remarks=remarks,
+    ids=frozenset({"transaction_id", "user_id", "merchant_id", "device_id"}),
 )

@@ -270,4 +270,5 @@ PAYSIM = TransactionSchema(
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     tidy=tidy,
     remarks=remarks,
+    ids=frozenset({"transaction_id", "nameOrig", "nameDest"}),
 )

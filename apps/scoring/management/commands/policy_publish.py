@@ -2,13 +2,14 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.api_keys.services import this_gate
 from apps.scoring.engine.decide import Policy
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         tenant = Tenant.objects.filter(slug=options["tenant"]).first()
         if tenant is None:
             raise CommandError(f"--tenant: there is no tenant '{options['tenant']}'")
-        policy = _changed(_present(tenant), options["file"], options["home_country"])
+        policy = _changed(_present(tenant), options["file"], options["home_country"], self.stderr.write)
         version = publish(tenant=tenant, policy=policy, gate=this_gate(), now=timezone.now())
         facts = {"tenant": tenant.slug, "policy_version": version}
         self.stdout.write(json.dumps(facts) if options["json"] else f"policy {version} decides for {tenant.slug}")
@@ -49,12 +50,14 @@ def _present(tenant: Tenant) -> Policy:
     return load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
 
 
-def _changed(policy: Policy, file: Path | None, home_country: str | None) -> Policy:
+def _changed(policy: Policy, file: Path | None, home_country: str | None, warn: Callable[[str], Any]) -> Policy:
     """The policy with what the file says, and the home country. Raises `CommandError` naming what is wrong."""
     try:
         said = {} if file is None else members(_read(file))
         if home_country is not None:
             said["home_country"] = home_country
+        if card_numbers.mask_json(said) != said:
+            warn(*card_numbers.warning(["the policy"]))
         return changed(policy, said)
     except InvalidPolicy as wrong:
         raise CommandError(f"{_option(wrong, file, home_country)}: {wrong}") from wrong
