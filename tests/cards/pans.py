@@ -44,15 +44,23 @@ def forms(card: str) -> Iterator[str]:
 _BETWEEN = r"(?:[\s\-\u2013\u00a0+]|%20|%2D|%C2%A0|%E2%80%93|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}){0,2}"
 #: A card number of ours whose hidden digits can be read, in any of those forms.
 _READABLE = re.compile(_BETWEEN.join([*BEGIN, *[r"(\d)"] * 6, *"777", r"\d"]))
+_HEXADECIMAL = re.compile(f"{BEGIN.encode().hex()}((?:3[0-9]){{6}})373737")
+#: Where one may begin, of all the bytes of a data folder: as text, in full width, in the hexadecimal of a bytea.
+_MAY_BEGIN = re.compile(rb"4\D{0,6}5\D{0,6}7\D{0,6}2\D{0,6}9\D{0,6}3|\xef\xbc\x94|%s" % BEGIN.encode().hex().encode())
+_WINDOW = 240
+_NARROW = {ord("\N{FULLWIDTH DIGIT ZERO}") + digit: ord("0") + digit for digit in range(10)}
 
 
 def readable(haystack: bytes) -> set[int]:
-    """The numbers of the card numbers that can be read in these bytes: as UTF-8, and as the hexadecimal of it."""
-    text = haystack.decode("utf-8", "replace")
-    text = text.translate({ord("\N{FULLWIDTH DIGIT ZERO}") + digit: ord("0") + digit for digit in range(10)})
-    found = {int("".join(one.groups())) for one in _READABLE.finditer(text)}
-    hexadecimal = re.compile(f"{BEGIN.encode().hex()}((?:3[0-9]){{6}})373737")
-    return found | {int(bytes.fromhex(one.group(1))) for one in hexadecimal.finditer(text)}
+    """The numbers of the card numbers that can be read in these bytes."""
+    found: set[int] = set()
+    for begin in _MAY_BEGIN.finditer(haystack):
+        text = haystack[begin.start() : begin.start() + _WINDOW].decode("utf-8", "replace").translate(_NARROW)
+        if one := _READABLE.match(text):
+            found.add(int("".join(one.groups())))
+        if one := _HEXADECIMAL.match(text):
+            found.add(int(bytes.fromhex(one.group(1))))
+    return found
 
 
 def in_a_path(text: str) -> str:
