@@ -12,6 +12,7 @@ from django.db.models.functions import TruncDate
 from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
 from apps.scoring.models import Decision
+from apps.text import spellings
 
 MOST_A_PAGE = 100
 
@@ -31,7 +32,8 @@ def find(tenant_schema: str, livemode: bool, decision_id: str) -> Decision | Non
 def find_same_facts(tenant_schema: str, livemode: bool, schema: str, transaction_id: str, body: str) -> Decision | None:
     """The decision on a transaction id with these very facts, if there is one (used while Valkey can't say)."""
     with in_tenant(tenant_schema):
-        known = Decision.objects.filter(livemode=livemode, schema=schema, transaction_id=transaction_id, body_hash=body)
+        ids = spellings(transaction_id)
+        known = Decision.objects.filter(livemode=livemode, schema=schema, transaction_id__in=ids, body_hash=body)
         return known.order_by("created_at").first()
 
 

@@ -1,19 +1,23 @@
 """Asking for a page of decisions: which filters there are, what they take, and how a page is told."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
-from apps import card_numbers
+from apps import card_numbers, times
 from apps.errors import Problem
 from apps.scoring.decisions import MOST_A_PAGE, Page
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.text import spellings
 
 DEFAULT_A_PAGE = 20
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Between a time and its zone: a "+" that was not escaped.
+_LOST_PLUS = re.compile("(t[0-9:.,]+|:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -25,21 +29,19 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return check
 
 
-def _text(said: str) -> str:
+def _text(said: str) -> tuple[str, ...]:
     if not said or len(said) > 128 or "\x00" in said:
         raise ValueError("1 to 128 characters")
-    return card_numbers.mask_id(said)  # as it is stored
+    return spellings(card_numbers.mask_id(said))  # as it is stored
 
 
 def _moment(said: str) -> datetime:
-    """In UTC: Postgres knows no offset beyond 16 hours."""
+    """In UTC: Postgres knows no offset beyond 16 hours. A day is its first moment."""
     try:
-        found = parse_datetime(said.replace(" ", "+"))  # a "+" that was not escaped
-        if found is not None:
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError("a time such as 2026-01-05T10:00:00Z")
+        found = datetime.fromisoformat(said) if _DAY.fullmatch(said) else times.read(_LOST_PLUS.sub(r"\1+\2", said))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as wrong:
+        raise ValueError("a time such as 2026-01-05T10:00:00Z") from wrong
 
 
 #: Query parameter → (column lookup, what it takes).
@@ -48,7 +50,7 @@ FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "status": ("status", _one_of("new", "superseding")),
     "risk_level": ("risk_level", _one_of("low", "medium", "high", "critical")),
     "recommended_action": ("recommended_action", _one_of("approve", "review", "challenge", "block")),
-    "transaction_id": ("transaction_id", _text),
+    "transaction_id": ("transaction_id__in", _text),
     "created_after": ("created_at__gte", _moment),
     "created_before": ("created_at__lt", _moment),
 }

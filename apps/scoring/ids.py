@@ -10,11 +10,12 @@ and without a key all of those could be tried. Each purpose has a hash of its ow
 import os
 from functools import cache, lru_cache
 from hashlib import blake2b
+from urllib.parse import parse_qsl
 
-import msgspec
 from django.conf import settings
 
-_canonical = msgspec.json.Encoder(order="sorted")
+from apps.scoring import spelling
+from apps.text import composed
 
 
 def fresh(now_us: int) -> str:
@@ -29,13 +30,13 @@ def repeatable(handle: str, livemode: bool, idempotency_key: str, day: int, row:
 
 
 def body_hash(schema: str, facts: dict) -> str:
-    """What was said of a transaction, 32 characters: the same facts give the same hash, whatever their order."""
-    return _hashed("facts", schema.encode() + _canonical.encode(facts))
+    """What was said of a transaction, 32 characters: the same facts give the same hash, however they were written."""
+    return _hashed("facts", schema.encode() + spelling.of_facts(schema, facts))
 
 
 def text_hash(text: str) -> str:
-    """A name as it stands in Valkey's keys, 32 characters."""
-    return _hashed("text", text.encode())
+    """A name as it stands in Valkey's keys, 32 characters; the same for é in one character and in two."""
+    return _hashed("text", composed(text).encode())
 
 
 @lru_cache(maxsize=4096)
@@ -44,9 +45,10 @@ def party_hash(name: str) -> str:
     return _hashed("party", name.encode(), 12) if name else ""
 
 
-def fingerprint(path: str, body: bytes) -> str:
-    """Which request an Idempotency-Key was used for, 32 characters."""
-    return _hashed("request", path.encode() + b"\0" + body)
+def fingerprint(path: str, query: str, body: bytes) -> str:
+    """Which request an Idempotency-Key was used for, 32 characters: the same however address and body were written."""
+    asked = sorted(parse_qsl(query, keep_blank_values=True))
+    return _hashed("request", repr((path.rstrip("/"), asked)).encode() + spelling.of_request(body))
 
 
 def _hashed(purpose: str, said: bytes, size: int = 16) -> str:

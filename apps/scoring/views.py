@@ -46,7 +46,7 @@ class ScoringView(GatedView):
             scope=self.scope(request),
             received_us=self.received_us,
             idempotency_key=ids.text_hash(said) if said else "",
-            fingerprint=ids.fingerprint(request.path, body) if said else "",
+            fingerprint=ids.fingerprint(request.path, request.META.get("QUERY_STRING", ""), body) if said else "",
             model=model,
             dry_run=dry_run,
             many=many,

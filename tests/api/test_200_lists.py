@@ -67,6 +67,9 @@ def three(alice: Api, drain: Drain) -> list[dict[str, Any]]:
         ("transaction_id=a", [2, 0]), ("transaction_id=b", []), ("transaction_id=a&status=new", [0]),
         ("created_after=2999-01-01T00:00:00Z", []), ("created_before=2999-01-01", [2, 1, 0]),
         ("created_after=2020-01-01T00:00:00%2B02:00&limit=1", [2]), ("created_before=2020-01-01T00:00:00", []),
+        ("created_after=2999-01-01T00:00Z", []), ("created_before=2999-01-01T00:00:00,5%2B00", [2, 1, 0]),
+        ("created_after=2020-01-01 00:00&limit=1", [2]), ("created_before=2020-01-01t00:00:00.123456789z", []),
+        ("created_after=2020-01-01T00:00:00+0200&limit=1", [2]), ("created_before=2020-01-01 00:00:00 02:00", []),
     ],
 )  # fmt: skip
 def test_filters(alice: Api, three: list[dict[str, Any]], query: str, places: list[int]) -> None:

@@ -114,6 +114,7 @@ def parse(content: Any, received_ms: int) -> Asked:
     try:
         return Asked(schema, schema.parse(content, received_ms))
     except InvalidTransaction as wrong:
+        content = schema.read(content)
         raise _refusal([_error(schema, content, one) for one in schema.problems(content)]) from wrong
 
 

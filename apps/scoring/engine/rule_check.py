@@ -231,20 +231,12 @@ def _value(place: Place, schema: TransactionSchema, value: Any, member: str) -> 
     except InvalidTransaction as refusal:
         raise place.wrong(f"no transaction has {_shown(value)} there: {refusal.detail}", member) from refusal
     if kind == "a time":
-        return _instant(place, value, member)
+        return instants(value)
     if kept is None:
         raise place.wrong(f"{_shown(value)} counts as not sent; write what the field holds when it is sent.", member)
     if kept != value:
         raise place.wrong(f"what is sent as {_shown(value)} is held as {_shown(kept)}; write that.", member)
     return value
-
-
-def _instant(place: Place, value: str, member: str) -> Any:
-    """A time as it is compared; doors may take spellings that rules don't."""
-    try:
-        return instants(value)
-    except msgspec.ValidationError as refusal:
-        raise place.wrong(f"write the time {EXAMPLES['a time']}; not {_shown(value)}.", member) from refusal
 
 
 def _is_kind(kind: Kind, value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from apps import times
 from apps.scoring.engine.operations import instant
 
 Outcome = Literal["fatal_block", "allow", "block", "challenge", "review", "note"]
@@ -162,7 +163,7 @@ def _result(rule: Rule, values: Mapping[str, Any]) -> Literal["hit", "no_hit", "
         for condition in rule.all:
             if not _holds(condition, values):
                 return "no_hit"
-    except (KeyError, TypeError, msgspec.ValidationError):  # a field that is gone, text beside a number, no time
+    except (KeyError, TypeError, ValueError):  # a field that is gone, text beside a number, no time
         return "error"
     return "hit"
 
@@ -179,7 +180,7 @@ def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=4096)
 def instants(said: Any) -> Any:
-    """A rule's times, one or a list, as ms since 1970. Raises `msgspec.ValidationError` for what is none."""
+    """A rule's times, one or a list, as ms since 1970. Raises `ValueError` for what is none."""
     if isinstance(said, tuple):
         return tuple(instants(one) for one in said)
-    return instant(msgspec.convert(said, datetime))
+    return instant(said if isinstance(said, datetime) else times.read(said))

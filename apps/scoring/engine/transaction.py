@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import msgspec
 import numpy as np
 
-from apps import card_numbers, text
+from apps import card_numbers, text, times
 from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FOREVER = 2**53  # ms; after any event, and exact as a float
 MOST_LOOKED_AT = 100  # unknown fields searched for card numbers, so that the sender hears of them: none is kept
 FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
+NO_SECONDS = "; a count of seconds is not taken: it could be one of milliseconds."
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 SAMPLES: tuple[Any, ...] = (1, 0.5, 0, -1, "x", True, "2026-01-15T10:30:00Z")  # one for every type of field
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
@@ -187,7 +189,7 @@ class TransactionSchema:
         """
         content = raw if isinstance(raw, dict) else _decode(raw)
         if isinstance(content, dict):
-            content = self._whole(content)
+            content = self.read(content)
         try:
             transaction = msgspec.convert(content, self.struct)
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError) as refusal:
@@ -222,11 +224,15 @@ class TransactionSchema:
             if name in self.required
         }
 
-    def _whole(self, content: dict[str, Any]) -> dict[str, Any]:
-        """15.0 is the integer 15: JSON knows one kind of number, and pandas writes whole columns so."""
+    def read(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The content with what JSON has no word for. 15.0 is the integer 15: JSON knows one kind of number, and pandas
+        writes whole columns so. A time is read as clients write them; what is none stays, to be refused."""
         for name, value in content.items():
             if type(value) is float and name in self._integers and value.is_integer():
                 content = {**content, name: int(value)}
+        if self.moment is not None and type(said := content.get(self.moment)) is str:
+            with suppress(ValueError):
+                content = {**content, self.moment: times.read(said)}
         return content
 
     def row(self, transaction: Any, at_ms: int, pasts: Sequence[Any]) -> tuple[float, ...]:
@@ -260,7 +266,7 @@ class TransactionSchema:
         if not isinstance(content, dict):
             yield InvalidTransaction("", "The transaction must be a JSON object.")
             return
-        content = self._whole(content)
+        content = self.read(content)
         for name in self.fields:
             if name in content:
                 problem = self._problem(name, content[name])
@@ -275,13 +281,14 @@ class TransactionSchema:
         return next(self.problems(content), InvalidTransaction("", "The transaction could not be read."))
 
     def _problem(self, name: str, value: Any) -> InvalidTransaction | None:
+        must = f"'{name}' must be {self._needs(name)}"
         try:
             checked = msgspec.convert(value, self.types[name])
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):
-            checked = math.nan
+            return InvalidTransaction(name, must + (NO_SECONDS if name == self.moment and _counts(value) else "."))
         if isinstance(checked, str) and (why := text.refusal(checked)):
-            return InvalidTransaction(name, f"'{name}' must be {self._needs(name)}; it {why}.")
-        return None if _finite(checked) else InvalidTransaction(name, f"'{name}' must be {self._needs(name)}.")
+            return InvalidTransaction(name, f"{must}; it {why}.")
+        return None if _finite(checked) else InvalidTransaction(name, f"{must}.")
 
     def _needs(self, name: str) -> str:
         for meta in _metas(self.types[name]):
@@ -374,6 +381,11 @@ def _all_clean(content: Mapping[str, Any]) -> bool:
         elif type(value) is str and text.refusal(value):
             return False
     return math.isfinite(total)
+
+
+def _counts(value: Any) -> bool:
+    """Whether a time may be meant as a count of seconds."""
+    return type(value) in (int, float) or (type(value) is str and value.isdecimal())
 
 
 def _finite(value: Any) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.dateparse import parse_date
 
+from apps import times
 from apps.accounts.models import Tenant
 from apps.api_keys.services import InvalidKeyRequest, create_key
 
@@ -19,16 +20,12 @@ def parse_expiry(said: str, now: datetime) -> datetime:
     if said[-1:] in UNITS and said[:-1].isdigit():
         return now + timedelta(**{UNITS[said[-1]]: int(said[:-1])})
     try:
-        moment = parse_datetime(said)
-        day = parse_date(said) if moment is None else None
+        day = parse_date(said)
+        moment = times.read(said) if day is None else datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)
     except ValueError as wrong:
-        raise CommandError(f"--expires: {wrong}") from wrong
-    if day is not None:
-        moment = datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)
-    if moment is None:
         raise CommandError(
             "--expires: say a date (2026-12-31), a time (2026-12-31T10:00:00Z) or a span (30m, 12h, 90d)"
-        )
+        ) from wrong
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 

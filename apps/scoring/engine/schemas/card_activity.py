@@ -18,7 +18,7 @@ from apps.scoring.engine.rules import Condition, RuleResult, Typology, note
 from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema, stated, weighed
 
 MOST_MONEY = 1e15
-LARGEST_ID = 2**53  # integers beyond are not the same in every JSON reader
+LARGEST_ID = 2**53 - 1  # beyond, JSON readers take an integer for its neighbour
 MOST_KM = 1e6
 MOST_MINUTES = 1e8
 MOST_PAYMENTS = 1e6

@@ -24,7 +24,7 @@ from apps.scoring.engine.transaction import NAME_CUT, Feature, Party, Transactio
 
 MOST = 1e9  # of an amount, and of any number either side of zero
 MOST_SECONDS = 10_000_000_000
-LARGEST_ID = 2**53  # integers beyond are not the same in every JSON reader
+LARGEST_ID = 2**53 - 1  # beyond, JSON readers take an integer for its neighbour
 LONGEST = 256
 FEW_KNOWN = 20  # of the fields the model knows: below, the sender is told
 

@@ -1,0 +1,71 @@
+"""One spelling of what was said: the same facts, or the same request, are the same bytes however written. Pure.
+
+Whatever JSON or a client leaves open is settled: the order of members, white space, 1e3 and 1000.0 and 1000, -0.0 and
+0, a time's zone, an é of one character or of two. What differs beyond that differs: capitals, spaces, null and nothing.
+"""
+
+from typing import Any
+
+import msgspec
+
+from apps import text, times
+from apps.scoring.engine.schemas import SCHEMAS
+
+_in_order = msgspec.json.Encoder(order="sorted").encode
+#: Fields that are times in one schema or another. In none are they anything else.
+MOMENTS = frozenset(schema.moment for schema in SCHEMAS.values() if schema.moment)
+_FIT = range(-(2**63), 2**64)  # the integers msgspec writes
+
+
+def of_facts(schema: str, facts: dict[str, Any]) -> bytes:
+    """A transaction's facts, typed as its schema types them."""
+    moment = SCHEMAS[schema].moment
+    if moment in facts:
+        facts = {**facts, moment: times.instant_us(facts[moment])}
+    said = _in_order(facts)
+    if said.isascii() and b"-0.0" not in said:
+        return said
+    return _in_order({name: _settled(value) for name, value in facts.items()})
+
+
+def of_request(body: bytes) -> bytes:
+    """A request's body as JSON; as it stands when it is nested too deeply to be told otherwise."""
+    try:
+        return _in_order(_respelled(msgspec.json.decode(body)))
+    except (msgspec.DecodeError, RecursionError):
+        return body
+
+
+def _settled(value: Any) -> Any:
+    if type(value) is float:
+        return value + 0.0  # -0.0 is 0.0
+    return text.composed(value) if type(value) is str else value
+
+
+def _respelled(value: Any, name: str = "") -> Any:
+    match value:
+        case dict():
+            return {member: _respelled(inner, member) for member, inner in value.items()}
+        case list():
+            return [_respelled(inner) for inner in value]
+        case str():
+            return _moment(value) if name in MOMENTS else text.composed(value)
+        case bool() | None:
+            return value
+        case _:
+            return _number(value)
+
+
+def _number(value: float) -> Any:
+    """JSON knows one kind of number: a whole one is written as such, of whatever length."""
+    whole = int(value) if value == value // 1 else None
+    if whole is None or whole in _FIT:
+        return value if whole is None else whole
+    return msgspec.Raw(str(whole).encode())
+
+
+def _moment(said: str) -> Any:
+    try:
+        return {"µs": times.instant_us(times.read(said))}
+    except ValueError:
+        return text.composed(said)
