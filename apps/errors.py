@@ -67,6 +67,9 @@ KINDS: Mapping[str, Kind] = {
     "token_invalid": Kind(401, "The token is not one of ours", "Get a new one: POST /v1/auth/token with the API key."),
     "token_expired": Kind(401, "The token has expired", "Get a new one: POST /v1/auth/token with the API key."),
     # --- you may not ---
+    "tls_required": Kind(
+        403, "The request came without TLS", "Call https://; a key that was sent in the open should be rotated."
+    ),
     "scope_missing": Kind(403, "The API key lacks the scope", "Use a key with the scope named in `detail`."),
     "live_key_required": Kind(
         403, "This changes what the account agreed to", "Use a live key: test keys change nothing of it."

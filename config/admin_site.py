@@ -1,8 +1,10 @@
 """The operators' admin: one site, on the public side only, for staff who are active."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from csp.decorators import csp_replace
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 from django.urls import reverse
@@ -37,12 +39,25 @@ MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
     "Security": (("Audit trail", "accounts.auditentry"),),
 }
 
+View = Callable[..., Any]
+#: unfold's pages are drawn by Alpine, which evaluates their attributes, and style elements inline.
+_as_unfold_needs: Callable[[View], View] = csp_replace(
+    {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
+)
+
 
 class PalisadeAdminSite(UnfoldAdminSite):
     """What our operators see: tenants, keys, usage."""
 
     site_header = site_title = "Palisade"
     index_title = "Operations"
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        return _as_unfold_needs(super().admin_view(view, cacheable))
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        asked: View = _as_unfold_needs(super().login)
+        return asked(request, extra_context)
 
 
 class PalisadeAdminConfig(AdminConfig):

@@ -39,7 +39,7 @@ def seller_is_set(app_configs: Any, **kwargs: Any) -> list[Warning]:
 
 
 def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
-    """A model whose data may only be used for research says so in its card."""
+    """A model whose data may only be used for research says so in its card; an operator who may use it says so, too."""
     from apps.scoring.engine import shelf  # numpy and ONNX Runtime: not for every process that registers its checks
 
     root = settings.ARTIFACTS_DIR
@@ -47,11 +47,12 @@ def active_models_may_be_used(app_configs: Any, **kwargs: Any) -> list[Warning]:
     return [
         Warning(
             f"The active model {schema}/{entry} was trained on data for research only: {card['data']['licence']}",
-            hint="Train one on data of your own: manage.py train_model.",
+            hint="Train one on data of your own (manage.py train_model), or, when you may use it, name the schema in"
+            " PALISADE_RESEARCH_LICENSED: docs/settings.md.",
             id="palisade.W001",
         )
         for schema, entry, card in cards
-        if card.get("research_only")
+        if card.get("research_only") and schema not in settings.RESEARCH_LICENSED
     ]
 
 

@@ -1,17 +1,22 @@
-"""/health, /ready and /metrics: for load balancers and Prometheus; no key."""
+"""/health, /ready and /metrics: for load balancers and Prometheus; no key. Details are for operators alone."""
 
+from hmac import compare_digest
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
+from apps import addresses
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.runtime import this_scoring
+from apps.usage import problems
 from apps.usage.journal import Journal
+from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 
@@ -23,7 +28,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Each dependency's state. 200 while scoring is possible, with or without degradation; else 503."""
+    """200 while scoring is possible, if degraded; else 503. Operators are told each dependency's state."""
     scoring = this_scoring()
     journal = scoring.journal
     stores = {"postgres": _postgres(), "valkey": journal.valkey.answers()}
@@ -35,14 +40,28 @@ def ready(request: HttpRequest) -> HttpResponse:
     }
     able = any(stores.values())
     state = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
-    body = {"status": state, "dependencies": found, "journal_entries": _waiting(journal)}
+    body: dict[str, Any] = {"status": state}
+    if _asks_an_operator(request):
+        body |= {"dependencies": found, "journal_entries": _waiting(journal)}
     return _json(body, 200 if able else 503)
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text, summed over all processes."""
-    return ExportToDjangoView(request)
+    """Prometheus text, summed over all processes; for others than operators there is nothing here."""
+    if not _asks_an_operator(request):
+        return problems.not_found(request)
+    return shielded(ExportToDjangoView(request))
+
+
+def _asks_an_operator(request: HttpRequest) -> bool:
+    """Whether it comes from the operators' networks or with their token. What a proxy here forwards isn't from here."""
+    said = request.META.get("HTTP_AUTHORIZATION", "").encode()
+    if settings.METRICS_TOKEN and compare_digest(said, f"Bearer {settings.METRICS_TOKEN}".encode()):
+        return True
+    address = addresses.client_address(request.META, settings.TRUSTED_PROXIES)
+    forwarded = addresses.inside(address, addresses.LOOPBACK) and addresses.was_forwarded(request.META)
+    return addresses.inside(address, settings.OPERATOR_NETWORKS) and not forwarded
 
 
 def _postgres() -> bool:
@@ -66,4 +85,4 @@ def _model(model: Any) -> str:
 
 
 def _json(body: dict[str, Any], status: int = 200) -> HttpResponse:
-    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
+    return shielded(HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json"))

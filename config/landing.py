@@ -13,8 +13,9 @@ from apps.billing.plans import CURRENT, PLANS
 def landing(request: HttpRequest) -> HttpResponse:
     """What Palisade is, its plans and where to begin."""
     host, _ = split_domain_port(request.get_host())
+    port = os.environ.get("PALISADE_API_PORT", "8000")
     context = {
-        "api": f"{request.scheme}://{host}:{os.environ.get('PALISADE_API_PORT', '8000')}",
+        "api": settings.API_URL if settings.PUBLIC_HOSTS else f"{request.scheme}://{host}:{port}",
         "plans": [PLANS[code] for code in CURRENT.values()],
         "demo": settings.DEMO_MODE,
     }

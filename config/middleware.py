@@ -1,13 +1,16 @@
-"""How the API looks after its connection to Postgres, in Django's middleware and beside it."""
+"""The middleware that is our own, and how the API looks after its connection to Postgres beside it."""
 
 import threading
 from collections.abc import Callable
 
+from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
+
+from apps.addresses import came_over_tls
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -49,5 +52,29 @@ def look_after_connection(respond: Respond) -> Respond:
     def handle(request: HttpRequest) -> HttpResponse:
         with own:
             return respond(request)
+
+    return handle
+
+
+def believe_our_proxies(respond: Respond) -> Respond:
+    """See that `X-Forwarded-Proto` says https only where our own proxies say so: Django believes whoever sends it."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if came_over_tls(request.META, settings.TRUSTED_PROXIES):
+            request.META["HTTP_X_FORWARDED_PROTO"] = "https"
+        elif "HTTP_X_FORWARDED_PROTO" in request.META:
+            request.META["HTTP_X_FORWARDED_PROTO"] = "http"
+        return respond(request)
+
+    return handle
+
+
+def permit_nothing(respond: Respond) -> Respond:
+    """Tell browsers that our pages use none of their devices."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        response = respond(request)
+        response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        return response
 
     return handle

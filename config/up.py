@@ -167,7 +167,7 @@ class Welcome:
 
     def __init__(self, supervisor: Supervisor, doors: Doors, prepared: dict[str, Any], steps: Steps) -> None:
         self._say, self._doors, self._prepared, self._steps = supervisor.say, doors, prepared, steps
-        self._awaited = {"the API": f"{doors.api}/health", "the portal": f"{doors.portal}/"}
+        self._awaited = {"the API": f"{doors.api}/health", "the portal": f"{doors.portal}/health"}
         self._late_at = time.monotonic() + READY_SECONDS
         self._pause, self._next = FIRST_PAUSE, 0.0
 

@@ -33,6 +33,7 @@ from apps.errors import Problem
 from apps.usage import problems, refusals, refused_keys
 from apps.usage.admission import Admissions, period_of, this_admissions
 from apps.usage.events import moment
+from apps.usage.shielding import shielded
 
 SECONDS = Histogram(
     "palisade_request_seconds",
@@ -173,6 +174,7 @@ class GatedView(APIView):
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         elapsed = time.perf_counter() - self.started
+        shielded(response)
         response["X-Request-Id"] = self.request_id
         response["Server-Timing"] = f"total;dur={elapsed * 1000:.2f}"
         response["Content-Length"] = str(len(response.content))
@@ -199,7 +201,12 @@ _hosts: set[str] = set()
 
 
 def check_host(request: Request) -> None:
-    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: a rebound DNS name must not act for the demo tenant."""
+    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: a rebound DNS name must not act for the demo tenant.
+
+    Where we stand behind TLS, only what came through it: a key is not to be sent to us in the open and be answered.
+    """
+    if settings.SECURE_SSL_REDIRECT and not addresses.came_over_tls(request.META, settings.TRUSTED_PROXIES):
+        raise Problem("tls_required")
     host = request.META.get("HTTP_HOST", "")
     if host in _hosts:
         return

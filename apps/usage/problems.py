@@ -15,6 +15,7 @@ from rest_framework import exceptions
 from apps import card_numbers
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.errors import Problem
+from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)
@@ -121,9 +122,11 @@ def request_id(meta: Mapping[str, Any]) -> str:
 def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:
     """A refusal outside of any view, also of a request that was never read."""
     name = request_id(meta or {})
-    return HttpResponse(
-        body(problem, name),
-        status=problem.kind.status,
-        content_type="application/problem+json",
-        headers={"X-Request-Id": name, **headers(problem)},
+    return shielded(
+        HttpResponse(
+            body(problem, name),
+            status=problem.kind.status,
+            content_type="application/problem+json",
+            headers={"X-Request-Id": name, **headers(problem)},
+        )
     )

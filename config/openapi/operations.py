@@ -468,7 +468,7 @@ OPERATIONS: Iterable[Operation] = (
         "getReadiness",
         "Service",
         "Can it score?",
-        "The state of each dependency.",
+        "To operators also the state of each dependency.",
         _struct("Readiness", "200 while scoring is possible, else 503.", statuses=("200", "503")),
     ),
     Operation(
@@ -477,7 +477,7 @@ OPERATIONS: Iterable[Operation] = (
         "getMetrics",
         "Service",
         "Prometheus metrics",
-        "Of all processes together.",
+        "Of all processes together; for operators, for others there is nothing here (404).",
         Answer({"type": "string"}, "Prometheus' text format.", "text/plain; version=1.0.0; charset=utf-8"),
     ),
     Operation(

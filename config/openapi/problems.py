@@ -23,6 +23,7 @@ BEHIND_THE_GATE = (
     "key_expired",
     "token_invalid",
     "token_expired",
+    "tls_required",
     "keys_refused",
     "scope_missing",
     "address_refused",

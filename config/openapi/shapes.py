@@ -359,5 +359,11 @@ class Readiness(msgspec.Struct):
     """`degraded` still scores; `away` does not."""
 
     status: Literal["ready", "degraded", "away"]
-    dependencies: Annotated[dict[str, str], Meta(description="ok, away, or why a model was refused.")]
-    journal_entries: Annotated[int | None, Meta(description="Decisions acknowledged and not yet recorded.")]
+    dependencies: (
+        Annotated[dict[str, str], Meta(description="ok, away, or why a model was refused; told to operators.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    journal_entries: (
+        Annotated[int | None, Meta(description="Decisions acknowledged and not yet recorded; told to operators.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET

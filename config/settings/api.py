@@ -3,11 +3,19 @@
 from typing import Any
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BASE_DIR, DATABASES, INSTALLED_APPS
+from config.settings.base import BASE_DIR, DATABASES, INSTALLED_APPS, SILENCED_SYSTEM_CHECKS
 
 ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework", "drf_spectacular_sidecar", "django.contrib.staticfiles"]
-MIDDLEWARE = ["config.middleware.look_after_connection", "whitenoise.middleware.WhiteNoiseMiddleware"]
+MIDDLEWARE = [
+    "config.middleware.look_after_connection",
+    "config.middleware.believe_our_proxies",
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.permit_nothing",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+]
+# W002: pages are kept out of frames by their Content-Security-Policy. W003: there are no cookies, so nothing to forge.
+SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "security.W002", "security.W003"]
 WHITENOISE_USE_FINDERS = True
 APPEND_SLASH = False
 #: A body's limit is 1 MB, a batch's 25 MB: apps/scoring/bodies.py refuses earlier and says so; this is the outer wall.

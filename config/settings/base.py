@@ -3,10 +3,12 @@
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
 PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
 PALISADE_API_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_SELLER_NAME, PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
-PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_ALLOWED_HOSTS,
-PALISADE_TRUSTED_PROXIES, PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
+PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
+PALISADE_TRUSTED_PROXIES, PALISADE_OPERATOR_NETWORKS, PALISADE_METRICS_TOKEN, PALISADE_RESEARCH_LICENSED,
+PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
 """
 
+import re
 from pathlib import Path
 
 import environ
@@ -20,7 +22,6 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 DEBUG = env.bool("PALISADE_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("PALISADE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 SECRET_KEY = secret("PALISADE_SECRET_KEY")
 #: Under this pepper API keys are hashed: a stolen database alone can't be searched for a key.
 KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
@@ -28,6 +29,34 @@ KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
 TOKEN_SECRET = secret("PALISADE_TOKEN_SECRET")
 #: Columns with others' secrets are encrypted with the first of these and read with any (apps/sealing.py).
 SEALING_KEYS = [key for key in secret("PALISADE_SEALING_KEYS").split(",") if key]
+
+# --- where we stand: names, proxies, TLS ------------------------------------------------------------------------------
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+#: "I stand behind TLS at this name" (or these). It sets all that follows from it, here and in the other settings.
+PUBLIC_HOSTS = [name.lower() for name in env.list("PALISADE_PUBLIC_HOST", default=[])]
+for _name in PUBLIC_HOSTS:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?", _name):
+        raise ImproperlyConfigured(f"PALISADE_PUBLIC_HOST takes names like app.example.com, not '{_name}'.")
+ALLOWED_HOSTS = env.list("PALISADE_ALLOWED_HOSTS", default=LOCAL_HOSTS)
+ALLOWED_HOSTS += [name for name in (host.partition(":")[0] for host in PUBLIC_HOSTS) if name not in ALLOWED_HOSTS]
+#: Networks of our own proxies: what they say of whom they forward for is believed. Empty: it is never read.
+TRUSTED_PROXIES = networks_of(
+    env.list("PALISADE_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"] if PUBLIC_HOSTS else [])
+)
+#: Who may read /metrics and the details of /ready, beside those that have the token.
+OPERATOR_NETWORKS = networks_of(env.list("PALISADE_OPERATOR_NETWORKS", default=["127.0.0.0/8", "::1/128"]))
+METRICS_TOKEN = env("PALISADE_METRICS_TOKEN", default="")
+CSRF_TRUSTED_ORIGINS = [f"https://{name}" for name in PUBLIC_HOSTS]
+#: Anybody may send this header; `config.middleware.believe_our_proxies` leaves it only to them.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = bool(PUBLIC_HOSTS)
+#: Asked from inside, past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^(health|ready|metrics)/?$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PUBLIC_HOSTS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = bool(PUBLIC_HOSTS)
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.bool("PALISADE_HTTPS", default=bool(PUBLIC_HOSTS))
+# W021: browsers' preload lists take whole domains and hardly give them back; whoever wants that says so to them.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {
@@ -64,7 +93,7 @@ INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 TEMPLATE_SCHEMA = "tenant_template"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["apps.accounts.passwords.BoundedArgon2"]
 
 # --- scoring ----------------------------------------------------------------------------------------------------------
 ARTIFACTS_DIR = Path(env("PALISADE_ARTIFACTS", default=str(BASE_DIR / "ml_artifacts")))
@@ -72,12 +101,13 @@ API_WORKERS = env.int("PALISADE_API_WORKERS", default=2)
 #: Requests from loopback without a key act for the demo tenant. `make up` sets it; refused in public.
 DEMO_MODE = env.bool("PALISADE_DEMO", default=False)
 DEMO_TENANT = "demo"
-if DEMO_MODE and not DEBUG and set(ALLOWED_HOSTS) - {"localhost", "127.0.0.1", "[::1]"}:
+if DEMO_MODE and (PUBLIC_HOSTS or (not DEBUG and set(ALLOWED_HOSTS) - set(LOCAL_HOSTS))):
     raise ImproperlyConfigured(
-        "Demo mode answers without a key: it can't be on while PALISADE_ALLOWED_HOSTS is public. Set PALISADE_DEMO=0."
+        "Demo mode answers without a key: it can't be on under a public name (PALISADE_PUBLIC_HOST,"
+        " PALISADE_ALLOWED_HOSTS). Set PALISADE_DEMO=0."
     )
-#: Networks of our own proxies: what they say of whom they forward for is believed. Empty: it is never read.
-TRUSTED_PROXIES = networks_of(env.list("PALISADE_TRUSTED_PROXIES", default=[]))
+#: Schemas whose models were trained on data for research only and may be used here all the same: the operator says so.
+RESEARCH_LICENSED = env.list("PALISADE_RESEARCH_LICENSED", default=[])
 #: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).
 JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
 
@@ -96,7 +126,9 @@ DEFAULT_FROM_EMAIL = env("PALISADE_EMAIL_FROM", default="Palisade <no-reply@loca
 #: Where customers reach the API: what is told outside of it needs whole addresses.
 API_URL = env(
     "PALISADE_API_URL",
-    default=f"http://{env('PALISADE_HOST', default='127.0.0.1')}:{env('PALISADE_API_PORT', default='8000')}",
+    default=f"https://{PUBLIC_HOSTS[0]}"
+    if PUBLIC_HOSTS
+    else f"http://{env('PALISADE_HOST', default='127.0.0.1')}:{env('PALISADE_API_PORT', default='8000')}",
 ).rstrip("/")
 #: Networks that webhooks may call beside the public ones, also without TLS.
 WEBHOOK_NETWORKS = env.list("PALISADE_WEBHOOK_NETWORKS", default=[])
@@ -154,6 +186,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "CRITICAL"},  # our own handler logs what is a fault (problems.py)
         "celery": {"level": "WARNING"},  # a line a task otherwise, with its arguments
+        "axes": {"level": "WARNING"},  # a line a login, with whatever was typed as a name
         "stripe": {"level": "WARNING"},  # two lines a call otherwise
         "weasyprint": {"level": "WARNING"},  # a line a step of each PDF
         "fontTools": {"level": "WARNING"},  # dozens of lines a PDF

@@ -1,10 +1,15 @@
 """The portal and the operators' admin; also what `manage.py`, Celery and the recorder run under."""
 
+from datetime import timedelta
+
+from csp.constants import NONE, SELF
+
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BASE_DIR, SHARED_APPS, TENANT_APPS, env
+from config.settings.base import BASE_DIR, SHARED_APPS, TENANT_APPS
 
 SHARED_APPS = [
-    "unfold",  # before django_tenants, or the admin's index renders broken
+    # before django_tenants, or the admin's index renders broken; its default configuration puts its own site for ours
+    "unfold.apps.BasicAppConfig",
     *SHARED_APPS,
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -12,12 +17,17 @@ SHARED_APPS = [
     "config.admin_site.PalisadeAdminConfig",
     "django_prometheus",
     "rest_framework",
+    "csp",
+    "axes",
 ]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 ROOT_URLCONF = "config.urls_portal"
 MIDDLEWARE = [
     "config.masking.MaskCardNumbers",  # first: no redirect, no message tells one back
+    "config.middleware.believe_our_proxies",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "config.middleware.permit_nothing",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -25,6 +35,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.logins.SayWhenBusy",
+    "axes.middleware.AxesMiddleware",
 ]
 WHITENOISE_USE_FINDERS = True
 TEMPLATES = [
@@ -43,7 +55,31 @@ TEMPLATES = [
 ]
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.bool("PALISADE_HTTPS", default=False)
+#: Everything is ours. The admin's pages ask for more: config/admin_site.py.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- logging in: limits, words and records are config/logins.py's; django-axes counts, in Postgres --------------------
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "config.logins.Logins"
+AXES_FAILURE_LIMIT = 1  # `Logins.get_failures` counts rules that are used up
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # what a successful login makes forget
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or whoever goes on trying locks the name for ever
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "config.logins.address_block"
+AXES_USERNAME_CALLABLE = "config.logins.name_of"
+AXES_LOCKOUT_CALLABLE = "config.logins.locked_out"
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 UNFOLD = {
     "SITE_TITLE": "Palisade",
     "SITE_HEADER": "Palisade operators",

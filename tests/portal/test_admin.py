@@ -189,7 +189,11 @@ def test_suspended_tenant_is_refused_at_once_and_comes_back(browser: Client, ali
     assert score(alice) == 403
     act(browser, "accounts.tenant", "reinstate", alice.tenant)
     assert score(alice) == 200
-    actions = AuditEntry.objects.filter(actor="olga@example.com").values_list("action", flat=True)
+    actions = (
+        AuditEntry.objects.filter(actor="olga@example.com")
+        .exclude(action="user.logged_in")
+        .values_list("action", flat=True)
+    )
     assert list(actions) == ["tenant.reinstated", "tenant.suspended"]
 
 
@@ -465,7 +469,7 @@ def test_user_is_made_changed_and_given_a_password_with_an_audit_trail(browser: 
     assert browser.post(page, again).status_code == 302
     eve.refresh_from_db()
     assert eve.check_password("even-longer-2")
-    trail = AuditEntry.objects.filter(action__startswith="user.").order_by("at")
+    trail = AuditEntry.objects.filter(action__startswith="user.").order_by("at")[1:]  # after the operator's login
     assert list(trail.values_list("action", flat=True)) == ["user.created", "user.changed", "user.password_set"]
     assert "quite-long" not in str(list(trail.values_list("before", "after")))
 
