@@ -18,6 +18,7 @@ from apps.errors import Problem
 from config import embedded
 from tests.cards.pans import in_groups, masked, pan, readable
 from tests.live import environment_of
+from tests.pace import within
 
 CARD = pan(30)
 
@@ -69,8 +70,9 @@ def test_refusal_holds_none_whatever_it_quotes() -> None:
 
 def test_command_line_is_masked_before_it_is_read() -> None:
     command = [sys.executable, "manage.py", "policy_publish", "--tenant", CARD]
+    environment = environment_of("config.settings.portal")
     ran = subprocess.run(
-        command, cwd=embedded.CHECKOUT, env=environment_of("config.settings.portal"), capture_output=True, check=False
+        command, cwd=embedded.CHECKOUT, env=environment, capture_output=True, check=False, timeout=within(60)
     )
     assert masked(CARD).encode() in ran.stderr
     assert not readable(ran.stdout + ran.stderr)
