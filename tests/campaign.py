@@ -20,11 +20,12 @@ class Size(NamedTuple):
     closed_at_once: int  # tenants whose month 64 closers close
     orders: int  # of the 720 in which webhooks may come, through the database
     served: tuple[int, int]  # tenants, months of real traffic
+    spoiled: int  # every so many-th of the ways to spoil an event
 
 
 SIZES = {
-    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (4, 2)),
-    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24)),
+    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (4, 2), 37),
+    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24), 1),
 }
 SIZE = SIZES[os.environ.get("CAMPAIGN", "small")]
 

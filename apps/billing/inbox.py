@@ -2,27 +2,47 @@
 
 In any order, any number of times, and from two sides: webhooks, and the nightly look at the provider's own list. What
 an event says is merged into what is known (`known.py`); one that is about something we don't know yet waits.
+
+Every event that is kept comes to an end, and none holds up another:
+
+    done       what it says was taken over, or there was nothing to do; `outcome` says which
+    waits      for something not known yet, for the provider's answer, or after a fault of ours (logged): tried again
+    given up   it can't be read, or has waited for two days; `outcome` says why, the admin replays it, a metric counts
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
+from django.db import DataError
 from django.db.models import Q
 from prometheus_client import Counter, Gauge
 
-from apps import card_numbers
+from apps import card_numbers, stripe_events
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.billing import cards, clock, payments
 from apps.billing.gateway import Gateway, GatewayError, Refused
-from apps.billing.known import REFERENCE, Card, Known, chosen, of_charge, of_dispute, of_intent, of_payment_method
+from apps.billing.known import (
+    Card,
+    Known,
+    chosen,
+    of_charge,
+    of_dispute,
+    of_intent,
+    of_payment_method,
+    reference_of,
+)
 from apps.billing.models import ProviderEvent
+from apps.billing.provider_objects import Fields, Json, Unreadable
+from apps.stripe_events import LAST_SECOND, NoEvent
 
 log = logging.getLogger(__name__)
 
 RECEIVED = Counter("palisade_provider_events_total", "Webhooks of the payment provider", ["kind", "new"])
+NO_EVENTS = Counter("palisade_provider_no_events_total", "Signed or listed by the provider, and never an event")
 WAITING = Gauge("palisade_provider_events_waiting", "Not worked through yet", multiprocess_mode="mostrecent")
+GIVEN_UP = Gauge("palisade_provider_events_given_up", "Somebody must look at them", multiprocess_mode="mostrecent")
 
 #: One that can't be worked through yet is tried again after this long, doubled each time up to an hour.
 FIRST_WAIT = timedelta(minutes=1)
@@ -32,7 +52,8 @@ MOST_TRIES = 50
 #: Never stored: with them a stranger could confirm a payment from a browser.
 _SECRET = ("client_secret",)
 
-Json = Mapping[str, Any]
+
+State = Literal["done", "waits", "given up"]
 
 
 class NotYet(Exception):
@@ -40,27 +61,39 @@ class NotYet(Exception):
 
 
 def receive(body: bytes, signature: str, gateway: Gateway, now: datetime) -> bool:
-    """Keep a webhook; whether it is new. Raises `Refused` when the provider did not sign it, else `ValueError`."""
+    """Keep a webhook; whether it is new. Raises `Refused` when the provider did not sign it, else `NoEvent`."""
     gateway.verify(body, signature)
-    return keep(json.loads(body), now)
+    try:
+        return _keep(stripe_events.event_in(body), now)
+    except NoEvent:
+        NO_EVENTS.inc()
+        raise
 
 
-def keep(event: Json, now: datetime) -> bool:
-    """Keep an event once, card numbers in it masked; whether it is new."""
-    if not isinstance(event, Mapping) or not {"id", "type", "created", "data"} <= set(event):
-        raise ValueError("no event")
-    event = card_numbers.mask_json(event)
+def keep(said: Json, now: datetime) -> bool:
+    """Keep an event of the provider's list once; whether it is new. One that can never be an event is passed over."""
+    try:
+        return _keep(stripe_events.event_of(said), now)
+    except NoEvent as wrong:
+        NO_EVENTS.inc()
+        log.error("the provider lists an event that is none: %s", wrong)
+        return False
+
+
+def _keep(event: stripe_events.Event, now: datetime) -> bool:
+    """Keep it, card numbers in it masked."""
+    body = card_numbers.mask_json(event.body)
     _, new = ProviderEvent.objects.get_or_create(
-        event_id=str(event["id"]),
+        event_id=body["id"],
         defaults={
-            "kind": str(event["type"]),
-            "happened_at": datetime.fromtimestamp(int(event["created"]), UTC),
+            "kind": body["type"],
+            "happened_at": datetime.fromtimestamp(event.created, UTC),
             "received_at": now,
-            "body": _without_secrets(event),
+            "body": _without_secrets(body),
             "next_try_at": now,
         },
     )
-    RECEIVED.labels(str(event["type"]), new).inc()
+    RECEIVED.labels(subject(event.type) or "other", new).inc()
     return new
 
 
@@ -68,25 +101,44 @@ def work_through(gateway: Gateway, now: datetime, *, at_most: int = 500) -> int:
     """Work through what waits, oldest first; how many are done."""
     waiting = ProviderEvent.objects.filter(next_try_at__lte=now).order_by("happened_at", "pk")
     done = sum(work(event, gateway, now) for event in waiting[:at_most])
-    WAITING.set(ProviderEvent.objects.filter(next_try_at__isnull=False).count())
+    WAITING.set(ProviderEvent.objects.waiting().count())
+    GIVEN_UP.set(ProviderEvent.objects.given_up().count())
     return done
 
 
 def work(event: ProviderEvent, gateway: Gateway, now: datetime) -> bool:
-    """One event, by whoever claims it first; whether it is done. A worker that dies leaves it to be claimed again."""
+    """One event, by whoever claims it first; whether it is done. A worker that dies leaves it to be claimed again, but
+    not for ever: the last try is claimed as given up."""
     wait = min(FIRST_WAIT * 2 ** min(event.tries, 10), LONGEST_WAIT)
+    next_try_at = now + wait if event.tries + 1 < MOST_TRIES else None
     mine = ProviderEvent.objects.filter(pk=event.pk, tries=event.tries).filter(~Q(next_try_at=None))
-    if not mine.update(tries=event.tries + 1, next_try_at=now + wait):
+    if not mine.update(tries=event.tries + 1, next_try_at=next_try_at):
         return False
-    row = ProviderEvent.objects.filter(pk=event.pk)
+    outcome, state = _outcome(event, gateway, now)
+    ProviderEvent.objects.filter(pk=event.pk).update(
+        outcome=outcome[:200],
+        next_try_at=next_try_at if state == "waits" else None,
+        done_at=now if state == "done" else event.done_at,
+    )
+    return state == "done"
+
+
+def _outcome(event: ProviderEvent, gateway: Gateway, now: datetime) -> tuple[str, State]:
+    """What a try came to, in words, and what that makes of the event. Without Postgres nothing can be noted."""
     try:
-        outcome = handle(event.body, gateway, now)
+        return handle(event.body, gateway, now), "done"
     except (NotYet, GatewayError) as failure:
-        given_up = event.tries + 1 >= MOST_TRIES
-        row.update(outcome=f"waits: {failure}"[:200], **({"next_try_at": None} if given_up else {}))
-        return False
-    row.update(outcome=outcome[:200], done_at=now, next_try_at=None)
-    return True
+        return f"waits: {failure}", "waits"
+    except Unreadable as wrong:
+        return f"can't be read: {wrong}", "given up"
+    except DataError as wrong:
+        log.exception("event %s says what can't be stored", event.event_id)
+        return f"can't be stored: {wrong}", "given up"
+    except POSTGRES_AWAY:
+        raise
+    except Exception as fault:
+        log.exception("event %s failed", event.event_id)
+        return f"failed, see the log: {type(fault).__name__}", "waits"
 
 
 def replay(event: ProviderEvent, gateway: Gateway, now: datetime) -> bool:
@@ -97,10 +149,10 @@ def replay(event: ProviderEvent, gateway: Gateway, now: datetime) -> bool:
 
 
 def handle(event: Json, gateway: Gateway, now: datetime) -> str:
-    """What an event changes; the outcome in words. Raises `NotYet`, `GatewayError`."""
+    """What an event changes; the outcome in words. Raises `NotYet`, `GatewayError`, `Unreadable`."""
     kind = subject(str(event["type"]))
     if kind in READS:
-        return _of_payment(event["data"]["object"], READS[kind], now)
+        return _of_payment(_object(event), READS[kind], now)
     handler = _HANDLERS.get(kind)
     return handler(event, gateway, now) if handler else "nothing to do"
 
@@ -125,7 +177,7 @@ READS: Mapping[str, Callable[[Json], Known]] = {
 
 def _of_payment(said: Json, read: Callable[[Json], Known], now: datetime) -> str:
     known = read(said)
-    payment = payments.find_payment(str((said.get("metadata") or {}).get(REFERENCE, "")), known.payment)
+    payment = payments.find_payment(reference_of(said), known.payment)
     if payment is None and read is not of_dispute:
         return "not a payment of ours"
     if payment is None:  # a dispute doesn't carry our reference, and its payment's id may be on its way
@@ -137,6 +189,8 @@ def _of_payment(said: Json, read: Callable[[Json], Known], now: datetime) -> str
 
 
 def _learn(customer: str, said: Card, now: datetime) -> str:
+    if not customer:
+        return "nobody's card"
     tenant = cards.tenant_of(customer)
     if tenant is None:
         raise NotYet(f"no customer {customer}")
@@ -144,27 +198,25 @@ def _learn(customer: str, said: Card, now: datetime) -> str:
 
 
 def _attached(event: Json, gateway: Gateway, now: datetime) -> str:
-    method = event["data"]["object"]
-    return _learn(_id(method.get("customer")), of_payment_method(method), now)
+    method = _object(event)
+    return _learn(Fields(method).id_if_any("customer"), of_payment_method(method), now)
 
 
 def _detached(event: Json, gateway: Gateway, now: datetime) -> str:
-    method = event["data"]["object"]
-    before = (event["data"].get("previous_attributes") or {}).get("customer")
-    return _learn(_id(before), Card(method["id"], removed=True), now)
+    return _learn(_before(event).id_if_any("customer"), Card(Fields(_object(event)).id("id"), removed=True), now)
 
 
 def _set_up(event: Json, gateway: Gateway, now: datetime) -> str:
-    setup = event["data"]["object"]
-    return _chosen(_id(setup.get("customer")), _id(setup.get("payment_method")), event["created"], gateway, now)
+    setup = Fields(_object(event))
+    return _chosen(setup.id_if_any("customer"), setup.id("payment_method"), _created(event), gateway, now)
 
 
 def _checked_out(event: Json, gateway: Gateway, now: datetime) -> str:
-    session = event["data"]["object"]
-    if session.get("mode") != "setup":
+    session = Fields(_object(event))
+    if session.text("mode") != "setup":
         return "nothing to do"
-    customer, card = gateway.card_of_setup(_id(session["setup_intent"]))
-    return _chosen(customer, card, event["created"], gateway, now)
+    customer, card = gateway.card_of_setup(session.id("setup_intent"))
+    return _chosen(customer, card, _created(event), gateway, now) if card else "nothing to do"
 
 
 def _chosen(customer: str, card: str, at: int, gateway: Gateway, now: datetime) -> str:
@@ -180,17 +232,32 @@ def _chosen(customer: str, card: str, at: int, gateway: Gateway, now: datetime) 
 
 def _customer_updated(event: Json, gateway: Gateway, now: datetime) -> str:
     """The customer chose another card in the portal. Only a change of it counts: else the default may be an old one."""
-    customer = event["data"]["object"]
-    card = (customer.get("invoice_settings") or {}).get("default_payment_method")
-    if not card or "invoice_settings" not in (event["data"].get("previous_attributes") or {}):
+    customer = Fields(_object(event))
+    card = customer.object("invoice_settings").id_if_any("default_payment_method")
+    if not card or "invoice_settings" not in _before(event):
         return "nothing to do"
-    return _learn(customer["id"], chosen(Card(_id(card)), event["created"]), now)
+    return _learn(customer.id("id"), chosen(Card(card), _created(event)), now)
 
 
 def _customer_deleted(event: Json, gateway: Gateway, now: datetime) -> str:
-    customer = _id(event["data"]["object"])
+    customer = Fields(_object(event)).id("id")
     tenant = cards.tenant_of(customer)
     return cards.forget_customer(customer, clock.now_for(tenant.pk, now) if tenant else now)
+
+
+def _object(event: Json) -> Any:
+    """What an event is about, if it says so: rows of before events were looked at may say anything."""
+    data = event.get("data")
+    return data.get("object") if isinstance(data, Mapping) else None
+
+
+def _before(event: Json) -> Fields:
+    """What its members were before the event."""
+    return Fields(event).object("data").object("previous_attributes")
+
+
+def _created(event: Json) -> int:
+    return Fields(event).number("created", LAST_SECOND)
 
 
 Handler = Callable[[Json, Gateway, datetime], str]
@@ -208,7 +275,3 @@ def _without_secrets(said: Any) -> Any:
     if isinstance(said, Mapping):
         return {name: _without_secrets(one) for name, one in said.items() if name not in _SECRET}
     return [_without_secrets(one) for one in said] if isinstance(said, list) else said
-
-
-def _id(said: Any) -> str:
-    return str(said["id"]) if isinstance(said, Mapping) else str(said or "")

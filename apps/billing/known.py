@@ -7,9 +7,10 @@ the same whole in whatever order they came (a join-semilattice, as in state-base
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-Json = Mapping[str, Any]
+from apps.billing.provider_objects import Fields, Json
+
 #: Where our own references stand in the provider's books.
 REFERENCE, REFUND = "palisade_payment", "palisade_refund"
 #: Of a payment, from what may still change to what can't. A payment has one confirmation: it never fails and succeeds.
@@ -26,6 +27,7 @@ _PROGRESS_OF = {
 #: The card's holder is asked for, and nobody is there: for us the bank said no.
 _UNFINISHED = {"requires_action": "authentication_required"}
 DISPUTES = ("", "open", "won", "lost")
+LONGEST_BRAND = 40
 _DISPUTE_OF = {"won": "won", "warning_closed": "won", "lost": "lost"}
 
 Status = Literal["intent", "processing", "succeeded", "failed", "canceled", "refunded", "disputed"]
@@ -80,42 +82,50 @@ def merge(one: Known, other: Known) -> Known:
 
 
 def of_intent(intent: Json) -> Known:
-    """What a PaymentIntent says."""
-    error = intent.get("last_payment_error") or {}
+    """What a PaymentIntent says. This and all that follow raise `Unreadable` at what they don't document."""
+    said = Fields(intent)
+    status = said.word("status")
     return Known(
-        payment=intent["id"],
-        progress=_PROGRESS_OF.get(intent["status"], "open"),
-        failure=failure_code(error) or _UNFINISHED.get(intent["status"], ""),
-        charge=_id(intent.get("latest_charge")),
-        amount=intent["amount"],
+        payment=said.id("id"),
+        progress=_PROGRESS_OF.get(status, "open"),
+        failure=_failure_code(said.object("last_payment_error")) or _UNFINISHED.get(status, ""),
+        charge=said.id_if_any("latest_charge"),
+        amount=said.number("amount"),
     )
 
 
 def of_charge(charge: Json) -> Known:
     """What a Charge says."""
+    said = Fields(charge)
     return Known(
-        payment=_id(charge.get("payment_intent")),
-        progress="succeeded" if charge.get("paid") and charge.get("captured", True) else "open",
-        failure=charge.get("failure_code") or "",
-        charge=charge["id"],
-        amount=charge["amount"],
-        refunded=charge.get("amount_refunded") or 0,
+        payment=said.id_if_any("payment_intent"),
+        progress="succeeded" if said.flag("paid", False) and said.flag("captured", True) else "open",
+        failure=said.text("failure_code"),
+        charge=said.id("id"),
+        amount=said.number("amount"),
+        refunded=said.number("amount_refunded") if "amount_refunded" in said else 0,
     )
 
 
 def of_dispute(dispute: Json) -> Known:
     """What a Dispute says: what is disputed had succeeded."""
+    said = Fields(dispute)
     return Known(
-        payment=_id(dispute.get("payment_intent")),
+        payment=said.id_if_any("payment_intent"),
         progress="succeeded",
-        charge=_id(dispute.get("charge")),
-        dispute=_DISPUTE_OF.get(dispute["status"], "open"),
+        charge=said.id_if_any("charge"),
+        dispute=_DISPUTE_OF.get(said.word("status"), "open"),
     )
 
 
-def failure_code(error: Json) -> str:
+def reference_of(charged: Json) -> str:
+    """Our reference in the metadata of what is charged, "" when it is not ours."""
+    return Fields(charged).object("metadata").text(REFERENCE)
+
+
+def _failure_code(error: Fields) -> str:
     """Why a bank said no, as exactly as it did: insufficient_funds, expired_card, …; "" when there was no error."""
-    return str(error.get("decline_code") or error.get("code") or error.get("type") or "")
+    return error.text("decline_code") or error.text("code") or error.text("type")
 
 
 @dataclass(frozen=True)
@@ -155,15 +165,12 @@ def card_in_use(cards: Cards) -> Card | None:
 
 def of_payment_method(method: Json) -> Card:
     """What a PaymentMethod says of itself."""
-    card = method.get(method.get("type") or "card") or {}
-    expires = f"{card['exp_year']:04d}-{card['exp_month']:02d}" if card.get("exp_year") else ""
-    return Card(method["id"], card.get("brand") or method.get("type") or "", card.get("last4") or "", expires)
+    said = Fields(method)
+    kind = said.text("type", LONGEST_BRAND)
+    card = said.object(kind or "card")
+    expires = f"{card.number('exp_year', 9999):04d}-{card.number('exp_month', 12):02d}" if "exp_year" in card else ""
+    return Card(said.id("id"), card.text("brand", LONGEST_BRAND) or kind, card.text("last4", 4), expires)
 
 
 def chosen(card: Card, at: int) -> Card:
     return replace(card, chosen_at=at)
-
-
-def _id(said: Any) -> str:
-    """An id, or the object that was sent in its place."""
-    return str(said["id"]) if isinstance(said, Mapping) else str(said or "")

@@ -17,6 +17,7 @@ from apps.accounts.models import Tenant
 from apps.billing.money import EXPONENTS, rounded, shown
 from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan
 from apps.billing.provider_models import PaymentCard, ProviderEvent, Refund
+from apps.billing.provider_objects import LONGEST_ID
 
 __all__ = ["PaymentCard", "ProviderEvent", "Refund"]  # the provider's rows, which Django looks for here
 _CURRENCIES = [(code, code) for code in EXPONENTS]
@@ -74,8 +75,8 @@ class Subscription(models.Model):
         default=False, help_text="A card that was accepted, or invoices by bank transfer as agreed."
     )
     payment_method_label = models.CharField(max_length=60, blank=True, help_text="Such as: visa •••• 4242.")
-    stripe_customer_id = models.CharField(max_length=80, blank=True, db_index=True)
-    stripe_payment_method_id = models.CharField(max_length=80, blank=True)
+    stripe_customer_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
+    stripe_payment_method_id = models.CharField(max_length=LONGEST_ID, blank=True)
     past_due_since = models.DateTimeField(null=True, blank=True)
     billing_name = models.CharField(max_length=200, blank=True, help_text="Empty = the tenant's.")
     billing_email = models.EmailField(blank=True)
@@ -353,8 +354,8 @@ class Payment(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="payments")
     attempt = models.PositiveSmallIntegerField()
     provider = models.CharField(max_length=20)
-    customer = models.CharField(max_length=80, blank=True, help_text="As the provider calls them.")
-    card = models.CharField(max_length=80, blank=True)
+    customer = models.CharField(max_length=LONGEST_ID, blank=True, help_text="As the provider calls them.")
+    card = models.CharField(max_length=LONGEST_ID, blank=True)
     #: All that the provider ever said of it, merged (apps/billing/known.py); the columns follow from it.
     known = models.JSONField(default=dict, blank=True)
     amount = amount_field()
@@ -362,8 +363,8 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3, choices=_CURRENCIES)
     status = models.CharField(max_length=12, choices=Status, default=Status.INTENT)
     idempotency_key = models.CharField(max_length=120, unique=True)
-    provider_payment_id = models.CharField(max_length=80, blank=True, db_index=True)
-    provider_charge_id = models.CharField(max_length=80, blank=True, db_index=True)
+    provider_payment_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
+    provider_charge_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
     failure_code = models.CharField(max_length=80, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()

@@ -21,6 +21,7 @@ from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
 from apps.billing.money import shown
 from apps.billing.owing import TAKEN
 from apps.billing.paper_admin import AmountsAdmin, in_currency
+from apps.billing.provider_models import ProviderEvents
 from apps.billing.refunds import CanNotRefund, begin, check, drive, left_of, refund
 
 
@@ -160,21 +161,35 @@ class PaymentCardAdmin(ReadOnlyAdmin):
     search_fields = ("tenant__slug", "customer", "card")
 
 
+class EventState(admin.SimpleListFilter):
+    """What became of it."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state, state) for state in _IN_STATE]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = _IN_STATE.get(self.value() or "")
+        return chosen(queryset) if chosen else queryset
+
+
+_IN_STATE = {"done": ProviderEvents.done, "waits": ProviderEvents.waiting, "given up": ProviderEvents.given_up}
+
+
 @admin.register(ProviderEvent)
 class ProviderEventAdmin(ReadOnlyAdmin):
     """The inbox: what the provider told us and what became of it. Working through one again changes nothing twice."""
 
     list_display = ("event_id", "kind", "happened_at", "received_at", "tries", "state", "outcome")
-    list_filter = (("done_at", admin.EmptyFieldListFilter), "kind")
+    list_filter = (EventState, "kind")
     search_fields = ("event_id", "kind", "outcome")
     date_hierarchy = "received_at"
     actions: ClassVar = ["replay_chosen"]
 
     @display(description="state", label={"done": "success", "waits": "info", "given up": "danger"})
     def state(self, event: ProviderEvent) -> str:
-        if event.done_at is not None:
-            return "done"
-        return "waits" if event.next_try_at is not None else "given up"
+        return event.state
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.change_providerevent")

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import stripe
 
 from apps.billing.gateway import Declined, GatewayError, Order, Refused, Unanswered
-from apps.billing.known import REFERENCE, REFUND, Card, Known, of_intent, of_payment_method
+from apps.billing.known import REFERENCE, REFUND, Card, Known, of_intent, of_payment_method, reference_of
 from apps.billing.money import EXPONENTS, to_minor
+from apps.billing.provider_objects import Json, Unreadable
 
 T = TypeVar("T")
 #: Answers after which the same may be asked again: no connection, Stripe's own faults, "too much", "still at it", and
@@ -71,7 +72,7 @@ class StripeGateway:
 
     def use_card(self, *, customer: str, card: str) -> Card:
         _asked(lambda: self._v1.customers.update(customer, {"invoice_settings": {"default_payment_method": card}}))
-        return of_payment_method(_asked(lambda: self._v1.payment_methods.retrieve(card)).to_dict())
+        return _read(of_payment_method, _asked(lambda: self._v1.payment_methods.retrieve(card)).to_dict())
 
     def card_of_setup(self, setup: str) -> tuple[str, str]:
         found = _asked(lambda: self._v1.setup_intents.retrieve(setup)).to_dict()
@@ -94,21 +95,21 @@ class StripeGateway:
                 {"idempotency_key": order.reference},
             )
         )
-        return of_intent(intent.to_dict())
+        return _read(of_intent, intent.to_dict())
 
     def find(self, order: Order) -> Known | None:
         found = _asked(lambda: self._v1.payment_intents.list({"customer": order.customer, "limit": PAGE}))
         for intent in _pages(found):
-            if intent["metadata"].get(REFERENCE) == order.reference:
-                return of_intent(intent)
+            if _read(reference_of, intent) == order.reference:
+                return _read(of_intent, intent)
         return None
 
     def look(self, payment: str) -> Known:
-        return of_intent(_asked(lambda: self._v1.payment_intents.retrieve(payment)).to_dict())
+        return _read(of_intent, _asked(lambda: self._v1.payment_intents.retrieve(payment)).to_dict())
 
     def withdraw(self, payment: str) -> Known:
         try:
-            return of_intent(_asked(lambda: self._v1.payment_intents.cancel(payment)).to_dict())
+            return _read(of_intent, _asked(lambda: self._v1.payment_intents.cancel(payment)).to_dict())
         except Refused as refused:
             if refused.code != "payment_intent_unexpected_state":
                 raise
@@ -139,7 +140,7 @@ class StripeGateway:
             lambda: self._v1.payment_intents.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE})
         )
         for intent in _pages(found):
-            yield str(intent["metadata"].get(REFERENCE, "")), of_intent(intent)
+            yield _read(reference_of, intent), _read(of_intent, intent)
 
     def verify(self, body: bytes, signature: str) -> None:
         try:
@@ -171,10 +172,18 @@ def _asked(call: Callable[[], T]) -> T:
         raise Refused(code, f"request {said.request_id}") from None
 
 
+def _read(read: Callable[[Json], T], said: Json) -> T:
+    """What an object of Stripe's says. Where it isn't what they document, nobody knows what happened."""
+    try:
+        return read(said)
+    except Unreadable as wrong:
+        raise Unanswered("unreadable", str(wrong)) from wrong
+
+
 def _declined(said: stripe.CardError) -> GatewayError:
     error: dict[str, Any] = said.error.to_dict() if said.error is not None else {}
     intent = error.get("payment_intent")
-    known = of_intent(intent) if intent else Known(failure=str(said.code))
+    known = _read(of_intent, intent) if intent else Known(failure=str(said.code))
     return Declined(known.failure or str(said.code), "", known)
 
 

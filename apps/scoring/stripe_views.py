@@ -1,5 +1,6 @@
 """The doors of the guard of a tenant's own Stripe payments: its account, screening by id, and its webhook."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -24,6 +25,8 @@ from apps.usage.bodies import decode
 from apps.usage.events import moment
 from apps.usage.gated import check_host, client_address, json_answer
 from apps.usage.payment_views import stripe_signature
+
+_INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
 
 
 class StripeAccountRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,10 +193,9 @@ class ScreenWebhookView(GuardView):
         stripe = StripeOfTenant(account)
         event = stripe.event(body, signature)
         self.key, self.digest = PresentedKey(handle, mode == "live"), account.key_digest
-        intent = event["data"]["object"]
-        if event["type"] not in stripe_guard.SCREENED:
-            return json_answer(IgnoredEvent("ignored", card_numbers.mask(str(event["type"]))))
-        answered, screening = self.screen(request, stripe, stripe.retrieve(str(intent.get("id"))))
+        if event.type not in stripe_guard.SCREENED:
+            return json_answer(IgnoredEvent("ignored", card_numbers.mask(event.type)))
+        answered, screening = self.screen(request, stripe, stripe.retrieve(_intent_id(event.object.get("id"))))
         return self.answered(answered, msgspec.json.encode(screening))
 
     def _account(self, handle: str, livemode: bool) -> Account:
@@ -202,3 +204,10 @@ class ScreenWebhookView(GuardView):
         if account is None:
             raise Problem("not_found", "No Stripe account is connected here.")
         return account
+
+
+def _intent_id(said: Any) -> str:
+    """The id of the PaymentIntent an event is about. Raises `Problem`."""
+    if not isinstance(said, str) or not _INTENT_ID.fullmatch(said):
+        raise Problem("event_invalid", "'data.object.id' takes the id of a PaymentIntent, such as pi_1.")
+    return said

@@ -16,6 +16,7 @@ from apps.billing.gateway import Gateway, GatewayError, NotCollecting, Refused, 
 from apps.billing.models import PaymentCard
 from apps.billing.services import subscription_of
 from apps.errors import Problem
+from apps.stripe_events import NoEvent
 from apps.usage.bodies import Noticed, decode, without_cards
 from apps.usage.gated import GatedView, check_host, json_answer
 
@@ -70,11 +71,13 @@ class ReceivedWebhook(msgspec.Struct, frozen=True):
 
 
 def stripe_signature(request: Request) -> str:
-    """The header Stripe signs with. Raises `Problem` when there is none."""
-    said = request.META.get("HTTP_STRIPE_SIGNATURE")
+    """The header Stripe signs with. Raises `Problem` when there is none, or one that can't be a signature."""
+    said = str(request.META.get("HTTP_STRIPE_SIGNATURE", ""))
     if not said:
         raise Problem("signature_invalid", "There is no Stripe-Signature header.", "Stripe-Signature")
-    return str(said)
+    if not said.isascii():
+        raise Problem("signature_invalid", "Stripe-Signature takes ASCII characters.", "Stripe-Signature")
+    return said
 
 
 class PaymentView(GatedView):
@@ -177,6 +180,6 @@ class StripeWebhookView(GatedView):
             new = inbox.receive(body, signature, gateway, timezone.now())
         except Refused as forged:
             raise Problem("signature_invalid") from forged
-        except ValueError as no_event:
-            raise Problem("body_malformed", "The body is no event of Stripe's.") from no_event
+        except NoEvent as wrong:
+            raise Problem("event_invalid", f"This is no event of Stripe's. {wrong}") from wrong
         return json_answer(ReceivedWebhook(True, new))

@@ -13,7 +13,7 @@ ABOUT = (
 )
 _BODY = ("body_malformed", "body_too_large", "media_type_unsupported", "field_invalid")
 _HOSTED = ("live_key_required", "paid_by_transfer", "provider_away")
-_SIGNED = ("body_malformed", "body_too_large", "media_type_unsupported", "signature_invalid", "not_found")
+_SIGNED = ("event_invalid", "body_too_large", "media_type_unsupported", "signature_invalid", "not_found")
 _DECIDED = ("quota_exceeded", "journal_full", "field_invalid")
 _SIGNATURE: Json = parameter(
     "Stripe-Signature",

@@ -94,6 +94,32 @@ def test_a_forged_webhook_is_refused(caller: Api, stand: Stand) -> None:
     assert send("/stripe/screen/zzzzzz/live", stand.ledger.events[0]).status_code == 404
 
 
+#: What can't be an event, or not one of a payment: (member, value as it stands) in the place of the event's own.
+NO_EVENTS = [
+    ("id", '"evt_\\u0000"'), ("id", '"' + "e" * 300 + '"'), ("id", '"\\ud800"'),
+    ("type", "null"), ("type", "[]"), ("type", '"' + "t" * 300 + '"'), ("created", "null"), ("created", "NaN"),
+    ("data", "{}"), ("data", "null"), ("data", "[]"), ("data", '{"object": null}'), ("data", '{"object": []}'),
+    ("data", '{"object": {}}'), ("data", '{"object": {"id": 1}}'), ("data", '{"object": {"id": "cus_1"}}'),
+    ("data", '{"object": {"id": "pi_1", "amount": NaN}}'), ("data", '{"object": {"id": "pi_1\\u0000"}}'),
+    ("data", '{"object": {"id": "pi_1/../../customers"}}'), ("data", '{"object": {"id": "pi_' + "1" * 300 + '"}}'),
+    ("data", '{"object": ' + '{"a":' * 300 + "1" + "}" * 300 + "}"), ("data", "[" * 50_000),
+    ("data", '{"object": {"id": "pi_1", "n": ' + "9" * 100_000 + "}}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("member", "value"), NO_EVENTS, ids=[f"{one} {said[:30]}" for one, said in NO_EVENTS])
+def test_what_can_not_be_an_event_is_refused_and_nothing_is_asked(
+    caller: Api, stand: Stand, member: str, value: str
+) -> None:
+    path = connect(caller, stand)["webhook"]
+    stand.ledger.create_intent(SMALL)
+    rest = {name: one for name, one in stand.ledger.events[0].items() if name != member}
+    body = f'{json.dumps(rest)[:-1]}, "{member}": {value}}}'.encode()
+    answer = Api().post(path, body, stripe_signature=signature(body, SECRET))
+    assert (answer.status_code, answer.json()["code"]) == (400, "event_invalid")
+    assert stand.calls == []
+
+
 def test_without_an_account_nothing_is_screened(caller: Api) -> None:
     assert screen(caller, "pi_1").status_code == 404
 
