@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-#: Decimals of a currency (ISO 4217).
-EXPONENTS: Mapping[str, int] = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}
+from apps.currencies import CURRENCIES
+
+#: Decimals of the currencies we bill in (ISO 4217).
+EXPONENTS: Mapping[str, int] = {code: CURRENCIES[code].decimals for code in ("USD", "EUR", "GBP", "JPY", "KWD")}
 _WORDS: Mapping[int, str] = {0: "no", 2: "two", 3: "three"}
 
 Amount = Decimal | Fraction | int

@@ -14,8 +14,9 @@ import stripe
 
 from apps.billing.gateway import Declined, GatewayError, Order, Refused, Unanswered
 from apps.billing.known import REFERENCE, REFUND, Card, Known, of_intent, of_payment_method, reference_of
-from apps.billing.money import EXPONENTS, to_minor
+from apps.billing.money import to_minor
 from apps.billing.provider_objects import Json, Unreadable
+from apps.currencies import CURRENCIES
 
 T = TypeVar("T")
 #: Answers after which the same may be asked again: no connection, Stripe's own faults, "too much", "still at it", and
@@ -152,9 +153,10 @@ class StripeGateway:
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """An amount as Stripe counts it: in the smallest unit; of three decimals the last must be 0, and is dropped."""
-    units = to_minor(amount, currency)
-    return units - units % 10 if EXPONENTS[currency] == 3 else units
+    """An amount as Stripe counts it: in the smallest unit, cut to what a card can be charged."""
+    known = CURRENCIES[currency]
+    units = to_minor(amount, currency) * 10 ** (known.told - known.decimals)
+    return units - units % known.step
 
 
 def _asked(call: Callable[[], T]) -> T:

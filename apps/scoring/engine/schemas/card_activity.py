@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, RuleResult, Typology, note
@@ -24,16 +25,14 @@ MOST_MINUTES = 1e8
 MOST_PAYMENTS = 1e6
 MOST_DERIVED = 1e18
 
-# What one unit of a currency was worth in US dollars, roughly, early in 2026. Orders of magnitude are what matters: an
-# amount of 150,000 is a flat in dollars and a lunch in soum.
-USD_PER_UNIT = {
-    "USD": 1.0, "EUR": 1.1, "GBP": 1.3, "CHF": 1.2, "CNY": 0.14, "JPY": 0.0066, "KRW": 0.0007, "INR": 0.0116,
-    "RUB": 0.0125, "KZT": 0.0019, "UZS": 0.00008, "KGS": 0.0114, "TJS": 0.1, "TMT": 0.285, "AZN": 0.59, "AMD": 0.0026,
-    "GEL": 0.37, "BYN": 0.33, "UAH": 0.024, "TRY": 0.024, "AED": 0.272, "SAR": 0.267, "QAR": 0.275, "ILS": 0.3,
-    "PKR": 0.0036, "BDT": 0.0082, "THB": 0.03, "VND": 0.00004, "IDR": 0.00006, "MYR": 0.24, "SGD": 0.77, "HKD": 0.128,
-    "PLN": 0.27, "CZK": 0.047, "HUF": 0.003, "SEK": 0.105, "NOK": 0.098, "DKK": 0.155, "CAD": 0.72, "AUD": 0.65,
-    "NZD": 0.58, "BRL": 0.18, "MXN": 0.055, "ZAR": 0.057, "EGP": 0.021, "NGN": 0.00067,
-}  # fmt: skip
+# What one unit of a currency is worth in US dollars, roughly. Those of the simulated rows: others are unknown to the
+# models, and said so.
+KNOWN_CURRENCIES = (
+    "USD", "EUR", "GBP", "CHF", "CNY", "JPY", "KRW", "INR", "RUB", "KZT", "UZS", "KGS", "TJS", "TMT", "AZN", "AMD",
+    "GEL", "BYN", "UAH", "TRY", "AED", "SAR", "QAR", "ILS", "PKR", "BDT", "THB", "VND", "IDR", "MYR", "SGD", "HKD",
+    "PLN", "CZK", "HUF", "SEK", "NOK", "DKK", "CAD", "AUD", "NZD", "BRL", "MXN", "ZAR", "EGP", "NGN",
+)  # fmt: skip
+USD_PER_UNIT = {code: CURRENCIES[code].dollars for code in KNOWN_CURRENCIES}
 # How the payment ended: 1 failed, 0 went through.
 STATUS = {
     "Completed": 0.0, "Successful": 0.0, "Success": 0.0, "Approved": 0.0, "Pending": 0.5,
