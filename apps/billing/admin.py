@@ -25,6 +25,7 @@ from apps.billing.models import (
     CouponRedemption,
     Credit,
     CreditNote,
+    CreditNoteLine,
     Invoice,
     InvoiceDeduction,
     InvoiceLine,
@@ -159,6 +160,14 @@ class CreditNoteForm(OnceForm):
         return said
 
 
+class NoteLineInline(_Part):
+    model = CreditNoteLine
+    verbose_name_plural = "what it takes of which line"
+    fields = ("line", "shown_net", "shown_tax")
+    readonly_fields = ("shown_net", "shown_tax")
+    shown_net, shown_tax = (in_currency(name, lambda one: one.note.invoice.currency) for name in ("net", "tax"))
+
+
 @admin.register(CreditNote)
 class CreditNoteAdmin(AmountsAdmin, OnceAdmin):
     """Corrections of issued invoices. Written once; the database refuses changes."""
@@ -170,6 +179,10 @@ class CreditNoteAdmin(AmountsAdmin, OnceAdmin):
     list_select_related = ("invoice",)
     search_fields = ("number", "invoice__number", "invoice__tenant__slug")
     autocomplete_fields = ("invoice",)
+    inlines: ClassVar = [NoteLineInline]
+
+    def get_inlines(self, request: HttpRequest, obj: CreditNote | None) -> Any:
+        return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -19,18 +19,20 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from apps.accounts.models import Tenant
-from apps.billing import credits, paying, standing, trail
+from apps.billing import crediting, credits, paying, standing, trail
+from apps.billing.crediting import Part
 from apps.billing.models import (
     Closing,
     Credit,
     CreditNote,
+    CreditNoteLine,
     Invoice,
     InvoiceDeduction,
     InvoiceLine,
     NumberSeries,
     Subscription,
 )
-from apps.billing.money import rounded, wrong_with
+from apps.billing.money import from_minor, rounded, to_minor, wrong_with
 from apps.billing.periods import Period
 from apps.billing.pricing import Deduction, Line, deduct, totals
 from apps.billing.quoting import plain
@@ -152,7 +154,8 @@ def issue_credit_note(
 ) -> CreditNote:
     """Correct an issued invoice by so much (tax included). `to_balance`: its net amount becomes a credit.
 
-    The same `form` again is the same note. An unpaid invoice that is wholly corrected is settled. Raises `NotPossible`.
+    How much of it is net and tax, on which lines, says `crediting`: over what earlier notes left. The same
+    `form` again is the same note. An unpaid invoice that is wholly corrected is settled. Raises `NotPossible`.
     """
     with transaction.atomic():
         row = Invoice.objects.select_for_update().select_related("tenant").get(pk=invoice.pk)
@@ -160,7 +163,8 @@ def issue_credit_note(
         if before is not None:
             return before
         noted = _check_note(row, amount)
-        tax = row.money(amount * row.tax / row.total)
+        parts = crediting.taken(to_minor(amount, row.currency), _left(row))
+        net, tax = (from_minor(sums, row.currency) for sums in crediting.total(parts))
         note = CreditNote.objects.create(
             number=next_numbers("C", now, 1)[0],
             invoice=row,
@@ -170,9 +174,10 @@ def issue_credit_note(
             issued_at=now,
             form=form or None,
         )
-        if to_balance:
+        _itemise(note, parts)
+        if to_balance and net:
             key, why = f"credit note {note.number}", _credit_reason(row, note)
-            credits.grant(row.tenant, amount - tax, row.currency, reason=why, key=key, now=now, actor=actor)
+            credits.grant(row.tenant, net, row.currency, reason=why, key=key, now=now, actor=actor)
         if row.status == Status.ISSUED and noted + amount == row.total:
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
         _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
@@ -335,10 +340,36 @@ def _check_note(invoice: Invoice, amount: Decimal) -> Decimal:
     return noted
 
 
+def _left(invoice: Invoice) -> list[Part]:
+    """What earlier credit notes left of each line."""
+
+    def units(amount: Decimal) -> int:
+        return to_minor(amount, invoice.currency)
+
+    lines = list(invoice.lines.all())
+    left = crediting.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
+    for note in invoice.credit_notes.prefetch_related("lines").order_by("pk"):
+        found = {one.line_id: Part(units(one.net), units(one.tax)) for one in note.lines.all()}
+        own = [found.get(line.pk, Part(0, 0)) for line in lines]
+        earlier = crediting.divided(Part(units(note.net), units(note.tax)), left)
+        left = crediting.left(left, own if found else earlier)
+    return left
+
+
+def _itemise(note: CreditNote, parts: Sequence[Part]) -> None:
+    """Write down what a note takes of each line."""
+    currency = note.invoice.currency
+    CreditNoteLine.objects.bulk_create(
+        CreditNoteLine(note=note, line=line, net=from_minor(part.net, currency), tax=from_minor(part.tax, currency))
+        for line, part in zip(note.invoice.lines.all(), parts, strict=True)
+        if any(part)
+    )
+
+
 def _credit_reason(invoice: Invoice, note: CreditNote) -> str:
     """Credits come off before tax, so a note's tax is not in its credit: this says so, within the column."""
     tax = f" net of {plain(invoice.tax_percent)} % {invoice.tax_name or 'tax'}" if note.tax else ""
-    return f"Credit note {note.number} ({invoice.money(note.amount - note.tax)}{tax}): {note.reason}"[:200]
+    return f"Credit note {note.number} ({invoice.money(note.net)}{tax}): {note.reason}"[:200]
 
 
 def _move(invoices: Sequence[Invoice], **columns: Any) -> None:

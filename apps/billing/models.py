@@ -337,6 +337,33 @@ class CreditNote(models.Model):
     def __str__(self) -> str:
         return self.number
 
+    @property
+    def net(self) -> Decimal:
+        """The amount without its tax."""
+        return self.amount - self.tax
+
+
+class CreditNoteLine(models.Model):
+    """What a credit note takes of one line of its invoice. Notes from before lines were kept have none.
+
+    A trigger holds both references and the sums; neither row can go, so no constraint has to hold them a second time.
+    """
+
+    note = models.ForeignKey(CreditNote, on_delete=models.PROTECT, related_name="lines", db_constraint=False)
+    line = models.ForeignKey(InvoiceLine, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    net = amount_field()
+    tax = amount_field()
+
+    class Meta:
+        ordering: ClassVar = ["note_id", "line_id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["note", "line"], name="billing_note_line_once"),
+            models.CheckConstraint(condition=Q(net__gte=0, tax__gte=0), name="billing_note_line_from_0"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.note}: {self.line}"
+
 
 class Payment(models.Model):
     """One try to collect an invoice. The row with its idempotency key is there before the provider is asked."""

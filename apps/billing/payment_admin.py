@@ -72,7 +72,7 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
             try:
                 made = refund(
                     payment=one,
-                    amount=one.amount - one.amount_refunded,
+                    amount=left_of(one),
                     reason="By an operator",
                     gateway=this_gateway(),
                     now=timezone.now(),

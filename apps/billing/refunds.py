@@ -14,12 +14,9 @@ from apps.billing.models import Payment, Refund
 from apps.billing.money import EXPONENTS
 from apps.billing.owing import TAKEN
 from apps.billing.payments import ASKED_AGAIN_AFTER, KEY_LIFE
+from apps.currencies import CHARGED_DECIMALS
 
 log = logging.getLogger(__name__)
-
-
-#: No card is charged or paid back in smaller steps: Stripe takes two decimals of the currencies that have three.
-CHARGED_DECIMALS = 2
 
 
 class CanNotRefund(ValueError):
@@ -78,20 +75,29 @@ def left_of(payment: Payment) -> Decimal:
     if payment.status not in TAKEN:
         return payment.invoice.money(Decimal(0))
     asked = payment.refunds.exclude(status=Refund.Status.FAILED).aggregate(all=Sum("amount"))["all"] or Decimal(0)
-    return payment.invoice.money(max(payment.amount - max(asked, payment.amount_refunded), Decimal(0)))
+    return payment.invoice.money(max(_charged(payment) - max(asked, payment.amount_refunded), Decimal(0)))
+
+
+def _charged(payment: Payment) -> Decimal:
+    """Cut an amount to the steps cards are charged in: what the provider cut off was never taken."""
+    return payment.amount - payment.amount % _step(payment.currency)
+
+
+def _step(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-min(EXPONENTS[currency], CHARGED_DECIMALS))
 
 
 def _check(payment: Payment, amount: Decimal, gateway: Gateway) -> None:
     """Only whole steps of a currency: what the provider would cut off was not given back."""
     if payment.provider != gateway.name:
         raise CanNotRefund(f"It was paid by {payment.provider}, which is not asked from here any more.")
-    left, decimals = left_of(payment), min(EXPONENTS[payment.currency], CHARGED_DECIMALS)
+    left, step = left_of(payment), _step(payment.currency)
     if amount <= 0:
         raise CanNotRefund("It must be more than 0.")
     if amount > left:
         raise CanNotRefund(f"Up to {left} {payment.currency} can be given back.")
-    if amount % Decimal(1).scaleb(-decimals) and amount != left:
-        raise CanNotRefund(f"{payment.currency} is given back with {decimals} decimals.")
+    if amount % step:
+        raise CanNotRefund(f"{payment.currency} is given back in steps of {step}.")
 
 
 def drive(refund: Refund, gateway: Gateway, now: datetime) -> Refund:

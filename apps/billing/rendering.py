@@ -7,7 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from apps.billing import paying
-from apps.billing.models import Invoice, InvoiceLine, Refund
+from apps.billing.models import CreditNote, Invoice, InvoiceLine, Refund
 from apps.billing.money import EXPONENTS, shown
 from apps.billing.quoting import plain
 from apps.notifications.attachments import Attachment
@@ -57,15 +57,7 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
         "deductions": [
             {"description": one.description, "amount": invoice.money(-one.amount)} for one in invoice.deductions.all()
         ],
-        "notes": [
-            {
-                "number": note.number,
-                "amount": shown(note.amount, invoice.currency),
-                "reason": note.reason,
-                "at": note.issued_at,
-            }
-            for note in invoice.credit_notes.all()
-        ],
+        "notes": [_note(invoice, note) for note in invoice.credit_notes.prefetch_related("lines__line")],
         "refunds": [
             {"amount": shown(one.amount, invoice.currency), "at": one.created_at}
             for one in paying.refunds_of(invoice)
@@ -76,6 +68,22 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
         "by_day": usage.get("by_day", []),
         "by_endpoint": usage.get("by_endpoint", []),
         "late": usage.get("late", {}),
+    }
+
+
+def _note(invoice: Invoice, note: CreditNote) -> dict[str, Any]:
+    """A credit note in one sentence, with its net and tax, and what it takes of each line."""
+    return {
+        "number": note.number,
+        "amount": shown(note.amount, invoice.currency),
+        "reason": note.reason,
+        "at": note.issued_at,
+        "net": invoice.money(note.net),
+        "tax": invoice.money(note.tax),
+        "lines": [
+            {"description": one.line.description, "net": invoice.money(one.net), "tax": invoice.money(one.tax)}
+            for one in note.lines.all()
+        ],
     }
 
 

@@ -110,14 +110,26 @@ class Deduction(msgspec.Struct, frozen=True):
     amount: Money
 
 
+class CreditNoteLine(msgspec.Struct, frozen=True):
+    """What a credit note takes of a line of its invoice."""
+
+    line: Annotated[int, Meta(description="Its place among the invoice's lines, from 1.")]
+    net: Money
+    tax: Money
+
+
 class CreditNote(msgspec.Struct, frozen=True):
-    """A correction of the invoice: so much less is owed."""
+    """A correction of the invoice: so much less is owed. Notes over all of it sum to it, line by line."""
 
     number: str
-    amount: Annotated[Money, Meta(description="Tax included.")]
+    amount: Annotated[Money, Meta(description="net + tax")]
+    net: Money
     tax: Money
     reason: str
     issued_at: Moment
+    lines: Annotated[
+        list[CreditNoteLine], Meta(description="What it takes of which line; empty on notes from before 2026-12.")
+    ]
 
 
 class Refund(msgspec.Struct, frozen=True):
@@ -282,7 +294,7 @@ def _invoices(tenant_id: int, livemode: bool) -> Any:
     rows = models.Invoice.objects.filter(tenant_id=tenant_id) if livemode else models.Invoice.objects.none()
     return (
         rows.exclude(status="draft")
-        .prefetch_related("lines", "deductions", "credit_notes", "payments__refunds")
+        .prefetch_related("lines", "deductions", "credit_notes__lines__line", "payments__refunds")
         .order_by("-pk")
     )
 
@@ -353,9 +365,13 @@ def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
     return CreditNote(
         number=note.number,
         amount=str(row.money(note.amount)),
+        net=str(row.money(note.net)),
         tax=str(row.money(note.tax)),
         reason=note.reason,
         issued_at=told(note.issued_at),
+        lines=[
+            CreditNoteLine(one.line.place, str(row.money(one.net)), str(row.money(one.tax))) for one in note.lines.all()
+        ],
     )
 
 

@@ -130,8 +130,9 @@ def test_credit_notes_and_refunds_stand_with_the_invoice(dora: Api) -> None:
     Refund.objects.create(payment=payment, amount=Decimal(3), reason="x", idempotency_key="ref_1", **facts)
     told = dora.get(f"/v1/invoices/{invoice.public_id}").json()
     assert told["credit_notes"] == [
-        {"number": note.number, "amount": "5.00", "tax": "0.00", "reason": "too much",
-         "issued_at": "2026-11-04T00:00:00Z"}
+        {"number": note.number, "amount": "5.00", "net": "5.00", "tax": "0.00", "reason": "too much",
+         "issued_at": "2026-11-04T00:00:00Z",
+         "lines": [{"line": 1, "net": "2.77", "tax": "0.00"}, {"line": 2, "net": "2.23", "tax": "0.00"}]}
     ]  # fmt: skip
     assert told["refunds"] == [{"amount": "3.00", "status": "pending", "created_at": "2026-11-05T00:00:00Z"}]
 
