@@ -10,7 +10,7 @@ it again with the same facts costs nothing.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.conf import settings
@@ -19,6 +19,7 @@ from django_tenants.utils import schema_context
 from apps import stripe_events
 from apps.errors import Problem
 from apps.scoring.models import StripeAccount
+from apps.scoring.stripe_intents import mapped
 from apps.stripe_events import Event, NoEvent
 
 T = TypeVar("T")
@@ -27,30 +28,9 @@ Cancellation = Literal["not_needed", "canceled", "already_canceled", "too_late",
 
 SCHEMA = "payments"
 DECLINED = ("high", "critical")
-#: Stripe's currencies without and with three decimals: https://docs.stripe.com/currencies
-NO_DECIMALS = frozenset(
-    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
-)
-THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 #: Told of these, a payment may still be stopped.
 SCREENED = ("payment_intent.created", "payment_intent.requires_action", "payment_intent.amount_capturable_updated")
 TOLERANCE_SECONDS = 300
-_CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture", "processing")
-#: Fields of `payments` that a merchant may give in the PaymentIntent's metadata, as text, and what makes them of it.
-_FROM_METADATA: Mapping[str, Callable[[str], Any]] = {
-    "user_id": str,
-    "merchant_id": str,
-    "merchant_category": str,
-    "device_id": str,
-    "ip_address": str,
-    "country": str,
-    "email": str,
-    "distance_from_home_km": float,
-    "distance_from_last_transaction": float,
-    "ratio_to_median_purchase_price": float,
-    "foreign_transaction": lambda said: {"true": True, "false": False}[said.lower()],
-    "repeat_retailer": lambda said: {"true": True, "false": False}[said.lower()],
-}
 
 
 class Account(NamedTuple):
@@ -81,38 +61,8 @@ def forget(schema: str, livemode: bool) -> bool:
 
 
 def transaction_of(intent: Json, merchant: str) -> dict[str, Any]:
-    """A PaymentIntent as a transaction of `payments`. `merchant`: who is paid unless the intent names another."""
-    metadata, method = intent.get("metadata") or {}, _object(intent.get("payment_method"))
-    card, charge = method.get("card") or {}, _object(intent.get("latest_charge"))
-    billing = charge.get("billing_details") or method.get("billing_details") or {}
-    types = intent.get("payment_method_types") or []
-    said: dict[str, Any] = {
-        "transaction_id": intent["id"],
-        "amount": major_units(intent["amount"], intent["currency"]),
-        "currency": intent["currency"].upper(),
-        "timestamp": datetime.fromtimestamp(intent["created"], UTC).isoformat(),
-        "user_id": _id(intent.get("customer"))
-        or card.get("fingerprint")
-        or intent.get("receipt_email")
-        or intent["id"],
-        "merchant_id": _id(intent.get("on_behalf_of")) or merchant,
-        "email": intent.get("receipt_email") or billing.get("email"),
-        "country": card.get("country") or (billing.get("address") or {}).get("country"),
-        "card_present": "card_present" in types if types else None,
-    }
-    said |= {name: _read(read, metadata[name]) for name, read in _FROM_METADATA.items() if metadata.get(name)}
-    return {name: value for name, value in said.items() if value is not None}
-
-
-def _payer(intent: Json, card: Json) -> str:
-    """Who pays, as steadily as it is known: the customer, the card, the e-mail, or nobody but this payment."""
-    return _id(intent.get("customer")) or card.get("fingerprint") or intent.get("receipt_email") or str(intent["id"])
-
-
-def major_units(amount: int, currency: str) -> float:
-    """1050, "usd" → 10.5"""
-    decimals = 0 if currency in NO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
-    return float(amount / 10**decimals)
+    """A PaymentIntent as a transaction of `payments`, without what is to be told of it."""
+    return mapped(intent, merchant).transaction
 
 
 class StripeOfTenant:
@@ -137,14 +87,12 @@ class StripeOfTenant:
 
     def cancel(self, intent: Json) -> Cancellation:
         """Cancel what can still be cancelled."""
-        if intent["status"] == "canceled":
-            return "already_canceled"
-        if intent["status"] not in _CANCELABLE:
-            return "too_late"
+        if intent.get("status") in _FINAL:
+            return _FINAL[intent["status"]]
         try:
             self._asked(lambda: self._intents.cancel(intent["id"], {"cancellation_reason": "fraudulent"}))
         except Problem:
-            return _AFTER_REFUSAL.get(str(self.retrieve(intent["id"])["status"]), "failed")
+            return _FINAL.get(str(self.retrieve(intent["id"])["status"]), "failed")
         return "canceled"
 
     def event(self, body: bytes, signature: str) -> Event:
@@ -177,20 +125,5 @@ class StripeOfTenant:
             raise Problem("provider_away", "Stripe does not answer.", retry_after=5.0) from None
 
 
-_AFTER_REFUSAL: Mapping[str, Cancellation] = {"succeeded": "too_late", "canceled": "already_canceled"}
-
-
-def _object(said: Any) -> Json:
-    return said if isinstance(said, Mapping) else {}
-
-
-def _id(said: Any) -> str:
-    return str(said.get("id", "") if isinstance(said, Mapping) else said or "")
-
-
-def _read(read: Callable[[str], Any], said: Any) -> Any:
-    """None for what can't be read: metadata is the merchant's own, and no reason to refuse a payment."""
-    try:
-        return read(str(said))
-    except (ValueError, KeyError):
-        return None
+#: What can't be cancelled; all else is tried: statuses Stripe adds are to be stopped, too.
+_FINAL: Mapping[str, Cancellation] = {"succeeded": "too_late", "canceled": "already_canceled"}

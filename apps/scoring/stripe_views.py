@@ -20,6 +20,7 @@ from apps.scoring.calls import Call, question_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.service import Answered
 from apps.scoring.stripe_guard import Account, StripeOfTenant
+from apps.scoring.stripe_intents import mapped
 from apps.scoring.views import ScoringView
 from apps.usage.bodies import decode
 from apps.usage.events import moment
@@ -91,10 +92,12 @@ class GuardView(ScoringView):
 
     def screen(self, request: Request, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
         """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
-        said = stripe_guard.transaction_of(intent, self.key.handle)
+        said, warnings = mapped(intent, self.key.handle)
         call = self._call_for(request)
         schema = SCHEMAS[stripe_guard.SCHEMA]
-        question = question_of(call, schema, bodies.parse(schema, said, call.received_us // 1000, "payment_intent"))
+        question = question_of(
+            call, schema, bodies.parse(schema, said, call.received_us // 1000, "payment_intent", warnings)
+        )
         answered = self.scoring.decide(call, question, self.elapsed_ms)
         decision = answers.decode(answered.body)
         declined = decision.risk_level in stripe_guard.DECLINED

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apps.scoring import stripe_guard
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.stripe_intents import mapped
 from tests.cast import Api, Cast, new_key
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import body_of, signature
@@ -162,6 +165,10 @@ MAPPED = [
     ({"amount": 1250, "currency": "usd"}, {"amount": 12.5, "currency": "USD"}),
     ({"amount": 1250, "currency": "jpy"}, {"amount": 1250.0}),
     ({"amount": 1250, "currency": "kwd"}, {"amount": 1.25}),
+    ({"amount": 500000, "currency": "ugx"}, {"amount": 5000.0, "currency": "UGX"}),
+    ({"amount": 150_000_000_000, "currency": "idr"}, {"amount": 1.5e9}),
+    ({"amount": 15_000_000_000_000, "currency": "idr"}, {"amount": 1.5e11}),
+    ({"amount": 1_500_000_000, "currency": "vnd"}, {"amount": 1.5e9}),
     ({"customer": "cus_1"}, {"user_id": "cus_1"}),
     ({"payment_method": {"card": {"fingerprint": "fp", "country": "DE"}}}, {"user_id": "fp", "country": "DE"}),
     (
@@ -190,3 +197,136 @@ def test_metadata_that_can_not_be_read_refuses_no_payment() -> None:
         "metadata": {"distance_from_home_km": "far"},
     }
     assert "distance_from_home_km" not in stripe_guard.transaction_of(intent, "the_shop")
+
+
+# --- whatever an intent holds, it is screened ---
+
+LONG = "x" * 200
+NAUGHTY = (
+    "nan", "NaN", "Infinity", "-inf", "-1", "", None, "1e400", "7,5", "1_000", "\n", "0x10", True, [], {}, {"a": {}},
+    LONG, "\x00", "\ud800", "12 km", float("nan"), 10**400,
+)  # fmt: skip
+GARBAGE = ("x", [], {}, True, float("nan"), 10**400)
+NUMBERS = ("distance_from_home_km", "distance_from_last_transaction", "ratio_to_median_purchase_price")
+TRUTHS = ("foreign_transaction", "repeat_retailer")
+TEXTS = ("user_id", "merchant_id", "merchant_category", "device_id", "ip_address", "country", "email")
+HOSTILE: list[tuple[Any, str]] = [
+    *(({"metadata": {name: value}}, f"metadata.{name}") for name in NUMBERS for value in NAUGHTY),
+    *(({"metadata": {name: value}}, f"metadata.{name}") for name in TRUTHS
+      for value in ("yes", "1", "", None, 1, [], {}, "tru\ne", LONG)),
+    *(({"metadata": {name: value}}, f"metadata.{name}") for name in TEXTS
+      for value in ("a\nb", "\x00", "\ud800", "x" * 300, [], {}, None, "", "   ")),
+    *(({"metadata": value}, "metadata") for value in ("text", 5, ["a"], True)),
+    *(({"amount": value}, "amount") for value in (None, -1, -(10**20), 12.5, "12.50", "", *GARBAGE)),
+    *(({"amount": value}, "amount") for value in (10**15, "9" * 25)),
+    *(({"currency": value}, "currency") for value in ("xyz", "", None, 5, "us", [], {}, "\x00", "\ud800", "x" * 99)),
+    *(({"created": value}, "created") for value in (-(10**20), 10**20, *GARBAGE)),
+    *(({name: value}, name) for name in ("customer", "on_behalf_of", "receipt_email")
+      for value in ("a\nb", "\x00", "\ud800", "x" * 300, 5, ["a"], {"id": 5} if name != "receipt_email" else 7)),
+    ({"payment_method": {"card": {"fingerprint": ["x"]}}, "customer": None}, "card.fingerprint"),
+    ({"payment_method": {"card": {"country": {"x": 1}}}}, "card.country"),
+    ({"latest_charge": {"billing_details": {"address": {"country": "\ud800"}}}}, "billing_details.address.country"),
+    ({"shipping": {"address": {"country": 5}}}, "shipping.address.country"),
+    ({"receipt_email": None, "latest_charge": {"billing_details": {"email": "x" * 300}}}, "billing_details.email"),
+]  # fmt: skip
+#: Odd, and of no account: nothing of them is read.
+HARMLESS: list[Any] = [
+    {"description": "\x00\ud800", "statement_descriptor": "\n" * 500}, {"amount": 0}, {"created": None},
+    {"metadata": None}, {"metadata": {}}, {"metadata": {"order": [1], "\x00": "\ud800"}}, {"customer": None},
+    {"payment_method": "pm_1", "latest_charge": "ch_1"}, {"payment_method": 5, "latest_charge": [], "shipping": "x"},
+    {"latest_charge": {"billing_details": {"address": "Main Street"}}}, {"latest_charge": {"billing_details": []}},
+    {"payment_method": {"card": "visa"}}, {"payment_method_types": "card_present"}, {"payment_method_types": [{}, 5]},
+    {"shipping": {"address": {"country": "ZZ"}}}, {"status": "requires_capture"}, {"status": "invented"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "place"), HOSTILE)
+def test_what_can_not_be_used_is_left_out_and_named(more: Any, place: str) -> None:
+    said, warnings = mapped(INTENT | more, "the_shop")
+    SCHEMAS["payments"].parse(said, 0)
+    assert [warning for warning in warnings if warning.startswith((f"{place} ", f"The {place} "))], warnings
+    assert all(warning.isprintable() and len(warning) < 300 for warning in warnings)
+
+
+@pytest.mark.parametrize("more", HARMLESS)
+def test_what_is_of_no_account_is_passed_over_in_silence(more: Any) -> None:
+    said, warnings = mapped(INTENT | more, "the_shop")
+    SCHEMAS["payments"].parse(said, 0)
+    assert warnings == ()
+
+
+INTENT = {"id": "pi_1", "amount": 500, "currency": "usd", "created": 1_790_000_000, "receipt_email": "ada@example.com"}
+PARTS = (
+    "id", "amount", "currency", "created", "customer", "receipt_email", "on_behalf_of", "metadata", "payment_method",
+    "latest_charge", "shipping", "payment_method_types", "status",
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(PARTS), ANYTHING),
+    st.dictionaries(st.sampled_from([*NUMBERS, *TRUTHS, *TEXTS]), ANYTHING),
+)
+def test_any_intent_at_all_is_a_transaction(intent: Any, metadata: Any) -> None:
+    for one in (intent, intent | {"metadata": metadata}):
+        SCHEMAS["payments"].parse(mapped(one, "the_shop").transaction, 0)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"metadata": {"distance_from_home_km": "nan", "user_id": "a\nb", "country": "x" * 200}},
+        {"amount": 150_000_000_000, "currency": "idr"},
+        {"amount": 1_500_000_000, "currency": "vnd"},
+        {"amount": 10**15, "currency": "usd"},
+        {"amount": -5, "currency": None, "customer": "\ud800", "created": float("nan")},
+    ],
+)
+def test_both_doors_screen_it_and_tell_what_was_left_out(caller: Api, stand: Stand, more: Any) -> None:
+    path = connect(caller, stand)["webhook"]
+    intent = stand.ledger.create_intent(SMALL)
+    stand.ledger.objects[intent["id"]].update(more)
+    answer = screen(caller, intent["id"])
+    assert (answer.status_code, answer.json()["object"]) == (200, "screening"), answer.content
+    assert answer.json()["decision"]["warnings"]
+    told = send(path, stand.ledger.events[0]).json()
+    assert (told["decision"]["status"], told["decision"]["warnings"]) == (
+        "duplicate",
+        answer.json()["decision"]["warnings"],
+    )
+
+
+STATUSES = {
+    "requires_payment_method": "canceled", "requires_confirmation": "canceled", "requires_action": "canceled",
+    "requires_capture": "canceled", "processing": "canceled", "canceled": "already_canceled", "succeeded": "too_late",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "cancellation"), STATUSES.items())
+def test_in_whatever_status_it_is_screened(
+    caller: Api, stand: Stand, monkeypatch: pytest.MonkeyPatch, status: str, cancellation: str
+) -> None:
+    connect(caller, stand)
+    intent = stand.ledger.create_intent(SMALL)
+    stand.ledger.objects[intent["id"]]["status"] = status
+    always("low", monkeypatch)
+    assert screen(caller, intent["id"]).json()["cancellation"] in (cancellation, "failed")
+
+
+def test_the_same_worth_has_the_same_score_in_any_currency(caller: Api, stand: Stand) -> None:
+    """9,000,000 USD and 150,000,000,000 IDR; 12.50 USD and what it is in others."""
+    connect(caller, stand)
+    for cents, others in ((900_000_000, {"idr": 15_000_000_000_000}), (1250, {"vnd": 312_500, "mxn": 22_727})):
+        said = {}
+        for currency, units in ({"usd": cents} | others).items():
+            facts = {"amount": str(units), "currency": currency, "receipt_email": f"{currency}{units}@example.com"}
+            intent = stand.ledger.create_intent(facts)
+            said[currency] = screen(caller, intent["id"]).json()["decision"]
+        scores = [one["fraud_probability"] for one in said.values()]
+        assert max(scores) - min(scores) < 0.02, scores
+        assert any("US dollars" in warning for warning in list(said.values())[-1]["warnings"])

@@ -269,7 +269,7 @@ class TransactionSchema:
         content = self.read(content)
         for name in self.fields:
             if name in content:
-                problem = self._problem(name, content[name])
+                problem = self.problem(name, content[name])
             elif name in self.required:
                 problem = InvalidTransaction(name, f"'{name}' is missing: send {self._needs(name)}.", missing=True)
             else:
@@ -280,7 +280,8 @@ class TransactionSchema:
     def _first_problem(self, content: Any) -> InvalidTransaction:
         return next(self.problems(content), InvalidTransaction("", "The transaction could not be read."))
 
-    def _problem(self, name: str, value: Any) -> InvalidTransaction | None:
+    def problem(self, name: str, value: Any) -> InvalidTransaction | None:
+        """What is wrong with one field's value; None when it would be taken."""
         must = f"'{name}' must be {self._needs(name)}"
         try:
             checked = msgspec.convert(value, self.types[name])

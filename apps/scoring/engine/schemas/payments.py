@@ -13,18 +13,24 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, DAY_MS, FROM_NOTHING, HOUR_MS
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, Typology, review
-from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
+from apps.scoring.engine.transaction import InvalidTransaction, Party, Role, TransactionSchema, stated, weighed
 
-MOST_MONEY = 1e9
+MOST_MONEY = 1e9  # in dollars
+MOST_AMOUNT = 1e15  # in the least of currencies
 MOST_KM = 1e6
 MOST_TIMES = 1e6
 MOST_SPREADS = 50.0  # amounts further from the usual say no more
 LEAST_SPREAD = 5.0  # in money: nobody's amounts are more alike than that
 OLD_DAYS = 60.0  # of a past, beyond which more says no more
 NIGHT_BEGINS, NIGHT_ENDS = 22.0, 4.0  # UTC
+
+# What a unit of a currency is worth in US dollars, roughly: the models have learned amounts in dollars.
+WORTH = {code: known.dollars for upper, known in CURRENCIES.items() for code in (upper, upper.lower())}
+FAR_FROM_A_DOLLAR = 10.0  # times: such amounts are told as what they were weighed
 
 # Categories as one number, from the least to the most stolen-for.
 CATEGORY_RANK = {
@@ -98,10 +104,21 @@ _TIMESTAMP = Meta(
 )
 
 
+_NEEDS_AMOUNT = f"a number from 0 to {MOST_MONEY:,.0f} (US dollars' worth), without quotes"
+
+
 class Payment(msgspec.Struct, frozen=True):
     """One payment."""
 
-    amount: Annotated[float, _between("Amount paid, in the user's currency.", MOST_MONEY)]
+    amount: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=MOST_AMOUNT,
+            description="Amount paid, in `currency`: at most 1,000,000,000 US dollars' worth.",
+            extra={"needs": _NEEDS_AMOUNT},
+        ),
+    ]
     user_id: Annotated[str, _text("Who pays.", least=1)]
     merchant_id: Annotated[str, _text("Who is paid.", least=1)]
     transaction_id: Annotated[str, _text("Your id of the transaction.")] | None = None
@@ -245,11 +262,17 @@ REACH = {
 }  # fmt: skip
 
 
+def dollars_of(t: Any, ops: Operations) -> Any:
+    """The amount in dollars; as it is without a currency, or in one nobody knows."""
+    worth = ops.lookup(WORTH, t.currency, 1.0)
+    return t.amount * ops.where(worth == worth, worth, 1.0)
+
+
 def likeness(t: Any, at_ms: Any, ops: Operations) -> Any:
     """How much a single payment looks like a theft: the logarithm of how many times more often such ones are."""
-    score = 0.0
+    score, paid = 0.0, dollars_of(t, ops)
     for begins, worth in STEPS:
-        reached = t.amount >= ops.lookup(begins, t.merchant_category, inf)
+        reached = paid >= ops.lookup(begins, t.merchant_category, inf)
         score = ops.where(reached, ops.lookup(worth, t.merchant_category, 0.0), score)
     of_day = ops.where(at_night(hour_of_day(at_ms)), AT_NIGHT, BY_DAY)
     score = score + ops.where(at_ms == at_ms, of_day, 0.0)
@@ -272,11 +295,12 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     """
     (user,) = pasts
     logged, minimum, maximum = ops.log1p, ops.minimum, ops.maximum
-    money, usual, hour = logged(t.amount), logged(user.usual_amount), hour_of_day(at_ms)
+    paid = dollars_of(t, ops)
+    money, usual, hour = logged(paid), logged(user.usual_amount), hour_of_day(at_ms)
     largest_24h = logged(user.largest_24h)
     days = maximum(1.0, user.known_days)
     alike = likeness(t, at_ms, ops)
-    spreads = (t.amount - user.kind_amount) / maximum(LEAST_SPREAD, user.kind_spread)
+    spreads = (paid - user.kind_amount) / maximum(LEAST_SPREAD, user.kind_spread)
     return (
         money,
         ops.lookup(RANKS, t.merchant_category, nan),
@@ -330,10 +354,10 @@ RULES = (
     review("remote_far_from_home", "Ordered online without chip or PIN, more than 100 km from home.",
            Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False),
            Condition("used_chip", "eq", False), Condition("distance_from_home_km", "gt", 100.0)),
-    review("far_above_usual", "More than 20 times what the user pays as a rule, and more than 3,000.",
-           Condition("against_usual", "gt", log(20.0)), Condition("amount", "gt", 3000.0)),
-    review("large_and_abroad", "More than 2,000 across a border.",
-           Condition("foreign_transaction", "eq", True), Condition("amount", "gt", 2000.0)),
+    review("far_above_usual", "More than 20 times what the user pays as a rule, and more than 3,000 US dollars.",
+           Condition("against_usual", "gt", log(20.0)), Condition("log_amount", "gt", log1p(3000.0))),
+    review("large_and_abroad", "More than 2,000 US dollars across a border.",
+           Condition("foreign_transaction", "eq", True), Condition("log_amount", "gt", log1p(2000.0))),
 )  # fmt: skip
 
 SMALL_AMOUNT, LARGE_AMOUNT = log1p(30.0), log1p(200.0)
@@ -364,7 +388,8 @@ def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
 
 
 def amount(t: Any) -> Any:
-    return t.amount
+    """In dollars, so that a traveller's history adds up."""
+    return dollars_of(t, SCALAR)
 
 
 def transaction_id(t: Payment) -> str | None:
@@ -372,7 +397,9 @@ def transaction_id(t: Payment) -> str | None:
 
 
 def tidy(t: Payment) -> Payment:
-    """Categories in one spelling; an empty text is none."""
+    """Categories in one spelling; an empty text is none. Raises `InvalidTransaction` for more money than there is."""
+    if t.amount > MOST_MONEY and dollars_of(t, SCALAR) > MOST_MONEY * 1.000001:  # a bound in euros is no round number
+        raise InvalidTransaction("amount", f"'amount' must be {_NEEDS_AMOUNT}.")
     blank = {name: None for name in OPTIONAL_TEXTS if getattr(t, name) == ""}
     category = "_".join((t.merchant_category or "").strip().lower().replace("-", " ").replace("_", " ").split())
     if not blank and category == (t.merchant_category or ""):
@@ -381,6 +408,19 @@ def tidy(t: Payment) -> Payment:
 
 
 def remarks(t: Payment) -> tuple[str, ...]:
+    return (*_of_money(t), *_of_category(t))
+
+
+def _of_money(t: Payment) -> tuple[str, ...]:
+    """What an amount was weighed as, where that is not what it says."""
+    worth = WORTH.get(t.currency or "", 1.0)
+    if 1 / FAR_FROM_A_DOLLAR <= worth <= FAR_FROM_A_DOLLAR:
+        return ()
+    dollars = float(f"{t.amount * worth:.2g}")
+    return (f"The amount was weighed as about {dollars:,.{2 if dollars < 100 else 0}f} US dollars.",)
+
+
+def _of_category(t: Payment) -> tuple[str, ...]:
     if t.merchant_category is None or t.merchant_category in RANKS:
         return ()
     known = ", ".join(sorted(CATEGORY_RANK))
