@@ -219,7 +219,7 @@ class TransactionSchema:
     def _any(self) -> dict[str, Any]:
         """Some transaction: the required fields alone, each with the first sample it takes."""
         return {
-            name: next(one for one in SAMPLES if self._problem(name, one) is None)
+            name: next(one for one in SAMPLES if self.problem(name, one) is None)
             for name in self.fields
             if name in self.required
         }
