@@ -1,5 +1,6 @@
 """401: who are you? Refused before anything else is looked at, at once and everywhere."""
 
+import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import revoke_key, rotate_key, this_gate
 from apps.valkey import Valkey
+from config.documentation import OPENAPI
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
 
@@ -159,3 +161,19 @@ def test_a_wrong_key_with_a_broken_query_is_a_wrong_key(cast: Cast, path: str) -
 def test_both_headers_work(cast: Cast) -> None:
     assert Api().get("/v1/usage", x_api_key=cast.alice.text).status_code == 200
     assert Api().get("/v1/usage", authorization=f"bearer {cast.alice.text}").status_code == 200
+
+
+PATHS = json.loads(OPENAPI.read_text())["paths"]
+WITH_KEY = [
+    (method, path)
+    for path, operations in PATHS.items()
+    for method, operation in operations.items()
+    if operation.get("security") != []
+]
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_KEY)
+def test_every_address_that_takes_a_key_refuses_who_has_none(method: str, path: str) -> None:
+    where = path.replace("{intent_id}", "pi_x").replace("{", "").replace("}", "")
+    nobody, stranger = Api(), Api(key=keys.generate("abc123", livemode=True))
+    assert [caller.call(method.upper(), where, b"{}").status_code for caller in (nobody, stranger)] == [401, 401]

@@ -185,7 +185,7 @@ def test_a_rule_that_may_hit_is_taken(conditions):
 
 def test_a_rule_for_one_kind_is_held_to_its_bounds():
     big = [("amount", "gt", 1e16)]
-    with pytest.raises(InvalidRules, match="up to 1,000,000,000,000"):
+    with pytest.raises(InvalidRules, match=r"up to 1e\+15"):
         check_rules([rule(*big, schema="payments")])
     far = [("distance_from_home_km", "gt", 1e5)]
     check_rules([rule(*far, schema="payments")])
