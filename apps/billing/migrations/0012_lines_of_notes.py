@@ -41,7 +41,7 @@ DROP TRIGGER billing_keep_note_line ON public.billing_creditnoteline;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0010_seller_of_invoices")]
+    dependencies = [("billing", "0011_events_that_end")]
     operations = [
         migrations.CreateModel(
             name="CreditNoteLine",
