@@ -264,3 +264,46 @@ def test_a_fraud_is_named_by_its_picture(changed, past, fraud_type):
 def test_a_zone_moves_a_payment_into_the_night():
     evening = datetime(2024, 1, 15, 18, tzinfo=timezone(timedelta(hours=-5)))
     assert features(parsed(timestamp=evening.isoformat()))["night"] == 1.0
+
+
+# --- currencies ---
+
+
+def test_an_amount_is_weighed_in_dollars_and_kept_as_it_was_sent():
+    in_rupiah = parsed(amount=1_500_000, currency="IDR")
+    assert in_rupiah.facts["amount"] == 1_500_000
+    assert in_rupiah.warnings == ("The amount was weighed as about 90.00 US dollars.",)
+    assert PAYMENTS.amount(in_rupiah.transaction) == pytest.approx(90.0)
+    assert features(in_rupiah) == pytest.approx(features(parsed(amount=90.0)), nan_ok=True)
+
+
+@pytest.mark.parametrize("currency", [None, "USD", "usd", "doubloons", ""])
+def test_without_a_currency_that_is_known_an_amount_is_dollars(currency):
+    one = parsed(amount=90.0, currency=currency)
+    assert features(one) == pytest.approx(features(parsed(amount=90.0)), nan_ok=True)
+    assert one.warnings == ()
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(1.5e11, "IDR"), (1.5e9, "VND"), (9e8, "EUR"), (1e9, "USD")])
+def test_the_bound_is_one_of_dollars(amount, currency):
+    assert parsed(amount=amount, currency=currency).facts["amount"] == amount
+    with pytest.raises(InvalidTransaction) as refused:
+        parsed(amount=amount * 1e6, currency=currency)
+    assert refused.value.param == "amount"
+
+
+def test_a_rule_may_ask_for_any_amount_of_any_currency():
+    assert PAYMENTS.kept_as("amount", 5e12) == 5e12
+
+
+def test_a_block_knows_currencies_as_a_row_does():
+    some = [
+        parsed(amount=amount, currency=code) for amount in (3.0, 700.0) for code in (None, "JPY", "kwd", "??", "EUR")
+    ]
+    block = PAYMENTS.block(
+        PAYMENTS.columns([one.transaction for one in some]),
+        np.array([one.at_ms for one in some], dtype=np.float64),
+        [PastColumns([NO_HABITS] * len(some))],
+    )
+    for one, row in zip(some, block.tolist(), strict=True):
+        assert list(features(one).values()) == pytest.approx(row, nan_ok=True)

@@ -162,6 +162,7 @@ class TransactionSchema:
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
+    sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest
     ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:
@@ -217,11 +218,11 @@ class TransactionSchema:
 
     @cached_property
     def _any(self) -> dict[str, Any]:
-        """Some transaction: the required fields alone, each with the first sample it takes."""
+        """Some transaction: the required fields, each with the first sample it takes, and the schema's `sample`."""
+        required = (name for name in self.fields if name in self.required)
         return {
-            name: next(one for one in SAMPLES if self.problem(name, one) is None)
-            for name in self.fields
-            if name in self.required
+            **{name: next(one for one in SAMPLES if self.problem(name, one) is None) for name in required},
+            **self.sample,
         }
 
     def read(self, content: dict[str, Any]) -> dict[str, Any]:

@@ -443,5 +443,6 @@ PAYMENTS = TransactionSchema(
     words={"category": {rank: name for name, rank in CATEGORY_RANK.items()}},
     tidy=tidy,
     remarks=remarks,
+    sample={"currency": min(CURRENCIES, key=lambda code: CURRENCIES[code].dollars)},
     ids=frozenset({"transaction_id", "user_id", "merchant_id", "device_id"}),
 )
