@@ -17,7 +17,7 @@ up: base  ## Run all of it here: servers, migrations, demo data, API, portal, wo
 	@exec $(BIN)/python -m config.up
 
 test: dev  ## The tests; ARGS="tests/billing -x" chooses
-	@exec $(BIN)/python -m tests.wall 1800 $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m tests.wall 4500 $(BIN)/python -m pytest $(ARGS)
 
 campaign: dev  ## The money campaigns at their full size, a quarter of an hour (docs/billing.md)
 	@CAMPAIGN=whole exec $(BIN)/python -m tests.wall 7200 $(BIN)/python -m pytest -m campaign -v --durations=0 $(ARGS)
