@@ -10,8 +10,13 @@ import pytest
 from bench.transactions import card_activity, transaction
 from tests.cast import Api, enter
 
-NOW = datetime.now(UTC)
 A_BATCH = 260  # more than are looked at
+
+
+@pytest.fixture
+def now() -> datetime:
+    """When the test begins: a suite runs long after it was imported."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -40,26 +45,26 @@ def _count(api: Api, decision: dict[str, Any], feature: str = "count_1h") -> Any
 
 @pytest.mark.parametrize("away", [timedelta(days=-150), timedelta(days=-8), timedelta(hours=-2), timedelta(minutes=5),
                                   timedelta(hours=1), timedelta(days=1), timedelta(days=400)])  # fmt: skip
-def test_a_batch_dated_elsewhere_leaves_the_present_hour_as_it_is(busy: Api, away: timedelta) -> None:
+def test_a_batch_dated_elsewhere_leaves_the_present_hour_as_it_is(busy: Api, away: timedelta, now: datetime) -> None:
     """Small payments earlier the same day make the user another one; the hour is the same."""
     for number in range(12):
         busy.post("/v1/decisions", {"schema": "payments", "transaction": _payment(number)})
-    elsewhere = [_payment(100 + n, NOW + away + timedelta(seconds=n), amount=20) for n in range(A_BATCH)]
+    elsewhere = [_payment(100 + n, now + away + timedelta(seconds=n), amount=20) for n in range(A_BATCH)]
     _send(busy, elsewhere)
     last = busy.post("/v1/decisions", {"schema": "payments", "transaction": _payment(12)}).json()
     assert _count(busy, last) == 12
     assert last["recommended_action"] == ("approve" if away == timedelta(hours=-2) else "block")
 
 
-def test_the_order_of_arrival_is_the_same_to_the_counts(busy: Api) -> None:
+def test_the_order_of_arrival_is_the_same_to_the_counts(busy: Api, now: datetime) -> None:
     chance, hours = random.Random(3), timedelta(hours=1)
-    rows = [_payment(n, NOW - chance.random() * 24 * hours, amount=n + 1) for n in range(150)]
-    rows += [_payment(n, NOW - chance.random() * 2000 * hours, amount=n + 1) for n in range(150, 300)]
+    rows = [_payment(n, now - chance.random() * 24 * hours, amount=n + 1) for n in range(150)]
+    rows += [_payment(n, now - chance.random() * 2000 * hours, amount=n + 1) for n in range(150, 300)]
     told = []
     for user in ("U-1", "U-2", "U-3"):
         of_user = [row | {"user_id": user, "transaction_id": f"{user}-{row['transaction_id']}"} for row in rows]
         _send(busy, of_user)
-        last = _payment(999, NOW, user_id=user, transaction_id=f"{user}-last")
+        last = _payment(999, now, user_id=user, transaction_id=f"{user}-last")
         answer = busy.post("/v1/decisions", {"schema": "payments", "transaction": last}).json()
         told.append(busy.get(f"/v1/decisions/{answer['id']}/explanation").json()["contributions"])
         rows = rows[::-1] if user == "U-1" else chance.sample(rows, len(rows))
@@ -76,17 +81,17 @@ def test_the_same_payment_again_counts_once_and_changes_nothing(busy: Api) -> No
     assert _count(busy, _send(busy, [_payment(12)])[0]) == 12
 
 
-def test_new_facts_of_a_payment_take_the_place_of_the_old_ones(busy: Api) -> None:
-    _send(busy, [_payment(n, NOW - timedelta(minutes=5)) for n in range(12)])
-    (corrected,) = _send(busy, [_payment(3, NOW - timedelta(days=2))])
-    last = _send(busy, [_payment(12, NOW)])[0]
+def test_new_facts_of_a_payment_take_the_place_of_the_old_ones(busy: Api, now: datetime) -> None:
+    _send(busy, [_payment(n, now - timedelta(minutes=5)) for n in range(12)])
+    (corrected,) = _send(busy, [_payment(3, now - timedelta(days=2))])
+    last = _send(busy, [_payment(12, now)])[0]
     assert corrected["status"] == "superseding"
     assert (_count(busy, last), _count(busy, last, "count_7d")) == (11, 12)
 
 
-def test_the_rows_of_a_batch_see_those_before_them_by_their_time(busy: Api) -> None:
+def test_the_rows_of_a_batch_see_those_before_them_by_their_time(busy: Api, now: datetime) -> None:
     minutes = (0, -10, -20, 0, 600, -5)
-    told = _send(busy, [_payment(n, NOW + timedelta(minutes=at)) for n, at in enumerate(minutes)])
+    told = _send(busy, [_payment(n, now + timedelta(minutes=at)) for n, at in enumerate(minutes)])
     assert [_count(busy, one) for one in told] == [0, 0, 0, 3, 0, 2]
 
 
@@ -100,10 +105,10 @@ def test_a_log_that_counts_from_a_start_of_its_own_is_kept_by_its_steps(busy: Ap
 
 
 @pytest.mark.parametrize("away", [timedelta(days=-100), timedelta(days=300)])
-def test_devices_too_keep_what_is_recent(busy: Api, away: timedelta) -> None:
+def test_devices_too_keep_what_is_recent(busy: Api, away: timedelta, now: datetime) -> None:
     said = card_activity(random.Random(1)) | {"User_ID": 5, "Device_ID": 6}
-    now, there = NOW.isoformat(), (NOW + away).isoformat()
-    _send(busy, [said | {"Timestamp": now}] * 12, "card_activity")
+    here, there = now.isoformat(), (now + away).isoformat()
+    _send(busy, [said | {"Timestamp": here}] * 12, "card_activity")
     _send(busy, [said | {"Timestamp": there}] * A_BATCH, "card_activity")
-    last = _send(busy, [said | {"Timestamp": now}], "card_activity")[0]
+    last = _send(busy, [said | {"Timestamp": here}], "card_activity")[0]
     assert (_count(busy, last, "user_count_1h"), _count(busy, last, "device_count_1h")) == (12, 12)
