@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "header_invalid": Kind(400, "A header is wrong", "See `detail` for what the header takes."),
     "signature_invalid": Kind(400, "The signature is not right", "Sign with this webhook's secret, within 300 s."),
     "event_invalid": Kind(400, "The body is no event", "See `detail` for what an event has to be."),
+    "query_invalid": Kind(400, "The query string is wrong", "See `detail` for what it takes."),
     "cursor_invalid": Kind(400, "The cursor is not one of ours", "Use `next_cursor` of the page before, unchanged."),
     "idempotency_mismatch": Kind(
         422, "The Idempotency-Key was used with another body", "Use a new key for a new body."

@@ -30,9 +30,13 @@ def refusal(text: str) -> str:
     """Why a text is not taken, as the end of a sentence about it; "" when it is. An empty one is the field's matter."""
     if text.isascii() and text.isprintable():  # nearly every text there is
         return "is blank" if text.isspace() else ""
-    if found := _NEVER.search(text):
-        return f"holds {_called(ord(found.group()))}"
-    return "" if _SEEN.search(text) else "is blank"
+    return forbidden(text) or ("" if _SEEN.search(text) else "is blank")
+
+
+def forbidden(text: str) -> str:
+    """Why a text may stand nowhere, not even where a blank one may; "" when it may."""
+    found = _NEVER.search(text)
+    return f"holds {_called(ord(found.group()))}" if found else ""
 
 
 def _called(number: int) -> str:

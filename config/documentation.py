@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.http import require_safe
 
 from apps.errors import KINDS
 from apps.scoring import cards
 from apps.scoring.runtime import this_scoring
+from apps.usage import problems
 
 #: The columns of the models' page, in the cards' own words.
 METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")
@@ -32,30 +32,30 @@ _POLICY = "; ".join(
 )
 
 
-@require_safe
+@problems.only_read
 def openapi(request: HttpRequest) -> HttpResponse:
     """The API's description: OpenAPI 3.1, written by `make openapi`, held true by a test."""
     return HttpResponse(_description(), content_type="application/json")
 
 
-@require_safe
+@problems.only_read
 def swagger(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs/swagger.html")
 
 
-@require_safe
+@problems.only_read
 def redoc(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs/redoc.html")
 
 
-@require_safe
+@problems.only_read
 def errors(request: HttpRequest) -> HttpResponse:
     """Every error code, what it means and what to do: what `doc_url` points at."""
     rows = [(code, kind.status, kind.title, _marked(kind.fix)) for code, kind in KINDS.items()]
     return _page(request, "docs/errors.html", {"rows": rows})
 
 
-@require_safe
+@problems.only_read
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
     told = [card for card in cards.of_all(this_scoring().engine.models) if isinstance(card, cards.ModelCard)]

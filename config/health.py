@@ -7,7 +7,6 @@ import msgspec
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
 from apps import addresses
@@ -20,13 +19,13 @@ from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 
-@require_safe
+@problems.only_read
 def health(request: HttpRequest) -> HttpResponse:
     """The process answers. Nothing is asked of the stores."""
     return _json({"status": "ok", "service": "palisade"})
 
 
-@require_safe
+@problems.only_read
 def ready(request: HttpRequest) -> HttpResponse:
     """200 while scoring is possible, if degraded; else 503. Operators are told each dependency's state."""
     scoring = this_scoring()
@@ -46,7 +45,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return _json(body, 200 if able else 503)
 
 
-@require_safe
+@problems.only_read
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, summed over all processes; for others than operators there is nothing here."""
     if not _asks_an_operator(request):

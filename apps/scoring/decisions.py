@@ -12,7 +12,7 @@ from django.db.models.functions import TruncDate
 from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
 from apps.scoring.models import Decision
-from apps.text import spellings
+from apps.text import forbidden, spellings
 
 MOST_A_PAGE = 100
 
@@ -61,7 +61,7 @@ def _after(rows: QuerySet[Decision], cursor: str | None) -> QuerySet[Decision]:
         moment = found.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
     except (ValueError, OverflowError, msgspec.DecodeError) as wrong:
         raise Problem("cursor_invalid", param="cursor") from wrong
-    if found.tzinfo is None or "\x00" in decision_id:
+    if found.tzinfo is None or forbidden(decision_id):
         raise Problem("cursor_invalid", param="cursor")
     return rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=decision_id))
 

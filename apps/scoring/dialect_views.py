@@ -15,6 +15,7 @@ from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.views import BatchView, ScoringView
 from apps.usage.bodies import decode
 from apps.usage.gated import json_answer
+from apps.usage.parameters import query_of
 
 
 class DialectView(ScoringView):
@@ -120,7 +121,7 @@ class DetectView(DialectView):
 
     def model(self, request: Request) -> str | None:
         """The model asked for. Raises `Problem` (400) naming those there are."""
-        wanted = request.query_params.get("model")
+        wanted = query_of(request.META).get("model")
         if wanted is not None:
             multimodel.require(wanted, self.models)
         return wanted

@@ -13,8 +13,10 @@ from apps.errors import Problem
 from apps.scoring.decisions import MOST_A_PAGE, Page
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import spellings
+from apps.usage.parameters import count_in, cursor_in, query_of
 
 DEFAULT_A_PAGE = 20
+_CURSOR = re.compile("[A-Za-z0-9_-]{1,200}")  # what decisions.cursor_of makes
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Between a time and its zone: a "+" that was not escaped.
 _LOST_PLUS = re.compile("(t[0-9:.,]+|:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
@@ -30,7 +32,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _text(said: str) -> tuple[str, ...]:
-    if not said or len(said) > 128 or "\x00" in said:
+    if not said or len(said) > 128:
         raise ValueError("1 to 128 characters")
     return spellings(card_numbers.mask_id(said))  # as it is stored
 
@@ -58,7 +60,7 @@ FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 
 def filters_of(request: Request) -> tuple[int, str | None, dict[str, Any]]:
     """(limit, cursor, filters) of a query string. Raises `Problem` naming the parameter."""
-    query = request.query_params
+    query = query_of(request.META)
     unknown = sorted(set(query) - set(FILTERS) - {"limit", "cursor"})
     if unknown:
         known = ", ".join([*FILTERS, "limit", "cursor"])
@@ -66,7 +68,8 @@ def filters_of(request: Request) -> tuple[int, str | None, dict[str, Any]]:
             "field_invalid", f"There is no such parameter; there are {known}.", card_numbers.cut(unknown[0], 80)
         )
     filters = {lookup: _checked(name, check, query[name]) for name, (lookup, check) in FILTERS.items() if name in query}
-    return _checked("limit", _limit, query.get("limit", str(DEFAULT_A_PAGE))), query.get("cursor"), filters
+    limit = count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
+    return limit, cursor_in(query, _CURSOR), filters
 
 
 def page_of(page: Page) -> bytes:
@@ -79,12 +82,6 @@ def page_of(page: Page) -> bytes:
             "next_cursor": page.next_cursor,
         }
     )
-
-
-def _limit(said: str) -> int:
-    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= MOST_A_PAGE:
-        raise ValueError(f"1 to {MOST_A_PAGE}")
-    return int(said)
 
 
 def _checked(name: str, check: Callable[[str], Any], said: str) -> Any:

@@ -1,5 +1,6 @@
 """The doors of what is agreed and owed: plans, the subscription, invoices. Amounts are decimal strings."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,10 +24,12 @@ from apps.errors import Problem
 from apps.usage.bodies import decode
 from apps.usage.events import moment
 from apps.usage.gated import GatedView, json_answer
+from apps.usage.parameters import count_in, cursor_in, query_of
 from apps.usage.quantities import units_between
 
 MOST_A_PAGE = 100
 DEFAULT_A_PAGE = 20
+_CURSOR = re.compile("[A-Za-z0-9_-]{0,64}")  # an invoice's id; an empty one begins at the beginning
 
 Money = Annotated[str, Meta(description="A decimal string, such as 179.01.", examples=["179.01"])]
 Moment = Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
@@ -263,7 +266,9 @@ class InvoicesView(BillingView):
 
     def get(self, request: Request) -> HttpResponse:
         try:
-            limit, cursor = _limit(request), request.query_params.get("cursor", "")
+            query = query_of(request.META)
+            limit = count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
+            cursor = cursor_in(query, _CURSOR)
         except Problem as wrong:
             self.refuse(request, wrong)
         tenant_id = self.admit_only(request).tenant_id
@@ -299,18 +304,11 @@ def _invoices(tenant_id: int, livemode: bool) -> Any:
     )
 
 
-def _limit(request: Request) -> int:
-    said = request.query_params.get("limit", str(DEFAULT_A_PAGE))
-    if not said.isascii() or not said.isdigit() or len(said) > 3 or not 1 <= int(said) <= MOST_A_PAGE:
-        raise Problem("field_invalid", f"It takes 1 to {MOST_A_PAGE}.", "limit")
-    return int(said)
-
-
-def _page(rows: Any, limit: int, cursor: str) -> InvoicePage:
+def _page(rows: Any, limit: int, cursor: str | None) -> InvoicePage:
     if cursor:
         last = rows.filter(public_id=cursor).first()
         if last is None:
-            raise Problem("cursor_invalid")
+            raise Problem("cursor_invalid", param="cursor")
         rows = rows.filter(pk__lt=last.pk)
     found = list(rows[: limit + 1])
     more = len(found) > limit

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from apps import card_numbers
+from apps import card_numbers, text
 from apps.errors import Problem
 
 Body = TypeVar("Body")
@@ -25,13 +25,28 @@ def decode(body: bytes, kind: type[Body]) -> Body:
     if not body:
         raise Problem("body_malformed", "The body is empty.")
     try:
-        return msgspec.json.decode(body, type=kind)
+        said = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
         raise _field_problem(str(wrong), body, kind) from wrong
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Problem("body_malformed", _malformed(body, str(wrong))) from wrong
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
+    _check_texts(said, "")
+    return said
+
+
+def _check_texts(said: Any, at: str) -> None:
+    """Every text of a body's fields is one line that a store can hold. Raises `Problem` naming one that is not.
+
+    What stands in lists and in objects without fields of ours, as transactions do, is their own types' to check.
+    """
+    if isinstance(said, str):
+        if never := text.forbidden(said):
+            raise Problem("field_invalid", f"{_subject(at)} {never}.", at)
+    elif isinstance(said, msgspec.Struct):
+        for name in said.__struct_fields__:
+            _check_texts(getattr(said, name), f"{at}.{name}" if at else name)
 
 
 def without_cards(said: Body) -> tuple[Body, tuple[str, ...]]:

@@ -47,7 +47,8 @@ SCORING = ("predict", "batch")
 MEGABYTE = 1024 * 1024
 #: Host headers remembered as checked (a wildcard setting allows any number).
 MOST_HOSTS = 1_000
-_IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_LENGTH = re.compile("[0-9]{1,15}")
 
 
 def presented_key(meta: dict[str, Any], now: float) -> tuple[PresentedKey, str]:
@@ -152,8 +153,9 @@ class GatedView(APIView):
         said = meta.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if said != "application/json":
             raise Problem("media_type_unsupported", f"The content type is '{card_numbers.cut(said, 80)}'.")
-        if int(meta.get("CONTENT_LENGTH") or 0) > self.body_limit:
-            raise Problem("body_too_large", f"The body has {meta['CONTENT_LENGTH']} bytes.")
+        length = content_length(meta)
+        if length > self.body_limit:
+            raise Problem("body_too_large", f"The body has {length:,} bytes.")
         return request.body
 
     def elapsed_ms(self) -> float:
@@ -220,12 +222,20 @@ def check_host(request: Request) -> None:
         _hosts.add(host)
 
 
+def content_length(meta: dict[str, Any]) -> int:
+    """The body's length as it was announced, 0 when it was not. Raises `Problem` when it is none."""
+    said = meta.get("CONTENT_LENGTH") or "0"
+    if not _LENGTH.fullmatch(said):
+        raise Problem("header_invalid", "Content-Length takes the number of the body's bytes.", "Content-Length")
+    return int(said)
+
+
 def idempotency_key(meta: dict[str, Any]) -> str:
     """The Idempotency-Key header, "" when there is none. Raises `Problem` when it is not one."""
     said = meta.get("HTTP_IDEMPOTENCY_KEY")
     if said is None:
         return ""
-    if not _IDEMPOTENCY_KEY.match(said):  # an empty one too: its sender believes to be safe
+    if not _IDEMPOTENCY_KEY.fullmatch(said):  # an empty one too: its sender believes to be safe
         raise Problem("header_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters.", "Idempotency-Key")
     return str(said)
 

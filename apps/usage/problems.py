@@ -4,12 +4,14 @@ import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 
 from apps import card_numbers
@@ -19,15 +21,21 @@ from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)
+View = Callable[..., HttpResponse]
 
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,100}$")
+_REQUEST_ID = re.compile("[A-Za-z0-9_.:-]{1,100}")
 
-#: DRF's own refusals in our words.
-_FROM_DRF: Mapping[type[Exception], str] = {
+#: Refusals of DRF and Django in our words: the first that fits.
+_IN_OUR_WORDS: Mapping[type[Exception], str] = {
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.UnsupportedMediaType: "media_type_unsupported",
     exceptions.NotFound: "not_found",
     Http404: "not_found",
+    RequestDataTooBig: "body_too_large",
+    UnreadablePostError: "body_malformed",
+    TooManyFieldsSent: "query_invalid",
+    SuspiciousOperation: "header_invalid",
+    BadRequest: "header_invalid",
 }
 
 
@@ -53,9 +61,9 @@ def as_problem(failure: Exception) -> Problem:
         return failure
     if isinstance(failure, (Away, *POSTGRES_AWAY)):
         return Problem("stores_away", "A store went away in the middle of the request.", retry_after=1.0)
-    for kind, code in _FROM_DRF.items():
+    for kind, code in _IN_OUR_WORDS.items():
         if isinstance(failure, kind):
-            return Problem(code, "" if isinstance(failure, Http404) else str(getattr(failure, "detail", "")))
+            return Problem(code, str(failure.detail) if isinstance(failure, exceptions.APIException) else "")
     return Problem("internal")
 
 
@@ -102,6 +110,18 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return plain(Problem("not_found", f"There is nothing at {card_numbers.cut(request.path, 200)}."), request.META)
 
 
+def only_read(view: View) -> View:
+    """A view outside of DRF that is read: other methods than GET and HEAD are refused in our form."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return view(request, *args, **kwargs)
+        return plain(Problem("method_not_allowed", headers={"Allow": "GET, HEAD"}), request.META)
+
+    return answer
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500, for faults outside DRF."""
     return plain(Problem("internal"), request.META)
@@ -109,14 +129,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler400: a host that is not ours, a body over the outer limit."""
-    said = "The request was refused before it was read: check the Host header."
-    return plain(Problem("header_invalid", said), request.META)
+    problem = as_problem(exception) if exception else Problem("header_invalid")
+    if problem.code == "header_invalid":
+        problem = Problem("header_invalid", "The request was refused before it was read: check the Host header.")
+    return plain(problem, request.META)
 
 
 def request_id(meta: Mapping[str, Any]) -> str:
     """The caller's X-Request-Id when it is harmless, card numbers in it masked; else a new one."""
     said = meta.get("HTTP_X_REQUEST_ID", "")
-    return card_numbers.mask(said) if _REQUEST_ID.match(said) else f"req_{os.urandom(12).hex()}"
+    return card_numbers.mask(said) if _REQUEST_ID.fullmatch(said) else f"req_{os.urandom(12).hex()}"
 
 
 def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:

@@ -13,7 +13,7 @@ from apps.api_keys.gate import ANY_SCOPE
 from apps.errors import Problem
 from apps.usage.bodies import decode
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
+from apps.usage.gated import GatedView, content_length, json_answer
 
 Scope = Literal["read", "predict", "batch", "admin"]
 
@@ -45,7 +45,7 @@ class TokenView(GatedView):
     def _asked(self, request: Request) -> TokenRequest:
         if self.key.scopes is not None:
             raise Problem("key_required")
-        empty = not int(request.META.get("CONTENT_LENGTH") or 0) and "HTTP_TRANSFER_ENCODING" not in request.META
+        empty = not content_length(request.META) and "HTTP_TRANSFER_ENCODING" not in request.META
         return TokenRequest() if empty else decode(self.read_body(request), TokenRequest)
 
     def _token(self, scopes: tuple[str, ...], seconds: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from apps.errors import Problem
 from apps.usage import reports
 from apps.usage.events import moment
 from apps.usage.gated import GatedView, json_answer
+from apps.usage.parameters import Query, day_in, query_of
 
 LONGEST_DAYS = 366
 
@@ -33,30 +34,20 @@ class DailyUsageView(GatedView):
 
     def get(self, request: Request) -> HttpResponse:
         try:
-            start, end = self._span(request)
+            start, end = self._span(query_of(request.META))
         except Problem as wrong:
             self.refuse(request, wrong)
         admission = self.admit_only(request)
         data = _read(lambda: reports.daily(admission.tenant_id, start, end))
         return json_answer({"object": "list", "start": start.isoformat(), "end": end.isoformat(), "data": data})
 
-    def _span(self, request: Request) -> tuple[date, date]:
+    def _span(self, query: Query) -> tuple[date, date]:
         tomorrow = moment(self.received_us).date() + timedelta(days=1)
-        end = _day(request, "end", tomorrow)
-        start = _day(request, "start", end - timedelta(days=30) if end.toordinal() > 30 else date.min)
+        end = day_in(query, "end", tomorrow)
+        start = day_in(query, "start", end - timedelta(days=30) if end.toordinal() > 30 else date.min)
         if not start < end or (end - start).days > LONGEST_DAYS:
             raise Problem("field_invalid", f"It must be before `end`, by at most {LONGEST_DAYS} days.", "start")
         return start, end
-
-
-def _day(request: Request, name: str, default: date) -> date:
-    said = request.query_params.get(name)
-    if said is None:
-        return default
-    try:
-        return date.fromisoformat(said)
-    except ValueError as wrong:
-        raise Problem("field_invalid", "It takes a day such as 2026-01-31.", name) from wrong
 
 
 def _read(read: Callable[[], Any]) -> Any:

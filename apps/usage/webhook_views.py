@@ -20,12 +20,13 @@ from apps.notifications.targets import LONGEST_URL, NotAllowed
 from apps.usage.bodies import Noticed, decode, without_cards
 from apps.usage.events import moment
 from apps.usage.gated import GatedView, json_answer
+from apps.usage.parameters import count_in, cursor_in, query_of
 
 MOST_A_PAGE = 100
 DEFAULT_A_PAGE = 20
 MAX_OVERLAP_HOURS = int(services.MAX_OVERLAP.total_seconds() // 3600)
 
-_CURSOR = re.compile(r"^dlv_[0-9a-f]{24}$")
+_CURSOR = re.compile("dlv_[0-9a-f]{24}")
 
 Moment = Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
 Url = Annotated[str, Meta(min_length=1, max_length=LONGEST_URL, description="https://…, on a public address.")]
@@ -274,20 +275,15 @@ class WebhookReplayView(WebhookDeliveryView):
 
 def _page_asked(request: Request) -> tuple[dict[str, Any], int]:
     """Filters of the rows and how many. Raises `Problem`."""
-    said = request.query_params
-    limit = said.get("limit", str(DEFAULT_A_PAGE))
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 3 and 1 <= int(limit) <= MOST_A_PAGE):
-        raise Problem("field_invalid", f"It takes a whole number from 1 to {MOST_A_PAGE}.", "limit")
+    query = query_of(request.META)
     filters: dict[str, Any] = {}
-    if "state" in said:
-        if said["state"] not in Delivery.State.values:
+    if "state" in query:
+        if query["state"] not in Delivery.State.values:
             raise Problem("field_invalid", f"It takes one of: {', '.join(Delivery.State.values)}.", "state")
-        filters["state"] = said["state"]
-    if "cursor" in said:
-        if not _CURSOR.match(said["cursor"]):
-            raise Problem("cursor_invalid")
-        filters["pk__lt"] = said["cursor"]
-    return filters, int(limit)
+        filters["state"] = query["state"]
+    if cursor := cursor_in(query, _CURSOR):
+        filters["pk__lt"] = cursor
+    return filters, count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
 
 
 def _deliveries() -> Any:

@@ -42,6 +42,8 @@ def responses(operation: Operation) -> dict[str, Any]:
         codes += BEHIND_THE_GATE
     if operation.body:
         codes += BEFORE_A_BODY
+    if any(parameter["in"] == "query" for parameter in operation.parameters):
+        codes += ("query_invalid",)
     by_status: dict[int, list[str]] = {}
     for code in KINDS:
         if code in codes:

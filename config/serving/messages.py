@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from django.http import HttpRequest, HttpResponse, QueryDict, parse_cookie
 from django.http.response import HttpResponseBase
 from django.utils.encoding import repercent_broken_unicode
+from django.utils.http import parse_header_parameters
 
 Header = tuple[bytes, bytes]
 
@@ -57,7 +58,7 @@ class Request(HttpRequest):
         self._read_started = False
         self._post_parse_error = False
         self._body = b""
-        self._set_content_type_params(self.META)  # type: ignore[attr-defined] # the stubs know public names only
+        self.content_type, self.content_params = _content_type(self.META.get("CONTENT_TYPE", ""))
 
     def take(self, body: bytes) -> None:
         """Hand the whole body over."""
@@ -119,6 +120,15 @@ def pieces(response: HttpResponse, *, keep_alive: bool, head_only: bool = False)
 def chunk(data: bytes) -> bytes:
     """One chunk of a body whose length isn't known; the last one is empty."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _content_type(said: str) -> tuple[str, dict[str, str]]:
+    """A body's type and its parameters. Of them `charset` is never asked: what we read is UTF-8, and Python's codec of
+    any name a client may think of would be handed the query, too."""
+    try:
+        return parse_header_parameters(said)
+    except (ValueError, LookupError) as wrong:
+        raise Malformed("The Content-Type can't be read.") from wrong
 
 
 def _origin_form(target: bytes) -> bytes:

@@ -1,0 +1,73 @@
+"""The parameters of a query string: read by one rule at every endpoint that takes any, before a store is asked.
+
+A query string is UTF-8, whatever charset its request speaks of, of at most `MOST` parameters, each given once; their
+values hold no control character. What a value has to be beyond that, is said by the endpoint: counts, cursors and days
+here, for all of them.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+from urllib.parse import parse_qsl
+
+from apps import text
+from apps.errors import Problem
+
+Query = Mapping[str, str]
+
+#: Parameters of one request: no endpoint knows more than ten.
+MOST = 50
+LONGEST_TOLD = 80
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def query_of(meta: Mapping[str, Any]) -> Query:
+    """What a request's query string says: name → value. Raises `Problem`."""
+    try:
+        said = meta.get("QUERY_STRING", "").encode("latin-1").decode()
+        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MOST)
+    except UnicodeError as wrong:
+        raise Problem("query_invalid", "It takes UTF-8, percent-encoded.") from wrong
+    except ValueError as wrong:
+        raise Problem("query_invalid", f"It takes at most {MOST} parameters.") from wrong
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        told = name.encode("ascii", "backslashreplace").decode()[:LONGEST_TOLD]
+        if name in found:
+            raise Problem("field_invalid", "It is there more than once.", told)
+        if never := text.forbidden(name) or text.forbidden(value):
+            raise Problem("field_invalid", f"It {never}.", told)
+        found[name] = value
+    return found
+
+
+def count_in(query: Query, name: str, *, default: int, most: int) -> int:
+    """How many are asked for. Raises `Problem`."""
+    said = query.get(name)
+    if said is None:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", said) or not 1 <= int(said) <= most:
+        raise Problem("field_invalid", f"It takes a whole number from 1 to {most}.", name)
+    return int(said)
+
+
+def cursor_in(query: Query, form: re.Pattern[str]) -> str | None:
+    """Where the page begins, in the form of our own cursors; None at the beginning. Raises `Problem`."""
+    said = query.get("cursor")
+    if said is not None and not form.fullmatch(said):
+        raise Problem("cursor_invalid", param="cursor")
+    return said
+
+
+def day_in(query: Query, name: str, default: date) -> date:
+    """A day. Raises `Problem`."""
+    said = query.get(name)
+    if said is None:
+        return default
+    try:
+        if _DAY.fullmatch(said):
+            return date.fromisoformat(said)
+    except ValueError:  # there is no such day
+        pass
+    raise Problem("field_invalid", "It takes a day such as 2026-01-31.", name)

@@ -1,0 +1,316 @@
+"""Everything the description knows a place for, with everything nobody should put there.
+
+Every parameter, path, header and field of every address: no answer is a 5xx, a refusal has its interface's own form,
+and after a refusal the database is as it was. What comes before any view is looked at in tests/serving.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from config.documentation import OPENAPI
+from tests import hostile
+from tests.api import dialects
+from tests.api.bodies import HONEST
+from tests.api.test_problems import MEMBERS
+from tests.cast import Api, enter
+
+PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
+#: A good body with all that may stand in it, an address each. A new address that takes one gets its line here.
+BODIES: dict[str, Any] = {
+    "/v1/decisions": HONEST | {"model": "xgboost", "dry_run": True, "more": "unknown"},
+    "/v1/decisions/batch": {"schema": "paysim", "transactions": [HONEST["transaction"]], "model": "xgboost"},
+    "/v1/auth/token": {"scopes": ["read"], "expires_in": 60},
+    "/v1/budgets": {"spend_cap": "31.00", "thresholds": [50, 80]},
+    "/predict": dialects.COMMERCIAL.body,
+    "/predict/batch": dialects.COMMERCIAL_BATCH.body,
+    "/batch-predict": dialects.ENTERPRISE_BATCH.body,
+    "/api/v1/score": dialects.GATEWAY.body,
+    "/detect": dialects.DETECT.body,
+    "/detect/ensemble": dialects.ENSEMBLE.body,
+    "/v1/subscription": {"plan": "basic"},
+    "/v1/credits": {"coupon": "NONE"},
+    "/v1/payment-method": {"success_url": "https://a.example/ok", "cancel_url": "https://a.example/"},
+    "/v1/payment-method/portal": {"return_url": "https://a.example/"},
+    "/stripe/webhook": {"id": "evt_1", "type": "a.b", "created": 1, "data": {"object": {}}},
+    "/v1/stripe/account": {"api_key": "sk_test_12345", "webhook_secret": "whsec_12345678"},
+    "/stripe/screen/{handle}/{mode}": {"id": "evt_1", "type": "a.b", "created": 1, "data": {"object": {}}},
+    "/v1/webhooks": {"url": "https://a.example/", "events": ["webhook.test"], "description": "mine"},
+    "/v1/webhooks/{webhook_id}": {"url": "https://a.example/", "events": [], "description": "x", "enabled": True},
+    "/v1/webhooks/{webhook_id}/rotate": {"overlap_hours": 1},
+}
+#: What is told as {"detail": …}.
+DIALECTS = {"/predict", "/predict/batch", "/batch-predict", "/api/v1/score", "/detect", "/detect/ensemble", "/models"}
+DIALECTS.add("/account/usage")
+OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for method in methods]
+#: What is asked of an address in place of an id that there is.
+EXAMPLE = {"handle": "ab12cd", "mode": "live", "intent_id": "pi_1"}
+MOST_PARAMETERS = 50
+
+
+def test_every_address_that_takes_a_body_has_one_here() -> None:
+    assert set(BODIES) == {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})}
+
+
+@pytest.fixture
+def stranger() -> Api:
+    """Somebody whom no limit stops."""
+    return Api(enter("stranger", "enterprise", rate_per_minute=50_000_000, included=10**9))
+
+
+@pytest.fixture
+def kept(stranger: Api) -> Callable[[], Any]:
+    """All rows of `public` and of the stranger's schema, as a number a table."""
+    named = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', %s) ORDER BY 1, 2"
+    with connection.cursor() as cursor:
+        cursor.execute(named, [stranger.tenant.schema_name])
+        tables = [f'"{schema}"."{table}"' for schema, table in cursor.fetchall()]
+    counted = "SELECT %s, count(*), sum(hashtext(one::text)) FROM {} one"
+    statement = " UNION ALL ".join(counted.format(table) for table in tables)
+
+    seen: dict[str, Any] = {}
+
+    def look() -> Any:
+        """Looked at only when something was written since: Postgres numbers the transactions that write."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+            (writes,) = cursor.fetchone()
+            if seen.get("writes") != writes:
+                cursor.execute(statement, tables)
+                seen.update(writes=writes, rows=cursor.fetchall())
+        return seen["rows"]
+
+    return look
+
+
+def address(path: str, **ids: str) -> str:
+    """The address with ids in their places."""
+    for name in _names(path):
+        path = path.replace(f"{{{name}}}", ids.get(name) or EXAMPLE.get(name, "missing_0000"))
+    return path
+
+
+def _names(path: str) -> list[str]:
+    return [part[1:].split("}")[0] for part in path.split("/") if part.startswith("{")]
+
+
+def call(api: Api, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
+    """One request with the body of its address, and its answer looked at."""
+    template = path.partition("?")[0]
+    said = body if body is not None else json.dumps(BODIES[template]).encode() if template in BODIES else b""
+    return api.call(method, address(path), said if method == "POST" else b"", **headers)
+
+
+def in_form(answer: Any, path: str) -> bool:
+    """Whether an answer is no fault of ours and, where it refuses, tells so in the form of its interface."""
+    if answer.status_code < 400:
+        return True
+    if answer.status_code >= 500:
+        return False
+    if not answer.content:
+        return answer.request["REQUEST_METHOD"] == "HEAD"
+    told = json.loads(answer.content)
+    if path.partition("?")[0] in DIALECTS and answer["Content-Type"] == "application/json":
+        return set(told) == {"detail"}
+    return answer["Content-Type"] == "application/problem+json" and set(told) >= MEMBERS
+
+
+def holds(answer: Any, path: str, before: Any, kept: Callable[[], Any]) -> Any:
+    """Asserts the form, and that a refusal left everything as it was; what is kept now."""
+    assert in_form(answer, path), (path, answer.status_code, answer.content[:300])
+    now = kept() if answer.status_code < 500 else None
+    assert answer.status_code < 400 or now == before, (path, answer.status_code, answer.content[:300])
+    return now
+
+
+# --- query strings ---
+
+
+def queries(path: str) -> Iterator[str]:
+    """Every value for every parameter, in the place of its name too; and query strings that are wrong as a whole."""
+    known = PATHS[path]["get" if "get" in PATHS[path] else "post"]["parameters"]
+    taken = [one["name"] for one in known if one["in"] == "query"]
+    for name in taken or ["unknown"]:
+        yield from (f"{name}={value}" for value in hostile.ENCODED[:: 1 if taken else 5])
+    yield from (f"{value}=1" for value in hostile.ENCODED[:: 1 if taken else 5])
+    yield from (
+        "&".join(f"p{n}={n}" for n in range(1_500)),
+        "&" * 1_500,
+        "=" * 1_500,
+        "limit=1&limit=2",
+        "cursor=a&cursor=b",
+    )
+    yield from ("limit", "limit&cursor", "?limit=1", "limit=1;cursor=2", "\xff\xfe", "limit=\x85")
+
+
+@pytest.mark.parametrize("path", [path for method, path in OPERATIONS if method == "GET"] + ["/detect"])
+def test_query_strings(stranger: Api, path: str) -> None:
+    method = "GET" if path != "/detect" else "POST"
+    for query in queries(path):
+        answer = call(stranger, method, f"{path}?{query}")
+        assert in_form(answer, path), (query[:100], answer.status_code, answer.content[:300])
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/invoices", "/v1/usage/daily"])
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("&".join(f"p{n}=1" for n in range(MOST_PARAMETERS + 1)), (400, "query_invalid", None)),
+        ("&".join(f"p{n}=1" for n in range(1_500)), (400, "query_invalid", None)),
+        ("limit=%ff", (400, "query_invalid", None)),
+        ("start=2026-01-01&start=2026-01-02", (422, "field_invalid", "start")),
+        ("cursor=%00", (422, "field_invalid", "cursor")),
+        ("start=%c2%85", (422, "field_invalid", "start")),
+        ("a%00b=1", (422, "field_invalid", "a\x00b")),
+    ],
+)
+def test_what_is_said_of_a_query_string(stranger: Api, path: str, query: str, said: tuple[int, str, str]) -> None:
+    told = stranger.get(f"{path}?{query}").json()
+    assert (told["status"], told["code"], told["param"]) == said
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/invoices", "/v1/webhooks/{webhook_id}/deliveries"])
+@pytest.mark.parametrize(
+    "limit", ["0", "101", "-1", "NaN", "1e9", "1.0", "9" * 5_000, "%d9%a3", "%c2%b2", "", "+1", "1%20"]
+)
+def test_counts_are_whole_numbers_within_their_bounds(stranger: Api, path: str, limit: str) -> None:
+    told = stranger.get(f"{address(path)}?limit={limit}").json()
+    assert (told["status"], told["param"]) == (422, "limit")
+    assert "It takes a whole number from 1 to 100." in told["detail"]
+
+
+# --- paths, headers, methods ---
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in OPERATIONS if "{" in one[1]])
+def test_paths(stranger: Api, method: str, path: str, kept: Callable[[], Any]) -> None:
+    before = kept()
+    for name in _names(path):
+        for value in hostile.ENCODED:
+            answer = call(stranger, method, path.replace(f"{{{name}}}", value))
+            before = holds(answer, path, before, kept)
+            assert answer.status_code in (400, 401, 404, 405, 200), (value, answer.content)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_headers(stranger: Api, method: str, path: str, kept: Callable[[], Any]) -> None:
+    """A few values for each header of each address, and so all of them for each header at some address."""
+    before, values = kept(), cycle(hostile.HEADERS)
+    for _ in islice(values, 5 * OPERATIONS.index((method, path))):
+        pass
+    for name in hostile.READ:
+        for value in islice(values, 2):
+            environ = "CONTENT_LENGTH" if name == "Content-Length" else f"HTTP_{name.upper().replace('-', '_')}"
+            if name == "Content-Type":
+                answer = call(stranger, method, path, content_type=value)
+            else:
+                answer = call(Api(stranger.player, stranger.key, {environ: value}), method, path)
+            assert in_form(answer, path), (name, value[:100], answer.status_code, answer.content[:300])
+    assert method != "GET" or kept() == before
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/static/palisade.css", "/nothing"])
+def test_methods(stranger: Api, path: str) -> None:
+    there = {method.upper() for method in PATHS.get(path, {})}
+    for method in hostile.METHODS:
+        answer = call(stranger, method, path)
+        assert in_form(answer, path), (method, answer.content)
+        if path in PATHS and method not in there and not (method == "HEAD" and "GET" in there):
+            assert answer.status_code == 405, method
+            assert there <= set(answer["Allow"].split(", "))
+
+
+# --- bodies ---
+
+
+def members(said: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the members of a body are, at every depth."""
+    inside = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for name, inner in inside:
+        yield (*before, name)
+        yield from members(inner, (*before, name))
+
+
+def with_member(body: Any, at: tuple[Any, ...], value: str) -> bytes:
+    """The body with JSON as text in the place of a member; "" takes it out."""
+    changed = json.loads(json.dumps(body))
+    *way, last = at
+    holder = changed
+    for step in way:
+        holder = holder[step]
+    if value == "":
+        del holder[last]
+    else:
+        holder[last] = "the place"
+    return json.dumps(changed).replace('"the place"', value).encode()
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_members_of_bodies(stranger: Api, path: str, kept: Callable[[], Any]) -> None:
+    """A part of the values at each member, each of them at some."""
+    before, place = kept(), path
+    if "{webhook_id}" in path:
+        made = stranger.post("/v1/webhooks", {"url": "https://a.example/"}).json()["id"]
+        before, place = kept(), path.replace("{webhook_id}", made)
+    for turn, at in enumerate(members(BODIES[path])):
+        for value in ("", *hostile.OWN_JSON)[turn % 4 :: 4]:
+            answer = call(stranger, "POST", place, with_member(BODIES[path], at, value))
+            before = holds(answer, path, before, kept)
+
+
+WHOLE = {
+    "empty": b"",
+    "lists": b"[" * 100_000,
+    "objects": b'{"a":' * 100_000,
+    "closed lists": b"[" * 100_000 + b"]" * 100_000,
+    "a long name": b'{"%b": 1}' % (b"x" * 1_000_000),
+    "a long text": b'"%b"' % (b"x" * 1_000_000),
+    "a long number": b"9" * 100_000,
+    "a long number in it": b'{"a": %b}' % (b"9" * 100_000),
+    "a long fraction": b'{"a": 0.%b}' % (b"9" * 100_000),
+    "an exponent": b'{"a": 1e1000000}',
+    "NUL": b"\x00",
+    "bytes": bytes(range(256)),
+    "half a character": b'{"a": "\xed\xa0\x80"}',
+    "utf-16": json.dumps({}).encode("utf-16"),
+    "many names": b"{%b}" % b",".join(b'"p%d": 1' % n for n in range(20_000)),
+    "a name twice": b'{"plan": "basic", "plan": "gold"}',
+}
+
+
+@pytest.mark.parametrize("body", WHOLE.values(), ids=WHOLE.keys())
+def test_whole_bodies(stranger: Api, body: bytes, kept: Callable[[], Any]) -> None:
+    before = kept()
+    for path in BODIES:
+        before = holds(call(stranger, "POST", path, body), path, before, kept)
+
+
+TEXTS = ["a\x00b", "a\nb", "\x85", "\x7f"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_control_character_is_told_at_its_field(stranger: Api, text: str) -> None:
+    made = stranger.post("/v1/webhooks", {"url": "https://a.example/"}).json()["id"]
+    for path in ("/v1/webhooks", f"/v1/webhooks/{made}"):
+        told = stranger.post(path, {"url": "https://a.example/", "description": text}).json()
+        assert (told["status"], told["code"], told["param"]) == (422, "field_invalid", "description")
+        assert "'description' holds a control character" in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/budgets", "spend_cap"),
+        ("/v1/payment-method", "success_url"),
+        ("/v1/stripe/account", "api_key"),
+        ("/v1/credits", "coupon"),
+    ],
+)
+def test_no_line_ends_in_a_line_break(stranger: Api, path: str, field: str) -> None:
+    """In Python's patterns "$" stands before one too."""
+    told = stranger.post(path, BODIES[path] | {field: BODIES[path][field] + "\n"}).json()
+    assert (told["status"], told["param"]) == (422, field)
