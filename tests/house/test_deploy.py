@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.embedded import CHECKOUT
+from tests.pace import within
 
 FOREIGN = ("PALISADE_", "STRIPE_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 LINES = re.search(r"```\n(PALISADE_PUBLIC_HOST=.*?)```", (CHECKOUT / "docs" / "operations.md").read_text(), re.DOTALL)[
@@ -23,7 +24,12 @@ def run(folder: Path, module: str, *command: str, **environment: str) -> "subpro
     clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     own = {"PALISADE_DATA": str(folder / "data"), "DJANGO_SETTINGS_MODULE": f"config.settings.{module}"}
     return subprocess.run(
-        [sys.executable, *command], env=clean | own | environment, cwd=CHECKOUT, capture_output=True, text=True
+        [sys.executable, *command],
+        env=clean | own | environment,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=within(60),
     )
 
 

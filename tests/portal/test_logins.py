@@ -215,7 +215,7 @@ def test_turns_let_one_go_on_some_wait_and_the_rest_away() -> None:
             with lock:
                 now -= 1
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     threads[0].start()
     assert inside.acquire(timeout=10)
     for thread in threads[1:]:
@@ -232,7 +232,7 @@ def test_turns_let_one_go_on_some_wait_and_the_rest_away() -> None:
             except TooManyLogins:
                 refused.set()
 
-    watcher = threading.Thread(target=beyond)
+    watcher = threading.Thread(target=beyond, daemon=True)
     watcher.start()
     assert refused.wait(10)
     leave.set()
