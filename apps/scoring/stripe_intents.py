@@ -17,6 +17,8 @@ Json = Mapping[str, Any]
 #: (where it stands in the intent, its value), the better place first; "" is no place of the intent's.
 Sources = Sequence[tuple[str, Any]]
 
+#: In dollars: the largest payment among the rows the models learned from was 30,722.
+MOST_LEARNED = 31_000.0
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
 _UNITS = re.compile(r"\d{1,30}")
 
@@ -106,6 +108,8 @@ class _Reading:
         if amount > most:
             self.warnings.append(f"amount is beyond what can be weighed: it was screened as {most:,.0f}.")
         self.said["amount"] = min(amount, most)
+        if amount > most * (MOST_LEARNED / MOST_MONEY):
+            self.warnings.append(f"amount is worth more than {MOST_LEARNED:,.0f} US dollars: the models know no such.")
 
 
 def most_of(currency: str) -> float:

@@ -301,6 +301,16 @@ def test_both_doors_screen_it_and_tell_what_was_left_out(caller: Api, stand: Sta
     )
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "told"),
+    [(3_000_000, "usd", False), (3_200_000, "usd", True), (150_000_000_000, "idr", True), (1_500_000_000, "vnd", True),
+     (1_000_000, "idr", False), (4_000_000, "jpy", False), (5_000_000, "jpy", True)],
+)  # fmt: skip
+def test_an_amount_beyond_what_the_models_learned_is_told(amount: int, currency: str, told: bool) -> None:
+    warnings = mapped(INTENT | {"amount": amount, "currency": currency}, "the_shop").warnings
+    assert any("the models know no such" in warning for warning in warnings) is told
+
+
 STATUSES = {
     "requires_payment_method": "canceled", "requires_confirmation": "canceled", "requires_action": "canceled",
     "requires_capture": "canceled", "processing": "canceled", "canceled": "already_canceled", "succeeded": "too_late",
