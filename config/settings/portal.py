@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from csp.constants import NONE, SELF
+from django.templatetags.static import static
 
 from config.settings.base import *  # noqa: F403
 from config.settings.base import BASE_DIR, SHARED_APPS, TENANT_APPS
@@ -84,6 +85,7 @@ UNFOLD = {
     "SITE_TITLE": "Palisade",
     "SITE_HEADER": "Palisade operators",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("palisade.svg")}],
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"navigation": "config.admin_site.menu"},
     # The green of static/palisade.css, from light to dark.

@@ -1,0 +1,77 @@
+"""Pages under their Content-Security-Policy in a real browser: they work, and nothing of theirs is held up.
+
+Needs a Chromium (`apt-get install --no-install-recommends chromium`); without one these are skipped.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from apps.accounts.models import User
+from tests.live import serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]  # fmt: skip
+#: ReDoc's mark comes from its makers: held up, as everything from elsewhere is.
+WANTED = "Loading the image 'https://cdn.redoc.ly/"
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+
+@contextmanager
+def looking() -> Iterator[Any]:
+    """A page that may not complain: of a policy, of a script, of what could not be loaded.
+
+    Its library runs a loop of its own in this thread, under which Django reaches no database: be done with that before.
+    """
+    sync_api, complaints = pytest.importorskip("playwright.sync_api"), list[str]()
+    with sync_api.sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
+        page.on(
+            "console",
+            lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location['url']}"),
+        )
+        page.on("pageerror", lambda failure: complaints.append(str(failure)))
+        yield page
+    assert [one for one in complaints if not one.startswith(WANTED)] == []
+
+
+def test_admin_works_under_its_policy(operator: User, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["apps.accounts.passwords.BoundedArgon2"]
+    operator.set_password("a-long-password")
+    operator.save()
+    with serving("portal") as address, looking() as page:
+        page.goto(f"{address}/admin/")
+        page.fill("input[name=username]", operator.email)
+        page.fill("input[name=password]", "a-long-password")
+        page.click("[type=submit]")
+        page.wait_for_url(f"{address}/admin/")
+        for path in ("", "accounts/tenant/", "api_keys/apikey/", "api_keys/apikey/add/", "accounts/user/add/"):
+            page.goto(f"{address}/admin/{path}")
+            page.wait_for_function("window.Alpine !== undefined")
+        assert page.locator("[x-data]").count() > 0
+        assert page.evaluate("document.querySelector('[x-data]')._x_dataStack !== undefined")  # Alpine could evaluate
+
+
+def test_first_page_works_under_its_policy() -> None:
+    with serving("portal") as address, looking() as page:
+        page.goto(f"{address}/")
+        assert page.inner_text("h1") == "Fraud decisions in about a millisecond."
+
+
+@pytest.mark.parametrize(("path", "shown"), [("/docs", ".opblock"), ("/redoc", "[data-section-id]")])
+def test_documentation_works_under_its_policy(path: str, shown: str) -> None:
+    with serving("api") as address, looking() as page:
+        page.goto(f"{address}{path}")
+        page.wait_for_selector(shown, timeout=60_000)
+        if path == "/docs":
+            page.click(".opblock-summary-control >> nth=0")
+            page.wait_for_selector(".opblock.is-open")
