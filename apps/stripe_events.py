@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple, NoReturn
 
+from apps import text
+
 #: Stripe's own bound of an id; a type is far shorter.
 LONGEST_NAME = 255
 #: The last second of the year 9999, which every store of ours can hold.
@@ -18,8 +20,6 @@ LAST_SECOND = 253_402_300_799
 #: Lists and objects within each other: an event of Stripe's has about ten.
 DEEPEST = 100
 _NAME = re.compile(f"[!-~]{{1,{LONGEST_NAME}}}")
-_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
-_REPLACEMENT = "\ufffd"
 
 
 class NoEvent(ValueError):
@@ -90,7 +90,7 @@ _REQUIRED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 def _storable(said: Any, levels: int) -> Any:
     """The same in what JSON documents in Postgres can hold."""
     if isinstance(said, str):
-        return _NOT_STORABLE.sub(_REPLACEMENT, said)
+        return text.storable(said)
     if isinstance(said, float) and not isfinite(said):
         raise NoEvent("It holds a number that is none, or too large for a double.")
     if not isinstance(said, Mapping | list):
@@ -99,7 +99,7 @@ def _storable(said: Any, levels: int) -> Any:
         raise NoEvent("It is nested too deeply.")
     if isinstance(said, list):
         return [_storable(one, levels - 1) for one in said]
-    return {_NOT_STORABLE.sub(_REPLACEMENT, name): _storable(one, levels - 1) for name, one in said.items()}
+    return {text.storable(name): _storable(one, levels - 1) for name, one in said.items()}
 
 
 def _refuse_constant(word: str) -> NoReturn:

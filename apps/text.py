@@ -22,6 +22,7 @@ UNSEEN = SPACES + (
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _NEVER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SEEN = re.compile(f"[^{UNSEEN}]")
 _ENDS = re.compile(f"^[{SPACES}]+|[{SPACES}]+\\Z")
 
@@ -41,6 +42,16 @@ def forbidden(text: str) -> str:
 
 def _called(number: int) -> str:
     return f"{'a control character' if number < 0xA0 else 'half a character'} (U+{number:04X})"
+
+
+def unstorable(text: str) -> bool:
+    """Whether no store of ours can hold a text."""
+    return _UNSTORABLE.search(text) is not None
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD, the sign for a character that could not be, for what no store can hold."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def composed(text: str) -> str:

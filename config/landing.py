@@ -6,10 +6,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from apps.billing.plans import CURRENT, PLANS
 
 
+@require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """What Palisade is, its plans and where to begin."""
     host, _ = split_domain_port(request.get_host())

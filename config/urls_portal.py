@@ -11,3 +11,4 @@ urlpatterns = [
     path("health", health.health),
     path("admin/", admin.site.urls),
 ]
+handler400 = "config.readable.refused"

@@ -6,9 +6,14 @@ from uuid import uuid4
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,13 +22,40 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 
+from apps import text
 from apps.accounts.models import AuditEntry, Membership, User
 from apps.accounts.services import record_audit
+
+#: Words of a search: each is looked for in every column of it.
+MOST_WORDS = 20
 
 
 def operator(request: HttpRequest) -> str:
     """Who is at work, as the audit trail names them."""
     return str(getattr(request.user, "email", ""))
+
+
+def may_be_id(model: type[Model], said: Any) -> bool:
+    """Whether a row of the model may have this id, in form and range."""
+    try:
+        model._meta.pk.clean(said, None)
+    except ValidationError:
+        return False
+    return not text.unstorable(str(said))
+
+
+class FoundRow(AutocompleteSelect):
+    """A row that is found by typing. Whoever sent what no row can be, sees the field's error beside none chosen."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(
+            name, [one for one in value if one and may_be_id(self.field.remote_field.model, one)], attrs
+        )
+
+
+def _is_field(offered: Any) -> bool:
+    """Whether an entry of `list_filter` is about a column: a name, or one with the filter's class."""
+    return isinstance(offered, str | tuple | list)
 
 
 class OperatorAdmin(ModelAdmin):
@@ -35,6 +67,44 @@ class OperatorAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list that is asked for. That a filter takes something else, Django may hear from Postgres alone."""
+        try:
+            return super().get_changelist_instance(request)
+        except (IncorrectLookupParameters, DataError, OverflowError) as wrong:
+            raise BadRequest("A filter of this list takes something else, or there is no such page of it.") from wrong
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """A list is filtered by what it offers, and by no other column or comparison."""
+        offered = [one if isinstance(one, str) else one[0] for one in self.get_list_filter(request) if _is_field(one)]
+        asked = any(lookup == name or lookup.startswith(f"{name}__") for name in (*offered, self.date_hierarchy))
+        return asked and super().lookup_allowed(lookup, value, request)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            options.setdefault("widget", FoundRow(db_field, self.admin_site, using=options.get("using")))
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        if len(search_term.split()) > MOST_WORDS:
+            raise BadRequest(f"The search takes at most {MOST_WORDS} words.")
+        return super().get_search_results(request, queryset, search_term)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """What is done to chosen rows, once they can be rows of this list."""
+        if not all(may_be_id(self.model, chosen) for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest(f"What was chosen can't be a {self.model._meta.verbose_name}.")
+        return super().response_action(request, queryset)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Which row a new one belongs to may be said by a link; nothing else of it."""
+        said = super().get_changeform_initial_data(request)
+        return {
+            field.name: said[field.name]
+            for field in self.model._meta.fields
+            if field.remote_field and field.name in said
+        }
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
