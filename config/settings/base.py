@@ -85,6 +85,7 @@ SHARED_APPS = [
     "apps.api_keys",
     "apps.billing",
     "apps.usage",
+    "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
 ]
 TENANT_APPS = ["apps.scoring"]

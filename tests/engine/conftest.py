@@ -11,7 +11,7 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
-from apps.scoring.training.train import train
+from apps.training.train import train
 from tests.engine.training_data import paysim_log, small
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "ml_artifacts"

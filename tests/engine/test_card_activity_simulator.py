@@ -6,8 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from apps.scoring.engine.history import Replay
 from apps.scoring.engine.schemas.card_activity import CARD_ACTIVITY, USD_PER_UNIT
-from apps.scoring.training import data, replay
-from apps.scoring.training.card_activity import SCHEMES, simulate
+from apps.training import data, replay
+from apps.training.card_activity import SCHEMES, simulate
 
 LARGEST_HONEST_USD = 60_000.0
 

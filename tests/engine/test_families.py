@@ -12,12 +12,12 @@ from sklearn.ensemble import RandomForestClassifier
 from apps.scoring.engine.linear import LinearShap
 from apps.scoring.engine.models import Calibration, session
 from apps.scoring.engine.shapley import TreeShap
-from apps.scoring.training.block import Block, thinned
-from apps.scoring.training.calibrate import platt, probabilities
-from apps.scoring.training.families import FAMILIES
-from apps.scoring.training.families.fitted import Settings, Task
-from apps.scoring.training.families.trees import below, rounded_down
-from apps.scoring.training.proof import NotProved, proved
+from apps.training.calibrate import platt, probabilities
+from apps.training.checks import NotProved, proved
+from apps.training.dataset import Dataset, thinned
+from apps.training.families import FAMILIES
+from apps.training.families.fitted import Settings, Task
+from apps.training.families.trees import below, rounded_down
 
 WIDTH = 12
 SETTINGS = {
@@ -29,7 +29,7 @@ SETTINGS = {
 EXPLAINERS = {"trees.npz": TreeShap, "linear.npz": LinearShap}
 
 
-def block(count: int, seed: int) -> Block:
+def block(count: int, seed: int) -> Dataset:
     """Values over every order of magnitude, whole numbers, unknown ones; the last feature is never known."""
     random = np.random.default_rng(seed)
     features = np.exp(random.normal(0, 4, (count, WIDTH))) * random.choice([-1, 0, 1], (count, WIDTH))
@@ -37,7 +37,7 @@ def block(count: int, seed: int) -> Block:
     features[random.random(features.shape) < 0.15] = np.nan
     features[:, -1] = np.nan
     risk = np.nan_to_num(np.sign(features[:, 1])) + np.isnan(features[:, 2]) + np.nan_to_num(features[:, 0])
-    return Block(features.astype(np.float32), risk + random.normal(size=count) > 3.5, np.ones(count))
+    return Dataset(features.astype(np.float32), risk + random.normal(size=count) > 3.5, np.ones(count))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_contributions_of_a_forest_are_those_of_shap(baseline):
     assert np.abs(found - expected).max() < 1e-4
 
 
-def known(some: Block) -> Block:
+def known(some: Dataset) -> Dataset:
     return some._replace(features=np.nan_to_num(some.features, posinf=1e30, neginf=-1e30))
 
 

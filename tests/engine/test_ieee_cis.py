@@ -22,7 +22,7 @@ from apps.scoring.engine.schemas.ieee_cis import (
     WORDS,
 )
 from apps.scoring.engine.transaction import InvalidTransaction
-from apps.scoring.training import data, replay
+from apps.training import data, replay
 
 DOCUMENTED: dict[str, Any] = {
     "TransactionAmt": 150.0, "ProductCD": "W", "card1": 1234, "card2": 567, "card3": 150, "addr1": 123, "addr2": 456,

@@ -7,7 +7,7 @@ from shutil import copytree
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.scoring.training.recipes import RECIPES
+from apps.training.recipes import RECIPES
 from tests.engine.training_data import small
 
 

@@ -12,17 +12,17 @@ from apps.scoring.engine import shelf
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.history import HOUR_MS
 from apps.scoring.engine.models import LoadedModel, load_active, sigmoid
-from apps.scoring.training import card, data, metrics, replay
-from apps.scoring.training.baselines import row_features
-from apps.scoring.training.block import Block, Extra
-from apps.scoring.training.data import UnusableData
-from apps.scoring.training.evaluate import evaluate, score
-from apps.scoring.training.families import FAMILIES
-from apps.scoring.training.recipes import RECIPES
-from apps.scoring.training.recipes.paysim import FROM_BALANCES
-from apps.scoring.training.scorecard import measured, page
-from apps.scoring.training.split import by_time
-from apps.scoring.training.train import train
+from apps.training import card, data, metrics, replay
+from apps.training.baselines import row_features
+from apps.training.data import UnusableData
+from apps.training.dataset import Dataset, Extra
+from apps.training.evaluate import evaluate, score
+from apps.training.families import FAMILIES
+from apps.training.recipes import RECIPES
+from apps.training.recipes.paysim import FROM_BALANCES
+from apps.training.scorecard import measured, page
+from apps.training.split import by_time
+from apps.training.train import train
 from tests.engine.conftest import ARTIFACTS
 from tests.engine.training_data import small
 
@@ -256,7 +256,7 @@ def test_nothing_too_large_is_written(trained, schema, tmp_path, monkeypatch):
 
 
 def test_added_rows_stay_in_the_time_of_the_row_they_were_made_from():
-    block = Block(np.arange(4, dtype=np.float32).reshape(-1, 1), np.zeros(4, bool), np.ones(4))
+    block = Dataset(np.arange(4, dtype=np.float32).reshape(-1, 1), np.zeros(4, bool), np.ones(4))
     extra = Extra(block, np.array([0, 2, -1, 1]))
     early = extra.within(np.array([True, True, False]))
     assert early.features[:, 0].tolist() == [0.0, 2.0, 3.0]

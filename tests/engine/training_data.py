@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from apps.scoring.training import simulate
-from apps.scoring.training.families.fitted import Settings
-from apps.scoring.training.recipe import Recipe
-from apps.scoring.training.recipes import RECIPES
+from apps.training import simulate
+from apps.training.families.fitted import Settings
+from apps.training.recipe import Recipe
+from apps.training.recipes import RECIPES
 
 SMALL = {"xgboost": 20, "lightgbm": 20, "random_forest": 8, "logistic_regression": 200}
 

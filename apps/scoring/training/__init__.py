@@ -1,5 +1,0 @@
-"""Training and evaluation: a file of labelled transactions in; an artifact, or its measured quality, out.
-
-Owns reading the data, simulated rows, fitting, calibration, metrics and the export. Never imported by a serving process
-(it needs pandas, scikit-learn and xgboost); knows no Django.
-"""

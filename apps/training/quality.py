@@ -1,0 +1,55 @@
+"""What the card says about quality: the last part of the time, with intervals."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from apps.scoring.engine.models import Calibration
+from apps.training import metrics
+from apps.training.calibrate import probabilities
+from apps.training.families.fitted import Fitted
+from apps.training.recipe import Prepared
+from apps.training.replay import without_history
+from apps.training.split import weights
+
+THRESHOLD = 0.5
+QUANTILES = 1000  # of the reference population
+
+
+class Measured:
+    """A model that saw nothing of the last part, on that part."""
+
+    def __init__(self, prepared: Prepared, model: Fitted, calibration: Calibration) -> None:
+        weight = weights(prepared.rows, prepared.split.last)
+        self._kept = np.flatnonzero(prepared.split.last)[weight > 0]
+        self._weight = weight[weight > 0]
+        self._label = prepared.rows.label[self._kept]
+        self._prepared, self._model, self._calibration = prepared, model, calibration
+        self._margins = model.margins(prepared.material.measured[self._kept])
+
+    def report(self) -> dict[str, Any]:
+        """Metrics with bootstrap intervals, and the metrics when nothing is known of any past."""
+        moment, (first, last) = self._prepared.recipe.moment, self._prepared.split.bounds["last"]
+        probability = probabilities(self._calibration, self._margins)
+        unknown = without_history(self._prepared.schema, self._prepared.rows.where(self._kept))
+        away = probabilities(self._calibration, self._model.margins(unknown))
+        return {
+            "period": [moment(first), moment(last)],
+            "rows": len(self._label),
+            "frauds": int(self._label.sum()),
+            "metrics": self._metrics(probability),
+            "intervals_95": metrics.intervals(self._label, probability, self._weight, THRESHOLD),
+            "metrics_without_history": self._metrics(away),
+        }
+
+    def reference(self, serving: Callable[[np.ndarray], np.ndarray]) -> list[float]:
+        """Rising margins: the quantiles of what the model as it is served says of this population, weighted."""
+        margins = serving(self._prepared.material.measured[self._kept])
+        order = np.argsort(margins)
+        share = np.cumsum(self._weight[order]) / self._weight.sum()
+        at = np.searchsorted(share, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+        return margins[order][np.minimum(at, len(order) - 1)].tolist()
+
+    def _metrics(self, probability: np.ndarray) -> dict[str, float | None]:
+        return metrics.rounded(metrics.measure(self._label, probability, self._weight, THRESHOLD))

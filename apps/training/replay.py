@@ -1,0 +1,113 @@
+"""A log replayed in time order: the features of each row as the service would have seen them, its past included."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from apps.scoring.engine.history import PastColumns, Replay, name_hash, past_of, unknown
+from apps.scoring.engine.transaction import Party, Role, TransactionSchema
+from apps.training import data
+
+CHUNK = 20_000  # rows held as pasts at once
+TOLD_EVERY = 200_000  # rows
+
+Say = Callable[[str], None]
+
+
+def features(
+    schema: TransactionSchema, rows: data.Rows, say: Say = lambda line: None, history: data.Rows | None = None
+) -> np.ndarray:
+    """float32[n, F] of rows in time order, after an optional earlier log that is remembered but not scored."""
+    replay, seen = Replay(schema.roles), 0
+    if history is not None:
+        for seen, (parties, at_ms, amount) in enumerate(_observations(schema, history), start=1):
+            replay.remember(parties, at_ms, amount, name_hash(f"row {seen}"))
+            _progress(say, "remembered", seen)
+    made = np.empty((len(rows.label), len(schema.features)), dtype=np.float32)
+    for start in range(0, len(made), CHUNK):
+        chunk = rows.where(slice(start, start + CHUNK))
+        made[start : start + CHUNK] = _chunk(schema, chunk, replay, seen + start)
+        _progress(say, "replayed", start + len(chunk.label))
+    return made
+
+
+def without_history(schema: TransactionSchema, rows: data.Rows) -> np.ndarray:
+    """float32[n, F] of rows whose parties' pasts are unknown."""
+    return block(schema, rows.frame, rows.at_ms, [Always(np.nan, len(rows.label))] * len(schema.roles))
+
+
+def with_fresh_parties(schema: TransactionSchema, rows: data.Rows) -> np.ndarray:
+    """float32[n, F] of rows whose parties are known to have no past."""
+    return block(schema, rows.frame, rows.at_ms, [Fresh(role, len(rows.label)) for role in schema.roles])
+
+
+def block(schema: TransactionSchema, frame: pd.DataFrame, at_ms: np.ndarray, pasts: list[Any]) -> np.ndarray:
+    """float32[n, F]; what is too large for a float32 is infinite, as in the live request."""
+    with np.errstate(over="ignore"):
+        return schema.block(data.columns(schema, frame), at_ms, pasts).astype(np.float32)
+
+
+class Always:
+    """A past of which every number is the same; unknown when it is nan."""
+
+    def __init__(self, value: float, count: int) -> None:
+        self._column = np.full(count, value)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        return self._column
+
+
+class Fresh:
+    """The past of somebody new."""
+
+    def __init__(self, role: Role, count: int) -> None:
+        self._past, self._count = past_of(role, Party(role.name, "new", ""), b"", 0, 0), count
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        return np.full(self._count, getattr(self._past, name))
+
+
+def _progress(say: Say, done: str, rows: int) -> None:
+    if rows % TOLD_EVERY == 0:
+        say(f"{done} {rows:,} rows")
+
+
+def _chunk(schema: TransactionSchema, rows: data.Rows, replay: Replay, seen: int) -> np.ndarray:
+    pasts = [
+        replay.observe(parties, at_ms, amount, name_hash(f"row {seen + index}"))
+        for index, (parties, at_ms, amount) in enumerate(_observations(schema, rows), start=1)
+    ]
+    columns = [PastColumns([past.get(role.name, unknown(role)) for past in pasts]) for role in schema.roles]
+    return block(schema, rows.frame, rows.at_ms, columns)
+
+
+class Row:
+    """One row seen as a transaction: each field is fetched when it is asked for, since parties ask for few of many."""
+
+    def __init__(self, lists: "Lists") -> None:
+        self._lists = lists
+        self.index = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lists, name)[self.index]
+
+
+class Lists:
+    """Fields as lists of Python values, None where unknown, each made when it is first asked for."""
+
+    def __init__(self, columns: Any) -> None:
+        self._columns = columns
+
+    def __getattr__(self, name: str) -> list[Any]:
+        values = [None if value != value else value for value in getattr(self._columns, name).tolist()]
+        setattr(self, name, values)
+        return values
+
+
+def _observations(schema: TransactionSchema, rows: data.Rows) -> Iterator[tuple[Any, int, float]]:
+    row = Row(Lists(data.columns(schema, rows.frame)))
+    for index, at_ms in enumerate(rows.at_ms.tolist()):
+        row.index = index
+        yield schema.parties(row), int(at_ms), schema.amount(row)
