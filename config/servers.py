@@ -4,6 +4,7 @@ A server is told its folders and knows how to start, answer and stop. Whether on
 decided in `embedded.py`; whoever calls `start` or `stop` holds the lock kept there.
 """
 
+import fcntl
 import importlib.util
 import os
 import platform
@@ -14,8 +15,8 @@ import struct
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,16 +81,18 @@ class Server(ABC):
             time.sleep(0.03)
 
     def revive(self) -> None:
-        """Spawn it unless it runs or is about to; returns at once. To be repeated: a PostgreSQL that died leaves
-        backends which hold its memory for a moment, and until they are gone a new one gives up."""
+        """Spawn it unless it runs or is about to, whoever spawned it; returns at once. To be repeated: a PostgreSQL
+        that died leaves backends which hold its memory, and until they are gone no new one is spawned."""
         if self.alive() or (self._child and self._child.poll() is None):
             return
-        self.prepare()
-        self._child = self._spawn()
+        with suppress(BlockingIOError), self._lock_of_the_process() as lock:
+            self.prepare()
+            self._child = self._spawn(lock)
+            os.pwrite(lock, b"%-20d" % self._child.pid, 0)
 
     def stop(self) -> None:
-        """Orderly; returns when the process is gone."""
-        pid = self.pid()
+        """Orderly; returns when the process is gone. One that doesn't listen yet is stopped, too."""
+        pid = self.pid() or self._pid_in_the_lock()
         if pid is None:
             return
         os.kill(pid, self.stop_signal)
@@ -97,12 +100,35 @@ class Server(ABC):
             os.kill(pid, signal.SIGKILL)
             self._gone_within(pid, 5)
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
+    @contextmanager
+    def _lock_of_the_process(self) -> Iterator[int]:
+        """A lock that the server inherits and holds while it lives. Two on one folder would both write its files, and
+        until a server listens nothing else tells that there is one. Raises `BlockingIOError` while one has it."""
+        descriptor = os.open(self.data.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _pid_in_the_lock(self) -> int | None:
+        """The process that has the lock, if one has it."""
+        file = self.data.with_suffix(".lock")
+        if not file.exists():
+            return None
+        try:
+            with self._lock_of_the_process():
+                return None
+        except BlockingIOError:
+            said = file.read_text()
+            return int(said) if said.strip() and not is_gone(int(said)) else None
+
+    def _spawn(self, lock: int) -> "subprocess.Popen[bytes]":
         """In a session of its own, so that Ctrl-C at the terminal reaches the supervisor and not the server."""
         _put_aside_when_large(self.log)
         with open(self.log, "ab") as log:
             return subprocess.Popen(
-                self.command(), cwd="/", env=_plain_environment(), start_new_session=True,
+                self.command(), cwd="/", env=_plain_environment(), start_new_session=True, pass_fds=(lock,),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 

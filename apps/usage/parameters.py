@@ -28,7 +28,7 @@ def query_of(meta: Mapping[str, Any]) -> Query:
     """What a request's query string says: name → value. Raises `Problem`."""
     try:
         said = meta.get("QUERY_STRING", "").encode("latin-1").decode()
-        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=MOST)
+        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MOST)
     except UnicodeError as wrong:
         raise Problem("query_invalid", "It takes UTF-8, percent-encoded.") from wrong
     except ValueError as wrong:

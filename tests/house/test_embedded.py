@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import environ
@@ -17,6 +17,7 @@ import redis
 from config import embedded
 from config.embedded import Unavailable
 from config.secrets import secret
+from config.servers import Server
 from tests.pace import within
 from tests.together import together
 
@@ -125,6 +126,19 @@ def test_many_starting_at_once_get_one_server() -> None:
         other.communicate("", within(30))
     assert alive() == [False, False]
     assert (embedded.data_dir() / "logs" / "valkey.log").read_text().count("Ready to accept connections") == 1
+
+
+@pytest.mark.parametrize("make", [embedded.valkey, embedded.postgres])
+def test_a_server_that_does_not_listen_yet_is_not_spawned_again_and_is_stopped(make: Callable[[], Server]) -> None:
+    with embedded.running():
+        pass
+    revived = [make() for _ in range(5)]  # as many processes, each with an eye of its own on the server
+    for server in revived:
+        server.revive()
+    spawned = [server for server in revived if server._child]
+    assert len(spawned) == 1
+    make().stop()
+    assert spawned[0]._child and spawned[0]._child.poll() is not None
 
 
 def test_servers_named_in_the_environment_are_used_and_none_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ def test_what_is_no_file_is_said_so(
 
 @pytest.mark.parametrize("country", [" ", "Kenya ", "a\x00b", "K" * 129])
 def test_a_home_country_nobody_can_name_is_refused(cast: Cast, country: str) -> None:
-    with pytest.raises(CommandError, match="--home-country: home_country: it"):
+    with pytest.raises(CommandError, match=r"--home-country: .*home_country"):
         call_command("policy_publish", "--tenant", "alice", "--home-country", country, stdout=StringIO())
 
 

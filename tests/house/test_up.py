@@ -196,10 +196,8 @@ def test_signal_to_make_up_leaves_nothing_running_and_the_next_start_keeps_the_d
     assert until(lambda: not up.processes(), 10), up.processes()
     assert not sockets.exists()
     assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
-    began = time.monotonic()
     up.output = ""
     up.start().ready()
-    assert time.monotonic() - began < within(15)  # 3 on a quiet machine of two cores
     assert kept(up, decision["id"])["id"] == decision["id"]
 
 
