@@ -12,8 +12,8 @@ LEAST_CURVATURE = 1e-12  # keeps a step finite where all is said already
 
 def platt(margin: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibration:
     """p = sigmoid(a * margin + b) by weighted maximum likelihood with Platt's smoothed targets (Platt 1999; Lin, Lin
-    and Weng 2007), so that it exists for classes that are told apart perfectly. Raises `UnusableData` when a is not
-    positive.
+    and Weng 2007), so that it exists for classes that are told apart perfectly; floor and ceiling by the rows'
+    number. Raises `UnusableData` when a is not positive.
     """
     center, spread = float(np.mean(margin)), float(np.std(margin)) or 1.0
     inputs = np.column_stack([(margin - center) / spread, np.ones(len(margin))])
@@ -29,7 +29,8 @@ def platt(margin: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibrat
     a = float(fitted[0]) / spread
     if not a > 0:
         raise UnusableData("The held-out part contradicts the training data: calibration would turn the ranking.")
-    return Calibration(a, float(fitted[1]) - a * center)
+    frauds, honest = int(label.sum()), int((~label).sum())
+    return Calibration(a, float(fitted[1]) - a * center, 1.0 / (honest + 2.0), (frauds + 1.0) / (frauds + 2.0))
 
 
 def _smoothed(label: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -50,4 +51,4 @@ def _newton(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray, at: np.n
 def probabilities(calibration: Calibration, margin: np.ndarray) -> np.ndarray:
     """float64[n] → float64[n]"""
     log_odds = np.clip(calibration.a * np.asarray(margin, np.float64) + calibration.b, -700.0, 700.0)
-    return 1.0 / (1.0 + np.exp(-log_odds))
+    return np.clip(1.0 / (1.0 + np.exp(-log_odds)), calibration.floor, calibration.ceiling)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.scoring.engine.models import sigmoid
 from apps.training.checks import Proof, proved, served
 from apps.training.families.fitted import SEED, Fitted
 from apps.training.fit import TwiceFitted
@@ -81,7 +80,14 @@ def _identity(prepared: Prepared, trained: Trained, proof: Proof) -> dict[str, A
         "threshold": THRESHOLD,
         "base_margin": _margin(trained.fitted.shipped, prepared.baseline),
         "baseline": {feature.name: _known(value) for feature, value in zip(features, prepared.baseline, strict=True)},
-        "calibration": {"method": "Platt", "a": by.a, "b": by.b, "period": _period(prepared, "held_out")},
+        "calibration": {
+            "method": "Platt",
+            "a": by.a,
+            "b": by.b,
+            "floor": by.floor,
+            "ceiling": by.ceiling,
+            "period": _period(prepared, "held_out"),
+        },
         "explanation": EXPLAINED[trained.fitted.shipped.explanation],
         "trees": list(trained.fitted.shipped.rounds) if trained.fitted.shipped.explanation == "trees.npz" else [],
         "settings": {**settings, "params": dict(plan.settings.params), "seed": SEED},
@@ -134,7 +140,7 @@ def _example(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     by = trained.fitted.calibration
     margin = _margin(trained.fitted.shipped, prepared.baseline)
     features = [_known(value) for value in prepared.baseline]
-    return {"features": features, "margin": margin, "fraud_probability": sigmoid(by.a * margin + by.b)}
+    return {"features": features, "margin": margin, "fraud_probability": by.probability(by.a * margin + by.b)}
 
 
 def _margin(model: Fitted, row: np.ndarray) -> float:

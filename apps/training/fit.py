@@ -8,7 +8,7 @@ from apps.scoring.engine.models import Calibration
 from apps.training.calibrate import platt
 from apps.training.dataset import Dataset, joined, thinned
 from apps.training.families import FAMILIES
-from apps.training.families.fitted import SEED, Fitted, Say, Task
+from apps.training.families.fitted import SEED, Fitted, Laws, Say, Task
 from apps.training.recipe import Plan, Prepared
 from apps.training.split import weights
 
@@ -59,5 +59,5 @@ def _fitted(
     if prepared.added is not None and not plan.on_measured:
         train = joined(train, prepared.added.within(part))
     train = train.without(masked_columns(prepared, plan))
-    monotone = tuple(feature.monotone for feature in prepared.schema.features)
-    return FAMILIES[plan.family](Task(train, held_out, monotone, rounds, say), plan.settings)
+    laws = Laws.of(prepared.schema)
+    return FAMILIES[plan.family](Task(train, held_out, laws, rounds, say), plan.settings)

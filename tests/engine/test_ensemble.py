@@ -1,4 +1,4 @@
-"""The ensemble: the majority decides, those who agree with it say how likely; one that breaks is left out and named."""
+"""The ensemble: the majority decides, their mean says how likely; one that breaks is left out and named."""
 
 import pytest
 from hypothesis import given
@@ -34,16 +34,25 @@ def test_the_probability_is_at_least_half_exactly_when_the_majority_says_fraud(s
 @pytest.mark.parametrize(
     ("said", "probability", "agreement"),
     [
-        ([0.9, 0.7, 0.1], 0.8, 0.6667),
-        ([0.2, 0.4, 0.9, 0.1], 0.7 / 3, 0.75),
+        ([0.9, 0.7, 0.1], 1.7 / 3, 0.6667),
+        ([0.2, 0.4, 0.9, 0.1], 0.4, 0.75),
+        ([0.6, 0.6, 0.1], 0.5, 0.6667),  # the mean is 0.43: the majority says fraud all the same
+        ([0.4, 0.4, 0.9], 0.499999, 0.6667),
         ([0.9, 0.4], 0.65, 0.5),  # a tie: the mean of all decides
         ([0.6, None, 0.8], 0.7, 1.0),  # who could not vote is not asked
     ],
 )
-def test_the_mean_of_those_who_agree(said, probability, agreement):
+def test_the_mean_on_the_majoritys_side(said, probability, agreement):
     found = verdict(_votes(said))
     assert found.probability == pytest.approx(probability)
     assert found.ensemble.agreement == agreement
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=5), st.integers(0, 4), st.floats(0, 1))
+def test_the_probability_never_falls_when_a_models_does_not(said, which, more):
+    risen = list(said)
+    risen[which % len(said)] = max(more, said[which % len(said)])
+    assert verdict(_votes(risen)).probability >= verdict(_votes(said)).probability
 
 
 def test_who_could_not_vote_is_labelled():

@@ -1,9 +1,11 @@
-"""Several models asked at once: the majority says whether it is fraud, those who agree with it say how likely."""
+"""Several models asked at once: the majority says whether it is fraud, all of them how likely."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from apps.scoring.engine.decide import Ensemble, Vote
+
+EVEN, JUST_BELOW_EVEN = 0.5, 0.499999  # to the six digits that are told
 
 
 class Verdict(NamedTuple):
@@ -24,8 +26,9 @@ def vote(name: str, version: str, probability: float | None, threshold: float) -
 def verdict(votes: Sequence[Vote]) -> Verdict | None:
     """The majority of those who could vote; None when nobody could.
 
-    The probability is the mean over the models that agree with the majority, so that with a threshold of 0.5 it is at
-    least 0.5 exactly when the majority says fraud. On a tie all of them agree by half and the mean of all decides.
+    The probability is the mean of all, held on the majority's side of 0.5. Both the mean and the majority only rise
+    when a model's probability does, so that the ensemble obeys every law its models obey; a mean over those that agree
+    would fall when the riskiest of them leaves for the other side. On a tie all agree by half and the mean decides.
     """
     heard = [one for one in votes if one.probability is not None]
     if not heard:
@@ -33,7 +36,7 @@ def verdict(votes: Sequence[Vote]) -> Verdict | None:
     frauds = sum(one.prediction == 1 for one in heard)
     tied = 2 * frauds == len(heard)
     majority = int(2 * frauds > len(heard))
-    agreeing = heard if tied else [one for one in heard if one.prediction == majority]
-    probability = sum(one.probability or 0.0 for one in agreeing) / len(agreeing)
-    agreement = 0.5 if tied else len(agreeing) / len(heard)
-    return Verdict(probability, Ensemble(round(agreement, 4), tuple(votes)))
+    agreeing = len(heard) / 2 if tied else sum(one.prediction == majority for one in heard)
+    mean = sum(one.probability or 0.0 for one in heard) / len(heard)
+    probability = mean if tied else max(mean, EVEN) if majority else min(mean, JUST_BELOW_EVEN)
+    return Verdict(probability, Ensemble(round(agreeing / len(heard), 4), tuple(votes)))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from apps.scoring.engine.models import LoadedModel, sigmoid
+from apps.scoring.engine.models import LoadedModel
 from apps.scoring.engine.rules import Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature, TransactionSchema
@@ -44,7 +44,8 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """base_value + the items' contributions = log_odds; probability is their sigmoid. Items: largest first."""
+    """base_value + the items' contributions = log_odds; probability is their sigmoid,
+    within the calibration's floor and ceiling. Items: largest first."""
 
     base_value: float
     log_odds: float
@@ -173,7 +174,7 @@ def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Ex
     ]
     items.sort(key=lambda item: -abs(item.contribution))
     log_odds = model.base_log_odds + sum(item.contribution for item in items)
-    return Explanation(model.base_log_odds, log_odds, sigmoid(log_odds), tuple(items))
+    return Explanation(model.base_log_odds, log_odds, model.card.calibration.probability(log_odds), tuple(items))
 
 
 def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:

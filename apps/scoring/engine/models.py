@@ -38,11 +38,27 @@ class ModelFailed(Exception):
     """A loaded model that could not score."""
 
 
+def sigmoid(log_odds: float) -> float:
+    if log_odds >= 0:
+        return 1.0 / (1.0 + exp(-min(log_odds, STEEPEST)))
+    odds = exp(max(log_odds, -STEEPEST))
+    return odds / (1.0 + odds)
+
+
 class Calibration(msgspec.Struct, frozen=True):
-    """Platt's: probability = sigmoid(a * margin + b), a > 0."""
+    """Platt's: probability = sigmoid(a * margin + b), a > 0, and what the rows it was found on can vouch for at most.
+
+    `floor` and `ceiling` are the chance of a fraud among honest-looking rows, and of an honest one among fraudulent
+    ones, by Laplace's rule of succession: nobody who saw n rows can say less than 1 in n + 2.
+    """
 
     a: float
     b: float
+    floor: float = 0.0
+    ceiling: float = 1.0
+
+    def probability(self, log_odds: float) -> float:
+        return min(max(sigmoid(log_odds), self.floor), self.ceiling)
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -99,7 +115,7 @@ class LoadedModel:
         return self.card.calibration.a * margin + self.card.calibration.b
 
     def probability(self, margin: float) -> float:
-        return sigmoid(self.log_odds(margin))
+        return self.card.calibration.probability(self.log_odds(margin))
 
     def risk_score(self, margin: float) -> int:
         """0-1000: 900 is riskier than 90 % of the reference population."""
@@ -113,13 +129,6 @@ class Example(msgspec.Struct, frozen=True):
     features: tuple[float | None, ...]
     margin: float
     fraud_probability: float
-
-
-def sigmoid(log_odds: float) -> float:
-    if log_odds >= 0:
-        return 1.0 / (1.0 + exp(-min(log_odds, STEEPEST)))
-    odds = exp(max(log_odds, -STEEPEST))
-    return odds / (1.0 + odds)
 
 
 def load_model(directory: Path) -> LoadedModel:

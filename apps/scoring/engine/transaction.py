@@ -93,7 +93,6 @@ class Feature(msgspec.Struct, frozen=True):
     contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
     `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value, and `up` only
     above `up_above`. `label` is the feature's short name in a picture: "the" can stand before it.
-    `monotone` 1 means more of it may only raise the score.
     """
 
     name: str
@@ -101,18 +100,15 @@ class Feature(msgspec.Struct, frozen=True):
     field: str
     up: str
     down: str
-    monotone: int = 0
     label: str = ""
     unknown: str = ""
     zero: str = ""
     up_above: float = -inf
 
 
-def stated(
-    name: str, code: str, field: str, label: str, fact: str, *, monotone: int = 0, unknown: str = "", zero: str = ""
-) -> Feature:
+def stated(name: str, code: str, field: str, label: str, fact: str, *, unknown: str = "", zero: str = "") -> Feature:
     """A feature whose value speaks for itself: one sentence, whichever way it moves the score."""
-    return Feature(name, code, field, fact, fact, monotone, label, unknown or _nothing_known(label), zero)
+    return Feature(name, code, field, fact, fact, label, unknown or _nothing_known(label), zero)
 
 
 def weighed(
@@ -120,7 +116,7 @@ def weighed(
 ) -> Feature:
     """A feature that speaks for fraud or against it only together with others: no value of it is good or bad."""
     up, down = (f"{what} {verb}{'' if many else 's'} the risk." for verb in ("raise", "lower"))
-    return Feature(name, code, field, up, down, 0, label, unknown or _nothing_known(label), zero)
+    return Feature(name, code, field, up, down, label, unknown or _nothing_known(label), zero)
 
 
 def _nothing_known(label: str) -> str:
@@ -144,6 +140,10 @@ class TransactionSchema:
 
     `build(transaction, at_ms, pasts, ops)` is the one definition of the features, in the order of `features`; `pasts`
     follow `roles`. `parties` tells names as they were written; who reads it here gets them as they are recognised.
+
+    `directions` are the laws every model of the schema is fitted under: feature → 1 when more of it may never lower the
+    score, -1 when more of it may never raise it; features that are not named are free. `unknown_as` says which value of
+    a free feature every model takes an unknown one for, so that leaving it out is never better than its best value.
     `event_time_ms(transaction, received_ms, ops)` says when it happened. Both serve a row and a block.
     """
 
@@ -160,6 +160,8 @@ class TransactionSchema:
     typologies: tuple["Typology", ...] = ()
     words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)  # feature → what its numbers stand for
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
+    directions: Mapping[str, int] = field(default_factory=dict)
+    unknown_as: Mapping[str, float] = field(default_factory=dict)
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
     sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from apps.training.families import boosted, forest, logistic
+from apps.training.families import boosted, logistic
 from apps.training.families.fitted import Family
 
 FAMILIES: Mapping[str, Family] = {
     "xgboost": boosted.fit_xgboost,
     "lightgbm": boosted.fit_lightgbm,
-    "random_forest": forest.fit_forest,
+    "random_forest": boosted.fit_forest,
     "logistic_regression": logistic.fit_logistic,
 }

@@ -1,4 +1,8 @@
-"""Boosted trees of XGBoost and LightGBM, stopped early, several of them averaged where that helps."""
+"""Boosted trees of XGBoost and LightGBM under a schema's laws, stopped early, several averaged where that helps.
+
+Both libraries hold a monotone feature's splits, unknown rows included, to its direction, so that the margin of an
+unknown value lies between those of the feature's extremes too.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +16,7 @@ import xgboost
 
 from apps.scoring.engine.shapley import LEAF
 from apps.training.dataset import Dataset
-from apps.training.families.fitted import Settings, Task, spread
+from apps.training.families.fitted import SEED, Laws, Settings, Task, spread
 from apps.training.families.trees import TreeModel, Trees, below, finite, rounded_down, scaled, together, tree
 
 THREADS = int(environ.get("OMP_NUM_THREADS") or cpu_count() or 1)
@@ -22,16 +26,18 @@ XGBOOST = {"objective": "binary:logistic", "eval_metric": "logloss", "base_score
 LIGHTGBM = {
     "objective": "binary", "metric": "binary_logloss", "deterministic": True, "force_row_wise": True, "verbosity": -1,
 }  # fmt: skip
+# Each tree sees 63 % of the rows, as many as a bootstrap draws different ones.
+FOREST = {"boosting_type": "rf", "bagging_fraction": 0.632, "bagging_freq": 1, "lambda_l2": 0.0}
 
 
 def fit_xgboost(task: Task, settings: Settings) -> TreeModel:
     """Raises nothing of its own; `settings.params` are XGBoost's."""
-    train, held_out = _matrix(task.train), task.held_out and _matrix(task.held_out)
+    train, held_out = _matrix(task.train, task.laws), task.held_out and _matrix(task.held_out, task.laws)
     boosters = []
     for index, seed in enumerate(spread(settings)):
         params = {**XGBOOST, **settings.params, "seed": seed, "nthread": THREADS}
         booster = xgboost.train(
-            {**params, "monotone_constraints": task.monotone},
+            {**params, "monotone_constraints": task.laws.directions},
             train,
             settings.rounds if task.rounds is None else task.rounds[index],
             evals=[(held_out, "held_out")] if held_out else [],
@@ -43,15 +49,13 @@ def fit_xgboost(task: Task, settings: Settings) -> TreeModel:
     parts = [_xgboost_trees(booster) for booster in boosters]
     rounds = tuple(booster.num_boosted_rounds() for booster in boosters)
     files = {"model.ubj": bytes(boosters[0].save_raw("ubj"))} if len(boosters) == 1 else {}
-    return TreeModel(partial(_xgboost_margins, boosters), _averaged(parts), rounds, files)
+    return TreeModel(partial(_xgboost_margins, boosters), _averaged(parts), task.laws, rounds, files)
 
 
 def fit_lightgbm(task: Task, settings: Settings) -> TreeModel:
     """Raises nothing of its own; `settings.params` are LightGBM's."""
-    train = lightgbm.Dataset(task.train.features, task.train.label, weight=task.train.weight, free_raw_data=False)
-    held_out = task.held_out and lightgbm.Dataset(
-        task.held_out.features, task.held_out.label, weight=task.held_out.weight, reference=train
-    )
+    train = _dataset(task.train, task.laws)
+    held_out = task.held_out and _dataset(task.held_out, task.laws, reference=train)
     boosters, rounds = [], []
     for index, seed in enumerate(spread(settings)):
         params = {**LIGHTGBM, **settings.params, "seed": seed, "num_threads": THREADS}
@@ -59,7 +63,7 @@ def fit_lightgbm(task: Task, settings: Settings) -> TreeModel:
         if held_out:
             callbacks.append(lightgbm.early_stopping(settings.patience, verbose=False))
         booster = lightgbm.train(
-            {**params, "monotone_constraints": list(task.monotone)},
+            {**params, **_constraints(task.laws)},
             train,
             settings.rounds if task.rounds is None else task.rounds[index],
             valid_sets=[held_out] if held_out else None,
@@ -67,17 +71,47 @@ def fit_lightgbm(task: Task, settings: Settings) -> TreeModel:
         )
         boosters.append(booster)
         rounds.append(booster.best_iteration if held_out else booster.num_trees())
-    parts = [_lightgbm_trees(booster, taken) for booster, taken in zip(boosters, rounds, strict=True)]
+    parts = [lightgbm_trees(booster, taken) for booster, taken in zip(boosters, rounds, strict=True)]
     native = partial(_lightgbm_margins, boosters, rounds)
-    return TreeModel(native, _averaged(parts), tuple(rounds))
+    return TreeModel(native, _averaged(parts), task.laws, tuple(rounds))
+
+
+def fit_forest(task: Task, settings: Settings) -> TreeModel:
+    """A random forest of `settings.rounds` trees by LightGBM; `settings.params` are its own.
+
+    Its margin is the mean of its trees' leaf frequencies of fraud, up to a constant: with boosting off, each leaf is
+    one Newton step from the overall rate, which is linear in the leaf's frequency; the slope is taken out again.
+    """
+    params = {**LIGHTGBM, **FOREST, **settings.params, "seed": SEED, "num_threads": THREADS, **_constraints(task.laws)}
+    forest = lightgbm.train(params, _dataset(task.train, task.laws), settings.rounds)
+    rate = float(np.average(task.train.label, weights=task.train.weight))
+    slope = rate * (1.0 - rate) / settings.rounds
+    trees = scaled(lightgbm_trees(forest, settings.rounds), slope)
+    return TreeModel(partial(_forest_margins, forest, slope), trees, task.laws, (settings.rounds,))
+
+
+def _forest_margins(forest: Any, slope: float, features: np.ndarray) -> np.ndarray:
+    return slope * np.asarray(forest.predict(features, raw_score=True, num_threads=THREADS))
+
+
+def _constraints(laws: Laws) -> dict[str, Any]:
+    """LightGBM's names for the directions; without any law it chooses among more ways to sum."""
+    if not any(laws.directions):
+        return {}
+    return {"monotone_constraints": list(laws.directions), "monotone_constraints_method": "intermediate"}
+
+
+def _dataset(block: Dataset, laws: Laws, reference: Any = None) -> Any:
+    features = laws.filled(block.features)
+    return lightgbm.Dataset(features, block.label, weight=block.weight, reference=reference, free_raw_data=False)
 
 
 def _averaged(parts: Sequence[Trees]) -> Trees:
     return scaled(together(parts), 1.0 / len(parts))
 
 
-def _matrix(block: Dataset) -> xgboost.DMatrix:
-    return xgboost.DMatrix(finite(block.features), block.label, weight=block.weight, missing=np.nan)
+def _matrix(block: Dataset, laws: Laws) -> xgboost.DMatrix:
+    return xgboost.DMatrix(finite(laws.filled(block.features)), block.label, weight=block.weight, missing=np.nan)
 
 
 def _xgboost_margins(boosters: Sequence[xgboost.Booster], features: np.ndarray) -> np.ndarray:
@@ -135,7 +169,7 @@ MISSING_BITS, DEFAULT_LEFT_BIT, CATEGORICAL_BIT = 0b1100, 0b10, 0b1  # of LightG
 MISSING_IS_NAN = 0b1000
 
 
-def _lightgbm_trees(booster: Any, rounds: int) -> Trees:
+def lightgbm_trees(booster: Any, rounds: int) -> Trees:
     """From the model's text, a `Tree=` section a tree. Splits number from 0, leaves from ~0 downwards."""
     sections = booster.model_to_string(num_iteration=rounds).split("\nend of trees")[0].split("\nTree=")[1:]
     return together(

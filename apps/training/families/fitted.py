@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from apps.scoring.engine.transaction import TransactionSchema
 from apps.training.dataset import Dataset
 
 SEED = 20_261_101
@@ -24,12 +26,43 @@ class Settings:
     honest_kept: float = 1.0  # share of the honest rows in the fit, each weighing for the others
 
 
+class Laws(NamedTuple):
+    """What every model of a schema is held to, per feature.
+
+    `directions` int[F]: 1 when more of it may only raise the margin, -1 when more may only lower it, 0 when it is free.
+    `unknown_as` float[F]: the value an unknown one is taken for, nan where the model learns for itself what that means.
+    """
+
+    directions: tuple[int, ...]
+    unknown_as: tuple[float, ...]
+
+    @classmethod
+    def of(cls, schema: TransactionSchema) -> "Laws":
+        """Raises KeyError for a law about a feature the schema does not have."""
+        unheard = (schema.directions.keys() | schema.unknown_as.keys()) - set(schema.feature_names)
+        if unheard:
+            raise KeyError(f"'{schema.name}' has no feature {', '.join(sorted(unheard))}")
+        return cls(
+            tuple(schema.directions.get(name, 0) for name in schema.feature_names),
+            tuple(schema.unknown_as.get(name, nan) for name in schema.feature_names),
+        )
+
+    @classmethod
+    def none(cls, width: int) -> "Laws":
+        return cls((0,) * width, (nan,) * width)
+
+    def filled(self, features: np.ndarray) -> np.ndarray:
+        """float32[n, F] with the unknown values of `unknown_as` put in."""
+        fill = np.array(self.unknown_as, np.float32)
+        return features if np.isnan(fill).all() else np.where(np.isnan(features), fill, features)
+
+
 class Task(NamedTuple):
     """What to fit on and when to stop: at the best of `held_out`, or after as many `rounds` as an earlier fit took."""
 
     train: Dataset
     held_out: Dataset | None
-    monotone: tuple[int, ...]  # per feature: 1 when more of it may only raise the margin
+    laws: Laws
     rounds: tuple[int, ...] | None
     say: Say
 

@@ -1,131 +1,197 @@
-"""A logistic regression on signed logarithms: unknown values filled with the median and marked as unknown."""
+"""A logistic regression on binned features: one step function a feature, written as one tree a feature.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+Each feature is cut into bins by its quantiles; the margin is an intercept and one value for the bin of each feature.
+What is fitted are the steps from bin to bin: under a direction none of them may go the other way (bounded L-BFGS-B),
+and the ridge on the steps keeps neighbouring bins alike. Beyond the outermost cut nothing changes, so nothing
+extrapolates. An unknown value of a monotone feature is in the bin of its median; of a free one in the bin that is worth
+most nearly what unknown ones were found to be worth, so that it lies between the feature's least and most.
+"""
+
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 
-from apps.scoring.engine.linear import MOST, signed_log
+from apps.scoring.engine.shapley import LEAF
 from apps.training.dataset import Dataset
-from apps.training.families.fitted import SEED, Settings, Task
-from apps.training.families.trees import graph
+from apps.training.families.fitted import Laws, Settings, Task
+from apps.training.families.trees import TreeModel, Trees, together, tree
 
-LEAST_SPREAD = 1e-9  # a feature that varies less says nothing
-TOLERANCE = 1e-6  # of the mean loss, which is small where frauds are rare
-BLOCK_ROWS = 20_000
+BINS, PENALTY = 24, 1e-5  # per feature at most; of the squared steps, beside the mean loss
+TAILS = (0.97, 0.99, 0.997, 0.999)  # more cuts where frauds are
+TOLERANCE = 1e-9  # of the mean loss, which is small where frauds are rare
 
 
-class Inputs(NamedTuple):
-    """What turns features into the regression's inputs: the filled, logged, scaled values, then the marks."""
+class Cuts(NamedTuple):
+    """Where the bins of each feature begin and which bin an unknown value is in."""
 
-    fill: np.ndarray  # float64[F]
-    mean: np.ndarray
-    spread: np.ndarray
-    useful: np.ndarray  # bool[2F]
+    thresholds: tuple[np.ndarray, ...]  # float32, rising; x <= the first is bin 0
+    unknown: tuple[int, ...]  # the bin after the last is one for unknown values alone
 
-    def of(self, features: np.ndarray) -> np.ndarray:
-        """float32[n, F] → float64[n, useful], a block of rows at a time: what is in between is five times as large."""
-        found = np.empty((len(features), int(self.useful.sum())))
-        for start in range(0, len(features), BLOCK_ROWS):
-            found[start : start + BLOCK_ROWS] = self._of(features[start : start + BLOCK_ROWS])
+    @property
+    def sizes(self) -> np.ndarray:
+        """Bins a feature, int[F]."""
+        own = [bin_ > len(cuts) for cuts, bin_ in zip(self.thresholds, self.unknown, strict=True)]
+        return np.array([len(cuts) + 1 + extra for cuts, extra in zip(self.thresholds, own, strict=True)])
+
+    @property
+    def starts(self) -> np.ndarray:
+        """The first bin of each feature among the bins of all, int[F]."""
+        return np.cumsum(self.sizes) - self.sizes
+
+    def bins(self, features: np.ndarray) -> np.ndarray:
+        """float32[n, F] → int32[n, F]: the number of each value's bin among the bins of all features."""
+        found = np.empty(features.shape, np.int32)
+        for index, (cuts, unknown, start) in enumerate(zip(self.thresholds, self.unknown, self.starts, strict=True)):
+            column = features[:, index]
+            found[:, index] = start + np.where(np.isnan(column), unknown, np.searchsorted(cuts, column, "left"))
         return found
 
-    def _of(self, features: np.ndarray) -> np.ndarray:
-        unknown = np.isnan(features)
-        known = np.where(unknown, self.fill, np.clip(features.astype(np.float64), -MOST, MOST))
-        logged = (signed_log(known) - self.mean) / self.spread
-        return np.concatenate([logged, unknown], axis=1)[:, self.useful]
+
+def fit_logistic(task: Task, settings: Settings) -> TreeModel:
+    """`settings.params`: "bins" and "penalty"; `settings.rounds` iterations at most."""
+    train = task.train._replace(features=task.laws.filled(task.train.features))
+    cuts = _cuts(train.features, task.laws, settings.params.get("bins", BINS))
+    values, intercept = _fitted(cuts, train, task.laws.directions, settings)
+    found = _unknown_in(cuts, values)
+    known = [values[first:end] for first, end, _ in _segments(cuts)]
+    trees = [_tree(index, *one) for index, one in enumerate(zip(found.thresholds, known, found.unknown, strict=True))]
+    alone = tree([LEAF], [LEAF], [False], [0], np.zeros(1), np.array([intercept]))
+    native = partial(_margins, found, np.concatenate(known), intercept)
+    return TreeModel(native, together([alone, *trees]), task.laws, (1,))
 
 
-@dataclass(frozen=True)
-class LinearModel:
-    """margin = intercept + sum of slope * s(x or fill) + missing * [x unknown]; see engine/linear.py."""
-
-    inputs: Inputs
-    regression: Any
-    rounds: tuple[int, ...] = (1,)
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    explanation: str = "linear.npz"
-
-    def margins(self, features: np.ndarray) -> np.ndarray:
-        blocks = np.array_split(features, range(BLOCK_ROWS, len(features), BLOCK_ROWS))
-        return np.concatenate([self.regression.decision_function(self.inputs.of(block)) for block in blocks])
-
-    def weights(self) -> dict[str, np.ndarray]:
-        width = len(self.inputs.fill)
-        all_weights = np.zeros(2 * width)
-        all_weights[self.inputs.useful] = self.regression.coef_[0]
-        slope = all_weights[:width] / self.inputs.spread
-        intercept = float(self.regression.intercept_[0] - (slope * self.inputs.mean).sum())
-        return {
-            "fill": self.inputs.fill, "slope": slope, "missing": all_weights[width:], "intercept": np.array(intercept),
-        }  # fmt: skip
-
-    def arrays(self, baseline: np.ndarray) -> dict[str, np.ndarray]:
-        return {**self.weights(), "baseline": baseline}
-
-    def onnx(self, width: int) -> bytes:
-        return _onnx(self.weights(), width)
+def _cuts(features: np.ndarray, laws: Laws, bins: int) -> Cuts:
+    found = [_cut(column, direction, bins) for column, direction in zip(features.T, laws.directions, strict=True)]
+    return Cuts(tuple(thresholds for thresholds, _ in found), tuple(unknown for _, unknown in found))
 
 
-def fit_logistic(task: Task, settings: Settings) -> LinearModel:
-    """`settings.params` are scikit-learn's."""
-    inputs = _inputs(task.train)
-    regression = LogisticRegression(max_iter=settings.rounds, tol=TOLERANCE, random_state=SEED, **settings.params)
-    with catch_warnings():
-        simplefilter("ignore", ConvergenceWarning)  # the last digits are not worth more than `rounds` iterations
-        regression.fit(inputs.of(task.train.features), task.train.label, sample_weight=task.train.weight)
-    return LinearModel(inputs, regression)
+def _cut(column: np.ndarray, direction: int, bins: int) -> tuple[np.ndarray, int]:
+    """One feature's thresholds, between values that occur, and the bin of its unknown values."""
+    known = np.sort(column[~np.isnan(column)])
+    if not len(known):
+        return np.empty(0, np.float32), 0
+    at = np.unique(np.r_[np.linspace(0.0, 1.0, bins + 1)[:-1], TAILS])
+    edges = np.unique(known[(at * (len(known) - 1)).astype(int)])
+    thresholds = edges[edges < known[-1]]
+    median = int(np.searchsorted(thresholds, known[len(known) // 2], "left"))
+    alone = direction == 0 and len(known) < len(column)
+    return thresholds, len(thresholds) + 1 if alone else median
 
 
-def _inputs(train: Dataset) -> Inputs:
-    width = train.features.shape[1]
-    fill, mean, spread, share = (np.zeros(width) for _ in range(4))
-    for index in range(width):
-        column = np.clip(train.features[:, index].astype(np.float64), -MOST, MOST)
-        unknown = np.isnan(column)
-        share[index] = unknown.mean()
-        fill[index] = 0.0 if unknown.all() else np.median(column[~unknown])
-        logged = signed_log(np.where(unknown, fill[index], column))
-        mean[index], spread[index] = logged.mean(), logged.std()
-    useful = np.r_[spread > LEAST_SPREAD, (share > 0) & (share < 1)]
-    return Inputs(fill, mean, np.maximum(spread, LEAST_SPREAD), useful)
+def _fitted(cuts: Cuts, train: Dataset, directions: Sequence[int], settings: Settings) -> tuple[np.ndarray, float]:
+    """The value of every bin float64[bins of all features], and the intercept."""
+    rows, width = train.features.shape
+    chosen = cuts.bins(train.features)
+    design = csr_matrix(
+        (np.ones(rows * width, np.float32), chosen.ravel(), np.arange(0, rows * width + 1, width)),
+        shape=(rows, int(cuts.sizes.sum())),
+    )
+    weight = train.weight / train.weight.sum()
+    rate = float(np.clip(weight[train.label].sum(), 1e-9, 1 - 1e-9))
+    start = np.r_[np.zeros(design.shape[1]), np.log(rate / (1.0 - rate))]
+    label, penalty = train.label.astype(float), settings.params.get("penalty", PENALTY)
+    found = minimize(
+        _loss, start, jac=True, method="L-BFGS-B", bounds=[*_bounds(cuts, directions), (None, None)],
+        args=(design, design.T.tocsr(), label, weight, cuts, penalty),
+        options={"maxiter": settings.rounds, "ftol": TOLERANCE, "maxcor": 20},
+    )  # fmt: skip
+    return _summed(cuts, found.x[:-1]), float(found.x[-1])
 
 
-def _onnx(weights: dict[str, np.ndarray], width: int) -> bytes:
-    """In double precision from the first node to the last."""
-    constants = {
-        "fill": weights["fill"].reshape(1, -1),
-        "slope": weights["slope"].reshape(-1, 1),
-        "missing": weights["missing"].reshape(-1, 1),
-        "intercept": weights["intercept"].reshape(1, 1),
-        "one": np.ones((1, 1)),
-        "least": np.array(-MOST),
-        "most": np.array(MOST),
-    }
-    double = TensorProto.DOUBLE
-    nodes = [
-        helper.make_node("Cast", ["features"], ["wide"], to=double),
-        helper.make_node("IsNaN", ["wide"], ["unknown"]),
-        helper.make_node("Clip", ["wide", "least", "most"], ["cut"]),
-        helper.make_node("Where", ["unknown", "fill", "cut"], ["known"]),
-        helper.make_node("Abs", ["known"], ["size"]),
-        helper.make_node("Add", ["size", "one"], ["more"]),
-        helper.make_node("Log", ["more"], ["log"]),
-        helper.make_node("Sign", ["known"], ["sign"]),
-        helper.make_node("Mul", ["sign", "log"], ["logged"]),
-        helper.make_node("MatMul", ["logged", "slope"], ["sloped"]),
-        helper.make_node("Cast", ["unknown"], ["marks"], to=double),
-        helper.make_node("MatMul", ["marks", "missing"], ["marked"]),
-        helper.make_node("Add", ["sloped", "marked"], ["sum"]),
-        helper.make_node("Add", ["sum", "intercept"], ["double"]),
-        helper.make_node("Cast", ["double"], ["margin"], to=TensorProto.FLOAT),
+def _bounds(cuts: Cuts, directions: Sequence[int]) -> list[tuple[float | None, float | None]]:
+    """Of every step. The first bin of a feature is where its values are counted from: 0."""
+    free = {0: (None, None), 1: (0.0, None), -1: (None, 0.0)}
+    bounds: list[tuple[float | None, float | None]] = []
+    for size, direction in zip(cuts.sizes, directions, strict=True):
+        bounds += [(0.0, 0.0), *[free[direction]] * (size - 1)]
+    return bounds
+
+
+def _loss(
+    steps: np.ndarray, design: Any, turned: Any, label: np.ndarray, weight: np.ndarray, cuts: Cuts, penalty: float
+) -> tuple[float, np.ndarray]:
+    """The weighted mean log-loss with the ridge on the steps, and its gradient."""
+    margin = design @ _summed(cuts, steps[:-1]) + steps[-1]
+    loss = float(weight @ (np.logaddexp(0.0, margin) - label * margin)) + penalty * float(steps[:-1] @ steps[:-1])
+    error = weight * (1.0 / (1.0 + np.exp(-np.clip(margin, -700.0, 700.0))) - label)
+    gradient = _summed_back(cuts, turned @ error) + 2.0 * penalty * steps[:-1]
+    return loss, np.r_[gradient, error.sum()]
+
+
+def _segments(cuts: Cuts) -> list[tuple[int, int, int]]:
+    """(first, end of the ordered bins, end of all bins) of each feature."""
+    ordered = [len(thresholds) + 1 for thresholds in cuts.thresholds]
+    bins = zip(cuts.starts, ordered, cuts.sizes, strict=True)
+    return [(start, start + known, start + size) for start, known, size in bins]
+
+
+def _summed(cuts: Cuts, steps: np.ndarray) -> np.ndarray:
+    """From steps to values; the bin of unknown values is no neighbour of any."""
+    values = steps.copy()
+    for first, end, _ in _segments(cuts):
+        values[first:end] = np.cumsum(steps[first:end])
+    return values
+
+
+def _summed_back(cuts: Cuts, gradient: np.ndarray) -> np.ndarray:
+    """The gradient by the steps from the one by the values."""
+    by_step = gradient.copy()
+    for first, end, _ in _segments(cuts):
+        by_step[first:end] = np.cumsum(gradient[first:end][::-1])[::-1]
+    return by_step
+
+
+def _unknown_in(cuts: Cuts, values: np.ndarray) -> Cuts:
+    """Each feature's unknown values in the known bin that is worth most nearly what they are."""
+    nearest = [
+        int(np.abs(values[first:end] - values[first + unknown]).argmin())
+        for (first, end, _), unknown in zip(_segments(cuts), cuts.unknown, strict=True)
     ]
-    tensors = [onnx.numpy_helper.from_array(np.asarray(value, np.float64), name) for name, value in constants.items()]
-    return graph(nodes, tensors, width)
+    return cuts._replace(unknown=tuple(nearest))
+
+
+def _margins(cuts: Cuts, values: np.ndarray, intercept: float, features: np.ndarray) -> np.ndarray:
+    return values[cuts.bins(features)].sum(axis=1) + intercept
+
+
+class _Nodes(NamedTuple):
+    """A tree's nodes as they are added: children, the way of the unknown, thresholds, values."""
+
+    left: list[int]
+    right: list[int]
+    missing_left: list[bool]
+    thresholds: list[float]
+    values: list[float]
+
+    def add(self, threshold: float, value: float, missing_left: bool = False) -> int:
+        self.left.append(LEAF)
+        self.right.append(LEAF)
+        self.missing_left.append(missing_left)
+        self.thresholds.append(threshold)
+        self.values.append(value)
+        return len(self.left) - 1
+
+
+def _tree(index: int, thresholds: np.ndarray, values: np.ndarray, unknown: int) -> Trees:
+    """A step function of feature `index` as one balanced tree; unknown values go to the bin `unknown`."""
+    nodes = _Nodes([], [], [], [], [])
+    _split(nodes, thresholds, values, 0, len(values), unknown)
+    return tree(
+        nodes.left, nodes.right, nodes.missing_left, np.full(len(nodes.left), index),
+        np.array(nodes.thresholds), np.array(nodes.values),
+    )  # fmt: skip
+
+
+def _split(nodes: _Nodes, thresholds: np.ndarray, values: np.ndarray, first: int, end: int, unknown: int) -> int:
+    """The subtree of the bins from `first` up to `end`; its root's number."""
+    if end - first == 1:
+        return nodes.add(0.0, float(values[first]))
+    middle = (first + end) // 2
+    here = nodes.add(float(thresholds[middle - 1]), 0.0, unknown < middle)
+    nodes.left[here] = _split(nodes, thresholds, values, first, middle, unknown)
+    nodes.right[here] = _split(nodes, thresholds, values, middle, end, unknown)
+    return here

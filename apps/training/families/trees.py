@@ -8,6 +8,7 @@ library.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from apps.scoring.engine.shapley import LEAF
+from apps.training.families.fitted import Laws
 
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
 
@@ -36,13 +38,21 @@ class TreeModel:
     """A fitted ensemble: the library's own scoring, and its trees."""
 
     native: Callable[[np.ndarray], np.ndarray]
-    trees: Trees
+    learned: Trees
+    laws: Laws
     rounds: tuple[int, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
     explanation: str = "trees.npz"
 
+    @cached_property
+    def trees(self) -> Trees:
+        """As they are written: an unknown value goes where the one it is taken for goes."""
+        fill = np.array(self.laws.unknown_as, np.float32)[self.learned.features]
+        way = np.where(np.isnan(fill), self.learned.missing_left, fill <= self.learned.thresholds)
+        return self.learned._replace(missing_left=way & (self.learned.left != LEAF))
+
     def margins(self, features: np.ndarray) -> np.ndarray:
-        return self.native(features)
+        return self.native(self.laws.filled(features))
 
     def onnx(self, width: int) -> bytes:
         return onnx_trees(self.trees, width)

@@ -51,9 +51,10 @@ CARD_ACTIVITY = Recipe(
         ),
         "random_forest": Plan(
             "random_forest",
-            Settings({"max_depth": 14, "min_samples_leaf": 10, "max_features": 0.4}, rounds=100, honest_kept=0.25),
+            Settings({"num_leaves": 255, "min_data_in_leaf": 20, "feature_fraction_bynode": 0.4},
+                     rounds=100, honest_kept=0.5),
         ),
-        "logistic_regression": Plan("logistic_regression", Settings({"C": 1.0}, rounds=1000)),
+        "logistic_regression": Plan("logistic_regression", Settings(rounds=500)),
     },
     baselines=(
         Baseline("plain LightGBM, all features", all_features),

@@ -82,9 +82,10 @@ IEEE_CIS = Recipe(
         ),
         "random_forest": Plan(
             "random_forest",
-            Settings({"max_leaf_nodes": 500, "min_samples_leaf": 5, "max_features": 0.15}, rounds=60, honest_kept=0.15),
+            Settings({"num_leaves": 500, "min_data_in_leaf": 5, "feature_fraction_bynode": 0.15},
+                     rounds=60, honest_kept=0.3),
         ),
-        "logistic_regression": Plan("logistic_regression", Settings({"C": 0.1}, rounds=300, honest_kept=0.3)),
+        "logistic_regression": Plan("logistic_regression", Settings({"bins": 16}, rounds=300, honest_kept=0.3)),
     },
     baselines=(
         Baseline("plain LightGBM, the columns as they are", as_they_are),

@@ -157,10 +157,10 @@ PAYSIM = Recipe(
         ),
         "random_forest": Plan(
             "random_forest",
-            Settings({"max_depth": 14, "min_samples_leaf": 8, "max_features": 0.3}, rounds=100),
+            Settings({"num_leaves": 255, "min_data_in_leaf": 8, "feature_fraction_bynode": 0.3}, rounds=100),
             masked=REPEATED,
         ),
-        "logistic_regression": Plan("logistic_regression", Settings({"C": 1.0}, rounds=1000), masked=REPEATED),
+        "logistic_regression": Plan("logistic_regression", Settings(rounds=500), masked=REPEATED),
         "without_balances": Plan(
             "lightgbm",
             Settings(

@@ -89,7 +89,7 @@ FEATURES = (
            zero="The origin's balances agree with the amount."),
     stated("excess_loss", "ORIGIN_LOST_MORE", "newbalanceOrig", "origin's excess loss",
            "What the origin lost beyond the amount is {times} the amount.",
-           zero="The origin did not lose more than was sent.", monotone=1),
+           zero="The origin did not lose more than was sent."),
     stated("destination_gap", "DESTINATION_GAP", "newbalanceDest", "destination's ledger gap",
            "The destination's balances and the amount differ by {size}.",
            zero="The destination's balances agree with the amount."),
@@ -97,16 +97,16 @@ FEATURES = (
            "Money left the origin and the destination's balance did not move.",
            zero="Nothing says that the money never reached the destination."),
     stated("orig_count_1h", "HIGH_VELOCITY", "nameOrig", "origin's activity in 1 h",
-           "The origin made {value} transaction{s} in the last hour.", monotone=1),
+           "The origin made {value} transaction{s} in the last hour."),
     stated("orig_count_24h", "HIGH_VELOCITY_DAY", "nameOrig", "origin's activity in 24 h",
-           "The origin made {value} transaction{s} in the last 24 hours.", monotone=1),
+           "The origin made {value} transaction{s} in the last 24 hours."),
     stated("orig_count_7d", "HIGH_VELOCITY_WEEK", "nameOrig", "origin's activity in 7 d",
-           "The origin made {value} transaction{s} in the last 7 days.", monotone=1),
+           "The origin made {value} transaction{s} in the last 7 days."),
     stated("orig_sum_24h", "HIGH_OUTFLOW", "nameOrig", "origin's outflow in 24 h",
            "The origin moved {value} in the last 24 hours.",
-           zero="The origin moved nothing in the last 24 hours.", monotone=1),
+           zero="The origin moved nothing in the last 24 hours."),
     stated("orig_distinct_24h", "MANY_COUNTERPARTIES", "nameOrig", "origin's partners in 24 h",
-           "The origin dealt with {value} other account{s} in the last 24 hours.", monotone=1),
+           "The origin dealt with {value} other account{s} in the last 24 hours."),
     stated("orig_since_last", "ORIGIN_LAST_SEEN", "nameOrig", "origin's last transaction",
            "The origin was last active {span} ago."),
     stated("dest_count_1h", "DESTINATION_VELOCITY", "nameDest", "destination in 1 h",
@@ -128,6 +128,11 @@ FEATURES = (
            "Exactly this amount last went out {span} ago."),
 )  # fmt: skip
 
+
+# More of these never lowers the score.
+DIRECTIONS = dict.fromkeys(
+    ("excess_loss", "orig_count_1h", "orig_count_24h", "orig_count_7d", "orig_sum_24h", "orig_distinct_24h"), 1
+)
 
 # How far features reach that are no fields: beyond, a rule would never hit.
 REACH = {
@@ -267,6 +272,7 @@ PAYSIM = TransactionSchema(
     rules=(BLACK_HOLE,),
     typologies=TYPOLOGIES,
     reach=REACH,
+    directions=DIRECTIONS,
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     tidy=tidy,
     remarks=remarks,
