@@ -11,11 +11,11 @@ from django_prometheus.exports import ExportToDjangoView
 
 from apps import addresses
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api import problems
+from apps.api.response_headers import shielded
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.runtime import this_scoring
-from apps.usage import problems
 from apps.usage.journal import Journal
-from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 

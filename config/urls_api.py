@@ -5,7 +5,13 @@ from typing import Any
 
 from django.urls import URLPattern, re_path
 
-from apps.scoring.dialect_views import (
+from apps.api import documentation
+from apps.api.account_usage import AccountUsageView
+from apps.api.billing import InvoicesView, InvoiceView, PlansView, SubscriptionView
+from apps.api.budgets import BudgetView
+from apps.api.credits import CreditsView
+from apps.api.decisions import BatchView, DecisionsView, DecisionView, ExplanationView
+from apps.api.dialects import (
     AvailableModelsView,
     CommercialBatchView,
     DetectView,
@@ -14,22 +20,12 @@ from apps.scoring.dialect_views import (
     GatewayView,
     PredictView,
 )
-from apps.scoring.model_views import ModelsView
-from apps.scoring.stripe_views import ScreenView, ScreenWebhookView, StripeAccountView
-from apps.scoring.views import BatchView, DecisionsView, DecisionView, ExplanationView
-from apps.usage.account_view import AccountUsageView
-from apps.usage.billing_views import (
-    InvoicesView,
-    InvoiceView,
-    PlansView,
-    SubscriptionView,
-)
-from apps.usage.budget_view import BudgetView
-from apps.usage.credit_views import CreditsView
-from apps.usage.payment_views import PaymentMethodView, PortalView, StripeWebhookView
-from apps.usage.token_view import TokenView
-from apps.usage.views import DailyUsageView, UsageView
-from apps.usage.webhook_views import (
+from apps.api.model_list import ModelsView
+from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
+from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
+from apps.api.tokens import TokenView
+from apps.api.usage import DailyUsageView, UsageView
+from apps.api.webhooks import (
     WebhookDeliveriesView,
     WebhookDeliveryView,
     WebhookReplayView,
@@ -38,7 +34,7 @@ from apps.usage.webhook_views import (
     WebhookTestView,
     WebhookView,
 )
-from config import documentation, health
+from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
@@ -99,6 +95,6 @@ urlpatterns = [
     at("docs/errors", documentation.errors),
     at("docs/models", documentation.models),
 ]
-handler400 = "apps.usage.problems.bad_request"
-handler404 = "apps.usage.problems.not_found"
-handler500 = "apps.usage.problems.server_error"
+handler400 = "apps.api.problems.bad_request"
+handler404 = "apps.api.problems.not_found"
+handler500 = "apps.api.problems.server_error"

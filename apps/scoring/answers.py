@@ -10,6 +10,9 @@ from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.rules import RuleResult
 
+#: Transactions of one request.
+MOST_A_BATCH = 1_000
+
 
 class Timing(msgspec.Struct, frozen=True):
     """Server time in milliseconds."""

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps import card_numbers, text
+from apps.decoding import decode
 from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, decode_rules
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.usage.bodies import decode
 
 MOST_BYTES = 5_000_000  # of a file, and of what comes out of a packed one
 MOST_DIGITS = 40  # of a number: a double has 17

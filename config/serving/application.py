@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from apps.api import problems
 from apps.errors import Problem
-from apps.usage import problems
 from config.serving.limits import MEGABYTE
 
 

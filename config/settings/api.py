@@ -18,7 +18,7 @@ MIDDLEWARE = [
 SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "security.W002", "security.W003"]
 WHITENOISE_USE_FINDERS = True
 APPEND_SLASH = False
-#: A body's limit is 1 MB, a batch's 25 MB: apps/scoring/bodies.py refuses earlier and says so; this is the outer wall.
+#: A body's limit is 1 MB, a batch's 25 MB: apps/api refuses earlier and says so; this is the outer wall.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 #: A connection a thread, kept and checked before use. A worker has one thread: a pool would only add its own waiting
 #: (it backs off for seconds after Postgres is back).
@@ -29,6 +29,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_THROTTLE_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
-    "EXCEPTION_HANDLER": "apps.usage.problems.handle",
+    "EXCEPTION_HANDLER": "apps.api.problems.handle",
 }
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]

@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from apps.api.documentation import OPENAPI
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import revoke_key, rotate_key, this_gate
 from apps.valkey import Valkey
-from config.documentation import OPENAPI
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
 

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
+from apps.api.documentation import OPENAPI
 from apps.billing.invoices import draft_invoice, issue
-from config.documentation import OPENAPI
 from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
 

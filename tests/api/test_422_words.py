@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.bodies import decode
 from tests.api.bodies import TRANSFER
 from tests.cast import Api
 

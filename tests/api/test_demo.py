@@ -10,10 +10,10 @@ from django.core.management import call_command
 
 from apps.accounts.models import AuditEntry, Tenant
 from apps.addresses import networks_of
+from apps.api import endpoint
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import digest_of
-from apps.usage import gated
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
 from tests.usage.test_addresses import TRACES
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def demo(cast: Cast, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A caller from this machine without a key, in demo mode."""
     settings.DEMO_MODE, settings.DEMO_TENANT = True, "demo"
-    monkeypatch.setattr(gated, "_demo", [])
+    monkeypatch.setattr(endpoint, "_demo", [])
     prepare()
     yield Api()
     Tenant.objects.get(slug="demo").api_keys.all().delete()
@@ -100,7 +100,7 @@ def test_key_of_an_older_installation_loses_its_admin(demo: Api) -> None:
 def test_gate_hears_of_it_at_once(demo: Api, cast: Cast) -> None:
     text = prepare()["demo_key"]
     ApiKey.objects.filter(digest=digest_of(text)).update(scopes=list(keys.SCOPES))
-    gated.this_admissions().gate.invalidate(digest_of(text), Tenant.objects.get(slug="demo").handle)
+    endpoint.this_admissions().gate.invalidate(digest_of(text), Tenant.objects.get(slug="demo").handle)
     assert demo.get("/v1/usage").status_code == 200  # its document is in the gate now, with all scopes
     prepare()
     assert code(demo.post("/v1/webhooks", {"url": "https://example.com/"})) == (403, "scope_missing")

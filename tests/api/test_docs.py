@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from apps.api.decision_filters import FILTERS
+from apps.api.openapi import document
 from apps.errors import KINDS
 from apps.notifications.kinds import HOOKED
 from apps.notifications.kinds import KINDS as EVENTS
 from apps.scoring.answers import Decision
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.filters import FILTERS
 from config.embedded import CHECKOUT
-from config.openapi import document
 from tests.cast import Api
 
 GUIDE = (CHECKOUT / "docs" / "api.md").read_text()

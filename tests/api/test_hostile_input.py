@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from config.documentation import OPENAPI
+from apps.api.documentation import OPENAPI
 from tests import hostile
 from tests.api import dialects
 from tests.api.bodies import HONEST

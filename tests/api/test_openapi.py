@@ -10,10 +10,10 @@ import pytest
 import schemathesis
 from django.urls import URLPattern
 
+from apps.api.decision_filters import FILTERS
+from apps.api.documentation import OPENAPI
+from apps.api.openapi import document
 from apps.errors import KINDS
-from apps.scoring.filters import FILTERS
-from config.documentation import OPENAPI
-from config.openapi import document
 from config.urls_api import urlpatterns
 from tests.api.test_404_isolation import MAKE
 from tests.cast import Api

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client, override_settings
 
 from apps.addresses import networks_of
-from apps.usage import shielding
+from apps.api import response_headers
 from config.settings import api
 from tests.api.bodies import HONEST
 from tests.cast import Api
@@ -117,7 +117,7 @@ def behind_tls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS = True, 31_536_000
     settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     settings.TRUSTED_PROXIES = networks_of(["172.16.0.0/12"])
-    monkeypatch.setattr(shielding, "_HEADERS", shielding._prepared())
+    monkeypatch.setattr(response_headers, "_HEADERS", response_headers._prepared())
 
 
 @pytest.mark.parametrize(

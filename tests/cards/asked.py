@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from apps.api.documentation import OPENAPI
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema, is_kind
-from config.documentation import OPENAPI
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 #: Bodies the description has no example of.

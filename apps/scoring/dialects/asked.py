@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from apps.errors import Problem
-from apps.scoring.answers import Decision
-from apps.scoring.bodies import MOST_A_BATCH
+from apps.scoring.answers import MOST_A_BATCH, Decision
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 

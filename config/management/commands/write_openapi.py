@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.documentation import OPENAPI
-from config.openapi import document
+from apps.api.documentation import OPENAPI
+from apps.api.openapi import document
 
 
 class Command(BaseCommand):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from apps.usage.billing_views import DEFAULT_A_PAGE, MOST_A_PAGE
-from config.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
-from config.openapi.schemas import ref
+from apps.api.billing import DEFAULT_A_PAGE, MOST_A_PAGE
+from apps.api.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
+from apps.api.openapi.schemas import ref
 
 TAG = "Billing"
 ABOUT = "Plans, the subscription, invoices and credits. Amounts are decimal strings, times UTC, months calendar months."

@@ -11,15 +11,15 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
+from apps.api.endpoint import GatedView, json_answer
 from apps.api_keys.services import tell_pending
 from apps.billing.money import rounded
 from apps.billing.periods import Period
 from apps.billing.services import NotPossible, set_spend_cap, subscription_of
+from apps.decoding import decode
 from apps.errors import Problem
 from apps.usage import budgets, spending
-from apps.usage.bodies import decode
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
 
 Cap = Annotated[
     str,

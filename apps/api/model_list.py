@@ -3,9 +3,9 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from apps.api.endpoint import GatedView, json_answer
 from apps.scoring import cards
 from apps.scoring.runtime import this_scoring
-from apps.usage.gated import GatedView, json_answer
 
 
 class ModelsView(GatedView):

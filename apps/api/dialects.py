@@ -6,16 +6,16 @@ import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from apps.api.decisions import BatchView, ScoringView
+from apps.api.endpoint import json_answer
+from apps.api.parameters import query_of
+from apps.decoding import decode
 from apps.errors import Problem
 from apps.scoring import answers, cards
 from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.dialects import commercial, enterprise, gateway, multimodel, shapes
 from apps.scoring.dialects.asked import Asked, AskedMany, Many, Single
 from apps.scoring.engine.engine import ENSEMBLE
-from apps.scoring.views import BatchView, ScoringView
-from apps.usage.bodies import decode
-from apps.usage.gated import json_answer
-from apps.usage.parameters import query_of
 
 
 class DialectView(ScoringView):

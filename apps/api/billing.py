@@ -13,6 +13,8 @@ from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api.endpoint import GatedView, json_answer
+from apps.api.parameters import count_in, cursor_in, query_of
 from apps.api_keys.services import tell_pending
 from apps.billing import clock, models, paying, rendering, timeline
 from apps.billing.money import rounded
@@ -20,11 +22,9 @@ from apps.billing.plans import CURRENT, PLANS, current
 from apps.billing.quoting import plain
 from apps.billing.services import allowance, change_plan, subscription_of
 from apps.billing.telling import tell
+from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.bodies import decode
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
-from apps.usage.parameters import count_in, cursor_in, query_of
 from apps.usage.quantities import units_between
 
 MOST_A_PAGE = 100

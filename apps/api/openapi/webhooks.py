@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from apps.api.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
+from apps.api.openapi.schemas import ref
+from apps.api.webhooks import DEFAULT_A_PAGE, MOST_A_PAGE
 from apps.notifications.models import Delivery
-from apps.usage.webhook_views import DEFAULT_A_PAGE, MOST_A_PAGE
-from config.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
-from config.openapi.schemas import ref
 
 TAG = "Webhooks"
 ABOUT = (

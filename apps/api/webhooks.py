@@ -11,16 +11,16 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
+from apps.api.endpoint import GatedView, json_answer
+from apps.api.parameters import count_in, cursor_in, query_of
 from apps.api_keys.gate import Admission
+from apps.decoding import Noticed, decode, without_cards
 from apps.errors import Problem
 from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.usage.bodies import Noticed, decode, without_cards
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
-from apps.usage.parameters import count_in, cursor_in, query_of
 
 MOST_A_PAGE = 100
 DEFAULT_A_PAGE = 20

@@ -8,12 +8,12 @@ from django.http import HttpResponse
 from msgspec import Meta
 from rest_framework.request import Request
 
+from apps.api.endpoint import GatedView, content_length, json_answer
 from apps.api_keys import tokens
 from apps.api_keys.gate import ANY_SCOPE
+from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.bodies import decode
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, content_length, json_answer
 
 Scope = Literal["read", "predict", "batch", "admin"]
 

@@ -9,11 +9,11 @@ import msgspec
 from rest_framework.request import Request
 
 from apps import card_numbers, times
+from apps.api.parameters import count_in, cursor_in, query_of
 from apps.errors import Problem
 from apps.scoring.decisions import MOST_A_PAGE, Page
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import spellings
-from apps.usage.parameters import count_in, cursor_in, query_of
 
 DEFAULT_A_PAGE = 20
 _CURSOR = re.compile("[A-Za-z0-9_-]{1,200}")  # what decisions.cursor_of makes

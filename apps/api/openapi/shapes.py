@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from apps.scoring.answers import Timing
-from apps.scoring.bodies import MOST_A_BATCH
+from apps.api.tokens import Scope
+from apps.scoring.answers import MOST_A_BATCH, Timing
 from apps.scoring.engine.explain import Contribution, Reason
-from apps.usage.token_view import Scope
 
 Units = Annotated[int, Meta(description="Billed units.")]
 Remaining = Annotated[

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from config.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
-from config.openapi.schemas import ref
+from apps.api.openapi.operations import REQUEST_ID, Answer, Body, Json, Operation, parameter
+from apps.api.openapi.schemas import ref
 
 TAG = "Payments"
 ABOUT = (

@@ -6,14 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from apps import card_numbers
+from apps.decoding import decode
 from apps.errors import Problem
+from apps.scoring.answers import MOST_A_BATCH
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
-from apps.usage.bodies import decode
 
 Body = TypeVar("Body", bound=msgspec.Struct)
-
-MOST_A_BATCH = 1_000
 
 SchemaName = Annotated[str, Meta(description="Which kind of transaction this is.", examples=["paysim"])]
 ModelName = Annotated[

@@ -8,13 +8,13 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
+from apps.api.billing import BillingView, Moment, Money, told
 from apps.billing import clock, credits, models
 from apps.billing.money import rounded
 from apps.billing.quoting import plain
 from apps.billing.services import subscription_of
+from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.billing_views import BillingView, Moment, Money, told
-from apps.usage.bodies import decode
 
 Code = Annotated[
     str,

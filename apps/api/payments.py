@@ -10,15 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
+from apps.api.endpoint import GatedView, check_host, json_answer
 from apps.api_keys.gate import Admission
 from apps.billing import cards, clock, inbox
 from apps.billing.gateway import Gateway, GatewayError, NotCollecting, Refused, this_gateway
 from apps.billing.models import PaymentCard
 from apps.billing.services import subscription_of
+from apps.decoding import Noticed, decode, without_cards
 from apps.errors import Problem
 from apps.stripe_events import NoEvent
-from apps.usage.bodies import Noticed, decode, without_cards
-from apps.usage.gated import GatedView, check_host, json_answer
 
 Url = Annotated[
     str,

@@ -5,29 +5,15 @@ from typing import Any, get_args
 
 import msgspec
 
-from apps.errors import KINDS
-from apps.scoring.answers import Decision
-from apps.scoring.bodies import BatchRequest, DecisionRequest
-from apps.scoring.cards import EnsembleCard, ModelCard
-from apps.scoring.dialects.commercial import CommercialAnswer, CommercialBatchAnswer
-from apps.scoring.dialects.enterprise import EnterpriseAnswer, EnterpriseBatchAnswer
-from apps.scoring.dialects.gateway import GatewayAnswer
-from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
-from apps.scoring.engine.decide import Action, RiskLevel
-from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.stripe_views import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
-from apps.usage.billing_views import (
-    Invoice,
-    InvoicePage,
-    PlanList,
-    Subscription,
-    SubscriptionChange,
-)
-from apps.usage.budget_view import BudgetChange
-from apps.usage.credit_views import CouponRequest, CreditList, RedeemedCoupon
-from apps.usage.payment_views import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
-from apps.usage.token_view import TokenRequest
-from apps.usage.webhook_views import (
+from apps.api.billing import Invoice, InvoicePage, PlanList, Subscription, SubscriptionChange
+from apps.api.budgets import BudgetChange
+from apps.api.credits import CouponRequest, CreditList, RedeemedCoupon
+from apps.api.decision_requests import BatchRequest, DecisionRequest
+from apps.api.openapi import shapes
+from apps.api.payments import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
+from apps.api.stripe_guard import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
+from apps.api.tokens import TokenRequest
+from apps.api.webhooks import (
     DeletedWebhook,
     NewWebhook,
     Rotation,
@@ -37,7 +23,15 @@ from apps.usage.webhook_views import (
     WebhookDeliveryPage,
     WebhookList,
 )
-from config.openapi import shapes
+from apps.errors import KINDS
+from apps.scoring.answers import Decision
+from apps.scoring.cards import EnsembleCard, ModelCard
+from apps.scoring.dialects.commercial import CommercialAnswer, CommercialBatchAnswer
+from apps.scoring.dialects.enterprise import EnterpriseAnswer, EnterpriseBatchAnswer
+from apps.scoring.dialects.gateway import GatewayAnswer
+from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
+from apps.scoring.engine.decide import Action, RiskLevel
+from apps.scoring.engine.schemas import SCHEMAS
 
 _REF = "#/components/schemas/"
 _ASKED_IN_DIALECTS = (

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from apps.api import problems
+from apps.api.openapi.operations import PROBLEM, Operation
+from apps.api.openapi.schemas import ref
 from apps.errors import KINDS, Problem
-from apps.usage import problems
-from config.openapi.operations import PROBLEM, Operation
-from config.openapi.schemas import ref
 
 #: What the server may say of a request before it is anybody's (config/serving), as problem+json whatever the interface.
 BEFORE_ANY_VIEW = ("request_malformed", "head_too_large", "request_too_slow")

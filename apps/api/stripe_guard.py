@@ -11,21 +11,22 @@ from rest_framework.request import Request
 from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
+from apps.api import decision_requests
+from apps.api.decisions import ScoringView
+from apps.api.endpoint import check_host, client_address, json_answer
+from apps.api.payments import stripe_signature
 from apps.api_keys.gate import Admission
 from apps.api_keys.keys import PresentedKey
+from apps.decoding import decode
 from apps.errors import Problem
-from apps.scoring import answers, bodies, stripe_guard
+from apps.scoring import answers, stripe_guard
 from apps.scoring.answers import Decision
 from apps.scoring.calls import Call, question_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.service import Answered
 from apps.scoring.stripe_guard import Account, StripeOfTenant
 from apps.scoring.stripe_intents import mapped
-from apps.scoring.views import ScoringView
-from apps.usage.bodies import decode
 from apps.usage.events import moment
-from apps.usage.gated import check_host, client_address, json_answer
-from apps.usage.payment_views import stripe_signature
 
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
 
@@ -96,7 +97,7 @@ class GuardView(ScoringView):
         call = self._call_for(request)
         schema = SCHEMAS[stripe_guard.SCHEMA]
         question = question_of(
-            call, schema, bodies.parse(schema, said, call.received_us // 1000, "payment_intent", warnings)
+            call, schema, decision_requests.parse(schema, said, call.received_us // 1000, "payment_intent", warnings)
         )
         answered = self.scoring.decide(call, question, self.elapsed_ms)
         decision = answers.decode(answered.body)

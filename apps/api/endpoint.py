@@ -25,15 +25,16 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps import addresses, card_numbers
+from apps.api import problems
+from apps.api.response_headers import shielded
 from apps.api_keys import keys, tokens
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.usage import problems, refusals, refused_keys
+from apps.usage import refusals, refused_keys
 from apps.usage.admission import Admissions, period_of, this_admissions
 from apps.usage.events import moment
-from apps.usage.shielding import shielded
 
 SECONDS = Histogram(
     "palisade_request_seconds",

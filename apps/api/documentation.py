@@ -12,10 +12,10 @@ from django.shortcuts import render
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from apps.api import problems
 from apps.errors import KINDS
 from apps.scoring import cards
 from apps.scoring.runtime import this_scoring
-from apps.usage import problems
 
 #: The columns of the models' page, in the cards' own words.
 METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")

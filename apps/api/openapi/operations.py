@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.api.decision_filters import DEFAULT_A_PAGE, FILTERS
+from apps.api.openapi import examples
+from apps.api.openapi.schemas import ref, transaction_ref
 from apps.api_keys import tokens
-from apps.scoring.bodies import MOST_A_BATCH
+from apps.scoring.answers import MOST_A_BATCH
 from apps.scoring.decisions import MOST_A_PAGE
 from apps.scoring.dialects.multimodel import PUBLISHED
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.filters import DEFAULT_A_PAGE, FILTERS
-from config.openapi import examples
-from config.openapi.schemas import ref, transaction_ref
 
 Json = dict[str, Any]
 
@@ -99,7 +99,7 @@ _MODEL = parameter(
     {"enum": list(PUBLISHED)},
 )
 _TIME: Json = {"type": "string", "format": "date-time"}
-#: What each filter of apps/scoring/filters.py takes, as JSON Schema.
+#: What each filter of apps/api/decision_filters.py takes, as JSON Schema.
 _FILTERS: Mapping[str, tuple[str, Json]] = {
     "schema": ("Only this kind of transaction.", {"enum": list(SCHEMAS)}),
     "status": ("Only these.", {"enum": ["new", "superseding"]}),

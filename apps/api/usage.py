@@ -8,11 +8,11 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api.endpoint import GatedView, json_answer
+from apps.api.parameters import Query, day_in, query_of
 from apps.errors import Problem
 from apps.usage import reports
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
-from apps.usage.parameters import Query, day_in, query_of
 
 LONGEST_DAYS = 366
 

@@ -3,10 +3,11 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from apps.api import problems
+from apps.api.endpoint import GatedView, json_answer
 from apps.errors import Problem
-from apps.usage import problems, refusals, reports
+from apps.usage import refusals, reports
 from apps.usage.events import moment
-from apps.usage.gated import GatedView, json_answer
 
 
 class AccountUsageView(GatedView):

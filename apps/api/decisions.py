@@ -8,16 +8,17 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api import decision_requests
+from apps.api.decision_filters import filters_of, page_of
+from apps.api.decision_requests import BatchRequest, DecisionRequest
+from apps.api.endpoint import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 from apps.api_keys.gate import names_of
 from apps.errors import Problem
-from apps.scoring import answers, bodies, decisions, explanations, ids
-from apps.scoring.bodies import BatchRequest, DecisionRequest
+from apps.scoring import answers, decisions, explanations, ids
 from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.engine.engine import UnknownModel
-from apps.scoring.filters import filters_of, page_of
 from apps.scoring.runtime import this_scoring
 from apps.scoring.service import Answered, Scoring
-from apps.usage.gated import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 
 
 class ScoringView(GatedView):
@@ -83,11 +84,11 @@ class DecisionsView(ScoringView):
 
     def _question(self, request: Request) -> tuple[Call, Question]:
         body = self.read_body(request)
-        said, noticed = bodies.understood(body, DecisionRequest)
-        schema = bodies.schema_named(said.schema)
+        said, noticed = decision_requests.understood(body, DecisionRequest)
+        schema = decision_requests.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run)
-        parsed = bodies.parse(schema, said.transaction, call.received_us // 1000, noticed=noticed)
+        parsed = decision_requests.parse(schema, said.transaction, call.received_us // 1000, noticed=noticed)
         return call, question_of(call, schema, parsed)
 
 
@@ -117,15 +118,15 @@ class BatchView(ScoringView):
 
     def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
         body = self.read_body(request)
-        said, noticed = bodies.understood(body, BatchRequest)
-        schema = bodies.schema_named(said.schema)
+        said, noticed = decision_requests.understood(body, BatchRequest)
+        schema = decision_requests.schema_named(said.schema)
         self.require_model(schema.name, said.model)
         call = self.call(request, body, model=said.model, dry_run=said.dry_run, many=True)
         received_ms = call.received_us // 1000
         rows: list[Question | Problem] = []
         for index, transaction in enumerate(said.transactions):
             try:
-                parsed = bodies.parse(schema, transaction, received_ms, f"transactions[{index}]", noticed)
+                parsed = decision_requests.parse(schema, transaction, received_ms, f"transactions[{index}]", noticed)
                 rows.append(question_of(call, schema, parsed, index))
             except Problem as wrong:
                 rows.append(wrong)

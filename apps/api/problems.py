@@ -16,8 +16,8 @@ from rest_framework import exceptions
 
 from apps import card_numbers
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api.response_headers import shielded
 from apps.errors import Problem
-from apps.usage.shielding import shielded
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ names every address of config/urls_api.py and no other.
 
 from typing import Any
 
-from config.openapi import billing, payments, webhooks
-from config.openapi.operations import OPERATIONS, TAGS, Operation
-from config.openapi.problems import examples, responses
-from config.openapi.schemas import components
+from apps.api.openapi import billing, payments, webhooks
+from apps.api.openapi.operations import OPERATIONS, TAGS, Operation
+from apps.api.openapi.problems import examples, responses
+from apps.api.openapi.schemas import components
 
 __all__ = ["OPERATIONS", "document"]
 
