@@ -13,7 +13,7 @@ def main() -> None:
     django.setup()
     from django.utils import timezone
 
-    from apps.billing.services import sign_up
+    from apps.billing.subscriptions.services import sign_up
 
     times = []
     for number in range(30):

@@ -9,8 +9,8 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.api_keys.services import mark_changed
-        from apps.billing.changes import on_change
-        from apps.billing.rendering import attached_pdf
+        from apps.billing.invoicing.documents import attached_pdf
+        from apps.billing.subscriptions.signals import on_change
         from apps.notifications.attachments import attach
         from config import checks
 

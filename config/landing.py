@@ -8,7 +8,7 @@ from django.http.request import split_domain_port
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.billing.plans import CURRENT, PLANS
+from apps.billing.rating.plans import CURRENT, PLANS
 
 
 @require_safe

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import Tenant
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key
-from apps.billing.services import sign_up
+from apps.billing.subscriptions.services import sign_up
 
 SCOPES = ("read", "predict", "batch", "admin")
 

@@ -16,12 +16,14 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api.endpoint import GatedView, json_answer
 from apps.api.parameters import count_in, cursor_in, query_of
 from apps.api_keys.services import tell_pending
-from apps.billing import clock, models, paying, rendering, timeline
-from apps.billing.money import rounded
-from apps.billing.plans import CURRENT, PLANS, current
-from apps.billing.quoting import plain
-from apps.billing.services import allowance, change_plan, subscription_of
-from apps.billing.telling import tell
+from apps.billing import models
+from apps.billing.invoicing import documents, payment_instructions
+from apps.billing.notifications import tell
+from apps.billing.rating.money import rounded
+from apps.billing.rating.plans import CURRENT, PLANS, current
+from apps.billing.rating.quotes import plain
+from apps.billing.subscriptions import test_clock, timeline
+from apps.billing.subscriptions.services import allowance, change_plan, subscription_of
 from apps.decoding import decode
 from apps.errors import Problem
 from apps.usage.events import moment
@@ -231,7 +233,7 @@ class SubscriptionView(BillingView):
         before = subscription_of(tenant_id)
         if settings.STRIPE_API_KEY and _costs_more(before, plan) and not before.has_payment_method:
             raise Problem("payment_method_required")
-        change = change_plan(tenant_id=tenant_id, plan=plan, now=clock.now_for(tenant_id, self.now), actor=actor)
+        change = change_plan(tenant_id=tenant_id, plan=plan, now=test_clock.now_for(tenant_id, self.now), actor=actor)
         if change.kind != "kept":
             data = {"plan": change.plan.name, "before": before.plan_code, "at": told(change.at)}
             key = f"plan:{tenant_id}:{self.received_us}"
@@ -240,7 +242,7 @@ class SubscriptionView(BillingView):
         tell_pending(self.admissions.gate)
 
     def _told(self, tenant_id: int) -> Subscription:
-        row, now = subscription_of(tenant_id), clock.now_for(tenant_id, self.now)
+        row, now = subscription_of(tenant_id), test_clock.now_for(tenant_id, self.now)
         allowed, following = allowance(tenant_id, self.now, units_between), timeline.scheduled(tenant_id, now)
         return Subscription(
             object="subscription",
@@ -355,7 +357,7 @@ def _invoice(row: models.Invoice) -> Invoice:
             for one in row.deductions.all()
         ],
         credit_notes=[_note(row, note) for note in row.credit_notes.all()],
-        refunds=[_refund(row, one) for one in paying.refunds_of(row)],
+        refunds=[_refund(row, one) for one in payment_instructions.refunds_of(row)],
     )
 
 
@@ -392,8 +394,8 @@ def _line(row: models.Invoice, line: models.InvoiceLine) -> InvoiceLine:
 
 def _pdf(row: models.Invoice) -> HttpResponse:
     try:
-        content = rendering.pdf_of(row)
-    except rendering.PdfUnavailable as missing:
+        content = documents.pdf_of(row)
+    except documents.PdfUnavailable as missing:
         raise Problem("pdf_unavailable", str(missing)) from missing
     name = f"palisade-{row.number}.pdf"
     disposition = {"Content-Disposition": f'inline; filename="{name}"'}
@@ -401,7 +403,7 @@ def _pdf(row: models.Invoice) -> HttpResponse:
 
 
 def _html(row: models.Invoice) -> HttpResponse:
-    return HttpResponse(rendering.html_of(row), content_type="text/html; charset=utf-8")
+    return HttpResponse(documents.html_of(row), content_type="text/html; charset=utf-8")
 
 
 _FORMS: dict[str, Callable[[models.Invoice], HttpResponse]] = {

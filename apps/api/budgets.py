@@ -13,11 +13,11 @@ from rest_framework.request import Request
 from apps.accounts.models import Tenant
 from apps.api.endpoint import GatedView, json_answer
 from apps.api_keys.services import tell_pending
-from apps.billing.money import rounded
-from apps.billing.periods import Period
-from apps.billing.services import NotPossible, set_spend_cap, subscription_of
+from apps.billing.rating.money import rounded
+from apps.billing.subscriptions.services import NotPossible, set_spend_cap, subscription_of
 from apps.decoding import decode
 from apps.errors import Problem
+from apps.periods import Period
 from apps.usage import budgets, spending
 from apps.usage.events import moment
 

@@ -9,10 +9,12 @@ from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.api.billing import BillingView, Moment, Money, told
-from apps.billing import clock, credits, models
-from apps.billing.money import rounded
-from apps.billing.quoting import plain
-from apps.billing.services import subscription_of
+from apps.billing import models
+from apps.billing.invoicing import credits
+from apps.billing.rating.money import rounded
+from apps.billing.rating.quotes import plain
+from apps.billing.subscriptions import test_clock
+from apps.billing.subscriptions.services import subscription_of
 from apps.decoding import decode
 from apps.errors import Problem
 
@@ -87,7 +89,7 @@ class CreditsView(BillingView):
 
     def _redeem(self, tenant_id: int, code: str, actor: str) -> RedeemedCoupon:
         tenant, currency = Tenant.objects.get(pk=tenant_id), subscription_of(tenant_id).currency
-        now = clock.now_for(tenant_id, self.now)
+        now = test_clock.now_for(tenant_id, self.now)
         try:
             made = credits.redeem(tenant=tenant, code=code, currency=currency, now=now, actor=actor)
         except credits.NotRedeemable as refused:

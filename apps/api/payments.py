@@ -12,10 +12,12 @@ from rest_framework.request import Request
 from apps.accounts.models import Tenant
 from apps.api.endpoint import GatedView, check_host, json_answer
 from apps.api_keys.gate import Admission
-from apps.billing import cards, clock, inbox
-from apps.billing.gateway import Gateway, GatewayError, NotCollecting, Refused, this_gateway
+from apps.billing.collecting import payment_methods, provider_events
+from apps.billing.collecting.gateway import Gateway, GatewayError, NotCollecting, Refused
+from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import PaymentCard
-from apps.billing.services import subscription_of
+from apps.billing.subscriptions import test_clock
+from apps.billing.subscriptions.services import subscription_of
 from apps.decoding import Noticed, decode, without_cards
 from apps.errors import Problem
 from apps.stripe_events import NoEvent
@@ -99,9 +101,9 @@ class PaymentView(GatedView):
         self, admission: Admission, kind: Any, warnings: tuple[str, ...], open_page: Callable[[Gateway, str], str]
     ) -> HttpResponse:
         """A page of the provider's for the tenant."""
-        tenant, gateway, now = self.tenant(admission), this_gateway(), timezone.now()
+        tenant, gateway, now = self.tenant(admission), get_gateway(), timezone.now()
         try:
-            customer = cards.customer_of(tenant, gateway, clock.now_for(tenant.pk, now))
+            customer = payment_methods.customer_of(tenant, gateway, test_clock.now_for(tenant.pk, now))
             url = open_page(gateway, customer)
         except NotCollecting as transfer:
             raise Problem("paid_by_transfer") from transfer
@@ -173,11 +175,11 @@ class StripeWebhookView(GatedView):
         check_host(request)
 
     def post(self, request: Request) -> HttpResponse:
-        body, signature, gateway = self.read_body(request), stripe_signature(request), this_gateway()
+        body, signature, gateway = self.read_body(request), stripe_signature(request), get_gateway()
         if not gateway.collects:
             raise Problem("not_found", "This installation does not use Stripe.")
         try:
-            new = inbox.receive(body, signature, gateway, timezone.now())
+            new = provider_events.receive(body, signature, gateway, timezone.now())
         except Refused as forged:
             raise Problem("signature_invalid") from forged
         except NoEvent as wrong:

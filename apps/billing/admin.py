@@ -19,8 +19,16 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from apps.accounts.admin import OnceAdmin, OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
-from apps.billing import clock, coupon_admin, credits, payment_admin
-from apps.billing.invoices import NotPossible, check_credit_note, issue, issue_credit_note, mark_paid, void_invoice
+from apps.billing import coupon_admin, payment_admin
+from apps.billing.invoicing import credits
+from apps.billing.invoicing.invoices import (
+    NotPossible,
+    check_credit_note,
+    issue,
+    issue_credit_note,
+    mark_paid,
+    void_invoice,
+)
 from apps.billing.models import (
     CouponRedemption,
     Credit,
@@ -31,10 +39,11 @@ from apps.billing.models import (
     InvoiceLine,
     PlanSpan,
 )
-from apps.billing.money import wrong_with
 from apps.billing.paper_admin import AmountsAdmin, OnPaperAdmin, in_currency
-from apps.billing.quoting import plain
-from apps.billing.services import subscription_of
+from apps.billing.rating.money import wrong_with
+from apps.billing.rating.quotes import plain
+from apps.billing.subscriptions import test_clock
+from apps.billing.subscriptions.services import subscription_of
 
 __all__ = ["coupon_admin", "payment_admin"]  # its pages; Django looks for them here
 
@@ -275,7 +284,7 @@ class PlanSpanAdmin(ReadOnlyAdmin):
 
 def _now(tenant_id: int) -> datetime:
     """The tenant's."""
-    return clock.now_for(tenant_id, timezone.now())
+    return test_clock.now_for(tenant_id, timezone.now())
 
 
 def _note(said: dict[str, Any], actor: str) -> CreditNote:

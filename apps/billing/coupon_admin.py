@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from apps.accounts.admin import OperatorAdmin
 from apps.billing.models import Coupon, CouponRedemption
-from apps.billing.money import decimals_of, rounded
+from apps.billing.rating.money import decimals_of, rounded
 
 #: What people can type and read out: codes are redeemed over the API, in upper or lower case.
 _CODE = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Letters, digits, - and _.")

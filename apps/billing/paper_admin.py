@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from apps.billing.invoicing.documents import PdfUnavailable, html_of, pdf_of
+from apps.billing.invoicing.payment_instructions import seller_of
 from apps.billing.models import Invoice
-from apps.billing.money import shown
-from apps.billing.paying import seller_of
-from apps.billing.rendering import PdfUnavailable, html_of, pdf_of
+from apps.billing.rating.money import shown
 
 
 def in_currency(field: str, currency: Callable[[Any], str]) -> Any:

@@ -15,14 +15,16 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.accounts.admin import OnceAdmin, OnceForm, ReadOnlyAdmin, operator
-from apps.billing import clock, inbox, payments
-from apps.billing.gateway import GatewayError, this_gateway
+from apps.billing.collecting import payments, provider_events
+from apps.billing.collecting.gateway import GatewayError
+from apps.billing.collecting.providers import get_gateway
+from apps.billing.collecting.refunds import CanNotRefund, begin, check, drive, left_of, refund
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
-from apps.billing.money import shown
-from apps.billing.owing import TAKEN
+from apps.billing.models.payment import ProviderEvents
 from apps.billing.paper_admin import AmountsAdmin, in_currency
-from apps.billing.provider_models import ProviderEvents
-from apps.billing.refunds import CanNotRefund, begin, check, drive, left_of, refund
+from apps.billing.rating.money import shown
+from apps.billing.receivables.receivables import TAKEN
+from apps.billing.subscriptions import test_clock
 
 
 @admin.register(Payment)
@@ -61,9 +63,9 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
 
     @admin.action(description="Ask the provider again where there is no last word", permissions=["settle"])
     def ask_chosen(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
-        gateway, now = this_gateway(), timezone.now()
+        gateway, now = get_gateway(), timezone.now()
         for one in chosen.filter(status__in=payments.OPEN, provider=gateway.name).select_related("invoice"):
-            payments.ask_again(one, gateway, clock.now_for(one.tenant_id, now))
+            payments.ask_again(one, gateway, test_clock.now_for(one.tenant_id, now))
         self.message_user(request, "Asked.", messages.SUCCESS)
 
     @admin.action(description="Refund all that is left of it", permissions=["settle"])
@@ -74,7 +76,7 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
                     payment=one,
                     amount=left_of(one),
                     reason="By an operator",
-                    gateway=this_gateway(),
+                    gateway=get_gateway(),
                     now=timezone.now(),
                     actor=operator(request),
                 )
@@ -99,7 +101,7 @@ class RefundForm(OnceForm):
         """What can't be is told at the amount."""
         said = super().clean() or self.cleaned_data
         if not self.errors:
-            payment, gateway = said["payment"], this_gateway()
+            payment, gateway = said["payment"], get_gateway()
             try:
                 check(payment_id=payment.pk, amount=said["amount"], gateway=gateway, form=said["token"])
             except CanNotRefund as refused:
@@ -130,7 +132,7 @@ class RefundAdmin(AmountsAdmin, OnceAdmin, ReadOnlyAdmin):
         transaction.on_commit(partial(self._drive, request, made))
 
     def _drive(self, request: HttpRequest, begun: Refund) -> None:
-        made = drive(begun, this_gateway(), timezone.now())
+        made = drive(begun, get_gateway(), timezone.now())
         self.message_user(request, *_OUTCOMES[Refund.Status(made.status)])
 
 
@@ -139,7 +141,7 @@ def _begun(said: dict[str, Any], actor: str) -> Refund:
         payment_id=said["payment"].pk,
         amount=said["amount"],
         reason=said["reason"],
-        gateway=this_gateway(),
+        gateway=get_gateway(),
         now=timezone.now(),
         actor=actor,
         form=said["token"],
@@ -196,9 +198,9 @@ class ProviderEventAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Replay: work through it again", permissions=["replay"])
     def replay_chosen(self, request: HttpRequest, chosen: QuerySet[ProviderEvent]) -> None:
-        gateway: Any = this_gateway()
+        gateway: Any = get_gateway()
         for one in chosen.order_by("happened_at"):
-            done = inbox.replay(one, gateway, timezone.now())
+            done = provider_events.replay(one, gateway, timezone.now())
             one.refresh_from_db()
             level = messages.SUCCESS if done else messages.WARNING
             self.message_user(request, f"{one.event_id}: {one.outcome}", level)

@@ -6,8 +6,11 @@ from celery import shared_task
 from django.utils import timezone
 from prometheus_client import Gauge
 
-from apps.billing import clock, inbox, owing, payments, reconciling, refunds
-from apps.billing.gateway import GatewayError, this_gateway
+from apps.billing.collecting import payments, provider_events, reconciliation, refunds
+from apps.billing.collecting.gateway import GatewayError
+from apps.billing.collecting.providers import get_gateway
+from apps.billing.receivables import receivables
+from apps.billing.subscriptions import test_clock
 
 log = logging.getLogger(__name__)
 
@@ -22,28 +25,30 @@ UNANSWERED = Gauge(
 @shared_task
 def work_through_events() -> int:
     """What the provider told us since."""
-    return inbox.work_through(this_gateway(), timezone.now())
+    return provider_events.work_through(get_gateway(), timezone.now())
 
 
 @shared_task
 def collect_payments() -> int:
     """Ask again where there was no answer, try what is due, note where everybody stands; the tries made."""
-    gateway, now = this_gateway(), timezone.now()
-    own_time = clock.on_a_clock()
+    gateway, now = get_gateway(), timezone.now()
+    own_time = test_clock.on_a_clock()
     payments.recover(gateway, now)
     refunds.recover(gateway, now)
     UNANSWERED.set(payments.unanswered())
-    return payments.collect_due(gateway, now, tenant_ids=[one for one in owing.tenants_owing() if one not in own_time])
+    return payments.collect_due(
+        gateway, now, tenant_ids=[one for one in receivables.tenants_owing() if one not in own_time]
+    )
 
 
 @shared_task
 def reconcile_with_provider() -> int:
     """Compare with the provider's own books; a difference is an alert."""
-    gateway = this_gateway()
+    gateway = get_gateway()
     if not gateway.collects:
         return 0
     try:
-        report = reconciling.reconcile(gateway, timezone.now())
+        report = reconciliation.reconcile(gateway, timezone.now())
     except GatewayError as away:
         log.error("the provider's books could not be read: %s", away)
         raise

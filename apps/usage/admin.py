@@ -24,9 +24,9 @@ from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.accounts.models import Tenant
 from apps.api_keys.services import this_gate
 from apps.billing.models import Subscription
-from apps.billing.money import decimals_of, rounded
-from apps.billing.plans import CURRENT, PLANS
-from apps.billing.services import plan_for, sign_up
+from apps.billing.rating.money import decimals_of, rounded
+from apps.billing.rating.plans import CURRENT, PLANS
+from apps.billing.subscriptions.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
 from apps.usage.operating import change_subscription, reinstate_tenant, suspend_tenant
 from apps.usage.reports import month_of
@@ -186,7 +186,7 @@ class SubscriptionAdmin(OperatorAdmin):
         return [table, *super().get_urls()]
 
     def plan_table(self, request: HttpRequest) -> TemplateResponse:
-        """What is and was sold: the table of apps/billing/plans.py."""
+        """What is and was sold: the table of apps/billing/rating/plans.py."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = self.admin_site.each_context(request) | {"title": "Plans", "plans": PLANS.values()}

@@ -33,7 +33,7 @@ from apps.api_keys.gate import (
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import this_gate
-from apps.billing.services import allowance
+from apps.billing.subscriptions.services import allowance
 from apps.errors import Problem
 from apps.usage import refused_keys
 from apps.usage.models import UsageDay

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import payments
-from apps.billing.gateway import this_gateway
+from apps.billing.collecting import payments
+from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import BillingClock, ClockStep, Invoice, PlanSpan
-from apps.billing.periods import Period
-from apps.billing.services import follow_timelines, tell_trials_ending
+from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
+from apps.periods import Period
 from apps.usage.closing import close_period
 
 #: A billing clock stops at least this often; a failed card is tried again on its day, not at its month's end.
@@ -58,7 +58,7 @@ def live(tenant: Tenant, now: datetime) -> list[Invoice]:
         follow_timelines(now, tenant.pk)
         tell_trials_ending(now, tenant.pk)
     issued = list(close_period(Period.of(now).before(), Tenant.objects.filter(pk=tenant.pk), now))
-    gateway = this_gateway()
+    gateway = get_gateway()
     payments.recover(gateway, now, tenant_ids=[tenant.pk])
     payments.collect_due(gateway, now, tenant_ids=[tenant.pk])
     return issued

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import trail
+from apps.billing import audit
 from apps.billing.models import Subscription
-from apps.billing.money import rounded
-from apps.billing.periods import Period
-from apps.billing.pricing import included_units
-from apps.billing.telling import tell
+from apps.billing.notifications import tell
+from apps.billing.rating.money import rounded
+from apps.billing.rating.pricing import included_units
 from apps.notifications.models import Event
+from apps.periods import Period
 from apps.usage import spending
 from apps.usage.costs import Month
 from apps.usage.models import Budget, UsageDay
@@ -70,7 +70,7 @@ def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, 
     wanted = sorted(set(thresholds))
     before = list(thresholds_of([tenant.pk])[tenant.pk])
     Budget.objects.update_or_create(tenant=tenant, defaults={"thresholds": wanted})
-    trail.record(
+    audit.record(
         tenant=tenant,
         actor=actor,
         action="budget.changed",

@@ -9,10 +9,10 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from apps.accounts.models import Tenant
+from apps.billing.invoicing.month_invoices import Days, Month
 from apps.billing.models import ClockStep
-from apps.billing.months import Days, Month
-from apps.billing.periods import Period
-from apps.billing.pricing import Term
+from apps.billing.rating.pricing import Term
+from apps.periods import Period
 from apps.usage.models import UsageEvent
 
 

@@ -13,11 +13,11 @@ from django.db.models import QuerySet, Sum
 from prometheus_client import Counter
 
 from apps.accounts.models import Tenant
-from apps.billing import clock, timeline
-from apps.billing.invoices import NotPossible, invoiced_units
+from apps.billing.invoicing.invoices import NotPossible, invoiced_units
+from apps.billing.invoicing.month_invoices import Late, Month, issue_invoices
 from apps.billing.models import Closing, Invoice
-from apps.billing.months import Late, Month, issue_invoices
-from apps.billing.periods import Period
+from apps.billing.subscriptions import test_clock, timeline
+from apps.periods import Period
 from apps.usage.clocked import month_by_clock
 from apps.usage.models import UsageDay
 from apps.usage.quantities import by_day_and_endpoint, late_units, month_of
@@ -55,7 +55,7 @@ def _close_rest(period: Period, now: datetime) -> int:
     there = Tenant.objects.filter(created_at__lt=period.end)
     issued = 0
     try:
-        for _ in close_period(period, there.exclude(pk__in=done).exclude(pk__in=clock.on_a_clock()), now):
+        for _ in close_period(period, there.exclude(pk__in=done).exclude(pk__in=test_clock.on_a_clock()), now):
             issued += 1
     except NotClosed as trouble:
         log.error("%s", trouble)
@@ -96,7 +96,7 @@ def _months(period: Period, tenants: Sequence[Tenant]) -> list[Month]:
     """What billing is handed of these tenants."""
     ids = [tenant.pk for tenant in tenants]
     terms = timeline.terms_of(ids, period)
-    if len(tenants) == 1 and terms[ids[0]] and (steps := clock.steps_of(ids[0])):
+    if len(tenants) == 1 and terms[ids[0]] and (steps := test_clock.steps_of(ids[0])):
         return [month_by_clock(tenants[0], terms[ids[0]], period, steps)]
     used, late = by_day_and_endpoint(ids, period), _late(ids, period)
     return [

@@ -15,10 +15,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from apps.billing.money import allocate, from_minor, rounded, to_minor
-from apps.billing.periods import Period
-from apps.billing.plans import Plan
-from apps.billing.pricing import Term, quote, statement
+from apps.billing.rating.money import allocate, from_minor, rounded, to_minor
+from apps.billing.rating.plans import Plan
+from apps.billing.rating.pricing import Term, quote, statement
+from apps.periods import Period
 
 #: The estimate's method, as it is named in answers.
 METHOD = "linear"

@@ -9,9 +9,9 @@ from django.db import transaction
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import mark_changed, tell_pending
-from apps.billing import trail
+from apps.billing import audit
 from apps.billing.models import Subscription
-from apps.billing.services import agree
+from apps.billing.subscriptions.services import agree
 
 
 def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
@@ -33,7 +33,7 @@ def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str,
         return
     Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
     mark_changed(row)
-    trail.record(tenant=row, actor=actor, action=action, target=row.slug, now=now)
+    audit.record(tenant=row, actor=actor, action=action, target=row.slug, now=now)
 
 
 def change_subscription(
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 def _audit_subscription(
     tenant: Tenant, before: dict[str, Any] | None, after: dict[str, Any], actor: str, now: datetime
 ) -> None:
-    trail.record(
+    audit.record(
         tenant=tenant,
         actor=actor,
         action="subscription.changed",

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.models import Sum
 
 from apps.accounts.models import Tenant
-from apps.billing.months import Late, Month
-from apps.billing.periods import Period
-from apps.billing.pricing import Term
+from apps.billing.invoicing.month_invoices import Late, Month
+from apps.billing.rating.pricing import Term
+from apps.periods import Period
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
 
 _HOUR = timedelta(hours=1)

@@ -26,9 +26,9 @@ from django.db.models.functions import TruncDate
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Names
 from apps.api_keys.keys import bucket_of
-from apps.billing.invoices import invoiced_by_day
+from apps.billing.invoicing.invoices import invoiced_by_day
 from apps.billing.models import Closing
-from apps.billing.periods import Period
+from apps.periods import Period
 from apps.usage import events
 from apps.usage.closing import LATE_MONTHS
 from apps.usage.journal import STREAMS, Journal, decode

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Sum
 
-from apps.billing.money import rounded, shown
-from apps.billing.periods import Period
-from apps.billing.pricing import included_units
-from apps.billing.services import allowance, plan_for
+from apps.billing.rating.money import rounded, shown
+from apps.billing.rating.pricing import included_units
+from apps.billing.subscriptions.services import allowance, plan_for
+from apps.periods import Period
 from apps.usage import spending
 from apps.usage.costs import METHOD, Comparison, Month, shared
 from apps.usage.models import UsageDay, UsageHour

@@ -6,11 +6,11 @@ from itertools import groupby
 
 from django.db.models import Sum
 
-from apps.billing import timeline
 from apps.billing.models import Subscription
-from apps.billing.periods import Period
-from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, current
-from apps.billing.services import allowance, subscription_of
+from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.subscriptions import timeline
+from apps.billing.subscriptions.services import allowance, subscription_of
+from apps.periods import Period
 from apps.usage.costs import Comparison, Estimate, Month, by_day, compare, estimate
 from apps.usage.models import UsageDay
 from apps.usage.quantities import units_between, units_of_terms

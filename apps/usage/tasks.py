@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.billing.services import follow_timelines, tell_trials_ending
+from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
 from apps.usage import budgets, closing
 
 

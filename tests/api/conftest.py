@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names
-from apps.billing.services import plan_for
+from apps.billing.subscriptions.services import plan_for
 from apps.scoring.models import Decision
 from apps.usage.admission import period_of
 from apps.usage.models import UsageEvent

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from apps.billing.models import Subscription
-from apps.billing.periods import Period
-from apps.billing.services import set_payment_method, sign_up
+from apps.billing.subscriptions.services import set_payment_method, sign_up
+from apps.periods import Period
 from apps.usage.budgets import tell_reached
 from tests.api.bodies import HONEST, TRANSFER, asking
 from tests.cast import Api, Cast, Player, new_key

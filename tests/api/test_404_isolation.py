@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.api.documentation import OPENAPI
-from apps.billing.invoices import draft_invoice, issue
+from apps.billing.invoicing.invoices import draft_invoice, issue
 from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
 

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, transaction
 
 from apps.accounts.models import Tenant
-from apps.billing.invoices import Invoice
-from apps.billing.periods import Period
-from apps.billing.services import sign_up
+from apps.billing.invoicing.invoices import Invoice
+from apps.billing.subscriptions.services import sign_up
+from apps.periods import Period
 from apps.usage.closing import close_period
 from apps.usage.events import UsageEvent, record
 

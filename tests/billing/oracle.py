@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from apps.billing.plans import Plan
+from apps.billing.rating.plans import Plan
 
 PICO = 10**12
 DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3}

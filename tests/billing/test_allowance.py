@@ -13,8 +13,7 @@ from apps.api_keys.gate import Ask, Gate, Names
 from apps.api_keys.keys import parse
 from apps.api_keys.services import digest_of, tell_pending, this_gate
 from apps.billing.models import Subscription
-from apps.billing.periods import Period
-from apps.billing.services import (
+from apps.billing.subscriptions.services import (
     NotPossible,
     allowance,
     cancel_now,
@@ -27,6 +26,7 @@ from apps.billing.services import (
     start_trial,
 )
 from apps.errors import Problem
+from apps.periods import Period
 from apps.usage.admission import Admissions, period_of
 from apps.usage.quantities import units_between
 from apps.valkey import Valkey, server

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
 from apps.api_keys.services import tell_pending, this_gate
-from apps.billing import credits, rendering
-from apps.billing.invoices import issue_credit_note
+from apps.billing.invoicing import credits, documents
+from apps.billing.invoicing.invoices import issue_credit_note
 from apps.billing.models import Coupon, CouponRedemption, Payment, Refund, Subscription
-from apps.billing.periods import Period
-from apps.billing.services import set_payment_method, sign_up
+from apps.billing.subscriptions.services import set_payment_method, sign_up
+from apps.periods import Period
 from tests.billing.conftest import at, close, use
 from tests.cast import Api, Player, new_key
 
@@ -139,9 +139,9 @@ def test_credit_notes_and_refunds_stand_with_the_invoice(dora: Api) -> None:
 
 def test_without_its_libraries_the_pdf_says_so(dora: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_: Any) -> bytes:
-        raise rendering.PdfUnavailable("Pango is missing here.")
+        raise documents.PdfUnavailable("Pango is missing here.")
 
-    monkeypatch.setattr(rendering, "pdf_of", missing)
+    monkeypatch.setattr(documents, "pdf_of", missing)
     answer = dora.get(f"/v1/invoices/{close(dora.tenant, 10).public_id}.pdf")
     assert (answer.status_code, answer.json()["code"]) == (503, "pdf_unavailable")
 

@@ -16,15 +16,16 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import credits, timeline
-from apps.billing.invoices import mark_paid
+from apps.billing.invoicing import credits
+from apps.billing.invoicing.invoices import mark_paid
+from apps.billing.invoicing.month_invoices import Month, issue_invoices
 from apps.billing.models import Invoice, InvoiceLine, PlanSpan, Subscription
-from apps.billing.months import Month, issue_invoices
-from apps.billing.periods import Period
-from apps.billing.plans import CURRENT
-from apps.billing.pricing import statement
-from apps.billing.services import cancel, change_plan, set_payment_method
+from apps.billing.rating.plans import CURRENT
+from apps.billing.rating.pricing import statement
+from apps.billing.subscriptions import timeline
+from apps.billing.subscriptions.services import cancel, change_plan, set_payment_method
 from apps.notifications.models import Event
+from apps.periods import Period
 from apps.usage.billing_time import advance, start_clock
 from apps.usage.closing import close_due, close_period
 from tests.billing.conftest import at, close, customer, event, store, use

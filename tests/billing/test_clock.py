@@ -13,12 +13,13 @@ from django.utils import timezone
 from apps.accounts.models import AuditEntry, Tenant
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key
-from apps.billing import clock, standing
-from apps.billing.invoices import invoiced_by_day, issue_credit_note, mark_paid, void_invoice
+from apps.billing.invoicing.invoices import invoiced_by_day, issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import BillingClock, Invoice, InvoiceLine, Subscription
-from apps.billing.periods import Period
-from apps.billing.services import set_payment_method
+from apps.billing.receivables import delinquency
+from apps.billing.subscriptions import test_clock
+from apps.billing.subscriptions.services import set_payment_method
 from apps.notifications.models import Event
+from apps.periods import Period
 from tests.billing.conftest import at, close, customer, use
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +47,7 @@ def use_now(tenant: Tenant, units: int) -> datetime:
 
 def pay(tenant: Tenant) -> None:
     for invoice in Invoice.objects.filter(tenant=tenant, status="issued"):
-        mark_paid(invoice=invoice, now=clock.now_for(tenant.pk, timezone.now()), how="bank transfer")
+        mark_paid(invoice=invoice, now=test_clock.now_for(tenant.pk, timezone.now()), how="bank transfer")
 
 
 def credit_all(invoice: Invoice) -> None:
@@ -66,7 +67,7 @@ def overage(tenant: Tenant) -> list[tuple[str, int, str]]:
 def test_overage_follows_a_trial_that_the_clock_has_ended() -> None:
     tenant = trying()
     assert walk(tenant, "15d")["status"] == "active"
-    month = Period.of(clock.now_for(tenant.pk, timezone.now()))
+    month = Period.of(test_clock.now_for(tenant.pk, timezone.now()))
     used_at = use_now(tenant, 500)
     walk(tenant, "40d")
     assert overage(tenant) == [(str(month), 500, "4.00")]
@@ -91,7 +92,7 @@ def test_every_unit_is_billed_once_in_the_month_of_its_step() -> None:
     pay(tenant)
     months = []
     for units in (100, 200, 300):
-        months.append(str(Period.of(clock.now_for(tenant.pk, timezone.now()))))
+        months.append(str(Period.of(test_clock.now_for(tenant.pk, timezone.now()))))
         used_at = use_now(tenant, units)
         walk(tenant, "35d")
         pay(tenant)
@@ -103,7 +104,7 @@ def test_every_unit_is_billed_once_in_the_month_of_its_step() -> None:
 def test_the_included_volume_is_the_months_by_the_clock() -> None:
     tenant = trying(days=1, included=10)
     walk(tenant, "2d")
-    first = clock.now_for(tenant.pk, timezone.now())
+    first = test_clock.now_for(tenant.pk, timezone.now())
     use_now(tenant, 100)
     walk(tenant, "70d")
     assert [(month, units) for month, units, _ in overage(tenant)] == [(str(Period.of(first)), 90)]
@@ -112,7 +113,7 @@ def test_the_included_volume_is_the_months_by_the_clock() -> None:
 def test_a_clock_that_only_looks_takes_no_step() -> None:
     tenant = trying()
     walk(tenant, "0d")
-    assert clock.steps_of(tenant.pk) == []
+    assert test_clock.steps_of(tenant.pk) == []
     with pytest.raises(CommandError, match="--advance"):
         walk(tenant, "-3d")
     assert BillingClock.objects.get(tenant=tenant).now <= timezone.now()
@@ -122,14 +123,14 @@ def test_who_pays_by_transfer_is_restored_at_once_at_the_clocks_own_time() -> No
     tenant = customer("basic", timezone.now())
     key, _ = create_key(tenant=tenant, name="till", scopes=["predict"], now=timezone.now())
     while walk(tenant, "1d")["status"] != "limited":
-        assert clock.now_for(tenant.pk, timezone.now()) < timezone.now() + timedelta(days=70)
+        assert test_clock.now_for(tenant.pk, timezone.now()) < timezone.now() + timedelta(days=70)
     ApiKey.objects.filter(pk=key.pk).update(gate_pending=False)
     owed = list(Invoice.objects.filter(tenant=tenant, status="issued").order_by("pk"))
     for invoice in owed:
         mark_paid(invoice=invoice, now=timezone.now(), how="bank transfer")  # even where real time is handed in
     assert Subscription.objects.get(tenant=tenant).status == "active"
     assert ApiKey.objects.get(pk=key.pk).gate_pending  # the recorder tells the gate within a second
-    assert Event.objects.get(tenant=tenant, kind="subscription.restored").occurred_at == clock.now_for(
+    assert Event.objects.get(tenant=tenant, kind="subscription.restored").occurred_at == test_clock.now_for(
         tenant.pk, timezone.now()
     )
 
@@ -141,7 +142,7 @@ def test_the_audit_trail_has_real_time_and_the_clocks_beside_it() -> None:
     pay(tenant)
     paid = AuditEntry.objects.filter(tenant=tenant, action="invoice.paid")[0]
     assert before <= paid.at <= timezone.now()
-    own = clock.now_for(tenant.pk, timezone.now())
+    own = test_clock.now_for(tenant.pk, timezone.now())
     assert paid.after == {"how": "bank transfer", "clock": own.isoformat()}
 
 
@@ -149,7 +150,7 @@ def test_the_audit_trail_has_real_time_and_the_clocks_beside_it() -> None:
 def test_who_owes_nothing_any_more_is_restored_at_once(act: Callable[[Invoice], None]) -> None:
     tenant = customer("basic", at(9))
     invoice = close(tenant, 9)
-    standing.refresh(tenant.pk, at(10, 25))
+    delinquency.refresh(tenant.pk, at(10, 25))
     assert Subscription.objects.get(tenant=tenant).status == "limited"
     act(invoice)
     assert Subscription.objects.get(tenant=tenant).status == "active"

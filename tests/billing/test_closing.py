@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing import credits
-from apps.billing.invoices import NotPossible, mark_paid, void_invoice
+from apps.billing.invoicing import credits
+from apps.billing.invoicing.invoices import NotPossible, mark_paid, void_invoice
 from apps.billing.models import (
     Closing,
     Coupon,
@@ -24,8 +24,8 @@ from apps.billing.models import (
     PlanSpan,
     Subscription,
 )
-from apps.billing.periods import Period
 from apps.notifications.models import Event
+from apps.periods import Period
 from apps.usage import closing
 from apps.usage.closing import NotClosed, close_due, close_period
 from tests.billing.conftest import at, close, customer, use

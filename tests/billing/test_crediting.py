@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.models import Tenant
-from apps.billing import crediting, credits
-from apps.billing.crediting import Part
-from apps.billing.invoices import NotPossible, draft_invoice, issue, issue_credit_note
+from apps.billing.invoicing import credit_note_lines, credits
+from apps.billing.invoicing.credit_note_lines import Part
+from apps.billing.invoicing.documents import html_of
+from apps.billing.invoicing.invoices import NotPossible, draft_invoice, issue, issue_credit_note
 from apps.billing.models import Coupon, Credit, CreditNote, CreditNoteLine, Invoice, Subscription
-from apps.billing.money import EXPONENTS, from_minor, to_minor
-from apps.billing.rendering import html_of
+from apps.billing.rating.money import EXPONENTS, from_minor, to_minor
 from tests.billing.conftest import at, close, customer, use
 
 #: Lines of an invoice, what was taken off them, and the tax on the rest, in smallest units.
@@ -45,25 +45,25 @@ def test_whatever_the_parts_they_sum_to_the_invoice_line_by_line(
     invoice: tuple[list[int], int, int], chance: random.Random
 ) -> None:
     amounts, off, tax = invoice
-    billed = left = crediting.billed(amounts, off, tax)
-    assert crediting.total(billed) == (sum(amounts) - off, tax)
+    billed = left = credit_note_lines.billed(amounts, off, tax)
+    assert credit_note_lines.total(billed) == (sum(amounts) - off, tax)
     sums = [Part(0, 0)] * len(billed)
-    for amount in split(chance, sum(crediting.total(billed))):
-        there = crediting.total(left)
-        taken = crediting.taken(amount, left)
-        assert sum(crediting.total(taken)) == amount
+    for amount in split(chance, sum(credit_note_lines.total(billed))):
+        there = credit_note_lines.total(left)
+        taken = credit_note_lines.taken(amount, left)
+        assert sum(credit_note_lines.total(taken)) == amount
         assert all(0 <= one.net <= rest.net and 0 <= one.tax <= rest.tax for one, rest in zip(taken, left, strict=True))
-        assert abs(crediting.total(taken).tax - Fraction(amount * there.tax, sum(there))) < 1
-        left = crediting.left(left, taken)
+        assert abs(credit_note_lines.total(taken).tax - Fraction(amount * there.tax, sum(there))) < 1
+        left = credit_note_lines.left(left, taken)
         sums = [Part(a.net + b.net, a.tax + b.tax) for a, b in zip(sums, taken, strict=True)]
     assert sums == billed
-    assert crediting.total(left) == (0, 0)
+    assert credit_note_lines.total(left) == (0, 0)
 
 
 def test_what_was_taken_off_lowers_every_line_by_its_share() -> None:
-    assert crediting.billed([4950, 14950, 6000], 1000, 4731) == [(4759, 904), (14373, 2731), (5768, 1096)]
-    assert crediting.billed([0, 100], 100, 0) == [(0, 0), (0, 0)]
-    assert crediting.billed([1000, -400], 0, 114) == [(600, 114), (0, 0)]
+    assert credit_note_lines.billed([4950, 14950, 6000], 1000, 4731) == [(4759, 904), (14373, 2731), (5768, 1096)]
+    assert credit_note_lines.billed([0, 100], 100, 0) == [(0, 0), (0, 0)]
+    assert credit_note_lines.billed([1000, -400], 0, 114) == [(600, 114), (0, 0)]
 
 
 # --- through the database ---
@@ -116,7 +116,7 @@ def _billed(invoice: Invoice, lines: list[Any]) -> list[Part]:
     def units(amount: Decimal) -> int:
         return to_minor(amount, invoice.currency)
 
-    return crediting.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
+    return credit_note_lines.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
 
 
 @pytest.mark.django_db

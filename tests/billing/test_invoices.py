@@ -11,8 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from apps.billing import credits
-from apps.billing.invoices import (
+from apps.billing.invoicing import credits
+from apps.billing.invoicing.invoices import (
     NotPossible,
     draft_invoice,
     invoiced_by_day,
@@ -22,9 +22,9 @@ from apps.billing.invoices import (
     void_invoice,
 )
 from apps.billing.models import Coupon, Credit, Invoice, InvoiceDeduction, InvoiceLine, Subscription
-from apps.billing.periods import Period
-from apps.billing.services import cancel, change_plan
+from apps.billing.subscriptions.services import cancel, change_plan
 from apps.notifications.models import Event
+from apps.periods import Period
 from tests.billing.conftest import at, close, customer, use
 
 pytestmark = pytest.mark.django_db

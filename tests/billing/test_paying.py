@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing.invoices import issue_credit_note, mark_paid, void_invoice
+from apps.billing.invoicing.documents import html_of, pdf_of
+from apps.billing.invoicing.invoices import issue_credit_note, mark_paid, void_invoice
 from apps.billing.models import Invoice, Payment, PaymentCard, Refund, Subscription
-from apps.billing.rendering import html_of, pdf_of
-from apps.billing.services import change_plan
+from apps.billing.subscriptions.services import change_plan
 from config import checks
 from tests.billing.conftest import at, close, customer
 

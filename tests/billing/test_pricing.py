@@ -15,10 +15,20 @@ from django.core.management import CommandError, call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.billing.money import EXPONENTS, allocate, from_minor, rounded, shown, to_minor
-from apps.billing.periods import Period
-from apps.billing.plans import CURRENT, PLANS, Plan, current
-from apps.billing.pricing import Offer, Statement, Term, deduct, included_units, most_units, quote, statement, totals
+from apps.billing.rating.money import EXPONENTS, allocate, from_minor, rounded, shown, to_minor
+from apps.billing.rating.plans import CURRENT, PLANS, Plan, current
+from apps.billing.rating.pricing import (
+    Offer,
+    Statement,
+    Term,
+    deduct,
+    included_units,
+    most_units,
+    quote,
+    statement,
+    totals,
+)
+from apps.periods import Period
 from tests.billing.oracle import Piece, cents_of, month_seconds
 from tests.campaign import SIZE, campaign
 

@@ -22,8 +22,8 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate, Names
 from apps.api_keys.services import this_gate
 from apps.billing.models import InvoiceLine
-from apps.billing.periods import Period
-from apps.billing.services import change_plan, set_payment_method
+from apps.billing.subscriptions.services import change_plan, set_payment_method
+from apps.periods import Period
 from apps.scoring.models import Decision
 from apps.scoring.recorder import Recorder
 from apps.scoring.runtime import this_scoring

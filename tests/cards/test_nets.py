@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.services import record_audit
-from apps.billing import inbox
+from apps.billing.collecting import provider_events
 from apps.billing.models import ProviderEvent
 from apps.errors import Problem
 from config import embedded
@@ -36,8 +36,8 @@ def test_every_text_and_json_handed_to_postgres_is_masked_and_found() -> None:
 
 def test_providers_event_is_kept_masked() -> None:
     event = {"id": f"evt_{CARD}", "type": CARD, "created": 1, "data": {"object": {"metadata": {CARD: [int(CARD)]}}}}
-    assert inbox.keep(event, timezone.now())
-    assert not inbox.keep(event, timezone.now())
+    assert provider_events.keep(event, timezone.now())
+    assert not provider_events.keep(event, timezone.now())
     row = ProviderEvent.objects.get()
     assert (row.event_id, row.kind) == (f"evt_{masked(CARD)}", masked(CARD))
     assert not readable(str(row.body).encode())

@@ -18,8 +18,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.billing import inbox
-from apps.billing.stripe_gateway import StripeGateway
+from apps.billing.collecting import provider_events
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from config import embedded
 from tests.cards.asked import Place, everywhere
 from tests.cards.pans import forms, pan, readable
@@ -106,7 +106,7 @@ def test_no_card_number_stays_anywhere(
         _send_a_word(caller)
     drain()
     gateway = StripeGateway(api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=2.0)
-    inbox.work_through(gateway, timezone.now())
+    provider_events.work_through(gateway, timezone.now())
     assert caller.told == []
     assert len(cards.sent) > 1_500
     assert {200, 400, 401, 404, 415, 422} <= caller.statuses

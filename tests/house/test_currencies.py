@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from apps.billing.money import EXPONENTS
-from apps.billing.owing import LEAST
-from apps.billing.stripe_gateway import minor_units
+from apps.billing.collecting.stripe_gateway import minor_units
+from apps.billing.rating.money import EXPONENTS
+from apps.billing.receivables.receivables import LEAST
 from apps.currencies import CURRENCIES, told_decimals
 from apps.scoring.stripe_intents import mapped
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from apps.billing.invoices import draft_invoice, issue
+from apps.billing.invoicing.invoices import draft_invoice, issue
 from apps.billing.models import Subscription
 from apps.notifications import mail
 from apps.notifications.kinds import KINDS

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from apps.billing import payments
+from apps.billing.collecting import payments
 from apps.billing.models import Invoice, Payment
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Tenant
-from apps.billing import cards, inbox, invoices
-from apps.billing.known import Card, chosen
+from apps.billing.collecting import payment_methods, provider_events
+from apps.billing.collecting.payment_state import Card, chosen
+from apps.billing.collecting.stripe_gateway import StripeGateway
+from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice
-from apps.billing.stripe_gateway import StripeGateway
 from tests.cast import Cast
 from tests.stripe_server import Stand
 
@@ -41,9 +42,9 @@ def tenant(cast: Cast, db: None) -> Tenant:
 
 def give_card(tenant: Tenant, gateway: StripeGateway, stand: Stand, card: str = "pm_card_visa", at: int = 1) -> str:
     """The tenant enters a card, and we have heard of it; its id at Stripe."""
-    customer = cards.customer_of(tenant, gateway, ISSUED)
+    customer = payment_methods.customer_of(tenant, gateway, ISSUED)
     made = str(stand.ledger.attach(card, {"customer": customer})["id"])
-    cards.learn_card(tenant, customer, chosen(Card(made, "visa", "4242", "2034-12"), at), ISSUED)
+    payment_methods.learn_card(tenant, customer, chosen(Card(made, "visa", "4242", "2034-12"), at), ISSUED)
     return made
 
 
@@ -67,7 +68,7 @@ def deliver(stand: Stand, gateway: StripeGateway) -> Callable[..., int]:
 
     def run(start: int = 0, now: datetime = ISSUED) -> int:
         for event in stand.ledger.events[start:]:
-            inbox.keep(event, now)
-        return inbox.work_through(gateway, now)
+            provider_events.keep(event, now)
+        return provider_events.work_through(gateway, now)
 
     return run

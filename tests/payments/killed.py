@@ -15,7 +15,7 @@ import django
 def main(base: str, api_key: str, tenant_id: str, times: str) -> int:
     """How many were killed before they were through."""
     django.setup()
-    from apps.billing.stripe_gateway import StripeGateway
+    from apps.billing.collecting.stripe_gateway import StripeGateway
     from tests.payments import attempts  # before the forks: a worker begins to work at once
 
     gateway, dice, killed = StripeGateway(api_key=api_key, base=base, timeout=5), random.Random(7), 0

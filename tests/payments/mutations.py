@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from apps.accounts.models import Tenant
-from apps.billing import payments
+from apps.billing.collecting import payments
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Invoice
-from apps.billing.stripe_gateway import StripeGateway
 from tests import hostile
 from tests.payments.conftest import ISSUED, bill, give_card
 from tests.stripe_server import Stand

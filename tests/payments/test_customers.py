@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Tenant
-from apps.billing import cards, inbox
+from apps.billing.collecting import payment_methods, provider_events
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import PaymentCard, ProviderEvent
-from apps.billing.services import set_payment_method, subscription_of
-from apps.billing.stripe_gateway import StripeGateway
+from apps.billing.subscriptions.services import set_payment_method, subscription_of
 from tests.payments.conftest import ISSUED, give_card
 from tests.stripe_server import Stand
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.django_db
 def deleted(customer: str, gateway: StripeGateway, name: str = "evt_deleted") -> str:
     """The event, worked through; its outcome."""
     said: dict[str, Any] = {"id": customer, "object": "customer", "deleted": True}
-    inbox.keep({"id": name, "type": "customer.deleted", "created": 1, "data": {"object": said}}, ISSUED)
-    inbox.work_through(gateway, ISSUED)
+    provider_events.keep({"id": name, "type": "customer.deleted", "created": 1, "data": {"object": said}}, ISSUED)
+    provider_events.work_through(gateway, ISSUED)
     return ProviderEvent.objects.get(event_id=name).outcome
 
 
@@ -40,13 +40,13 @@ def test_the_next_card_makes_a_new_customer(tenant: Tenant, gateway: StripeGatew
     deleted(first, gateway)
     for saved in stand.saved.values():  # a day later Stripe has forgotten the keys
         saved.at -= timedelta(hours=25).total_seconds()
-    second = cards.customer_of(tenant, gateway, ISSUED)
+    second = payment_methods.customer_of(tenant, gateway, ISSUED)
     assert second and second != first
     assert subscription_of(tenant.pk).stripe_customer_id == second
 
 
 def test_bank_transfer_as_agreed_stays(tenant: Tenant, gateway: StripeGateway) -> None:
-    customer = cards.customer_of(tenant, gateway, ISSUED)
+    customer = payment_methods.customer_of(tenant, gateway, ISSUED)
     set_payment_method(tenant_id=tenant.pk, ready=True, label="bank transfer", now=ISSUED)
     deleted(customer, gateway)
     known = subscription_of(tenant.pk)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Tenant
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import ProviderEvent, Subscription
-from apps.billing.stripe_gateway import StripeGateway
 from tests.cast import Api, Cast, new_key
 from tests.payments.conftest import give_card
 from tests.stripe_server import Stand

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from apps.billing.gateway import Declined, NotCollecting, Order, Refused, Unanswered, this_gateway
-from apps.billing.stripe_gateway import StripeGateway, minor_units
+from apps.billing.collecting.gateway import Declined, NotCollecting, Order, Refused, Unanswered
+from apps.billing.collecting.providers import get_gateway
+from apps.billing.collecting.stripe_gateway import StripeGateway, minor_units
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import signature
 
@@ -131,7 +132,7 @@ def test_amounts_in_stripes_units(amount: str, currency: str, units: int) -> Non
 
 def test_without_a_key_nobody_is_asked(settings: Any) -> None:
     settings.STRIPE_API_KEY = ""
-    gateway = this_gateway()
+    gateway = get_gateway()
     assert not gateway.collects
     with pytest.raises(NotCollecting):
         gateway.look("pi_1")

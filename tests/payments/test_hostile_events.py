@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing import inbox, payments, reconciling
-from apps.billing.gateway import Unanswered
+from apps.billing.collecting import payments, provider_events, reconciliation
+from apps.billing.collecting.gateway import Unanswered
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Payment, ProviderEvent
-from apps.billing.stripe_gateway import StripeGateway
 from tests.campaign import SIZE, campaign
 from tests.cast import Api
 from tests.payments.conftest import ISSUED
@@ -127,7 +127,7 @@ KEPT = {
 def test_what_may_be_an_event_is_kept_and_ends(gateway: StripeGateway, stand: Stand, body: bytes) -> None:
     assert post(stand, body).json() == {"received": True, "new": True}
     assert post(stand, body).json() == {"received": True, "new": False}
-    assert inbox.work_through(gateway, timezone.now()) == 1
+    assert provider_events.work_through(gateway, timezone.now()) == 1
     row = ProviderEvent.objects.get()
     assert (row.state, row.outcome) == ("done", "nothing to do")
     assert "\x00" not in json.dumps(row.body, ensure_ascii=False)
@@ -154,13 +154,13 @@ def test_what_can_not_be_read_is_given_up_with_the_reason(gateway: StripeGateway
     about, reason = UNREADABLE[kind]
     assert post(stand, with_(type=kind, data={"object": about})).status_code == 200
     assert post(stand, with_(id="evt_2")).status_code == 200
-    assert inbox.work_through(gateway, timezone.now()) == 1  # the other one
+    assert provider_events.work_through(gateway, timezone.now()) == 1  # the other one
     row = ProviderEvent.objects.get(kind=kind)
     assert (row.state, row.tries) == ("given up", 1)
     assert row.outcome.startswith("can't be read: ") and reason in row.outcome
-    assert inbox.GIVEN_UP._value.get() == 1
+    assert provider_events.GIVEN_UP._value.get() == 1
     assert list(ProviderEvent.objects.given_up()) == [row]
-    assert not inbox.replay(row, gateway, timezone.now())  # by hand, as often as one likes
+    assert not provider_events.replay(row, gateway, timezone.now())  # by hand, as often as one likes
     assert ProviderEvent.objects.get(kind=kind).state == "given up"
 
 
@@ -171,7 +171,7 @@ def test_rows_from_before_events_were_looked_at_end_too(gateway: StripeGateway) 
             event_id=f"evt_{number}", kind=body["type"], happened_at=ISSUED, received_at=ISSUED, body=body,
             next_try_at=ISSUED,
         )  # fmt: skip
-    assert inbox.work_through(gateway, ISSUED) == 0
+    assert provider_events.work_through(gateway, ISSUED) == 0
     assert ProviderEvent.objects.given_up().count() == 6
 
 
@@ -186,15 +186,15 @@ def test_a_fault_of_ours_is_tried_again_and_blocks_nobody(
 
     monkeypatch.setattr(payments, "find_payment", broken)
     now = timezone.now()
-    assert inbox.work_through(gateway, now) == 1
+    assert provider_events.work_through(gateway, now) == 1
     row = ProviderEvent.objects.get(kind="payment_intent.succeeded")
     assert (row.state, row.outcome) == ("waits", "failed, see the log: ZeroDivisionError")
-    monkeypatch.setattr(inbox, "MOST_TRIES", 2)
-    inbox.work_through(gateway, now + timedelta(hours=1))
+    monkeypatch.setattr(provider_events, "MOST_TRIES", 2)
+    provider_events.work_through(gateway, now + timedelta(hours=1))
     row.refresh_from_db()
     assert row.state == "given up"
     monkeypatch.undo()
-    assert inbox.replay(row, gateway, now)
+    assert provider_events.replay(row, gateway, now)
     row.refresh_from_db()
     assert (row.state, row.outcome) == ("done", "not a payment of ours")
 
@@ -207,10 +207,10 @@ def test_the_last_try_is_given_up_though_it_kills_the_worker(
     def killed(*said: Any) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(inbox, "handle", killed)
-    monkeypatch.setattr(inbox, "MOST_TRIES", 1)
+    monkeypatch.setattr(provider_events, "handle", killed)
+    monkeypatch.setattr(provider_events, "MOST_TRIES", 1)
     with pytest.raises(SystemExit):
-        inbox.work_through(gateway, timezone.now())
+        provider_events.work_through(gateway, timezone.now())
     assert ProviderEvent.objects.get().state == "given up"
 
 
@@ -218,7 +218,7 @@ def test_a_list_of_the_providers_may_hold_what_is_no_event(gateway: StripeGatewa
     stand.ledger.create_customer({})
     stand.ledger.events[0]["type"] = "x" * 300
     stand.ledger.create_customer({})
-    assert reconciling.reconcile(gateway, timezone.now()).events_missed == 1
+    assert reconciliation.reconcile(gateway, timezone.now()).events_missed == 1
 
 
 def test_an_answer_of_the_providers_that_can_not_be_read_is_no_answer(gateway: StripeGateway, stand: Stand) -> None:
@@ -233,16 +233,20 @@ def test_every_member_of_every_event_may_be_anything(
     tenant: Tenant, gateway: StripeGateway, stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the real door and the worker's step: refused in our form, or done, or given up; an honest one is done."""
-    monkeypatch.setattr(inbox, "MOST_TRIES", 3)
+    monkeypatch.setattr(provider_events, "MOST_TRIES", 3)
     kinds = every_kind(tenant, gateway, stand)
-    assert {inbox.subject(event["type"]) for event in kinds} == {*inbox.READS, *inbox._HANDLERS, ""}
+    assert {provider_events.subject(event["type"]) for event in kinds} == {
+        *provider_events.READS,
+        *provider_events._HANDLERS,
+        "",
+    }
     spoiled = [one for event in kinds for one in list(mutations(event))[:: SIZE.spoiled]]
     for one in spoiled:
         refused_or_kept(stand, one)
-    assert post(stand, with_(created=inbox.LAST_SECOND)).status_code == 200
+    assert post(stand, with_(created=provider_events.LAST_SECOND)).status_code == 200
     now = timezone.now()
     for hours in range(4):
-        inbox.work_through(gateway, now + timedelta(hours=hours), at_most=len(spoiled) + 1)
+        provider_events.work_through(gateway, now + timedelta(hours=hours), at_most=len(spoiled) + 1)
     assert ProviderEvent.objects.get(event_id="evt_honest").state == "done"
     assert not ProviderEvent.objects.waiting().exists()
     failed = ProviderEvent.objects.filter(outcome__startswith="failed")

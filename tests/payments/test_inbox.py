@@ -12,10 +12,10 @@ from django.db import transaction
 
 from apps.accounts.models import Tenant
 from apps.api_keys.models import ApiKey
-from apps.billing import cards, inbox, payments, reconciling
-from apps.billing.known import Known, merge
+from apps.billing.collecting import payment_methods, payments, provider_events, reconciliation
+from apps.billing.collecting.payment_state import Known, merge
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Invoice, Payment, PaymentCard, ProviderEvent, Refund, Subscription
-from apps.billing.stripe_gateway import StripeGateway
 from apps.notifications.models import Event
 from tests.campaign import SIZE, campaign
 from tests.payments.conftest import ISSUED, bill, give_card
@@ -78,7 +78,9 @@ def test_every_order_and_repetition_of_the_story_is_the_same_knowledge(
 ) -> None:
     """All 720 orders of six events, each told once, twice and three times: the same two payments are known of."""
     events = story_of_six(tenant, gateway, stand)
-    said = [(event["data"]["object"], inbox.READS[inbox.subject(event["type"])]) for event in events]
+    said = [
+        (event["data"]["object"], provider_events.READS[provider_events.subject(event["type"])]) for event in events
+    ]
     news = [read(one) for one, read in said]
     for repeats in (1, 2, 3):
         ends = {known_after(order, repeats) for order in permutations(news)}
@@ -132,8 +134,8 @@ def ends_of(
 def handled(event: dict[str, Any], gateway: StripeGateway) -> bool:
     """A dispute doesn't name our reference: it waits until its payment's id is known."""
     try:
-        inbox.handle(event, gateway, ISSUED)
-    except inbox.NotYet:
+        provider_events.handle(event, gateway, ISSUED)
+    except provider_events.NotYet:
         assert event["type"].startswith("charge.dispute")
         return False
     return True
@@ -141,14 +143,14 @@ def handled(event: dict[str, Any], gateway: StripeGateway) -> bool:
 
 def test_the_same_event_is_kept_once(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     events = the_story(tenant, gateway, stand)
-    assert [inbox.keep(event, ISSUED) for event in events] == [True] * len(events)
-    assert not any(inbox.keep(event, ISSUED) for event in events * 2)
+    assert [provider_events.keep(event, ISSUED) for event in events] == [True] * len(events)
+    assert not any(provider_events.keep(event, ISSUED) for event in events * 2)
     assert ProviderEvent.objects.count() == len(events)
 
 
 def test_client_secrets_are_not_kept(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     for event in the_story(tenant, gateway, stand):
-        inbox.keep(event, ISSUED)
+        provider_events.keep(event, ISSUED)
     assert "_secret_" in json.dumps(stand.ledger.events)
     assert not [one for one in ProviderEvent.objects.all() if "_secret_" in json.dumps(one.body)]
 
@@ -157,29 +159,29 @@ def test_an_event_that_can_not_be_worked_through_waits_longer_each_time(
     tenant: Tenant, gateway: StripeGateway, stand: Stand
 ) -> None:
     events = the_story(tenant, gateway, stand)
-    inbox.keep(next(one for one in events if one["type"] == "charge.dispute.created"), ISSUED)
+    provider_events.keep(next(one for one in events if one["type"] == "charge.dispute.created"), ISSUED)
     waits = []
     now = ISSUED
     for _ in range(4):
-        assert inbox.work_through(gateway, now) == 0
+        assert provider_events.work_through(gateway, now) == 0
         row = ProviderEvent.objects.get()
         assert row.next_try_at is not None
         waits.append((row.next_try_at - now).total_seconds())
         now = row.next_try_at
     assert waits == [60, 120, 240, 480]
     for event in events:
-        inbox.keep(event, now)
-    inbox.work_through(gateway, now)
-    assert inbox.work_through(gateway, now + timedelta(hours=1)) <= 1
+        provider_events.keep(event, now)
+    provider_events.work_through(gateway, now)
+    assert provider_events.work_through(gateway, now + timedelta(hours=1)) <= 1
     assert not ProviderEvent.objects.exclude(next_try_at=None)
 
 
 def test_an_operator_replays_an_event(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     event = next(one for one in the_story(tenant, gateway, stand) if one["type"] == "payment_intent.succeeded")
-    inbox.keep(event, ISSUED)
-    inbox.work_through(gateway, ISSUED)
+    provider_events.keep(event, ISSUED)
+    provider_events.work_through(gateway, ISSUED)
     before = state(tenant)
-    assert inbox.replay(ProviderEvent.objects.get(), gateway, ISSUED)
+    assert provider_events.replay(ProviderEvent.objects.get(), gateway, ISSUED)
     assert state(tenant) == before
 
 
@@ -203,8 +205,8 @@ def test_paying_restores_and_the_gate_is_told_in_the_same_breath(
 def test_a_card_entered_at_stripe_opens_the_overage(
     tenant: Tenant, gateway: StripeGateway, stand: Stand, deliver: Callable[..., int]
 ) -> None:
-    customer = cards.customer_of(tenant, gateway, ISSUED)
-    assert cards.customer_of(tenant, gateway, ISSUED) == customer
+    customer = payment_methods.customer_of(tenant, gateway, ISSUED)
+    assert payment_methods.customer_of(tenant, gateway, ISSUED) == customer
     gateway.card_page(
         customer=customer, currency="USD", success_url="https://a.example/ok", cancel_url="https://a.example"
     )
@@ -220,7 +222,7 @@ def test_the_last_card_chosen_is_used_in_whatever_order_we_hear_of_them(
     tenant: Tenant, gateway: StripeGateway, stand: Stand, turned: bool
 ) -> None:
     stand.ledger.clock = iter(range(1_790_000_000, 1_800_000_000)).__next__
-    customer = cards.customer_of(tenant, gateway, ISSUED)
+    customer = payment_methods.customer_of(tenant, gateway, ISSUED)
     for card in ("pm_card_visa", "pm_card_amex", "pm_card_mastercard"):
         setup = stand.ledger.create_setup_intent({"customer": customer})
         stand.ledger.complete_setup(setup["id"], card)
@@ -228,7 +230,7 @@ def test_the_last_card_chosen_is_used_in_whatever_order_we_hear_of_them(
     last = next(one for one in stand.ledger.all("payment_method") if one["card"]["brand"] == "mastercard")
     stand.ledger.detach(last["id"], {})
     for event in stand.ledger.events[:: -1 if turned else 1]:
-        inbox.handle(event, gateway, ISSUED)
+        provider_events.handle(event, gateway, ISSUED)
     in_use = PaymentCard.objects.in_use(tenant.pk)
     assert in_use is not None and in_use.card == amex["id"]
     assert Subscription.objects.get(tenant=tenant).payment_method_label == "amex •••• 8431"
@@ -247,7 +249,7 @@ def test_a_removed_card_closes_the_overage(
 def test_another_installations_payments_are_none_of_ours(gateway: StripeGateway, stand: Stand, cast: Any) -> None:
     said = {"amount": "500", "currency": "usd", "metadata": {"palisade_payment": "pay_elsewhere"}}
     stand.ledger.create_intent(said)
-    assert inbox.handle(stand.ledger.events[-1], gateway, ISSUED) == "not a payment of ours"
+    assert provider_events.handle(stand.ledger.events[-1], gateway, ISSUED) == "not a payment of ours"
 
 
 # --- the nightly look ---
@@ -256,10 +258,10 @@ def test_another_installations_payments_are_none_of_ours(gateway: StripeGateway,
 def test_the_night_finds_what_no_webhook_told(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
     stand.ledger.clock = stand.clock = lambda: ISSUED.timestamp()
     the_story(tenant, gateway, stand)
-    report = reconciling.reconcile(gateway, ISSUED + timedelta(days=1))
+    report = reconciliation.reconcile(gateway, ISSUED + timedelta(days=1))
     assert report.events_missed > 0 and report.differences == ()
     assert state(tenant)[:2] != [] and Invoice.objects.get().status == "paid"
-    again = reconciling.reconcile(gateway, ISSUED + timedelta(days=1))
+    again = reconciliation.reconcile(gateway, ISSUED + timedelta(days=1))
     assert (again.events_missed, again.corrected, again.differences) == (0, 0, ())
 
 
@@ -269,6 +271,6 @@ def test_the_night_names_a_charge_that_no_row_knows(tenant: Tenant, gateway: Str
     bill(tenant)
     payments.collect(Invoice.objects.get(), gateway, ISSUED)
     Payment.objects.all().delete()
-    (difference,) = reconciling.reconcile(gateway, ISSUED).differences
+    (difference,) = reconciliation.reconcile(gateway, ISSUED).differences
     assert "which no row knows" in difference and card
     assert not Refund.objects.exists()

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.dunning import TRIES, exhausted_at, hopeless_since, next_try_at, standing
-from apps.billing.known import (
+from apps.billing.collecting.payment_state import (
     DISPUTES,
     PROGRESS,
     Card,
@@ -21,6 +20,7 @@ from apps.billing.known import (
     of_intent,
     with_card,
 )
+from apps.billing.receivables.dunning import TRIES, exhausted_at, hopeless_since, next_try_at, standing
 
 KNOWN = st.builds(
     Known,

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from apps.accounts.models import Tenant
-from apps.billing import inbox, payments, refunds
-from apps.billing.invoices import NotPossible
+from apps.billing.collecting import payments, provider_events, refunds
+from apps.billing.collecting.stripe_gateway import StripeGateway, minor_units
+from apps.billing.invoicing.invoices import NotPossible
 from apps.billing.models import Credit, Payment, Subscription
-from apps.billing.money import EXPONENTS, from_minor, to_minor
-from apps.billing.stripe_gateway import StripeGateway, minor_units
+from apps.billing.rating.money import EXPONENTS, from_minor, to_minor
 from tests.billing.test_crediting import check_corrected, correct, split
 from tests.payments.conftest import ISSUED, bill, give_card
 from tests.stripe_server import Stand
@@ -51,8 +51,8 @@ def test_whatever_is_given_back_in_whatever_order_adds_up(
     events = list(stand.ledger.events) * 2
     chance.shuffle(events)
     for event in events:
-        inbox.keep(event, ISSUED)
-    inbox.work_through(gateway, ISSUED)
+        provider_events.keep(event, ISSUED)
+    provider_events.work_through(gateway, ISSUED)
     check_corrected(invoice, whole=True)
     assert sum(one.amount for one in Credit.objects.filter(tenant=tenant)) == given
     payment = Payment.objects.get(pk=payment.pk)

@@ -8,10 +8,12 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import invoices, payments, refunds, standing
-from apps.billing.gateway import TransferGateway
+from apps.billing.collecting import payments, refunds
+from apps.billing.collecting.stripe_gateway import StripeGateway
+from apps.billing.collecting.transfer_gateway import TransferGateway
+from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice, Payment, Subscription
-from apps.billing.stripe_gateway import StripeGateway
+from apps.billing.receivables import delinquency
 from apps.notifications.models import Delivery, Event
 from tests.factories import MembershipFactory, UserFactory
 from tests.payments.conftest import ISSUED, bill, give_card
@@ -136,7 +138,7 @@ def test_by_transfer_an_invoice_is_past_due_after_fourteen_days_until_it_is_mark
     sweep(gateway, tenant, ISSUED + 14 * DAY)
     assert subscription(tenant).status == "past_due"
     invoices.mark_paid(invoice=invoice, how="bank transfer", now=ISSUED + 15 * DAY)
-    assert standing.refresh(tenant.pk, ISSUED + 15 * DAY) == "active"
+    assert delinquency.refresh(tenant.pk, ISSUED + 15 * DAY) == "active"
 
 
 def test_while_stripe_is_away_nobody_is_limited(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:

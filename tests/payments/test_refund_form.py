@@ -11,9 +11,9 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Tenant
-from apps.billing import payments, refunds
+from apps.billing.collecting import payments, refunds
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Payment, Refund, Subscription
-from apps.billing.stripe_gateway import StripeGateway
 from config.settings import portal
 from tests.factories import OperatorFactory
 from tests.payments.conftest import ISSUED, bill, give_card

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from apps.billing.gateway import Declined
-from apps.billing.known import of_intent
-from apps.billing.stripe_gateway import StripeGateway, _asked
+from apps.billing.collecting.gateway import Declined
+from apps.billing.collecting.payment_state import of_intent
+from apps.billing.collecting.stripe_gateway import StripeGateway, _asked
 
 LOCALSTRIPE = Path(sys.executable).parent / "localstripe"
 START_SECONDS = 20.0

@@ -13,9 +13,9 @@ from typing import Any, get_args
 import pytest
 
 from apps.accounts.models import Tenant
-from apps.billing import payments, reconciling
+from apps.billing.collecting import payments, reconciliation
+from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Invoice, Payment
-from apps.billing.stripe_gateway import StripeGateway
 from tests import live
 from tests.campaign import campaign
 from tests.pace import within
@@ -124,7 +124,7 @@ def test_nobody_is_charged_twice_or_forgotten(
     assert charged == {invoice.number: 1 for invoice in invoices}
     assert Invoice.objects.filter(status=Invoice.Status.PAID).count() == len(invoices)
     assert not Payment.objects.filter(status__in=payments.OPEN).exists()
-    assert reconciling.reconcile(gateway, now).differences == ()
+    assert reconciliation.reconcile(gateway, now).differences == ()
 
 
 @campaign

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.api_keys.models import ApiKey
-from apps.billing import credits, inbox
-from apps.billing.invoices import draft_invoice, issue, issue_credit_note, mark_paid
+from apps.billing.collecting import provider_events
+from apps.billing.invoicing import credits
+from apps.billing.invoicing.invoices import draft_invoice, issue, issue_credit_note, mark_paid
 from apps.billing.models import (
     Coupon,
     CouponRedemption,
@@ -81,7 +82,7 @@ def rows(cast: Cast, operator: User) -> None:
     times = {"created_at": now, "updated_at": now}
     Refund.objects.create(payment=paid, amount=one, reason="SLA", idempotency_key="ref_1", **times)
     event = {"id": "evt_1", "type": "customer.created", "created": 1, "data": {"object": {}}}
-    inbox.keep(event, now)
+    provider_events.keep(event, now)
 
 
 def test_index_opens(browser: Client) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client, override_settings
 
-from apps.billing.plans import CURRENT, PLANS, Plan
+from apps.billing.rating.plans import CURRENT, PLANS, Plan
 from tests.cast import Api
 
 pytestmark = pytest.mark.django_db(transaction=True)

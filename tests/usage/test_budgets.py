@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
-from apps.billing.services import set_payment_method, set_spend_cap
+from apps.billing.subscriptions.services import set_payment_method, set_spend_cap
 from apps.notifications.models import Delivery, Event
 from apps.usage.budgets import set_thresholds, tell_reached
 from apps.usage.models import UsageDay

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.periods import Period
-from apps.billing.plans import CURRENT, current
-from apps.billing.pricing import Term
+from apps.billing.rating.plans import CURRENT, current
+from apps.billing.rating.pricing import Term
+from apps.periods import Period
 from apps.usage.costs import Month, by_day, compare, estimate, first_units, shared
 
 NOVEMBER = Period(2026, 11)

@@ -16,7 +16,7 @@ from apps.accounts.tenancy import tenant_connection
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, digest_of, narrow_key, this_gate
-from apps.billing.services import sign_up
+from apps.billing.subscriptions.services import sign_up
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import publish
 from config.secrets import secret

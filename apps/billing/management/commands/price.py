@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from apps.billing.money import EXPONENTS
-from apps.billing.periods import Period
-from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, PLANS, current
-from apps.billing.quoting import quoted
+from apps.billing.rating.money import EXPONENTS
+from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, PLANS, current
+from apps.billing.rating.quotes import quoted
+from apps.periods import Period
 
 #: More than anybody will use: beyond it a typing mistake is likelier.
 MOST_UNITS = 10**15

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import add_owner
-from apps.billing import timeline
-from apps.billing.money import EXPONENTS
-from apps.billing.plans import CURRENT, DEFAULT_CURRENCY, current
-from apps.billing.services import LONGEST_TRIAL, plan_for, sign_up, subscription_of
+from apps.billing.rating.money import EXPONENTS
+from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.subscriptions import timeline
+from apps.billing.subscriptions.services import LONGEST_TRIAL, plan_for, sign_up, subscription_of
 
 #: Said where no owner was given.
 NOBODY = (

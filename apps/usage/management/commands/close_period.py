@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.billing import clock
-from apps.billing.invoices import NotPossible
+from apps.billing.invoicing.invoices import NotPossible
 from apps.billing.models import Invoice
-from apps.billing.periods import Period
+from apps.billing.subscriptions import test_clock
+from apps.periods import Period
 from apps.usage.closing import NotClosed, close_period
 
 
@@ -27,12 +27,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        tenants = Tenant.objects.exclude(pk__in=clock.on_a_clock())
+        tenants = Tenant.objects.exclude(pk__in=test_clock.on_a_clock())
         if options["tenant"]:
             tenants = Tenant.objects.filter(slug=options["tenant"])
             if not tenants.exists():
                 raise CommandError(f"--tenant: there is no '{options['tenant']}'")
-            now = clock.now_for(tenants[0].pk, now)
+            now = test_clock.now_for(tenants[0].pk, now)
         issued: list[Invoice] = []
         try:
             period = Period.parse(options["month"])

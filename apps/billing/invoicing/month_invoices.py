@@ -16,13 +16,13 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from apps.accounts.models import Tenant
-from apps.billing import invoices
-from apps.billing.invoices import Bill, NotPossible
+from apps.billing.invoicing import invoices
+from apps.billing.invoicing.invoices import Bill, NotPossible
 from apps.billing.models import Closing, Invoice, InvoiceLine, Subscription
-from apps.billing.money import rounded
-from apps.billing.periods import Period
-from apps.billing.pricing import Line, Term, statement
-from apps.billing.services import subscriptions_of
+from apps.billing.rating.money import rounded
+from apps.billing.rating.pricing import Line, Term, statement
+from apps.billing.subscriptions.services import subscriptions_of
+from apps.periods import Period
 
 Days = tuple[tuple[str, int], ...]
 

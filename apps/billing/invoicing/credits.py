@@ -7,11 +7,11 @@ from decimal import Decimal
 from django.db.models import Q
 
 from apps.accounts.models import Tenant
-from apps.billing import trail
+from apps.billing import audit
 from apps.billing.models import Coupon, CouponRedemption, Credit
-from apps.billing.money import rounded, shown, wrong_with
-from apps.billing.periods import Period
-from apps.billing.pricing import Offer
+from apps.billing.rating.money import rounded, shown, wrong_with
+from apps.billing.rating.pricing import Offer
+from apps.periods import Period
 
 
 class NotRedeemable(ValueError):
@@ -46,7 +46,7 @@ def grant(
     )
     if new:
         after = {"amount": str(amount), "currency": currency, "reason": reason}
-        trail.record(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
+        audit.record(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
     return credit
 
 
@@ -61,7 +61,7 @@ def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: st
     _check(coupon, currency, now)
     made, new = CouponRedemption.objects.get_or_create(tenant=tenant, coupon=coupon, defaults={"redeemed_at": now})
     if new:
-        trail.record(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
+        audit.record(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
     return made
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.billing.gateway import Gateway
-from apps.billing.known import Card
+from apps.billing.collecting.gateway import Gateway
+from apps.billing.collecting.payment_state import Card
 from apps.billing.models import PaymentCard
-from apps.billing.services import set_payment_method, subscription_of
+from apps.billing.subscriptions.services import set_payment_method, subscription_of
 
 
 def customer_of(tenant: Tenant, gateway: Gateway, now: datetime) -> str:

@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from apps.billing.money import EXPONENTS
-from apps.billing.periods import Period
-from apps.billing.plans import Plan
-from apps.billing.pricing import Line, quote, totals
+from apps.billing.rating.money import EXPONENTS
+from apps.billing.rating.plans import Plan
+from apps.billing.rating.pricing import Line, quote, totals
+from apps.periods import Period
 
 
 def quoted(plan: Plan, units: int, currency: str, period: Period, tax_percent: Decimal = Decimal(0)) -> dict[str, Any]:

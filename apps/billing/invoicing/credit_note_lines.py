@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from apps.billing.money import allocate
+from apps.billing.rating.money import allocate
 
 
 class Part(NamedTuple):

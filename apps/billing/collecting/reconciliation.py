@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from apps.billing import clock, inbox, payments, refunds
-from apps.billing.gateway import Gateway
-from apps.billing.known import Known
+from apps.billing.collecting import payments, provider_events, refunds
+from apps.billing.collecting.gateway import Gateway
+from apps.billing.collecting.payment_state import Known
 from apps.billing.models import Payment
+from apps.billing.subscriptions import test_clock
 
 #: Events are looked through so far back each night; Stripe keeps them for 30 days.
 EVENT_DAYS = timedelta(days=3)
@@ -25,8 +26,8 @@ class Report(NamedTuple):
 
 def reconcile(gateway: Gateway, now: datetime, *, events: timedelta = EVENT_DAYS) -> Report:
     """Compare with the provider's lists and put right what follows from them. Raises `GatewayError` when it is away."""
-    missed = sum(inbox.keep(event, now) for event in gateway.happened(now - events))
-    inbox.work_through(gateway, now)
+    missed = sum(provider_events.keep(event, now) for event in gateway.happened(now - events))
+    provider_events.work_through(gateway, now)
     compared = [_compare(reference, known, now) for reference, known in gateway.payments(now - PAYMENT_DAYS)]
     recovered = payments.recover(gateway, now) + refunds.recover(gateway, now)
     return Report(
@@ -46,7 +47,7 @@ def _compare(reference: str, known: Known, now: datetime) -> str:
     if payment.failure_code == payments.PAID_TWICE:
         return f"{known.payment} paid {payment.invoice} a second time"
     before = payment.known
-    after = payments.learn(payment.pk, known, clock.now_for(payment.tenant_id, now))
+    after = payments.learn(payment.pk, known, test_clock.now_for(payment.tenant_id, now))
     if after.status in payments.TAKEN and _charged(after) != known.amount:
         return f"{known.payment} took {known.amount} where {payment.amount} {payment.currency} was due"
     return "" if after.known == before else "corrected"
@@ -54,6 +55,6 @@ def _compare(reference: str, known: Known, now: datetime) -> str:
 
 def _charged(payment: Payment) -> int:
     """Its amount as the provider counts it."""
-    from apps.billing.stripe_gateway import minor_units
+    from apps.billing.collecting.stripe_gateway import minor_units
 
     return minor_units(payment.amount, payment.currency)

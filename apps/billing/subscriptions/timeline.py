@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from apps.billing.models import PlanSpan
-from apps.billing.periods import Period
-from apps.billing.plans import Plan, current
-from apps.billing.pricing import Term
+from apps.billing.rating.plans import Plan, current
+from apps.billing.rating.pricing import Term
+from apps.periods import Period
 
 
 def terms_of(tenant_ids: Iterable[int], period: Period) -> dict[int, list[Term]]:

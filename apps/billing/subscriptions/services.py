@@ -14,13 +14,14 @@ from django.db.models import F, OuterRef, Q, Subquery
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import create_tenant
-from apps.billing import changes, clock, timeline, trail
+from apps.billing import audit
 from apps.billing.models import PlanSpan, Subscription
-from apps.billing.money import EXPONENTS, rounded
-from apps.billing.periods import Period
-from apps.billing.plans import DEFAULT_CURRENCY, PLANS, Plan, current
-from apps.billing.pricing import included_units, most_units
-from apps.billing.telling import tell
+from apps.billing.notifications import tell
+from apps.billing.rating.money import EXPONENTS, rounded
+from apps.billing.rating.plans import DEFAULT_CURRENCY, PLANS, Plan, current
+from apps.billing.rating.pricing import included_units, most_units
+from apps.billing.subscriptions import signals, test_clock, timeline
+from apps.periods import Period
 
 #: Units a tenant limited for not paying may still use, or what it has included when that is less.
 LIMITED_UNITS = 1_000
@@ -129,7 +130,7 @@ def subscriptions_of(tenant_ids: Iterable[int]) -> dict[int, Subscription]:
 
 def allowance(tenant_id: int, real_now: datetime, units_between: UnitsBetween) -> Allowance:
     """What the gate lets a tenant do now, and until when that answer holds."""
-    now = clock.now_for(tenant_id, real_now)
+    now = test_clock.now_for(tenant_id, real_now)
     period, subscription = Period.of(now), subscription_of(tenant_id)
     terms = timeline.terms_of([tenant_id], period)[tenant_id]
     place = next((number for number, term in enumerate(terms) if term.start <= now < term.end), 0)
@@ -278,7 +279,7 @@ def follow_timelines(now: datetime, tenant_id: int | None = None) -> list[int]:
     rows = Subscription.objects.annotate(
         code_now=Subquery(spans.values("plan_code")[:1]), trial_now=Subquery(spans.values("trial")[:1])
     ).filter(~Q(plan_code=F("code_now")) | Q(status=Status.TRIALING, trial_now=False), code_now__isnull=False)
-    rows = rows.filter(tenant_id=tenant_id) if tenant_id else rows.exclude(tenant_id__in=clock.on_a_clock())
+    rows = rows.filter(tenant_id=tenant_id) if tenant_id else rows.exclude(tenant_id__in=test_clock.on_a_clock())
     followed = []
     for stale in rows:
         with _changing(stale.tenant_id, now) as (subscription, span):
@@ -291,7 +292,7 @@ def follow_timelines(now: datetime, tenant_id: int | None = None) -> list[int]:
 def tell_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     """Announce trials that end within three days, once each; how many were."""
     spans = PlanSpan.objects.filter(trial=True, starts_at__lte=now, ends_at__gt=now, ends_at__lte=now + TRIAL_NOTICE)
-    spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.exclude(tenant_id__in=clock.on_a_clock())
+    spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.exclude(tenant_id__in=test_clock.on_a_clock())
     told = 0
     for span in spans.select_related("tenant"):
         ends = span.ends_at.isoformat() if span.ends_at else ""
@@ -314,7 +315,7 @@ def _changing(tenant_id: int, now: datetime) -> Iterator[tuple[Subscription, Pla
             began = min(tenant.created_at, now)
             span = timeline.begin(tenant_id, PLANS[subscription.plan_code], began)
         yield subscription, span
-        changes.tell(tenant_id)
+        signals.tell(tenant_id)
 
 
 def _in_force(subscription: Subscription, plan: Plan, status: str) -> None:
@@ -325,4 +326,4 @@ def _audit(
     tenant_id: int, action: str, actor: str, now: datetime, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     tenant = Tenant.objects.get(pk=tenant_id)
-    trail.record(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)
+    audit.record(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)

@@ -8,12 +8,12 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Sum
 
-from apps.billing import trail
-from apps.billing.gateway import Gateway, Refused, Unanswered
+from apps.billing import audit
+from apps.billing.collecting.gateway import Gateway, Refused, Unanswered
+from apps.billing.collecting.payments import ASKED_AGAIN_AFTER, KEY_LIFE
 from apps.billing.models import Payment, Refund
-from apps.billing.money import EXPONENTS
-from apps.billing.owing import TAKEN
-from apps.billing.payments import ASKED_AGAIN_AFTER, KEY_LIFE
+from apps.billing.rating.money import EXPONENTS
+from apps.billing.receivables.receivables import TAKEN
 from apps.currencies import CHARGED_DECIMALS
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def begin(
         updated_at=now,
     )
     after = {"amount": str(made.amount), "currency": payment.currency, "reason": reason}
-    trail.record(
+    audit.record(
         tenant=payment.tenant, actor=actor, action="payment.refunded", target=str(payment), after=after, now=now
     )
     return made

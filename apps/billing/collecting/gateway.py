@@ -1,10 +1,10 @@
-"""The one door to whoever collects our money.
+"""What payments ask of the payment provider: the protocol, its orders and its errors.
 
-    Gateway          what payments ask of it
-    ├── Stripe       apps/billing/stripe_gateway.py, the real library; chosen by STRIPE_API_KEY
-    └── Transfer     invoices are paid by bank transfer and marked paid by an operator; nothing leaves the house
+    Gateway          what payments ask of it; `providers.get_gateway()` is this installation's
+    ├── Stripe       stripe_gateway.py, the real library; chosen by STRIPE_API_KEY
+    └── Transfer     transfer_gateway.py: invoices are paid by bank transfer; nothing leaves the house
 
-Answers are `Known` (apps/billing/known.py), never the provider's own objects. What can go wrong, and what it means:
+Answers are `PaymentState` (payment_state.py), never the provider's own objects. What can go wrong, and what it means:
 
     GatewayError
     ├── Declined     the bank said no: this try is over
@@ -18,9 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from django.conf import settings
-
-from apps.billing.known import Card, Known
+from apps.billing.collecting.payment_state import Card, Known
 
 
 class GatewayError(Exception):
@@ -114,27 +112,3 @@ class Gateway(Protocol):
 
     def verify(self, body: bytes, signature: str) -> None:
         """Raises `Refused` when a webhook's body was not signed by the provider within the last 300 s."""
-
-
-class TransferGateway:
-    """Nobody is asked: invoices are paid by bank transfer, and an operator says when the money came."""
-
-    name = "transfer"
-    collects = False
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotCollecting
-
-
-def this_gateway() -> Gateway:
-    """The gateway of this installation."""
-    if not settings.STRIPE_API_KEY:
-        return TransferGateway()
-    from apps.billing.stripe_gateway import StripeGateway  # the library costs half a second and 40 MB
-
-    return StripeGateway(
-        api_key=settings.STRIPE_API_KEY,
-        webhook_secret=settings.STRIPE_WEBHOOK_SECRET,
-        base=settings.STRIPE_API_BASE,
-        timeout=settings.STRIPE_TIMEOUT,
-    )

@@ -19,8 +19,9 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from apps.accounts.models import Tenant
-from apps.billing import crediting, credits, paying, standing, trail
-from apps.billing.crediting import Part
+from apps.billing import audit
+from apps.billing.invoicing import credit_note_lines, credits, payment_instructions
+from apps.billing.invoicing.credit_note_lines import Part
 from apps.billing.models import (
     Closing,
     Credit,
@@ -32,12 +33,13 @@ from apps.billing.models import (
     NumberSeries,
     Subscription,
 )
-from apps.billing.money import from_minor, rounded, to_minor, wrong_with
-from apps.billing.periods import Period
-from apps.billing.pricing import Deduction, Line, deduct, totals
-from apps.billing.quoting import plain
-from apps.billing.services import subscription_of
+from apps.billing.rating.money import from_minor, rounded, to_minor, wrong_with
+from apps.billing.rating.pricing import Deduction, Line, deduct, totals
+from apps.billing.rating.quotes import plain
+from apps.billing.receivables import delinquency
+from apps.billing.subscriptions.services import subscription_of
 from apps.notifications.services import News, notify_all
+from apps.periods import Period
 
 #: An invoice is due this long after it was issued.
 DUE = timedelta(days=14)
@@ -117,7 +119,7 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
         _move([row], status=Status.PAID, paid_at=now, paid_how=how)
         _audit(row, "invoice.paid", actor, now, {"how": how})
         _tell(row, "invoice.paid", now)
-        standing.refresh(row.tenant_id, now)
+        delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return True
 
@@ -138,7 +140,7 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
             Credit.objects.filter(uses=used).update(remaining=F("remaining") + used.amount)
         _audit(row, "invoice.voided", actor, now, None)
         _tell(row, "invoice.voided", now)
-        standing.refresh(row.tenant_id, now)
+        delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
 
 
@@ -163,8 +165,8 @@ def issue_credit_note(
         if before is not None:
             return before
         noted = _check_note(row, amount)
-        parts = crediting.taken(to_minor(amount, row.currency), _left(row))
-        net, tax = (from_minor(sums, row.currency) for sums in crediting.total(parts))
+        parts = credit_note_lines.taken(to_minor(amount, row.currency), _left(row))
+        net, tax = (from_minor(sums, row.currency) for sums in credit_note_lines.total(parts))
         note = CreditNote.objects.create(
             number=next_numbers("C", now, 1)[0],
             invoice=row,
@@ -181,7 +183,7 @@ def issue_credit_note(
         if row.status == Status.ISSUED and noted + amount == row.total:
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
         _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
-        standing.refresh(row.tenant_id, now)
+        delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return note
 
@@ -347,12 +349,12 @@ def _left(invoice: Invoice) -> list[Part]:
         return to_minor(amount, invoice.currency)
 
     lines = list(invoice.lines.all())
-    left = crediting.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
+    left = credit_note_lines.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
     for note in invoice.credit_notes.prefetch_related("lines").order_by("pk"):
         found = {one.line_id: Part(units(one.net), units(one.tax)) for one in note.lines.all()}
         own = [found.get(line.pk, Part(0, 0)) for line in lines]
-        earlier = crediting.divided(Part(units(note.net), units(note.tax)), left)
-        left = crediting.left(left, own if found else earlier)
+        earlier = credit_note_lines.divided(Part(units(note.net), units(note.tax)), left)
+        left = credit_note_lines.left(left, own if found else earlier)
     return left
 
 
@@ -380,7 +382,7 @@ def _move(invoices: Sequence[Invoice], **columns: Any) -> None:
 
 
 def _audit(invoice: Invoice, action: str, actor: str, now: datetime, after: dict[str, Any] | None) -> None:
-    trail.record(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
+    audit.record(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
 
 
 def _tell(invoice: Invoice, kind: str, now: datetime) -> None:
@@ -388,12 +390,12 @@ def _tell(invoice: Invoice, kind: str, now: datetime) -> None:
 
 
 def _tell_issued(invoices: Sequence[Invoice], now: datetime) -> None:
-    cards = paying.cards_of([one.tenant_id for one in invoices])
+    cards = payment_instructions.cards_of([one.tenant_id for one in invoices])
     more = [
         {
             "period": one.period,
             "due_at": (now + DUE).isoformat(),
-            "how_to_pay": paying.asked_at_first(one, cards.get(one.tenant_id)),
+            "how_to_pay": payment_instructions.asked_at_first(one, cards.get(one.tenant_id)),
         }
         for one in invoices
     ]

@@ -1,13 +1,16 @@
-"""What is remembered of whoever collects our money: cards, refunds, and everything it ever told us."""
+"""Payments, their refunds, and what is remembered of the payment provider: cards, and every event it sent."""
 
 from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 from apps.accounts.models import Tenant
-from apps.billing.money import shown
+from apps.billing.models.fields import CURRENCIES, amount_field
+from apps.billing.models.invoice import Invoice
 from apps.billing.provider_objects import LONGEST_ID
+from apps.billing.rating.money import shown
 
 
 class PaymentCardManager(models.Manager["PaymentCard"]):
@@ -39,6 +42,54 @@ class PaymentCard(models.Model):
         return f"{self.brand or 'card'} •••• {self.last4}"
 
 
+class Payment(models.Model):
+    """One try to collect an invoice. The row with its idempotency key is there before the provider is asked."""
+
+    class Status(models.TextChoices):
+        INTENT = "intent"  # written down, nobody asked yet
+        PROCESSING = "processing"  # asked; no last word yet
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELED = "canceled"
+        REFUNDED = "refunded"
+        DISPUTED = "disputed"
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="payments")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="payments")
+    attempt = models.PositiveSmallIntegerField()
+    provider = models.CharField(max_length=20)
+    customer = models.CharField(max_length=LONGEST_ID, blank=True, help_text="As the provider calls them.")
+    card = models.CharField(max_length=LONGEST_ID, blank=True)
+    #: All that the provider ever said of it, merged (collecting/payment_state.py); the columns follow from it.
+    known = models.JSONField(default=dict, blank=True)
+    amount = amount_field()
+    amount_refunded = amount_field(default=Decimal(0))
+    currency = models.CharField(max_length=3, choices=CURRENCIES)
+    status = models.CharField(max_length=12, choices=Status, default=Status.INTENT)
+    idempotency_key = models.CharField(max_length=120, unique=True)
+    provider_payment_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
+    provider_charge_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
+    failure_code = models.CharField(max_length=80, blank=True)
+    failure_message = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["invoice", "attempt"], name="billing_payment_attempt"),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(status="succeeded"), name="billing_invoice_paid_once"
+            ),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(status__in=["intent", "processing"]), name="billing_one_try_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} try {self.attempt}: {self.status}"
+
+
 class Refund(models.Model):
     """Money on its way back. The row with its key is there before the provider is asked."""
 
@@ -47,8 +98,8 @@ class Refund(models.Model):
         DONE = "done"
         FAILED = "failed"
 
-    payment = models.ForeignKey("billing.Payment", on_delete=models.PROTECT, related_name="refunds")
-    amount = models.DecimalField(max_digits=20, decimal_places=3)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    amount = amount_field()
     reason = models.CharField(max_length=200)
     idempotency_key = models.CharField(max_length=120, unique=True)
     #: The form that asked for it. Posted twice, it is one refund.
@@ -62,7 +113,7 @@ class Refund(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "-pk"]
         constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(amount__gt=Decimal(0)), name="billing_refund_above_0")
+            models.CheckConstraint(condition=Q(amount__gt=Decimal(0)), name="billing_refund_above_0")
         ]
 
     def __str__(self) -> str:
@@ -101,12 +152,10 @@ class ProviderEvent(models.Model):
     class Meta:
         ordering: ClassVar = ["-received_at", "-pk"]
         indexes: ClassVar = [
-            models.Index(
-                fields=["next_try_at"], condition=models.Q(next_try_at__isnull=False), name="billing_event_waiting"
-            ),
+            models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="billing_event_waiting"),
             models.Index(
                 fields=["received_at"],
-                condition=models.Q(done_at__isnull=True, next_try_at__isnull=True),
+                condition=Q(done_at__isnull=True, next_try_at__isnull=True),
                 name="billing_event_given_up",
             ),
         ]

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from apps.billing import paying
+from apps.billing.invoicing import payment_instructions
 from apps.billing.models import CreditNote, Invoice, InvoiceLine, Refund
-from apps.billing.money import EXPONENTS, shown
-from apps.billing.quoting import plain
+from apps.billing.rating.money import EXPONENTS, shown
+from apps.billing.rating.quotes import plain
 from apps.notifications.attachments import Attachment
 
 
@@ -45,11 +45,11 @@ def _nothing_from_elsewhere(url: str, *_: Any, **__: Any) -> Any:
 
 
 def _facts(invoice: Invoice) -> dict[str, Any]:
-    usage, card = invoice.usage, paying.cards_of([invoice.tenant_id]).get(invoice.tenant_id)
+    usage, card = invoice.usage, payment_instructions.cards_of([invoice.tenant_id]).get(invoice.tenant_id)
     return {
-        "seller": paying.seller_of(invoice),
-        "payment": paying.asked_for(invoice, card),
-        "transferred": paying.charged(invoice, card) is None,
+        "seller": payment_instructions.seller_of(invoice),
+        "payment": payment_instructions.asked_for(invoice, card),
+        "transferred": payment_instructions.charged(invoice, card) is None,
         "invoice": invoice,
         "bill_to": invoice.bill_to,
         "decimals": EXPONENTS[invoice.currency],
@@ -60,7 +60,7 @@ def _facts(invoice: Invoice) -> dict[str, Any]:
         "notes": [_note(invoice, note) for note in invoice.credit_notes.prefetch_related("lines__line")],
         "refunds": [
             {"amount": shown(one.amount, invoice.currency), "at": one.created_at}
-            for one in paying.refunds_of(invoice)
+            for one in payment_instructions.refunds_of(invoice)
             if one.status == Refund.Status.DONE
         ],
         **{name: invoice.money(getattr(invoice, name)) for name in ("subtotal", "credits", "tax", "total")},

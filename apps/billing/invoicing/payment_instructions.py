@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from apps.billing import owing
 from apps.billing.models import Invoice, PaymentCard, Refund
-from apps.billing.money import shown
+from apps.billing.rating.money import shown
+from apps.billing.receivables import receivables
 
 
 def seller_of(invoice: Invoice) -> Mapping[str, str]:
@@ -25,7 +25,7 @@ def cards_of(tenant_ids: Collection[int]) -> dict[int, PaymentCard]:
 
 def charged(invoice: Invoice, card: PaymentCard | None) -> PaymentCard | None:
     """The card that will be charged for it by itself; None: it is transferred."""
-    return card if owing.collectable(invoice) and owing.next_try(invoice, card) is not None else None
+    return card if receivables.collectable(invoice) and receivables.next_try(invoice, card) is not None else None
 
 
 def refunds_of(invoice: Invoice) -> list[Refund]:
@@ -36,7 +36,7 @@ def refunds_of(invoice: Invoice) -> list[Refund]:
 
 def asked_for(invoice: Invoice, card: PaymentCard | None) -> str:
     """What is asked of the customer now; nothing once it is paid or void. Where to transfer to is in `seller_of`."""
-    left = owing.due(invoice)
+    left = receivables.due(invoice)
     if invoice.status != Invoice.Status.ISSUED or not left:
         return ""
     return _sentence(invoice, left, charged(invoice, card))
@@ -44,7 +44,7 @@ def asked_for(invoice: Invoice, card: PaymentCard | None) -> str:
 
 def asked_at_first(invoice: Invoice, card: PaymentCard | None) -> str:
     """The same when it has just been issued, and where to. No query: many are told at once."""
-    by_card = card if invoice.total >= owing.LEAST[invoice.currency] else None
+    by_card = card if invoice.total >= receivables.LEAST[invoice.currency] else None
     sentence = _sentence(invoice, invoice.total, by_card)
     seller = seller_of(invoice)
     return sentence if by_card else "\n".join((sentence, seller["name"], seller["payment_details"]))

@@ -12,10 +12,18 @@ from typing import Any, TypeVar
 
 import stripe
 
-from apps.billing.gateway import Declined, GatewayError, Order, Refused, Unanswered
-from apps.billing.known import REFERENCE, REFUND, Card, Known, of_intent, of_payment_method, reference_of
-from apps.billing.money import to_minor
+from apps.billing.collecting.gateway import Declined, GatewayError, Order, Refused, Unanswered
+from apps.billing.collecting.payment_state import (
+    REFERENCE,
+    REFUND,
+    Card,
+    Known,
+    of_intent,
+    of_payment_method,
+    reference_of,
+)
 from apps.billing.provider_objects import Json, Unreadable
+from apps.billing.rating.money import to_minor
 from apps.currencies import CURRENCIES
 
 T = TypeVar("T")

@@ -18,13 +18,14 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from apps.billing import invoices, owing, standing
-from apps.billing.gateway import Declined, Gateway, Order, Refused, Unanswered
-from apps.billing.known import PROGRESS, Known, merge
+from apps.billing.collecting.gateway import Declined, Gateway, Order, Refused, Unanswered
+from apps.billing.collecting.notifications import tell_payment
+from apps.billing.collecting.payment_state import PROGRESS, Known, merge
+from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice, Payment, PaymentCard
-from apps.billing.money import from_minor
-from apps.billing.owing import OPEN, TAKEN
-from apps.billing.telling import tell_payment
+from apps.billing.rating.money import from_minor
+from apps.billing.receivables import delinquency, receivables
+from apps.billing.receivables.receivables import OPEN, TAKEN
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def begin(invoice_id: int, provider: str, now: datetime) -> Payment | None:
     invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
     card = PaymentCard.objects.in_use(invoice.tenant_id)
     tries = list(Payment.objects.filter(invoice=invoice))
-    if card is None or not owing.collectable(invoice) or any(one.status in (*OPEN, *TAKEN) for one in tries):
+    if card is None or not receivables.collectable(invoice) or any(one.status in (*OPEN, *TAKEN) for one in tries):
         return None
     return Payment.objects.create(
         invoice=invoice,
@@ -57,7 +58,7 @@ def begin(invoice_id: int, provider: str, now: datetime) -> Payment | None:
         provider=provider,
         customer=card.customer,
         card=card.card,
-        amount=owing.due(invoice),
+        amount=receivables.due(invoice),
         currency=invoice.currency,
         idempotency_key=f"pay_{uuid4().hex}",
         created_at=now,
@@ -160,7 +161,7 @@ def _follow(payment: Payment, before: Known, known: Known, now: datetime) -> Non
             log.critical("payment %s took money: %s", payment.idempotency_key, void)
     tell_payment(payment, before, known, now)
     if known.status != before.status:
-        standing.refresh(payment.tenant_id, now)
+        delinquency.refresh(payment.tenant_id, now)
 
 
 def _taken_twice(payment: Payment) -> Payment:
@@ -178,9 +179,9 @@ def collect_due(gateway: Gateway, now: datetime, *, tenant_ids: Iterable[int]) -
 
 def _collect_due(tenant_id: int, gateway: Gateway, now: datetime) -> int:
     card = PaymentCard.objects.in_use(tenant_id) if gateway.collects else None
-    times = [(owing.next_try(invoice, card), invoice) for invoice in owing.open_invoices(tenant_id)]
+    times = [(receivables.next_try(invoice, card), invoice) for invoice in receivables.open_invoices(tenant_id)]
     made = [collect(invoice, gateway, now) for at, invoice in times if at is not None and at <= now]
-    standing.refresh(tenant_id, now)
+    delinquency.refresh(tenant_id, now)
     return sum(one is not None for one in made)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from apps.billing import dunning
 from apps.billing.models import Invoice, Payment, PaymentCard, Subscription
+from apps.billing.receivables import dunning
 
 #: A try without a last word.
 OPEN = (Payment.Status.INTENT, Payment.Status.PROCESSING)

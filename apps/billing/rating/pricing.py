@@ -19,9 +19,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from apps.billing.money import allocate, rounded
-from apps.billing.periods import Period
-from apps.billing.plans import Plan, Price, Tier
+from apps.billing.rating.money import allocate, rounded
+from apps.billing.rating.plans import Plan, Price, Tier
+from apps.periods import Period
 
 _NOTHING = Fraction(0)
 _MICROSECOND = timedelta(microseconds=1)

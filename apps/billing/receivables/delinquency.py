@@ -1,17 +1,26 @@
 """Where a tenant stands: what its unpaid invoices make of it."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
 from apps.accounts.models import Tenant
-from apps.billing import clock, dunning, owing, services
 from apps.billing.models import Subscription
-from apps.billing.telling import tell_standing
+from apps.billing.notifications import tell
+from apps.billing.receivables import dunning, receivables
+from apps.billing.subscriptions import services, test_clock
 
 Status = Subscription.Status
 #: Not in good standing.
 BAD = (Status.PAST_DUE, Status.LIMITED, Status.CANCELLED)
+#: What a standing is called in the outbox.
+_STANDINGS = {
+    "active": "subscription.restored",
+    "past_due": "subscription.past_due",
+    "limited": "subscription.limited",
+    "cancelled": "subscription.cancelled",
+}
 
 
 @transaction.atomic
@@ -21,9 +30,9 @@ def refresh(tenant_id: int, now: datetime) -> str:
     The gate is told inside this very transaction: no kill between the two can leave somebody limited who has paid.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
-    now = clock.now_for(tenant_id, now)
+    now = test_clock.now_for(tenant_id, now)
     status = services.subscription_of(tenant_id).status
-    since = owing.hopeless_since(tenant_id, now)
+    since = receivables.hopeless_since(tenant_id, now)
     wanted = dunning.standing(since, now)
     if wanted != (status if status in BAD else "active"):
         _move(tenant_id, wanted, since, now)
@@ -36,4 +45,16 @@ def _move(tenant_id: int, wanted: str, since: datetime | None, now: datetime) ->
         services.cancel_now(tenant_id=tenant_id, now=now)
     else:
         services.set_status(tenant_id=tenant_id, status=wanted, now=now)
-    tell_standing(tenant_id, plan, wanted, since, now)
+    _tell(tenant_id, plan, wanted, since, now)
+
+
+def _tell(tenant_id: int, plan: str, wanted: str, since: datetime | None, now: datetime) -> None:
+    """A tenant became past due, limited, cancelled, or is as before."""
+    data: dict[str, Any] = {"plan": plan}
+    if wanted == "cancelled":
+        data["at"] = now.isoformat()
+    if wanted == "past_due":
+        oldest = receivables.open_invoices(tenant_id)[0]
+        data |= {"number": oldest.number, "total": str(oldest.money(oldest.total)), "currency": oldest.currency}
+    key = f"standing:{tenant_id}:{wanted}:{(since or now).isoformat()}"
+    tell(Tenant.objects.get(pk=tenant_id), _STANDINGS[wanted], data, key=key, now=now)

@@ -21,9 +21,9 @@ from prometheus_client import Counter, Gauge
 
 from apps import card_numbers, stripe_events
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.billing import cards, clock, payments
-from apps.billing.gateway import Gateway, GatewayError, Refused
-from apps.billing.known import (
+from apps.billing.collecting import payment_methods, payments
+from apps.billing.collecting.gateway import Gateway, GatewayError, Refused
+from apps.billing.collecting.payment_state import (
     Card,
     Known,
     chosen,
@@ -35,6 +35,7 @@ from apps.billing.known import (
 )
 from apps.billing.models import ProviderEvent
 from apps.billing.provider_objects import Fields, Json, Unreadable
+from apps.billing.subscriptions import test_clock
 from apps.stripe_events import LAST_SECOND, NoEvent
 
 log = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def _of_payment(said: Json, read: Callable[[Json], Known], now: datetime) -> str
         return "not a payment of ours"
     if payment is None:  # a dispute doesn't carry our reference, and its payment's id may be on its way
         raise NotYet(f"no payment {known.payment}")
-    return str(payments.learn(payment.pk, known, clock.now_for(payment.tenant_id, now)))
+    return str(payments.learn(payment.pk, known, test_clock.now_for(payment.tenant_id, now)))
 
 
 # --- cards ---
@@ -191,10 +192,10 @@ def _of_payment(said: Json, read: Callable[[Json], Known], now: datetime) -> str
 def _learn(customer: str, said: Card, now: datetime) -> str:
     if not customer:
         return "nobody's card"
-    tenant = cards.tenant_of(customer)
+    tenant = payment_methods.tenant_of(customer)
     if tenant is None:
         raise NotYet(f"no customer {customer}")
-    return str(cards.learn_card(tenant, customer, said, clock.now_for(tenant.pk, now)))
+    return str(payment_methods.learn_card(tenant, customer, said, test_clock.now_for(tenant.pk, now)))
 
 
 def _attached(event: Json, gateway: Gateway, now: datetime) -> str:
@@ -222,7 +223,7 @@ def _checked_out(event: Json, gateway: Gateway, now: datetime) -> str:
 def _chosen(customer: str, card: str, at: int, gateway: Gateway, now: datetime) -> str:
     """A card was entered to be used from now on. Its brand and digits are asked for, if it still is the one."""
     told = _learn(customer, chosen(Card(card), at), now)
-    if not cards.is_in_use(card):
+    if not payment_methods.is_in_use(card):
         return told
     try:
         return _learn(customer, gateway.use_card(customer=customer, card=card), now)
@@ -241,8 +242,8 @@ def _customer_updated(event: Json, gateway: Gateway, now: datetime) -> str:
 
 def _customer_deleted(event: Json, gateway: Gateway, now: datetime) -> str:
     customer = Fields(_object(event)).id("id")
-    tenant = cards.tenant_of(customer)
-    return cards.forget_customer(customer, clock.now_for(tenant.pk, now) if tenant else now)
+    tenant = payment_methods.tenant_of(customer)
+    return payment_methods.forget_customer(customer, test_clock.now_for(tenant.pk, now) if tenant else now)
 
 
 def _object(event: Json) -> Any:

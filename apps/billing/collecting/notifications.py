@@ -1,0 +1,37 @@
+"""Tell customers what became of their payments."""
+
+from datetime import datetime
+from typing import Any
+
+from apps.billing.collecting.payment_state import Known
+from apps.billing.models import Payment, PaymentCard
+from apps.billing.notifications import tell
+from apps.billing.receivables import receivables
+
+
+def tell_payment(payment: Payment, before: Known, known: Known, now: datetime) -> None:
+    """Whatever is new about a payment."""
+    if known.status == "failed" and before.status != "failed":
+        _tell(payment, "payment.failed", now, reason=known.failure, next_try_at=_next_try(payment))
+    if known.progress == "succeeded" != before.progress:
+        _tell(payment, "payment.succeeded", now)
+    if known.refunded > before.refunded:
+        _tell(payment, "payment.refunded", now, of=str(known.refunded), amount=str(payment.amount_refunded))
+    if known.dispute and not before.dispute:
+        _tell(payment, "payment.disputed", now)
+
+
+def _tell(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: Any) -> None:
+    invoice = payment.invoice
+    data = {
+        "invoice": invoice.public_id,
+        "number": invoice.number,
+        "amount": str(invoice.money(payment.amount)),
+        "currency": payment.currency,
+    }
+    tell(payment.tenant, kind, data | more, key=f"{kind}:{payment.pk}:{of}", now=now)
+
+
+def _next_try(payment: Payment) -> str | None:
+    at = receivables.next_try(payment.invoice, PaymentCard.objects.in_use(payment.tenant_id))
+    return at.isoformat() if at else None

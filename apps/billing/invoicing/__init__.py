@@ -1,0 +1,1 @@
+"""Invoices and what corrects them: drafted, issued with a number, drawn, explained."""
