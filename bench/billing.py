@@ -89,7 +89,7 @@ def _close() -> tuple[float, int]:
     """(seconds, invoices) of closing October 2026 for everybody."""
     from datetime import UTC, datetime
 
-    from apps.usage.closing import close_due
+    from apps.usage.closing.closing import close_due
 
     begun = time.perf_counter()
     issued = close_due(datetime(2026, 11, 1, 0, 35, tzinfo=UTC))

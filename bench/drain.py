@@ -17,7 +17,7 @@ def main() -> None:
 
     from apps.api_keys.services import this_gate
     from apps.scoring.recorder import Recorder
-    from apps.usage.journal import Journal
+    from apps.usage.metering.journal import Journal
     from apps.valkey import server
 
     journal = Journal(server(settings.REDIS_URL, 30.0))

@@ -15,7 +15,7 @@ from apps.api import problems
 from apps.api.response_headers import shielded
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.runtime import this_scoring
-from apps.usage.journal import Journal
+from apps.usage.metering.journal import Journal
 from apps.valkey import Away
 
 

@@ -34,9 +34,9 @@ from django.test import TransactionTestCase  # noqa: E402
 
 from apps.api_keys.services import this_gate  # noqa: E402
 from apps.scoring import recorder  # noqa: E402
-from apps.usage.admission import this_admissions  # noqa: E402
-from apps.usage.journal import Journal  # noqa: E402
-from apps.usage.refused_keys import this_guesses  # noqa: E402
+from apps.usage.admission.admission import this_admissions  # noqa: E402
+from apps.usage.admission.refused_keys import this_guesses  # noqa: E402
+from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config import embedded  # noqa: E402
 from tests import leftovers  # noqa: E402

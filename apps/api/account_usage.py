@@ -6,8 +6,9 @@ from rest_framework.request import Request
 from apps.api import problems
 from apps.api.endpoint import GatedView, json_answer
 from apps.errors import Problem
-from apps.usage import refusals, reports
-from apps.usage.events import moment
+from apps.usage.admission import refused_calls
+from apps.usage.metering.events import moment
+from apps.usage.statements import reports
 
 
 class AccountUsageView(GatedView):
@@ -18,7 +19,7 @@ class AccountUsageView(GatedView):
 
     def get(self, request: Request) -> HttpResponse:
         tenant_id, now = self.admit_only(request).tenant_id, moment(self.received_us)
-        refused = refusals.count(self.key.handle, now)
+        refused = refused_calls.count(self.key.handle, now)
         return json_answer(reports.account(tenant_id, refused, now))
 
     def render_problem(self, problem: Problem) -> bytes:

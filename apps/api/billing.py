@@ -26,8 +26,8 @@ from apps.billing.subscriptions import test_clock, timeline
 from apps.billing.subscriptions.services import allowance, change_plan, subscription_of
 from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.events import moment
-from apps.usage.quantities import units_between
+from apps.usage.metering.events import moment
+from apps.usage.metering.quantities import units_between
 
 MOST_A_PAGE = 100
 DEFAULT_A_PAGE = 20

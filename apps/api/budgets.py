@@ -18,8 +18,8 @@ from apps.billing.subscriptions.services import NotPossible, set_spend_cap, subs
 from apps.decoding import decode
 from apps.errors import Problem
 from apps.periods import Period
-from apps.usage import budgets, spending
-from apps.usage.events import moment
+from apps.usage.metering.events import moment
+from apps.usage.statements import budgets, reads
 
 Cap = Annotated[
     str,
@@ -80,7 +80,7 @@ class BudgetView(GatedView):
 
     def _told(self, tenant_id: int) -> dict[str, Any]:
         period = Period.of(moment(self.received_us))
-        month, subscription = spending.month_of(tenant_id, period), subscription_of(tenant_id)
+        month, subscription = reads.month_of(tenant_id, period), subscription_of(tenant_id)
         cap = subscription.spend_cap
         standings = budgets.standings(month, cap) if month else ()
         return {

@@ -32,9 +32,9 @@ from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.usage import refusals, refused_keys
-from apps.usage.admission import Admissions, period_of, this_admissions
-from apps.usage.events import moment
+from apps.usage.admission import refused_calls, refused_keys
+from apps.usage.admission.admission import Admissions, period_of, this_admissions
+from apps.usage.metering.events import moment
 
 SECONDS = Histogram(
     "palisade_request_seconds",
@@ -131,7 +131,7 @@ class GatedView(APIView):
 
     def refuse(self, request: Request, problem: Problem) -> NoReturn:
         """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
-        counted = refusals.riding(self.key.handle, moment(self.received_us)) if self._scores(request) else None
+        counted = refused_calls.riding(self.key.handle, moment(self.received_us)) if self._scores(request) else None
         self.admitted(self.admissions.admit(self.ask(request), counted))
         raise problem
 
@@ -186,7 +186,7 @@ class GatedView(APIView):
                 response[name] = value
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
         if response.status_code >= 500 and self.rate is not None and self._scores(request):
-            refusals.note(self.key.handle, moment(self.received_us))
+            refused_calls.note(self.key.handle, moment(self.received_us))
         return response
 
     def _scores(self, request: Any) -> bool:

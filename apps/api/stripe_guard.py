@@ -26,7 +26,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.service import Answered
 from apps.scoring.stripe_guard import Account, StripeOfTenant
 from apps.scoring.stripe_intents import mapped
-from apps.usage.events import moment
+from apps.usage.metering.events import moment
 
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
 

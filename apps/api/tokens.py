@@ -13,7 +13,7 @@ from apps.api_keys import tokens
 from apps.api_keys.gate import ANY_SCOPE
 from apps.decoding import decode
 from apps.errors import Problem
-from apps.usage.events import moment
+from apps.usage.metering.events import moment
 
 Scope = Literal["read", "predict", "batch", "admin"]
 

@@ -11,8 +11,8 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api.endpoint import GatedView, json_answer
 from apps.api.parameters import Query, day_in, query_of
 from apps.errors import Problem
-from apps.usage import reports
-from apps.usage.events import moment
+from apps.usage.metering.events import moment
+from apps.usage.statements import reports
 
 LONGEST_DAYS = 366
 

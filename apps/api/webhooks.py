@@ -20,7 +20,7 @@ from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.usage.events import moment
+from apps.usage.metering.events import moment
 
 MOST_A_PAGE = 100
 DEFAULT_A_PAGE = 20

@@ -7,8 +7,8 @@ from apps.api_keys.gate import Ask, names_of
 from apps.api_keys.keys import PresentedKey
 from apps.scoring import activity, ids
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
-from apps.usage.admission import period_of
-from apps.usage.events import moment
+from apps.usage.admission.admission import period_of
+from apps.usage.metering.events import moment
 
 DAY_US = 86_400_000_000
 

@@ -15,7 +15,7 @@ from apps.api_keys.gate import names_of
 from apps.scoring import ids
 from apps.scoring.entries import TRANSACTION_HASH
 from apps.scoring.models import Decision
-from apps.usage.journal import Journal, Told
+from apps.usage.metering.journal import Journal, Told
 from apps.usage.models import UsageEvent
 
 #: As long as an Idempotency-Key lives.

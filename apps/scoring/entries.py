@@ -11,8 +11,8 @@ from apps.scoring import answers, ids
 from apps.scoring.answers import Decision, Record, Timing
 from apps.scoring.calls import Call, Question
 from apps.scoring.engine import engine as engines
-from apps.usage.events import UsageEvent
-from apps.usage.journal import Entry
+from apps.usage.metering.events import UsageEvent
+from apps.usage.metering.journal import Entry
 
 #: What the answer says when Valkey was away: no history was read, limits were each process's own.
 WITHOUT_VALKEY = ("history", "limits")

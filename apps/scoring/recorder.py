@@ -19,8 +19,8 @@ from apps.api_keys.gate import Gate
 from apps.api_keys.services import tell_pending
 from apps.scoring.catching_up import LOOK_BACK, tell_missed
 from apps.scoring.recording import record
-from apps.usage import journal as journals
-from apps.usage.journal import Entry, Held, Journal
+from apps.usage.metering import journal as journals
+from apps.usage.metering.journal import Entry, Held, Journal
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)

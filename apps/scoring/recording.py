@@ -12,9 +12,9 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
 from apps.scoring import answers
 from apps.scoring.answers import Record
-from apps.usage import events
-from apps.usage.events import moment
-from apps.usage.journal import Entry
+from apps.usage.metering import events
+from apps.usage.metering.events import moment
+from apps.usage.metering.journal import Entry
 
 _COLUMNS = (
     "id, created_at, livemode, schema, transaction_id, body_hash, idempotency_hash, fingerprint, status,"

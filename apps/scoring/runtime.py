@@ -15,8 +15,8 @@ from apps.scoring.engine.models import Models, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import Policies
 from apps.scoring.service import Scoring
-from apps.usage.admission import this_admissions
-from apps.usage.journal import Journal
+from apps.usage.admission.admission import this_admissions
+from apps.usage.metering.journal import Journal
 from apps.valkey import server
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@
       │                                                                      │         │
       └ Valkey away ─────────────────────────────────────── without history ┴─────────┴ Postgres, nothing billed
 
-The degradation ladder is in this file and in `apps/usage/admission.py`, nowhere else.
+The degradation ladder is in this file and in `apps/usage/admission/admission.py`, nowhere else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,10 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
 from apps.scoring.policies import Policies
 from apps.scoring.recording import record
-from apps.usage import journal as journals
-from apps.usage.admission import Admissions
-from apps.usage.events import moment
-from apps.usage.journal import ClaimLost, Entry, Journal
+from apps.usage.admission.admission import Admissions
+from apps.usage.metering import journal as journals
+from apps.usage.metering.events import moment
+from apps.usage.metering.journal import ClaimLost, Entry, Journal
 from apps.valkey import Away
 
 #: Milliseconds since the request came: handed in, so that nothing here reads a clock of its own.

@@ -28,8 +28,8 @@ from apps.billing.rating.money import decimals_of, rounded
 from apps.billing.rating.plans import CURRENT, PLANS
 from apps.billing.subscriptions.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
-from apps.usage.operating import change_subscription, reinstate_tenant, suspend_tenant
-from apps.usage.reports import month_of
+from apps.usage.statements.reports import month_of
+from apps.usage.tenant_operations import change_subscription, reinstate_tenant, suspend_tenant
 
 
 class NewTenantForm(forms.ModelForm):

@@ -29,9 +29,9 @@ from apps.api_keys.keys import bucket_of
 from apps.billing.invoicing.invoices import invoiced_by_day
 from apps.billing.models import Closing
 from apps.periods import Period
-from apps.usage import events
-from apps.usage.closing import LATE_MONTHS
-from apps.usage.journal import STREAMS, Journal, decode
+from apps.usage.closing.closing import LATE_MONTHS
+from apps.usage.metering import events
+from apps.usage.metering.journal import STREAMS, Journal, decode
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
 
 #: A request that has reserved units has journaled them after so long, or given them back.

@@ -4,7 +4,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
-from apps.usage import budgets, closing
+from apps.usage.closing import closing
+from apps.usage.statements import budgets
 
 
 @shared_task(expires=60)

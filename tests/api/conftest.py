@@ -10,7 +10,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names
 from apps.billing.subscriptions.services import plan_for
 from apps.scoring.models import Decision
-from apps.usage.admission import period_of
+from apps.usage.admission.admission import period_of
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
 from tests.cast import Api, Cast

@@ -10,7 +10,7 @@ import pytest
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, sign_up
 from apps.periods import Period
-from apps.usage.budgets import tell_reached
+from apps.usage.statements.budgets import tell_reached
 from tests.api.bodies import HONEST, TRANSFER, asking
 from tests.cast import Api, Cast, Player, new_key
 from tests.factories import UsageDayFactory

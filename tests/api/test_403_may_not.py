@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.addresses import networks_of
 from apps.api_keys.services import this_gate
-from apps.usage.operating import reinstate_tenant, suspend_tenant
+from apps.usage.tenant_operations import reinstate_tenant, suspend_tenant
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
 

@@ -5,8 +5,8 @@ import pytest
 
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
-from apps.usage import refused_keys
-from apps.usage.refused_keys import PER_MINUTE, LocalGuesses, network_of
+from apps.usage.admission import refused_keys
+from apps.usage.admission.refused_keys import PER_MINUTE, LocalGuesses, network_of
 from apps.valkey import Valkey
 from tests.cast import Api
 

@@ -17,7 +17,7 @@ from apps.scoring import activity, ids
 from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine import history
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.usage.admission import this_admissions
+from apps.usage.admission.admission import this_admissions
 from apps.valkey import server
 from bench.transactions import transaction
 from tests.cast import Cast, enter

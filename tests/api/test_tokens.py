@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.api_keys import tokens
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import digest_of, revoke_key, rotate_key, tell_gate, this_gate
-from apps.usage.operating import suspend_tenant
+from apps.usage.tenant_operations import suspend_tenant
 from apps.valkey import Valkey
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
@@ -172,7 +172,7 @@ def test_tokens_are_given_without_valkey_too(alice: Api, monkeypatch: pytest.Mon
 
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Valkey answers nobody: its socket is where nothing listens."""
-    from apps.usage.admission import this_admissions
+    from apps.usage.admission.admission import this_admissions
 
     monkeypatch.setattr(this_admissions().gate, "valkey", Valkey("unix:///tmp/nobody-listens-here.sock", 0.1))
 

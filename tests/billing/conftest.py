@@ -12,8 +12,8 @@ from apps.accounts.models import Tenant
 from apps.billing.invoicing.invoices import Invoice
 from apps.billing.subscriptions.services import sign_up
 from apps.periods import Period
-from apps.usage.closing import close_period
-from apps.usage.events import UsageEvent, record
+from apps.usage.closing.closing import close_period
+from apps.usage.metering.events import UsageEvent, record
 
 _numbers = count(1)
 #: An event holds a smallint of units.

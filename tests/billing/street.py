@@ -15,7 +15,7 @@ from apps.scoring import answers, recording
 from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.service import Scoring
-from apps.usage.journal import decode
+from apps.usage.metering.journal import decode
 from bench.transactions import transaction
 
 PAYSIM = SCHEMAS["paysim"]

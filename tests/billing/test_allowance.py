@@ -27,8 +27,8 @@ from apps.billing.subscriptions.services import (
 )
 from apps.errors import Problem
 from apps.periods import Period
-from apps.usage.admission import Admissions, period_of
-from apps.usage.quantities import units_between
+from apps.usage.admission.admission import Admissions, period_of
+from apps.usage.metering.quantities import units_between
 from apps.valkey import Valkey, server
 from tests.api.bodies import HONEST
 from tests.billing.conftest import at, customer, use

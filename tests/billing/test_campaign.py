@@ -26,8 +26,8 @@ from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import cancel, change_plan, set_payment_method
 from apps.notifications.models import Event
 from apps.periods import Period
-from apps.usage.billing_time import advance, start_clock
-from apps.usage.closing import close_due, close_period
+from apps.usage.closing.closing import close_due, close_period
+from apps.usage.closing.test_clock import advance, start_clock
 from tests.billing.conftest import at, close, customer, event, store, use
 from tests.campaign import SIZE, campaign
 from tests.together import together

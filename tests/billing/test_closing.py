@@ -26,8 +26,8 @@ from apps.billing.models import (
 )
 from apps.notifications.models import Event
 from apps.periods import Period
-from apps.usage import closing
-from apps.usage.closing import NotClosed, close_due, close_period
+from apps.usage.closing import closing
+from apps.usage.closing.closing import NotClosed, close_due, close_period
 from tests.billing.conftest import at, close, customer, use
 
 pytestmark = pytest.mark.django_db(transaction=True)

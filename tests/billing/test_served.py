@@ -28,9 +28,9 @@ from apps.scoring.models import Decision
 from apps.scoring.recorder import Recorder
 from apps.scoring.runtime import this_scoring
 from apps.scoring.service import Scoring
-from apps.usage.admission import Admissions
-from apps.usage.closing import close_period
-from apps.usage.journal import Journal
+from apps.usage.admission.admission import Admissions
+from apps.usage.closing.closing import close_period
+from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageDay
 from apps.valkey import Valkey
 from tests.billing.conftest import customer, event, store

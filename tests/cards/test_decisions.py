@@ -21,7 +21,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.policies import load, publish
 from apps.scoring.runtime import this_scoring
-from apps.usage.journal import Journal
+from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
 from bench.transactions import transaction

@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.api_keys.services import revoke_key, tell_pending, this_gate
 from apps.scoring import runtime
 from apps.scoring.recorder import Recorder
-from apps.usage.journal import Journal
+from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey, server
 from bench.transactions import question

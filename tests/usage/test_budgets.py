@@ -12,8 +12,8 @@ from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, set_spend_cap
 from apps.notifications.models import Delivery, Event
-from apps.usage.budgets import set_thresholds, tell_reached
 from apps.usage.models import UsageDay
+from apps.usage.statements.budgets import set_thresholds, tell_reached
 from tests.cast import Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UserFactory
 from tests.together import together

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.billing.rating.plans import CURRENT, current
 from apps.billing.rating.pricing import Term
 from apps.periods import Period
-from apps.usage.costs import Month, by_day, compare, estimate, first_units, shared
+from apps.usage.statements.costs import Month, by_day, compare, estimate, first_units, shared
 
 NOVEMBER = Period(2026, 11)
 MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.scoring.decisions import count_by_day
-from apps.usage.journal import Journal
+from apps.usage.metering.journal import Journal
 from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
-from apps.usage.reports import month_of
+from apps.usage.statements.reports import month_of
 from apps.valkey import server
 
 #: What reconciliation calls the units that wait for the next invoice.

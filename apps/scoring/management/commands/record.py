@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from apps.api_keys.services import this_gate
 from apps.scoring.recorder import Recorder
-from apps.usage.journal import Journal
+from apps.usage.metering.journal import Journal
 from apps.valkey import server
 
 

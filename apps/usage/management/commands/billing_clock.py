@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.billing.models import BillingClock, Invoice, Subscription
-from apps.usage.billing_time import advance, start_clock
-from apps.usage.closing import NotClosed
+from apps.usage.closing.closing import NotClosed
+from apps.usage.closing.test_clock import advance, start_clock
 
 _SPAN = re.compile(r"^(\d{1,4})([dh])$")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}

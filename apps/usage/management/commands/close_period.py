@@ -11,7 +11,7 @@ from apps.billing.invoicing.invoices import NotPossible
 from apps.billing.models import Invoice
 from apps.billing.subscriptions import test_clock
 from apps.periods import Period
-from apps.usage.closing import NotClosed, close_period
+from apps.usage.closing.closing import NotClosed, close_period
 
 
 class Command(BaseCommand):

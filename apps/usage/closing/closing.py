@@ -18,9 +18,9 @@ from apps.billing.invoicing.month_invoices import Late, Month, issue_invoices
 from apps.billing.models import Closing, Invoice
 from apps.billing.subscriptions import test_clock, timeline
 from apps.periods import Period
-from apps.usage.clocked import month_by_clock
+from apps.usage.closing.test_clock_usage import month_by_clock
+from apps.usage.metering.quantities import by_day_and_endpoint, late_units, month_of
 from apps.usage.models import UsageDay
-from apps.usage.quantities import by_day_and_endpoint, late_units, month_of
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 
 from apps.api_keys.gate import Names, Rider, with_rider
-from apps.usage.admission import COUNTER_SECONDS, period_of
+from apps.usage.admission.admission import COUNTER_SECONDS, period_of
 from apps.valkey import Away, server
 
 _COUNT = with_rider("call('INCR', KEYS[first]) call('EXPIRE', KEYS[first], ARGV[first])")

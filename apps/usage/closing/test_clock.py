@@ -16,7 +16,7 @@ from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import BillingClock, ClockStep, Invoice, PlanSpan
 from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
 from apps.periods import Period
-from apps.usage.closing import close_period
+from apps.usage.closing.closing import close_period
 
 #: A billing clock stops at least this often; a failed card is tried again on its day, not at its month's end.
 STEP = timedelta(days=1)

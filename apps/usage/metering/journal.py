@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from apps.api_keys.gate import Names
 from apps.api_keys.keys import BUCKETS
-from apps.usage.events import UsageEvent
+from apps.usage.metering.events import UsageEvent
 from apps.valkey import Argument, Script, Valkey
 
 APPEND = Script((Path(__file__).parent / "append.lua").read_text())

@@ -13,10 +13,10 @@ from apps.billing.rating.money import rounded, shown
 from apps.billing.rating.pricing import included_units
 from apps.billing.subscriptions.services import allowance, plan_for
 from apps.periods import Period
-from apps.usage import spending
-from apps.usage.costs import METHOD, Comparison, Month, shared
+from apps.usage.metering.quantities import units_between
 from apps.usage.models import UsageDay, UsageHour
-from apps.usage.quantities import units_between
+from apps.usage.statements import reads
+from apps.usage.statements.costs import METHOD, Comparison, Month, shared
 
 
 def month(tenant_id: int, now: datetime) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def month(tenant_id: int, now: datetime) -> dict[str, Any]:
     plan, rate, _ = plan_for(tenant_id)
     spent = _spent(tenant_id, now)
     included = included_units(spent.terms, spent.period)
-    end_of_month = spending.month_end(tenant_id, spent, now)
+    end_of_month = reads.month_end(tenant_id, spent, now)
     overage = spent.cost() - spent.fee()
     endpoints = _endpoints(tenant_id, start, end)
     live = [row for row in endpoints if row["livemode"]]
@@ -49,7 +49,7 @@ def month(tenant_id: int, now: datetime) -> dict[str, Any]:
         "month_estimate": {"units": end_of_month.units, "cost": str(end_of_month.cost), "method": METHOD},
         "by_endpoint": _with_costs("endpoint", live, overage, spent.currency),
         "by_key": _with_costs("key_id", keys, overage, spent.currency),
-        "cheapest_plan": _told(spending.cheapest_plan(tenant_id, now)),
+        "cheapest_plan": _told(reads.cheapest_plan(tenant_id, now)),
     }
 
 
@@ -69,7 +69,7 @@ def account(tenant_id: int, refused: int, now: datetime) -> dict[str, Any]:
         "included": included,
         "remaining": _remaining(tenant_id, included, spent.used, now),
         "cost_to_date": float(spent.cost()),
-        "estimated_month_cost": float(spending.month_end(tenant_id, spent, now).cost),
+        "estimated_month_cost": float(reads.month_end(tenant_id, spent, now).cost),
         "currency": spent.currency,
         "period": str(spent.period),
         "by_endpoint": {row["endpoint"]: row["decisions"] for row in rows},
@@ -78,8 +78,8 @@ def account(tenant_id: int, refused: int, now: datetime) -> dict[str, Any]:
 
 def daily(tenant_id: int, start: date, end: date) -> list[dict[str, Any]]:
     """One row a day with anything on it, oldest first; `end` is not in it. `cost`: what it added to its month's."""
-    costs = spending.costs_of_days(tenant_id, start, end)
-    nothing = str(rounded(0, spending.currency_of(tenant_id)))
+    costs = reads.costs_of_days(tenant_id, start, end)
+    nothing = str(rounded(0, reads.currency_of(tenant_id)))
     days = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=start, day__lt=end)
     rows = (
         days.values("day").annotate(all_units=Sum("units"), all=Sum("decisions"), free=Sum("degraded")).order_by("day")
@@ -104,7 +104,7 @@ def month_of(now: datetime) -> tuple[date, date]:
 
 def _spent(tenant_id: int, now: datetime) -> Month:
     """This month of a tenant that has signed up."""
-    found = spending.month_of(tenant_id, Period.of(now))
+    found = reads.month_of(tenant_id, Period.of(now))
     if found is None:
         raise LookupError(f"tenant {tenant_id} has no plan in {Period.of(now)}")
     return found

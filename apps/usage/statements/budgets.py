@@ -20,9 +20,9 @@ from apps.billing.rating.money import rounded
 from apps.billing.rating.pricing import included_units
 from apps.notifications.models import Event
 from apps.periods import Period
-from apps.usage import spending
-from apps.usage.costs import Month
 from apps.usage.models import Budget, UsageDay
+from apps.usage.statements import reads
+from apps.usage.statements.costs import Month
 
 #: Percentages that are told unless a tenant has chosen its own.
 DEFAULT = (80, 100)
@@ -93,7 +93,7 @@ def told(tenant_id: int, period: Period) -> list[dict[str, Any]]:
 
 def _tell(tenant_ids: Sequence[int], now: datetime) -> int:
     period = Period.of(now)
-    months = spending.months_of(tenant_ids, period)
+    months = reads.months_of(tenant_ids, period)
     caps = dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "spend_cap"))
     thresholds = thresholds_of(tenant_ids)
     reached = [

@@ -1,4 +1,4 @@
-"""What tenants' months came to: terms, units and allowances are read here, apps/usage/costs.py does the rest."""
+"""What tenants' months came to: terms, units and allowances are read here, costs.py does the rest."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -11,9 +11,9 @@ from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
 from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import allowance, subscription_of
 from apps.periods import Period
-from apps.usage.costs import Comparison, Estimate, Month, by_day, compare, estimate
+from apps.usage.metering.quantities import units_between, units_of_terms
 from apps.usage.models import UsageDay
-from apps.usage.quantities import units_between, units_of_terms
+from apps.usage.statements.costs import Comparison, Estimate, Month, by_day, compare, estimate
 
 #: Whole months that are compared with other plans.
 COMPARED = 3

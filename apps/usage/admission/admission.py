@@ -35,9 +35,9 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.services import this_gate
 from apps.billing.subscriptions.services import allowance
 from apps.errors import Problem
-from apps.usage import refused_keys
+from apps.usage.admission import refused_keys
+from apps.usage.metering.quantities import units_between
 from apps.usage.models import UsageDay
-from apps.usage.quantities import units_between
 from apps.valkey import Away
 
 #: A counter outlives its month, so that late questions find it.
