@@ -16,7 +16,7 @@ def main() -> None:
     from django.conf import settings
 
     from apps.api_keys.services import this_gate
-    from apps.scoring.recorder import Recorder
+    from apps.scoring.recording.recorder import Recorder
     from apps.usage.metering.journal import Journal
     from apps.valkey import server
 

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch
 
 from apps.api.endpoint import GatedView
-from apps.scoring.runtime import Named, begin, load
+from apps.scoring.serving.runtime import Named, begin, load
 from config.middleware import OwnConnection
 from config.serving.application import Application
 from config.serving.limits import MEGABYTE

@@ -14,7 +14,7 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import problems
 from apps.api.response_headers import shielded
 from apps.scoring.engine.models import LoadedModel
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving.runtime import this_scoring
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away
 

@@ -33,7 +33,7 @@ from django.core.management import call_command  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
 
 from apps.api_keys.services import this_gate  # noqa: E402
-from apps.scoring import recorder  # noqa: E402
+from apps.scoring.recording import recorder  # noqa: E402
 from apps.usage.admission.admission import this_admissions  # noqa: E402
 from apps.usage.admission.refused_keys import this_guesses  # noqa: E402
 from apps.usage.metering.journal import Journal  # noqa: E402

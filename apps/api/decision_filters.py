@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from apps import card_numbers, times
 from apps.api.parameters import count_in, cursor_in, query_of
 from apps.errors import Problem
-from apps.scoring.decisions import MOST_A_PAGE, Page
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decisions import MOST_A_PAGE, Page
 from apps.text import spellings
 
 DEFAULT_A_PAGE = 20

@@ -8,9 +8,9 @@ from msgspec import Meta
 from apps import card_numbers
 from apps.decoding import decode
 from apps.errors import Problem
-from apps.scoring.answers import MOST_A_BATCH
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
+from apps.scoring.serving.decision_formats import MOST_A_BATCH
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 

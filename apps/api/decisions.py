@@ -14,11 +14,11 @@ from apps.api.decision_requests import BatchRequest, DecisionRequest
 from apps.api.endpoint import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
 from apps.api_keys.gate import names_of
 from apps.errors import Problem
-from apps.scoring import answers, decisions, explanations, ids
-from apps.scoring.calls import Call, Question, question_of
 from apps.scoring.engine.engine import UnknownModel
-from apps.scoring.runtime import this_scoring
-from apps.scoring.service import Answered, Scoring
+from apps.scoring.serving import decision_formats, decisions, explanations, ids
+from apps.scoring.serving.requests import Call, Question, question_of
+from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.service import Answered, Scoring
 
 
 class ScoringView(GatedView):
@@ -176,7 +176,9 @@ class ExplanationView(ScoringView):
 
 def _row_problem(problem: Problem, row: int) -> bytes:
     error = {"code": problem.code, "title": problem.kind.title, "detail": problem.detail, "param": problem.param}
-    return answers.encode({"object": "error", "row": row, "status": "error", "billed_units": 0, "error": error})
+    return decision_formats.encode(
+        {"object": "error", "row": row, "status": "error", "billed_units": 0, "error": error}
+    )
 
 
 def _from_postgres(read: Callable[[], Any]) -> Any:

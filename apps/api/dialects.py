@@ -11,11 +11,11 @@ from apps.api.endpoint import json_answer
 from apps.api.parameters import query_of
 from apps.decoding import decode
 from apps.errors import Problem
-from apps.scoring import answers, cards
-from apps.scoring.calls import Call, Question, question_of
-from apps.scoring.dialects import commercial, enterprise, gateway, multimodel, shapes
-from apps.scoring.dialects.asked import Asked, AskedMany, Many, Single
+from apps.scoring.dialects import commercial, detect, enterprise, gateway, multimodel
+from apps.scoring.dialects.requests import Asked, AskedMany, Many, Single
 from apps.scoring.engine.engine import ENSEMBLE
+from apps.scoring.serving import decision_formats, model_cards
+from apps.scoring.serving.requests import Call, Question, question_of
 
 
 class DialectView(ScoringView):
@@ -43,13 +43,13 @@ class PredictView(DialectView):
     def post(self, request: Request) -> HttpResponse:
         dialect, asked, call, question = self.understood(request, self._question)
         answered = self.scoring.decide(call, question, self.elapsed_ms)
-        told = dialect.render(asked, answers.decode(answered.body))
+        told = dialect.render(asked, decision_formats.decode(answered.body))
         return self.answered(answered, msgspec.json.encode(told))
 
     def _question(self, request: Request) -> tuple[Single, Asked, Call, Question]:
         body = self.read_body(request)
         said = decode(body, dict[str, Any])
-        dialect = shapes.dialect_of(said)
+        dialect = detect.dialect_of(said)
         asked = dialect.parse(said, self.received_us // 1000)
         self.require_model(asked.schema.name, asked.model)
         call = self.call(request, body, model=asked.model)
@@ -70,7 +70,7 @@ class DialectBatchView(DialectView, BatchView):
         return call, [question_of(call, asked.schema, parsed, row) for row, parsed in enumerate(asked.parsed)]
 
     def _answer(self, rows: list[Question | Problem], told: list[bytes]) -> bytes:
-        decisions = [answers.decode(one) for one in told]
+        decisions = [decision_formats.decode(one) for one in told]
         return msgspec.json.encode(self.dialect.render_many(self.asked, decisions, round(self.elapsed_ms(), 3)))
 
 
@@ -114,9 +114,9 @@ class DetectView(DialectView):
     def post(self, request: Request) -> HttpResponse:
         asked, call, question = self.understood(request, self._question)
         answered = self.scoring.decide(call, question, self.elapsed_ms)
-        return self.answered(answered, msgspec.json.encode(self.told(asked, answers.decode(answered.body))))
+        return self.answered(answered, msgspec.json.encode(self.told(asked, decision_formats.decode(answered.body))))
 
-    def told(self, asked: Asked, decision: answers.Decision) -> multimodel.Detection:
+    def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render(asked, decision)
 
     def model(self, request: Request) -> str | None:
@@ -148,7 +148,7 @@ class EnsembleView(DetectView):
 
     endpoint = "detect_ensemble"
 
-    def told(self, asked: Asked, decision: answers.Decision) -> multimodel.Detection:
+    def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render_ensemble(asked, decision)
 
     def model(self, request: Request) -> str | None:
@@ -164,10 +164,10 @@ class AvailableModelsView(DialectView):
 
     def get(self, request: Request) -> HttpResponse:
         self.admit_only(request)
-        return json_answer(_available(cards.of_schema(multimodel.SCHEMA, self.scoring.engine.models)))
+        return json_answer(_available(model_cards.of_schema(multimodel.SCHEMA, self.scoring.engine.models)))
 
 
-def _available(models: list[cards.ModelCard]) -> multimodel.AvailableModels:
+def _available(models: list[model_cards.ModelCard]) -> multimodel.AvailableModels:
     by_name = {card.name: card for card in models}
     available = {
         name: multimodel.AvailableModel(name, by_name[name].file, by_name[name].family, by_name[name].status)

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.api import problems
 from apps.errors import KINDS
-from apps.scoring import cards
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving import model_cards
+from apps.scoring.serving.runtime import this_scoring
 
 #: The columns of the models' page, in the cards' own words.
 METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")
@@ -58,16 +58,18 @@ def errors(request: HttpRequest) -> HttpResponse:
 @problems.only_read
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
-    told = [card for card in cards.of_all(this_scoring().engine.models) if isinstance(card, cards.ModelCard)]
+    told = [
+        card for card in model_cards.of_all(this_scoring().engine.models) if isinstance(card, model_cards.ModelCard)
+    ]
     return _page(request, "docs/models.html", {"schemas": [_shown(*group) for group in _by_schema(told)]})
 
 
-def _by_schema(told: list[cards.ModelCard]) -> Iterator[tuple[str, list[cards.ModelCard]]]:
+def _by_schema(told: list[model_cards.ModelCard]) -> Iterator[tuple[str, list[model_cards.ModelCard]]]:
     for schema, group in groupby(told, key=lambda card: card.schema):
         yield schema, list(group)
 
 
-def _shown(schema: str, told: list[cards.ModelCard]) -> dict[str, Any]:
+def _shown(schema: str, told: list[model_cards.ModelCard]) -> dict[str, Any]:
     """A schema's models as the page shows them: what they share once, and a row each."""
     data, quality = told[0].trained_on, told[0].quality
     return {
@@ -79,12 +81,12 @@ def _shown(schema: str, told: list[cards.ModelCard]) -> dict[str, Any]:
     }
 
 
-def _counted(part: cards.TrainedOn | cards.Quality) -> str:
+def _counted(part: model_cards.TrainedOn | model_cards.Quality) -> str:
     first, last = part.period[0], part.period[-1]
     return f"{part.rows:,} transactions from {first} to {last}, {part.frauds:,} of them fraud"
 
 
-def _metric(card: cards.ModelCard, name: str) -> tuple[float | None, float | None, float | None]:
+def _metric(card: model_cards.ModelCard, name: str) -> tuple[float | None, float | None, float | None]:
     """A metric and its interval."""
     if card.quality is None:
         return None, None, None

@@ -4,8 +4,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.api.endpoint import GatedView, json_answer
-from apps.scoring import cards
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving import model_cards
+from apps.scoring.serving.runtime import this_scoring
 
 
 class ModelsView(GatedView):
@@ -15,4 +15,4 @@ class ModelsView(GatedView):
 
     def get(self, request: Request) -> HttpResponse:
         self.admit_only(request)
-        return json_answer({"object": "list", "data": list(cards.of_all(this_scoring().engine.models))})
+        return json_answer({"object": "list", "data": list(model_cards.of_all(this_scoring().engine.models))})

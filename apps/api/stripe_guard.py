@@ -19,13 +19,14 @@ from apps.api_keys.gate import Admission
 from apps.api_keys.keys import PresentedKey
 from apps.decoding import decode
 from apps.errors import Problem
-from apps.scoring import answers, stripe_guard
-from apps.scoring.answers import Decision
-from apps.scoring.calls import Call, question_of
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.service import Answered
-from apps.scoring.stripe_guard import Account, StripeOfTenant
-from apps.scoring.stripe_intents import mapped
+from apps.scoring.serving import decision_formats
+from apps.scoring.serving.decision_formats import Decision
+from apps.scoring.serving.requests import Call, question_of
+from apps.scoring.serving.service import Answered
+from apps.scoring.stripe_guard.account import Account, account_of, forget, remember
+from apps.scoring.stripe_guard.mapping import mapped
+from apps.scoring.stripe_guard.screening import SCHEMA, SCREENED, StripeOfTenant, act_on
 from apps.usage.metering.events import moment
 
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
@@ -86,7 +87,7 @@ class GuardView(ScoringView):
     """What they share."""
 
     def account(self, admission: Admission) -> Account:
-        found = stripe_guard.account_of(admission.schema, self.key.livemode)
+        found = account_of(admission.schema, self.key.livemode)
         if found is None:
             raise Problem("not_found", "No Stripe account is connected: POST /v1/stripe/account.")
         return found
@@ -95,18 +96,18 @@ class GuardView(ScoringView):
         """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
         said, warnings = mapped(intent, self.key.handle)
         call = self._call_for(request)
-        schema = SCHEMAS[stripe_guard.SCHEMA]
+        schema = SCHEMAS[SCHEMA]
         question = question_of(
             call, schema, decision_requests.parse(schema, said, call.received_us // 1000, "payment_intent", warnings)
         )
         answered = self.scoring.decide(call, question, self.elapsed_ms)
-        decision = answers.decode(answered.body)
-        declined = decision.risk_level in stripe_guard.DECLINED
+        decision = decision_formats.decode(answered.body)
+        outcome, cancellation = act_on(decision, intent, account)
         return answered, Screening(
             object="screening",
             payment_intent=card_numbers.mask_id(intent["id"]),
-            outcome="declined" if declined else "approved",
-            cancellation=account.cancel(intent) if declined else "not_needed",
+            outcome=outcome,
+            cancellation=cancellation,
             decision=decision,
         )
 
@@ -130,19 +131,19 @@ class StripeAccountView(GuardView):
 
     def get(self, request: Request) -> HttpResponse:
         admission = self.admit_only(request)
-        return self._told(stripe_guard.account_of(admission.schema, self.key.livemode))
+        return self._told(account_of(admission.schema, self.key.livemode))
 
     def post(self, request: Request) -> HttpResponse:
         said = self.understood(request, lambda request: decode(self.read_body(request), StripeAccountRequest))
         admission = self.admit_only(request)
         account = Account(said.api_key, said.webhook_secret, self.digest)
-        stripe_guard.remember(admission.schema, self.key.livemode, account, moment(self.received_us))
+        remember(admission.schema, self.key.livemode, account, moment(self.received_us))
         self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
         return self._told(account)
 
     def delete(self, request: Request) -> HttpResponse:
         admission = self.admit_only(request)
-        if stripe_guard.forget(admission.schema, self.key.livemode):
+        if forget(admission.schema, self.key.livemode):
             self._audit(admission, "disconnected", None)
         return self._told(None)
 
@@ -197,14 +198,14 @@ class ScreenWebhookView(GuardView):
         stripe = StripeOfTenant(account)
         event = stripe.event(body, signature)
         self.key, self.digest = PresentedKey(handle, mode == "live"), account.key_digest
-        if event.type not in stripe_guard.SCREENED:
+        if event.type not in SCREENED:
             return json_answer(IgnoredEvent("ignored", card_numbers.mask(event.type)))
         answered, screening = self.screen(request, stripe, stripe.retrieve(_intent_id(event.object.get("id"))))
         return self.answered(answered, msgspec.json.encode(screening))
 
     def _account(self, handle: str, livemode: bool) -> Account:
         tenant = Tenant.objects.filter(handle=handle).first()
-        account = stripe_guard.account_of(tenant.schema_name, livemode) if tenant else None
+        account = account_of(tenant.schema_name, livemode) if tenant else None
         if account is None:
             raise Problem("not_found", "No Stripe account is connected here.")
         return account

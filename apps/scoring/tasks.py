@@ -8,7 +8,7 @@ from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.accounts.models import Tenant
-from apps.scoring import vectors
+from apps.scoring import feature_drift
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.management.commands.reconcile import reconcile_month
 
@@ -53,7 +53,7 @@ def compare_vectors() -> dict[str, float]:
 def _mismatch_rate(schema: str, start: datetime, end: datetime) -> float:
     compared = differing = 0
     for tenant in Tenant.objects.all():
-        found = vectors.compare(tenant.schema_name, SCHEMAS[schema], start, end)
+        found = feature_drift.compare(tenant.schema_name, SCHEMAS[schema], start, end)
         compared, differing = compared + found.compared, differing + found.differing
         if found.differing:
             log.warning(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.scoring.runtime import models
+from apps.scoring.serving.runtime import models
 from apps.usage.models import UsageEvent
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
 from tests.cast import Api

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apps.api_keys.gate import Names
-from apps.scoring import ids
+from apps.scoring.serving import ids
 from apps.valkey import Valkey
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, asking
 from tests.cast import Api

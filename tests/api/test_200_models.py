@@ -10,7 +10,7 @@ from django.test import Client
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused, active
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving.runtime import this_scoring
 from tests.cast import Api
 
 each_schema = pytest.mark.parametrize("schema", SCHEMAS)

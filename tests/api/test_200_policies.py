@@ -13,7 +13,7 @@ from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import publish
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving.runtime import this_scoring
 from bench.transactions import question
 from tests.cast import Api
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from apps.scoring import ids
-from apps.scoring.decisions import find_same_facts
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving import ids
+from apps.scoring.serving.decisions import find_same_facts
 from tests.api.bodies import TRANSFER
 from tests.cast import Api
 from tests.spelled import FULL, written

@@ -12,7 +12,7 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.rules import Condition, Outcome, Rule
 from apps.scoring.policies import publish
-from apps.scoring.runtime import this_scoring
+from apps.scoring.serving.runtime import this_scoring
 from tests.api.dialects import (
     ALL,
     BATCHES,

@@ -13,8 +13,8 @@ from apps.api.openapi import document
 from apps.errors import KINDS
 from apps.notifications.kinds import HOOKED
 from apps.notifications.kinds import KINDS as EVENTS
-from apps.scoring.answers import Decision
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import Decision
 from config.embedded import CHECKOUT
 from tests.cast import Api
 

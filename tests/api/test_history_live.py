@@ -13,10 +13,10 @@ from django.conf import settings
 from apps.api_keys import keys
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import digest_of
-from apps.scoring import activity, ids
-from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine import history
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving import activity, ids
+from apps.scoring.serving.requests import Call, Question, ask_for, question_of
 from apps.usage.admission.admission import this_admissions
 from apps.valkey import server
 from bench.transactions import transaction

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from apps.scoring.runtime import models
+from apps.scoring.serving.runtime import models
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring import tasks, vectors
+from apps.scoring import feature_drift, tasks
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.models import Decision
@@ -20,7 +20,7 @@ PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
 
 @pytest.fixture(autouse=True)
 def _every_vector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "SAMPLED", 1)
+    monkeypatch.setattr(feature_drift, "SAMPLED", 1)
 
 
 def _busy_day(api: Api, drain: Callable[[], int]) -> None:
@@ -34,9 +34,9 @@ def _busy_day(api: Api, drain: Callable[[], int]) -> None:
     drain()
 
 
-def _compared(api: Api, schema: TransactionSchema = PAYSIM) -> vectors.Comparison:
+def _compared(api: Api, schema: TransactionSchema = PAYSIM) -> feature_drift.Comparison:
     now = timezone.now()
-    return vectors.compare(api.tenant.schema_name, schema, now - timedelta(hours=1), now + timedelta(hours=1))
+    return feature_drift.compare(api.tenant.schema_name, schema, now - timedelta(hours=1), now + timedelta(hours=1))
 
 
 def test_the_stored_past_gives_the_vectors_that_were_scored(alice: Api, drain: Callable[[], int]) -> None:

@@ -11,10 +11,10 @@ from apps.accounts.models import Tenant
 from apps.api_keys.keys import PresentedKey, parse
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.scoring import answers, recording
-from apps.scoring.calls import Call, Question, ask_for, question_of
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.service import Scoring
+from apps.scoring.serving import decision_formats, store
+from apps.scoring.serving.requests import Call, Question, ask_for, question_of
+from apps.scoring.serving.service import Scoring
 from apps.usage.metering.journal import decode
 from bench.transactions import transaction
 
@@ -40,7 +40,7 @@ class Customer:
         return Call(key, digest_of(text), "127.0.0.1", endpoint, scope, micros, again, again, many=many)
 
     def heard(self, moment: datetime, body: bytes) -> None:
-        answer = answers.decode(body)
+        answer = decision_formats.decode(body)
         self.told.setdefault(answer.id, (moment.date(), answer.billed_units))
 
     def decisions(self) -> Counter[str]:
@@ -124,7 +124,7 @@ class Street:
         """The recorder: what it has committed it reads again."""
         self.one(customer, moment)
         self.scoring.journal.prepare()
-        recording.record([decode(held.data) for held in self.scoring.journal.read(100)])
+        store.record([decode(held.data) for held in self.scoring.journal.read(100)])
 
     def _ask(
         self, customer: Customer, call: Call, said: dict[str, Any] | None = None, scoring: Scoring | None = None

@@ -25,9 +25,9 @@ from apps.billing.models import InvoiceLine
 from apps.billing.subscriptions.services import change_plan, set_payment_method
 from apps.periods import Period
 from apps.scoring.models import Decision
-from apps.scoring.recorder import Recorder
-from apps.scoring.runtime import this_scoring
-from apps.scoring.service import Scoring
+from apps.scoring.recording.recorder import Recorder
+from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.service import Scoring
 from apps.usage.admission.admission import Admissions
 from apps.usage.closing.closing import close_period
 from apps.usage.metering.journal import Journal

@@ -14,13 +14,14 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import this_gate
-from apps.scoring import catching_up, vectors
+from apps.scoring import feature_drift
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.policies import load, publish
-from apps.scoring.runtime import this_scoring
+from apps.scoring.recording import outage_backfill
+from apps.scoring.serving.runtime import this_scoring
 from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
@@ -126,7 +127,7 @@ def test_history_recognises_the_card_and_not_its_mask(alice: Api) -> None:
 def test_vectors_are_made_again_of_masked_facts(
     alice: Api, drain: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "SAMPLED", 1)
+    monkeypatch.setattr(feature_drift, "SAMPLED", 1)
     chance, cards = random.Random(5), [ONE, OTHER, pan(40), "C1"]
     for number in range(24):
         names = {"nameOrig": chance.choice(cards), "nameDest": chance.choice(cards), "step": 400}
@@ -137,7 +138,7 @@ def test_vectors_are_made_again_of_masked_facts(
     hour = timedelta(hours=1)
     for schema in ("paysim", "card_activity"):
         now = timezone.now()
-        found = vectors.compare(alice.tenant.schema_name, SCHEMAS[schema], now - hour, now + hour)
+        found = feature_drift.compare(alice.tenant.schema_name, SCHEMAS[schema], now - hour, now + hour)
         assert (found.compared, found.differing) == (24, 0), found.features
 
 
@@ -158,7 +159,7 @@ def test_duplicate_is_known_after_valkey_was_away(
     drain()
     UsageEvent.objects.update(direct=True)
     flush_of()
-    catching_up.tell_missed(Journal(valkey), timezone.now() - timedelta(hours=1))
+    outage_backfill.tell_missed(Journal(valkey), timezone.now() - timedelta(hours=1))
     assert decide(alice, facts)["status"] == "duplicate"
     assert decide(alice, facts | {"transaction_id": OTHER})["status"] == "new"
     assert decide(alice, facts)["id"] == first["id"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.scoring import ids
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, is_kind
+from apps.scoring.serving import ids
 from tests.engine.conftest import EXAMPLES
 from tests.spelled import FULL, LARGEST, written
 

@@ -8,7 +8,7 @@ from apps.billing.collecting.stripe_gateway import minor_units
 from apps.billing.rating.money import EXPONENTS
 from apps.billing.receivables.receivables import LEAST
 from apps.currencies import CURRENCIES, told_decimals
-from apps.scoring.stripe_intents import mapped
+from apps.scoring.stripe_guard.mapping import mapped
 
 #: https://docs.stripe.com/currencies, as read in November 2026: those told without decimals, with three, and those
 #: that have none and are told with two. All others are told with two.

@@ -8,9 +8,9 @@ from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring import stripe_guard
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.stripe_intents import mapped
+from apps.scoring.stripe_guard import screening
+from apps.scoring.stripe_guard.mapping import mapped
 from tests.cast import Api, Cast, new_key
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import body_of, signature
@@ -39,7 +39,7 @@ def screen(caller: Api, intent: str) -> Any:
 
 def always(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decline the levels given: the stand-in's payments are as harmless as they come."""
-    monkeypatch.setattr(stripe_guard, "DECLINED", (level,))
+    monkeypatch.setattr(screening, "DECLINED", (level,))
 
 
 def test_an_honest_payment_is_approved_and_left_alone(caller: Api, stand: Stand) -> None:
@@ -183,7 +183,7 @@ MAPPED = [
 @pytest.mark.parametrize(("more", "expected"), MAPPED)
 def test_a_payment_intent_as_a_transaction(more: Any, expected: Any) -> None:
     intent = {"id": "pi_1", "amount": 500, "currency": "usd", "created": 1_790_000_000} | more
-    said = stripe_guard.transaction_of(intent, "the_shop")
+    said = screening.transaction_of(intent, "the_shop")
     SCHEMAS["payments"].parse(said, 0)
     assert expected.items() <= said.items()
 
@@ -196,7 +196,7 @@ def test_metadata_that_can_not_be_read_refuses_no_payment() -> None:
         "created": 1,
         "metadata": {"distance_from_home_km": "far"},
     }
-    assert "distance_from_home_km" not in stripe_guard.transaction_of(intent, "the_shop")
+    assert "distance_from_home_km" not in screening.transaction_of(intent, "the_shop")
 
 
 # --- whatever an intent holds, it is screened ---

@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.api_keys.services import revoke_key, tell_pending, this_gate
-from apps.scoring import runtime
-from apps.scoring.recorder import Recorder
+from apps.scoring.recording.recorder import Recorder
+from apps.scoring.serving import runtime
 from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey, server

@@ -8,10 +8,10 @@ from apps.api.decision_filters import DEFAULT_A_PAGE, FILTERS
 from apps.api.openapi import examples
 from apps.api.openapi.schemas import ref, transaction_ref
 from apps.api_keys import tokens
-from apps.scoring.answers import MOST_A_BATCH
-from apps.scoring.decisions import MOST_A_PAGE
 from apps.scoring.dialects.multimodel import PUBLISHED
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import MOST_A_BATCH
+from apps.scoring.serving.decisions import MOST_A_PAGE
 
 Json = dict[str, Any]
 

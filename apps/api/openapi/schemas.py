@@ -24,14 +24,14 @@ from apps.api.webhooks import (
     WebhookList,
 )
 from apps.errors import KINDS
-from apps.scoring.answers import Decision
-from apps.scoring.cards import EnsembleCard, ModelCard
 from apps.scoring.dialects.commercial import CommercialAnswer, CommercialBatchAnswer
 from apps.scoring.dialects.enterprise import EnterpriseAnswer, EnterpriseBatchAnswer
 from apps.scoring.dialects.gateway import GatewayAnswer
 from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import Decision
+from apps.scoring.serving.model_cards import EnsembleCard, ModelCard
 
 _REF = "#/components/schemas/"
 _ASKED_IN_DIALECTS = (

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from apps.api.tokens import Scope
-from apps.scoring.answers import MOST_A_BATCH, Timing
 from apps.scoring.engine.explain import Contribution, Reason
+from apps.scoring.serving.decision_formats import MOST_A_BATCH, Timing
 
 Units = Annotated[int, Meta(description="Billed units.")]
 Remaining = Annotated[

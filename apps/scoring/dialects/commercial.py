@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from apps.errors import Problem
-from apps.scoring.answers import Decision
-from apps.scoring.dialects import verdict
-from apps.scoring.dialects.asked import Asked, AskedMany, transaction, transactions
+from apps.scoring.dialects import outcomes
+from apps.scoring.dialects.requests import Asked, AskedMany, transaction, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "ieee_cis"
 CHAMPION = "v1"
@@ -68,9 +68,9 @@ def render_many(asked: AskedMany, decisions: Sequence[Decision], elapsed_ms: flo
     return CommercialBatchAnswer(
         predictions=tuple([_answer(asked.model, decision) for decision in decisions]),
         total=len(decisions),
-        fraud_count=sum(map(verdict.is_fraud, decisions)),
+        fraud_count=sum(map(outcomes.is_fraud, decisions)),
         processing_time_ms=elapsed_ms,
-        billed_units=verdict.units(decisions),
+        billed_units=outcomes.units(decisions),
     )
 
 
@@ -84,11 +84,11 @@ def _model(body: dict[str, Any]) -> str | None:
 
 
 def _answer(model: str | None, decision: Decision) -> CommercialAnswer:
-    used = verdict.model_name(decision.model)
+    used = outcomes.model_name(decision.model)
     return CommercialAnswer(
         transaction_id=decision.transaction_id,
         fraud_probability=decision.fraud_probability,
-        is_fraud=verdict.is_fraud(decision),
+        is_fraud=outcomes.is_fraud(decision),
         risk_level=decision.risk_level,
         model_version=CHAMPION if model is None or used is None else used,
         reasons=decision.reasons,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from apps.scoring.answers import Decision
-from apps.scoring.dialects import verdict
-from apps.scoring.dialects.asked import Asked, AskedMany, transaction, transactions
+from apps.scoring.dialects import outcomes
+from apps.scoring.dialects.requests import Asked, AskedMany, transaction, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "payments"
 #: A flat body is one of these, not a forgotten wrapper, when it names a party as this interface does.
@@ -64,7 +64,7 @@ def render_many(asked: AskedMany, decisions: Sequence[Decision], elapsed_ms: flo
         results=tuple(map(_answer, decisions)),
         total=len(decisions),
         processing_time_ms=elapsed_ms,
-        billed_units=verdict.units(decisions),
+        billed_units=outcomes.units(decisions),
     )
 
 
@@ -84,7 +84,7 @@ def _answer(decision: Decision) -> EnterpriseAnswer:
         fraud_type=decision.fraud_type,
         reasons=decision.reasons,
         id=decision.id,
-        model=verdict.model_name(decision.model),
+        model=outcomes.model_name(decision.model),
         processing_time_ms=decision.timing_ms.total,
         degraded=decision.degraded,
         warnings=decision.warnings,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from apps.scoring.answers import Decision
-from apps.scoring.dialects import verdict
-from apps.scoring.dialects.asked import AskedMany, transactions
+from apps.scoring.dialects import outcomes
+from apps.scoring.dialects.requests import AskedMany, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "paysim"
 
@@ -53,9 +53,9 @@ def render_many(asked: AskedMany, decisions: Sequence[Decision], elapsed_ms: flo
     return GatewayAnswer(
         results=tuple(map(_result, decisions)),
         count=len(decisions),
-        model_version=verdict.first_model(decisions),
+        model_version=outcomes.first_model(decisions),
         processing_time_ms=elapsed_ms,
-        billed_units=verdict.units(decisions),
+        billed_units=outcomes.units(decisions),
     )
 
 
@@ -64,7 +64,7 @@ def _result(decision: Decision) -> GatewayResult:
     return GatewayResult(
         transaction_id=decision.transaction_id,
         fraud_probability=probability,
-        is_fraud=verdict.is_fraud(decision),
+        is_fraud=outcomes.is_fraud(decision),
         risk_level=decision.risk_level,
         confidence=None if probability is None else round(max(probability, 1.0 - probability), 6),
         reasons=decision.reasons,

@@ -3,10 +3,10 @@
 from typing import Any, NoReturn
 
 from apps.errors import Problem
-from apps.scoring.answers import Decision
-from apps.scoring.dialects.asked import Asked
+from apps.scoring.dialects.requests import Asked
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "paysim"
 

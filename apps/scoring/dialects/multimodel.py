@@ -12,13 +12,13 @@ from msgspec import UNSET, Meta
 
 from apps import card_numbers
 from apps.errors import Problem
-from apps.scoring.answers import Decision
-from apps.scoring.dialects import verdict
-from apps.scoring.dialects.asked import Asked
+from apps.scoring.dialects import outcomes
+from apps.scoring.dialects.requests import Asked
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.schemas.card_activity import THRESHOLD, alerts, final_risk
 from apps.scoring.engine.transaction import InvalidTransaction, TransactionSchema, is_kind
+from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "card_activity"
 #: The order the models were published in.
@@ -120,16 +120,16 @@ def parse(content: Any, received_ms: int) -> Asked:
 
 def render(asked: Asked, decision: Decision) -> Detection:
     """Raises `Problem` (500) when no model gave the probability."""
-    return Detection(**_common(asked, decision))
+    return Detection(**_shared_fields(asked, decision))
 
 
 def render_ensemble(asked: Asked, decision: Decision) -> EnsembleDetection:
     """Raises `Problem` (500) when no model gave the probability."""
-    common = _common(asked, decision)
+    shared = _shared_fields(asked, decision)
     votes = _votes(decision)
     return EnsembleDetection(
-        **common,
-        ensemble_prediction=int(common["Fraud_Probability"] >= THRESHOLD),  # type: ignore[arg-type]
+        **shared,
+        ensemble_prediction=int(shared["Fraud_Probability"] >= THRESHOLD),  # type: ignore[arg-type]
         ensemble_confidence=1.0 if decision.ensemble is UNSET else decision.ensemble.agreement,
         model_predictions=votes,
         models_used=tuple(name for name, vote in votes.items() if vote.probability is not None),
@@ -153,11 +153,11 @@ def require(model: str, available: Sequence[str]) -> None:
         )
 
 
-def _common(asked: Asked, decision: Decision) -> dict[str, Any]:
+def _shared_fields(asked: Asked, decision: Decision) -> dict[str, Any]:
     if decision.fraud_probability is None or decision.model is None:
         raise Problem("inference_failed")
     signals = alerts(decision.rules)
-    fraud = verdict.is_fraud(decision)
+    fraud = outcomes.is_fraud(decision)
     blocked = decision.decisive.kind == "rule" and fraud
     return {
         "Transaction_ID": int(decision.id[-NUMBER_DIGITS:], 16),

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.scoring.decisions import count_by_day
+from apps.scoring.serving.decisions import count_by_day
 from apps.usage.metering.journal import Journal
 from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
 from apps.usage.statements.reports import month_of

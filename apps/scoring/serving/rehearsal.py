@@ -7,11 +7,11 @@ from typing import Any
 from apps.api_keys import keys
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
-from apps.scoring.calls import Call, question_of
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.service import Scoring
+from apps.scoring.serving.requests import Call, question_of
+from apps.scoring.serving.service import Scoring
 
 #: One transaction a schema.
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
-from apps.scoring import ids
-from apps.scoring.entries import TRANSACTION_HASH
 from apps.scoring.models import Decision
+from apps.scoring.serving import ids
+from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.usage.metering.journal import Journal, Told
 from apps.usage.models import UsageEvent
 

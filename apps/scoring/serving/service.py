@@ -15,13 +15,13 @@ import msgspec
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import Admission, Ask, Names, Rate, Rider, names_of
 from apps.errors import Problem
-from apps.scoring import activity, answers, decisions, ids
-from apps.scoring.calls import Call, Question, ask_for, day_of
 from apps.scoring.engine import history
 from apps.scoring.engine.engine import Engine
-from apps.scoring.entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
 from apps.scoring.policies import Policies
-from apps.scoring.recording import record
+from apps.scoring.serving import activity, decision_formats, decisions, ids
+from apps.scoring.serving.journal_entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
+from apps.scoring.serving.requests import Call, Question, ask_for, day_of
+from apps.scoring.serving.store import record
 from apps.usage.admission.admission import Admissions
 from apps.usage.metering import journal as journals
 from apps.usage.metering.events import moment
@@ -210,14 +210,14 @@ class Scoring:
         same = decisions.find_same_facts(
             admission.schema, call.key.livemode, question.schema.name, question.transaction_id, question.body_hash
         )
-        return None if same is None else Answered(answers.as_duplicate(same.answer.encode()), admission)
+        return None if same is None else Answered(decision_formats.as_duplicate(same.answer.encode()), admission)
 
     def _record_directly(self, call: Call, admission: Admission, question: Question, made: Made) -> Answered:
         """Into Postgres in one transaction, marked and not billed; if it is there already, as it stands there."""
         decision = msgspec.structs.replace(
             made.decision, degraded=joined(made.decision.degraded, WITHOUT_VALKEY), billed_units=0
         )
-        body = answers.encode(decision)
+        body = decision_formats.encode(decision)
         entry = entry_of(call, admission, question, made._replace(decision=decision, body=body), direct=True)
         try:
             new = record([entry])
@@ -232,7 +232,7 @@ class Scoring:
         """A decision's answer as it was given: from the journal while it is on its way, then from Postgres."""
         entry, valkey_away = self.on_its_way(names, decision_id)
         if entry is not None:
-            return answers.unpack(entry.record).answer
+            return decision_formats.unpack(entry.record).answer
         try:
             row = decisions.find(admission.schema, names.livemode, decision_id)
         except POSTGRES_AWAY as failure:
@@ -249,11 +249,11 @@ class Scoring:
             return None, True
 
     def _told_of(self, twin: Twin, names: Names, admission: Admission) -> bytes:
-        return answers.as_duplicate(self.stored(names, admission, twin.decision_id))
+        return decision_formats.as_duplicate(self.stored(names, admission, twin.decision_id))
 
     def _told_before(self, names: Names, admission: Admission, told: str) -> bytes:
         stored = self.stored(names, admission, told.removeprefix("dup:"))
-        return answers.as_duplicate(stored) if told.startswith("dup:") else stored
+        return decision_formats.as_duplicate(stored) if told.startswith("dup:") else stored
 
     def _batch_told_before(self, names: Names, batch_id: str) -> bytes:
         body = self.journal.kept_answer(names, batch_id)
@@ -262,7 +262,7 @@ class Scoring:
         return body
 
     def _tell_duplicate(self, names: Names, admission: Admission, ask: Ask, decision_id: str) -> Answered:
-        body = answers.as_duplicate(self.stored(names, admission, decision_id))
+        body = decision_formats.as_duplicate(self.stored(names, admission, decision_id))
         if admission.claim:
             self.journal.settle(names, ask.idempotency_key, ask.fingerprint, f"dup:{decision_id}")
         return Answered(body, admission)

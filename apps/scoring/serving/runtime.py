@@ -9,12 +9,12 @@ from threading import Thread
 
 from django.conf import settings
 
-from apps.scoring import rehearsal
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import Models, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import Policies
-from apps.scoring.service import Scoring
+from apps.scoring.serving import rehearsal
+from apps.scoring.serving.service import Scoring
 from apps.usage.admission.admission import this_admissions
 from apps.usage.metering.journal import Journal
 from apps.valkey import server

@@ -7,13 +7,13 @@ from django.conf import settings
 
 from apps.api_keys.gate import Admission, Names
 from apps.errors import Problem
-from apps.scoring import answers, decisions
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.explain import Explanation, explanation
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.waterfall import waterfall_svg
-from apps.scoring.service import Scoring, missing
+from apps.scoring.serving import decision_formats, decisions
+from apps.scoring.serving.service import Scoring, missing
 
 
 class Explained(NamedTuple):
@@ -61,7 +61,7 @@ def told(explained: Explained) -> dict[str, Any]:
         "base_value": found.base_value,
         "log_odds": found.log_odds,
         "probability": found.probability,
-        "contributions": answers.plain(found.items),
+        "contributions": decision_formats.plain(found.items),
     }
 
 
@@ -96,7 +96,7 @@ def model_of(schema: str, name: str, version: str) -> LoadedModel:
 def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> _Stored:
     entry, valkey_away = scoring.on_its_way(names, decision_id)
     if entry is not None:
-        one = answers.unpack(entry.record)
+        one = decision_formats.unpack(entry.record)
         return _Stored(
             one.transaction_id, one.schema, one.model_name, one.model_version, one.features, one.contributions
         )

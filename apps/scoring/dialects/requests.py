@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from apps.errors import Problem
-from apps.scoring.answers import MOST_A_BATCH, Decision
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
 
 
 class Asked(NamedTuple):

@@ -7,10 +7,10 @@ from msgspec import UNSET
 
 from apps import text
 from apps.api_keys.gate import Admission
-from apps.scoring import answers, ids
-from apps.scoring.answers import Decision, Record, Timing
-from apps.scoring.calls import Call, Question
 from apps.scoring.engine import engine as engines
+from apps.scoring.serving import decision_formats, ids
+from apps.scoring.serving.decision_formats import Decision, Record, Timing
+from apps.scoring.serving.requests import Call, Question
 from apps.usage.metering.events import UsageEvent
 from apps.usage.metering.journal import Entry
 
@@ -35,7 +35,7 @@ def entry_of(call: Call, admission: Admission, question: Question, made: Made, *
         event=_event(call, admission, made.decision, direct),
         body_hash=question.body_hash if question.named else "",
         transaction_hash=question.transaction_hash,
-        record=msgspec.Raw(answers.pack(_record(call, admission, question, made))),
+        record=msgspec.Raw(decision_formats.pack(_record(call, admission, question, made))),
     )
 
 
@@ -112,7 +112,7 @@ def made_of(
     decision = Decision(
         id=question.decision_id,
         livemode=call.key.livemode,
-        created_at=answers.iso(call.received_us),
+        created_at=decision_formats.iso(call.received_us),
         transaction_id=question.transaction_id,
         schema=question.schema.name,
         status="superseding" if supersedes else "new",
@@ -133,7 +133,7 @@ def made_of(
         timing_ms=Timing(round(elapsed_ms, 3)),
         billed_units=0 if free else 1,
     )
-    return Made(decision, answers.encode(decision), found)
+    return Made(decision, decision_formats.encode(decision), found)
 
 
 def joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from prometheus_client import Counter, Gauge
 
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import tell_pending
-from apps.scoring.catching_up import LOOK_BACK, tell_missed
-from apps.scoring.recording import record
+from apps.scoring.recording.outage_backfill import LOOK_BACK, tell_missed
+from apps.scoring.serving.store import record
 from apps.usage.metering import journal as journals
 from apps.usage.metering.journal import Entry, Held, Journal
 from apps.valkey import Away

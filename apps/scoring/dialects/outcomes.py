@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from apps.scoring.answers import Decision
 from apps.scoring.engine.decide import ModelUsed
+from apps.scoring.serving.decision_formats import Decision
 
 
 def is_fraud(decision: Decision) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import history
 from apps.scoring.engine.transaction import Parsed, Party, Role, TransactionSchema
-from apps.scoring.ids import party_hash as hide
+from apps.scoring.serving.ids import party_hash as hide
 from apps.valkey import Argument, Script
 
 

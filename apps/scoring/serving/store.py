@@ -10,8 +10,8 @@ from psycopg.types.string import StrDumperUnknown
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
-from apps.scoring import answers
-from apps.scoring.answers import Record
+from apps.scoring.serving import decision_formats
+from apps.scoring.serving.decision_formats import Record
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
@@ -34,7 +34,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
 
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
-    records = [answers.unpack(entry.record) for entry in entries]
+    records = [decision_formats.unpack(entry.record) for entry in entries]
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
         # Masked before it was journaled, field by field; the net below every connection would read JSON as one text.
         cursor.adapters.register_dumper(str, StrDumperUnknown)

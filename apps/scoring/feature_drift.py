@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring import activity
 from apps.scoring.engine.history import Activity, Replay, unknown
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, is_kind
-from apps.scoring.entries import TRANSACTION_HASH
-from apps.scoring.ids import text_hash
 from apps.scoring.models import Decision
+from apps.scoring.serving import activity
+from apps.scoring.serving.ids import text_hash
+from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 
 SAMPLED = 100  # one vector in so many
 COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts", "hidden")

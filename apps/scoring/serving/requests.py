@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from apps.api_keys.gate import Ask, names_of
 from apps.api_keys.keys import PresentedKey
-from apps.scoring import activity, ids
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.serving import activity, ids
 from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
-from apps.scoring import spelling
+from apps.scoring.serving import canonical_form
 from apps.text import composed
 
 
@@ -31,7 +31,7 @@ def repeatable(handle: str, livemode: bool, idempotency_key: str, day: int, row:
 
 def body_hash(schema: str, facts: dict) -> str:
     """What was said of a transaction, 32 characters: the same facts give the same hash, however they were written."""
-    return _hashed("facts", schema.encode() + spelling.of_facts(schema, facts))
+    return _hashed("facts", schema.encode() + canonical_form.of_facts(schema, facts))
 
 
 def text_hash(text: str) -> str:
@@ -48,7 +48,7 @@ def party_hash(name: str) -> str:
 def fingerprint(path: str, query: str, body: bytes) -> str:
     """Which request an Idempotency-Key was used for, 32 characters: the same however address and body were written."""
     asked = sorted(parse_qsl(query, keep_blank_values=True))
-    return _hashed("request", repr((path.rstrip("/"), asked)).encode() + spelling.of_request(body))
+    return _hashed("request", repr((path.rstrip("/"), asked)).encode() + canonical_form.of_request(body))
 
 
 def _hashed(purpose: str, said: bytes, size: int = 16) -> str:

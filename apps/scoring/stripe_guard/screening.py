@@ -1,4 +1,4 @@
-"""The guard of a tenant's own Stripe payments: a PaymentIntent becomes a transaction of `payments`; what is risky is
+"""Screen a tenant's own Stripe payments: a PaymentIntent becomes a transaction of `payments`; what is risky is
 cancelled there.
 
     PaymentIntent ── mapped ─► decided like any other ─► high or critical: cancelled at Stripe, "declined"
@@ -10,16 +10,15 @@ it again with the same facts costs nothing.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.conf import settings
-from django_tenants.utils import schema_context
 
 from apps import stripe_events
 from apps.errors import Problem
-from apps.scoring.models import StripeAccount
-from apps.scoring.stripe_intents import mapped
+from apps.scoring.serving.decision_formats import Decision
+from apps.scoring.stripe_guard.account import Account
+from apps.scoring.stripe_guard.mapping import mapped
 from apps.stripe_events import Event, NoEvent
 
 T = TypeVar("T")
@@ -33,31 +32,11 @@ SCREENED = ("payment_intent.created", "payment_intent.requires_action", "payment
 TOLERANCE_SECONDS = 300
 
 
-class Account(NamedTuple):
-    """A tenant's account at Stripe. `key_digest`: the API key its webhooks act with."""
+class Outcome(NamedTuple):
+    """What a decision comes to, and what was done about it at Stripe."""
 
-    api_key: str
-    webhook_secret: str
-    key_digest: str
-
-
-def account_of(schema: str, livemode: bool) -> Account | None:
-    """The account a tenant gave for live or test payments."""
-    with schema_context(schema):
-        row = StripeAccount.objects.filter(livemode=livemode).first()
-    return Account(row.api_key, row.webhook_secret, row.key_digest) if row else None
-
-
-def remember(schema: str, livemode: bool, account: Account, now: datetime) -> None:
-    """Keep an account, in place of the one before; both secrets are sealed in the database."""
-    with schema_context(schema):
-        StripeAccount.objects.update_or_create(livemode=livemode, defaults={**account._asdict(), "updated_at": now})
-
-
-def forget(schema: str, livemode: bool) -> bool:
-    """Whether there was one."""
-    with schema_context(schema):
-        return bool(StripeAccount.objects.filter(livemode=livemode).delete()[0])
+    outcome: Literal["approved", "declined"]
+    cancellation: Cancellation
 
 
 def transaction_of(intent: Json, merchant: str) -> dict[str, Any]:
@@ -123,6 +102,13 @@ class StripeOfTenant:
             raise Problem("stripe_refused", f"Stripe refused: {wrong.code or 'invalid request'}.") from None
         except stripe.StripeError:
             raise Problem("provider_away", "Stripe does not answer.", retry_after=5.0) from None
+
+
+def act_on(decision: Decision, intent: Json, stripe: StripeOfTenant) -> Outcome:
+    """Cancel a PaymentIntent whose risk is high or critical. Raises `Problem` where Stripe does not answer."""
+    if decision.risk_level in DECLINED:
+        return Outcome("declined", stripe.cancel(intent))
+    return Outcome("approved", "not_needed")
 
 
 #: What can't be cancelled; all else is tried: statuses Stripe adds are to be stopped, too.

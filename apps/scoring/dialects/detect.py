@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.errors import Problem
 from apps.scoring.dialects import commercial, enterprise, hybrid
-from apps.scoring.dialects.asked import Single
+from apps.scoring.dialects.requests import Single
 
 WRAPPERS: Mapping[str, Single] = {"transaction_data": commercial, "payload": hybrid}
 SHAPES = (

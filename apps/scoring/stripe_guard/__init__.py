@@ -1,0 +1,1 @@
+"""A tenant's own Stripe payments, screened: the account, the mapping, what is cancelled."""
