@@ -14,7 +14,7 @@ help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: base  ## Run all of it here: servers, migrations, demo data, API, portal, workers. Ctrl-C stops it
-	@exec $(BIN)/python -m config.up
+	@exec $(BIN)/python -m config.local.up
 
 test: dev  ## The tests; ARGS="tests/billing -x" chooses
 	@exec $(BIN)/python -m tests.wall 4500 $(BIN)/python -m pytest $(ARGS)

@@ -13,7 +13,7 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from config import embedded
+    from config.local import embedded
 
     _mask_card_numbers()
     if len(sys.argv) < 2 or sys.argv[1] in OFFLINE:

@@ -58,7 +58,7 @@ def _servers() -> Iterator[None]:
     os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-bench-")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
     os.environ["PALISADE_LOG_LEVEL"] = "WARNING"
-    from config import embedded
+    from config.local import embedded
 
     try:
         with embedded.running():

@@ -74,12 +74,12 @@ def running(**settings: str) -> Iterator[Copy]:
 
 @contextmanager
 def started(environment: dict[str, str]) -> Iterator[Copy]:
-    """`python -m config.up` with this environment, until the block ends."""
+    """`python -m config.local.up` with this environment, until the block ends."""
     begun = time.monotonic()
     log = Path(environment["PALISADE_DATA"]) / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
-        command = [PYTHON, "-m", "config.up"]
+        command = [PYTHON, "-m", "config.local.up"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out, text=True)
         try:
             api = f"http://127.0.0.1:{environment['PALISADE_API_PORT']}"

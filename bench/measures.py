@@ -84,7 +84,7 @@ def family(pid: int) -> list[int]:
 def name_of(pid: int) -> str:
     said = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     for mark, name in (
-        ("config.up", "make up (supervisor)"),
+        ("config.local.up", "make up (supervisor)"),
         ("config.serving.api", "api"),
         ("config.serving.portal", "portal"),
         (" record", "recorder"),

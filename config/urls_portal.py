@@ -3,8 +3,8 @@
 from django.contrib import admin
 from django.urls import path
 
+from apps.portal.landing import landing
 from config import health
-from config.landing import landing
 
 urlpatterns = [
     path("", landing, name="landing"),

@@ -38,7 +38,7 @@ from apps.usage.admission.admission import this_admissions  # noqa: E402
 from apps.usage.admission.refused_keys import this_guesses  # noqa: E402
 from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
-from config import embedded  # noqa: E402
+from config.local import embedded  # noqa: E402
 from tests import leftovers  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
 from tests.pace import within  # noqa: E402

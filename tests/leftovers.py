@@ -17,8 +17,8 @@ from pathlib import Path
 import psycopg
 from django.db import connections
 
-from config import embedded
-from config.servers import is_gone
+from config.local import embedded
+from config.local.servers import is_gone
 from tests.pace import within
 
 _PR_SET_CHILD_SUBREAPER = 36

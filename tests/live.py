@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
-from config import embedded
+from config.local import embedded
 from tests.pace import within
 
 START_SECONDS = 30.0

@@ -15,8 +15,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.addresses import networks_of
-from config import embedded
-from config.secrets import secret
+from config.local import embedded
+from config.local.secrets import secret
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent

@@ -15,7 +15,8 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "config.admin_site.PalisadeAdminConfig",
+    "apps.backoffice.site.PalisadeAdminConfig",
+    "apps.backoffice",
     "django_prometheus",
     "rest_framework",
     "csp",
@@ -57,7 +58,7 @@ TEMPLATES = [
 ]
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
-#: Everything is ours. The admin's pages ask for more: config/admin_site.py.
+#: Everything is ours. The admin's pages ask for more: apps/backoffice/site.py.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -88,7 +89,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("palisade.svg")}],
     "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"navigation": "config.admin_site.menu"},
+    "SIDEBAR": {"navigation": "apps.backoffice.site.menu"},
     # The green of static/palisade.css, from light to dark.
     "COLORS": {
         "primary": {

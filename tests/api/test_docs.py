@@ -15,7 +15,7 @@ from apps.notifications.kinds import HOOKED
 from apps.notifications.kinds import KINDS as EVENTS
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 from tests.cast import Api
 
 GUIDE = (CHECKOUT / "docs" / "api.md").read_text()

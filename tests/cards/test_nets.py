@@ -15,7 +15,7 @@ from apps.accounts.services import record_audit
 from apps.billing.collecting import provider_events
 from apps.billing.models import ProviderEvent
 from apps.errors import Problem
-from config import embedded
+from config.local import embedded
 from tests.cards.pans import in_groups, masked, pan, readable
 from tests.live import environment_of
 from tests.pace import within

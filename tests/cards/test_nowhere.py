@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from apps.billing.collecting import provider_events
 from apps.billing.collecting.stripe_gateway import StripeGateway
-from config import embedded
+from config.local import embedded
 from tests.cards.asked import Place, everywhere
 from tests.cards.pans import forms, pan, readable
 from tests.cast import Api, enter

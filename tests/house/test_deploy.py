@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 from tests.pace import within
 
 FOREIGN = ("PALISADE_", "STRIPE_", "DATABASE_URL", "REDIS_URL", "DJANGO_")

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 import redis
 
-from config import embedded
-from config.embedded import Unavailable
-from config.secrets import secret
-from config.servers import Server
+from config.local import embedded
+from config.local.embedded import Unavailable
+from config.local.secrets import secret
+from config.local.servers import Server
 from tests.pace import within
 from tests.together import together
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from config import preloading
-from config.embedded import CHECKOUT
+from config.local import preloading
+from config.local.embedded import CHECKOUT
 from tests.pace import within
 
 #: What the child sees, one JSON object.
@@ -107,7 +107,7 @@ def test_program_that_is_not_installed_is_an_error_of_the_caller() -> None:
     [
         (["celery", "-A", "config", "worker"], True),
         (["python", "manage.py", "record"], True),
-        (["python", "-m", "config.up"], False),
+        (["python", "-m", "config.local.up"], False),
         (["sh", "-c", "exit"], False),
     ],
 )

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from apps.notifications.services import create_webhook, send_test
 from config import celery
-from config.embedded import CHECKOUT
-from config.supervisor import read_procfile
+from config.local.embedded import CHECKOUT
+from config.local.supervisor import read_procfile
 from tests import queued
 from tests.cast import Cast
 from tests.live import environment_of

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from config.embedded import CHECKOUT
-from config.supervisor import read_procfile
+from config.local.embedded import CHECKOUT
+from config.local.supervisor import read_procfile
 from tests.pace import within
 
 #: Nothing of the test run's own surroundings may reach the copies started here.
@@ -24,7 +24,7 @@ FOREIGN = ("PALISADE_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PROMETHEUS_", "
 
 
 class Copy:
-    """One `python -m config.up` on a data folder and ports of its own."""
+    """One `python -m config.local.up` on a data folder and ports of its own."""
 
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
@@ -36,7 +36,7 @@ class Copy:
 
     def start(self) -> "Copy":
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.up"], cwd=CHECKOUT, env=self.environment, text=True,
+            [sys.executable, "-m", "config.local.up"], cwd=CHECKOUT, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 
 #: What waits for ever when it is called without an argument of this name (or, where that is so, without any).
 ENDED_BY = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 from tests.leftovers import Ground, said
 from tests.pace import within
 from tests.together import together

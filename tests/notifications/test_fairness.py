@@ -23,7 +23,7 @@ from apps.notifications import courier, delivery
 from apps.notifications.courier import Courier
 from apps.notifications.models import Attempt, Delivery, WebhookEndpoint, new_id
 from apps.notifications.services import MOST_WEBHOOKS, News, create_webhook, notify_all, send_test
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 from tests.cast import Cast
 from tests.live import environment_of
 from tests.notifications.receiver import Receiver, receiving

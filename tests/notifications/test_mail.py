@@ -14,7 +14,7 @@ from apps.notifications import mail
 from apps.notifications.kinds import KINDS
 from apps.notifications.models import Attempt, Delivery
 from apps.notifications.services import notify
-from config.embedded import CHECKOUT
+from config.local.embedded import CHECKOUT
 from tests.cast import Cast
 from tests.notifications.conftest import Mailbox
 

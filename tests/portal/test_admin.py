@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.api_keys.models import ApiKey
+from apps.backoffice.site import MENU
 from apps.billing.collecting import provider_events
 from apps.billing.invoicing import credits
 from apps.billing.invoicing.invoices import draft_invoice, issue, issue_credit_note, mark_paid
@@ -30,7 +31,6 @@ from apps.billing.models import (
 )
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
-from config.admin_site import MENU
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory, UserFactory

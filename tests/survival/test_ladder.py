@@ -19,7 +19,7 @@ from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey, server
 from bench.transactions import question
-from config import embedded
+from config.local import embedded
 from tests.cast import Api
 
 pytestmark = [

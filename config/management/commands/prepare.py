@@ -19,7 +19,7 @@ from apps.api_keys.services import create_key, digest_of, narrow_key, this_gate
 from apps.billing.subscriptions.services import sign_up
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import publish
-from config.secrets import secret
+from config.local.secrets import secret
 
 OPERATOR = "operator@example.com"
 #: What who sends no key may do: never what changes the account.

@@ -18,8 +18,8 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from apps.accounts.admin import OnceAdmin, OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
-from apps.billing import coupon_admin, payment_admin
+from apps.backoffice.base import OnceAdmin, OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
+from apps.backoffice.papers import AmountsAdmin, OnPaperAdmin, in_currency
 from apps.billing.invoicing import credits
 from apps.billing.invoicing.invoices import (
     NotPossible,
@@ -39,13 +39,10 @@ from apps.billing.models import (
     InvoiceLine,
     PlanSpan,
 )
-from apps.billing.paper_admin import AmountsAdmin, OnPaperAdmin, in_currency
 from apps.billing.rating.money import wrong_with
 from apps.billing.rating.quotes import plain
 from apps.billing.subscriptions import test_clock
 from apps.billing.subscriptions.services import subscription_of
-
-__all__ = ["coupon_admin", "payment_admin"]  # its pages; Django looks for them here
 
 
 class _Part(TabularInline):

@@ -61,7 +61,7 @@ class PalisadeAdminSite(UnfoldAdminSite):
 
 
 class PalisadeAdminConfig(AdminConfig):
-    default_site = "config.admin_site.PalisadeAdminSite"
+    default_site = "apps.backoffice.site.PalisadeAdminSite"
 
 
 def menu(request: HttpRequest) -> list[dict[str, Any]]:

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from config.servers import Postgres, Server, Unavailable, Valkey
+from config.local.servers import Postgres, Server, Unavailable, Valkey
 
 __all__ = ["Unavailable", "data_dir", "database_url", "postgres", "redis_url", "running", "valkey"]
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def data_dir() -> Path:

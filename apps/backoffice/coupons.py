@@ -9,7 +9,7 @@ from django.core.validators import RegexValidator
 from django.db.models import Model
 from django.http import HttpRequest
 
-from apps.accounts.admin import OperatorAdmin
+from apps.backoffice.base import OperatorAdmin
 from apps.billing.models import Coupon, CouponRedemption
 from apps.billing.rating.money import decimals_of, rounded
 

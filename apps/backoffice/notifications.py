@@ -9,7 +9,7 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from apps.accounts.admin import ReadOnlyAdmin, operator
+from apps.backoffice.base import ReadOnlyAdmin, operator
 from apps.notifications.models import Attempt, Delivery, Event, WebhookEndpoint
 from apps.notifications.services import change_webhook, replay
 

@@ -20,9 +20,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from apps.accounts.admin import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.accounts.models import Tenant
 from apps.api_keys.services import this_gate
+from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.billing.models import Subscription
 from apps.billing.rating.money import decimals_of, rounded
 from apps.billing.rating.plans import CURRENT, PLANS

@@ -12,11 +12,11 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from apps.accounts.admin import OperatorAdmin, operator
 from apps.addresses import network_of
 from apps.api_keys.keys import SCOPES
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, revoke_key, this_gate
+from apps.backoffice.base import OperatorAdmin, operator
 
 
 class NewKeyForm(forms.ModelForm):

@@ -1,6 +1,6 @@
 """`make up`: the embedded servers, the database brought up to date, every process of the Procfile, and what to do next.
 
-    python -m config.up
+    python -m config.local.up
 
 Runs until Ctrl-C or SIGTERM, then stops all of it. Refuses with one sentence when a port or the data folder is taken.
 """
@@ -24,10 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from config import embedded, preloading
-from config.embedded import Unavailable
-from config.servers import Server, Valkey
-from config.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile
+from config.local import embedded, preloading
+from config.local.embedded import Unavailable
+from config.local.servers import Server, Valkey
+from config.local.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile
 
 CHECKOUT = embedded.CHECKOUT
 #: A process that doesn't answer by then is named; it goes on being tried.

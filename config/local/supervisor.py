@@ -3,8 +3,8 @@
 Every process gets a process group of its own, so Ctrl-C at the terminal reaches the supervisor alone, and whatever a
 process leaves behind is found and ended with its group. A process that dies after 10 s of life is started again at
 once; one that dies sooner after a pause that doubles from 0.2 s to 5 s. Python programs begin as forks of this process
-(config/preloading.py). When the supervisor itself is killed, the kernel sends its children SIGTERM (PR_SET_PDEATHSIG)
-and they stop their own workers, as they do when asked by us.
+(preloading.py). When the supervisor itself is killed, the kernel sends its children SIGTERM (PR_SET_PDEATHSIG) and they
+stop their own workers, as they do when asked by us.
 """
 
 import os
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from config import preloading
+from config.local import preloading
 
 FIRST_PAUSE, LONGEST_PAUSE, SETTLED_AFTER = 0.2, 5.0, 10.0
 #: Seconds a process may take to finish what it does before it is killed.

@@ -14,14 +14,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from apps.accounts.admin import OnceAdmin, OnceForm, ReadOnlyAdmin, operator
+from apps.backoffice.base import OnceAdmin, OnceForm, ReadOnlyAdmin, operator
+from apps.backoffice.papers import AmountsAdmin, in_currency
 from apps.billing.collecting import payments, provider_events
 from apps.billing.collecting.gateway import GatewayError
 from apps.billing.collecting.providers import get_gateway
 from apps.billing.collecting.refunds import CanNotRefund, begin, check, drive, left_of, refund
 from apps.billing.models import Payment, PaymentCard, ProviderEvent, Refund
 from apps.billing.models.payment import ProviderEvents
-from apps.billing.paper_admin import AmountsAdmin, in_currency
 from apps.billing.rating.money import shown
 from apps.billing.receivables.receivables import TAKEN
 from apps.billing.subscriptions import test_clock

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from config.embedded import data_dir, make_folder
+from config.local.embedded import data_dir, make_folder
 
 
 def secret(name: str) -> str:
