@@ -81,7 +81,7 @@ CURRENCIES: Mapping[str, Currency] = {
 }  # fmt: skip
 
 
-def told_decimals(currency: str) -> int:
+def stripe_decimals(currency: str) -> int:
     """Count the decimals of Stripe's amounts in a currency, written in whatever case."""
     known = CURRENCIES.get(currency.upper())
     return known.told if known else USUAL_DECIMALS

@@ -15,14 +15,14 @@ def main() -> None:
     django.setup()
     from django.conf import settings
 
-    from apps.api_keys.services import this_gate
+    from apps.api_keys.services import get_gate
     from apps.scoring.recording.recorder import Recorder
     from apps.usage.metering.journal import Journal
     from apps.valkey import server
 
     journal = Journal(server(settings.REDIS_URL, 30.0))
     entries = sum(journal.lengths())
-    recorder = Recorder(journal, this_gate())
+    recorder = Recorder(journal, get_gate())
     begun, processor = time.perf_counter(), time.process_time()
     while sum(journal.lengths()):
         recorder.step()

@@ -30,7 +30,7 @@ class Transaction(BaseModel):
     newbalanceDest: float
 
 
-class Question(BaseModel):
+class Item(BaseModel):
     schema_: str = Field(alias="schema")
     transaction: Transaction
 
@@ -52,16 +52,16 @@ model = _load()
 
 
 @app.post("/predict")
-def predict(question: Question) -> Answer:
+def predict(question: Item) -> Answer:
     return _predict(question)
 
 
 @app.post("/predict_async")
-async def predict_async(question: Question) -> Answer:
+async def predict_async(question: Item) -> Answer:
     return _predict(question)
 
 
-def _predict(question: Question) -> Answer:
+def _predict(question: Item) -> Answer:
     said = question.transaction.model_dump()
     parsed = PAYSIM.parse(said)
     row = PAYSIM.row(parsed.transaction, parsed.at_ms, [UNKNOWN] * len(PAYSIM.roles))

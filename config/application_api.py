@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch
 
-from apps.api.endpoint import GatedView
+from apps.api.endpoint import ApiView
 from apps.scoring.serving.runtime import Named, begin, load
 from config.middleware import OwnConnection
 from config.serving.application import Application
@@ -58,7 +58,7 @@ class Api(Application):
         match = self._match(request)
         return super().resolve_request(request) if match is None else match
 
-    def _endpoint(self, request: HttpRequest) -> type[GatedView] | None:
+    def _endpoint(self, request: HttpRequest) -> type[ApiView] | None:
         match = self._match(request)
         return getattr(match.func, "cls", None) if match else None
 

@@ -50,7 +50,7 @@ WORK: Mapping[str, Work] = {
     # Scheduled plans begin and trials end within a minute; the gate knows to the second by itself.
     "plans": Work("apps.usage.tasks.follow_plans", MONEY, 60.0),
     # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
-    "budgets": Work("apps.usage.tasks.tell_budgets", MONEY, 60.0),
+    "budgets": Work("apps.usage.tasks.notify_budgets", MONEY, 60.0),
     # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
     "close_months": Work("apps.usage.tasks.close_months", MONEY, crontab(minute=35)),
     # What was served, journaled, recorded and rolled up agrees, or somebody is told.

@@ -14,7 +14,7 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import problems
 from apps.api.response_headers import shielded
 from apps.scoring.engine.models import LoadedModel
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away
 
@@ -28,7 +28,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @problems.only_read
 def ready(request: HttpRequest) -> HttpResponse:
     """200 while scoring is possible, if degraded; else 503. Operators are told each dependency's state."""
-    scoring = this_scoring()
+    scoring = get_scoring()
     journal = scoring.journal
     stores = {"postgres": _postgres(), "valkey": journal.valkey.answers()}
     found = {name: "ok" if up else "away" for name, up in stores.items()}

@@ -32,9 +32,9 @@ from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
 
-from apps.api_keys.services import this_gate  # noqa: E402
+from apps.api_keys.services import get_gate  # noqa: E402
 from apps.scoring.recording import recorder  # noqa: E402
-from apps.usage.admission.admission import this_admissions  # noqa: E402
+from apps.usage.admission.admission import get_admissions  # noqa: E402
 from apps.usage.admission.refused_keys import this_guesses  # noqa: E402
 from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
@@ -116,7 +116,7 @@ def _clean_ground(request: pytest.FixtureRequest) -> None:
 def forget_guesses() -> None:
     """This process has refused no key yet, and recognises none."""
     this_guesses().forget()
-    this_admissions().forget_recognised()
+    get_admissions().forget_recognised()
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def drain(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     journal = Journal(valkey)
 
     def run() -> int:
-        one, recorded = recorder.Recorder(journal, this_gate()), 0
+        one, recorded = recorder.Recorder(journal, get_gate()), 0
         while any(journal.lengths()):
             recorded += one.step()
         return recorded

@@ -4,14 +4,14 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.api import problems
-from apps.api.endpoint import GatedView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.errors import Problem
 from apps.usage.admission import refused_calls
 from apps.usage.metering.events import moment
 from apps.usage.statements import reports
 
 
-class AccountUsageView(GatedView):
+class AccountUsageView(ApiView):
     """GET: the month so far."""
 
     endpoint = "account_usage"

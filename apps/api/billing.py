@@ -13,12 +13,12 @@ from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.api.endpoint import GatedView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.api.parameters import count_in, cursor_in, query_of
-from apps.api_keys.services import tell_pending
+from apps.api_keys.services import invalidate_pending
 from apps.billing import models
 from apps.billing.invoicing import documents, payment_instructions
-from apps.billing.notifications import tell
+from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import rounded
 from apps.billing.rating.plans import CURRENT, PLANS, current
 from apps.billing.rating.quotes import plain
@@ -183,7 +183,7 @@ class InvoicePage(msgspec.Struct, frozen=True):
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page.")]
 
 
-class BillingView(GatedView):
+class BillingView(ApiView):
     """What they share: whose time it is, and what is said while Postgres is away."""
 
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
@@ -238,8 +238,8 @@ class SubscriptionView(BillingView):
             data = {"plan": change.plan.name, "before": before.plan_code, "at": told(change.at)}
             key = f"plan:{tenant_id}:{self.received_us}"
             tenant = Tenant.objects.get(pk=tenant_id)
-            tell(tenant, "subscription.changed", data, key=key, now=self.now)
-        tell_pending(self.admissions.gate)
+            notify_customer(tenant, "subscription.changed", data, key=key, now=self.now)
+        invalidate_pending(self.admissions.gate)
 
     def _told(self, tenant_id: int) -> Subscription:
         row, now = subscription_of(tenant_id), test_clock.now_for(tenant_id, self.now)

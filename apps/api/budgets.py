@@ -11,8 +11,8 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
-from apps.api.endpoint import GatedView, json_answer
-from apps.api_keys.services import tell_pending
+from apps.api.endpoint import ApiView, json_answer
+from apps.api_keys.services import invalidate_pending
 from apps.billing.rating.money import rounded
 from apps.billing.subscriptions.services import NotPossible, set_spend_cap, subscription_of
 from apps.decoding import decode
@@ -42,7 +42,7 @@ class BudgetChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: Thresholds | UnsetType = UNSET
 
 
-class BudgetView(GatedView):
+class BudgetView(ApiView):
     """GET, POST (change)."""
 
     endpoint = "budgets"
@@ -76,13 +76,13 @@ class BudgetView(GatedView):
             self._set(tenant_id, asked, actor)
         except NotPossible as wrong:
             raise Problem("field_invalid", str(wrong), "spend_cap") from wrong
-        tell_pending(self.admissions.gate)
+        invalidate_pending(self.admissions.gate)
 
     def _told(self, tenant_id: int) -> dict[str, Any]:
         period = Period.of(moment(self.received_us))
-        month, subscription = reads.month_of(tenant_id, period), subscription_of(tenant_id)
+        month, subscription = reads.statement_of(tenant_id, period), subscription_of(tenant_id)
         cap = subscription.spend_cap
-        standings = budgets.standings(month, cap) if month else ()
+        states = budgets.budget_states(month, cap) if month else ()
         return {
             "object": "budget",
             "period": str(period),
@@ -91,7 +91,7 @@ class BudgetView(GatedView):
             "thresholds": budgets.thresholds_of([tenant_id])[tenant_id],
             "standings": [
                 {"budget": one.budget, "used": str(one.used), "limit": str(one.limit), "unit": one.unit}
-                for one in standings
+                for one in states
             ],
             "alerts": [
                 one | {"reached_at": one["reached_at"].astimezone(UTC).isoformat().replace("+00:00", "Z")}

@@ -11,22 +11,22 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import decision_requests
 from apps.api.decision_filters import filters_of, page_of
 from apps.api.decision_requests import BatchRequest, DecisionRequest
-from apps.api.endpoint import MEGABYTE, GatedView, client_address, idempotency_key, json_answer
+from apps.api.endpoint import MEGABYTE, ApiView, client_address, idempotency_key, json_answer
 from apps.api_keys.gate import names_of
 from apps.errors import Problem
 from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.serving import decision_formats, decisions, explanations, ids
-from apps.scoring.serving.requests import Call, Question, question_of
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.requests import Item, ScoringRequest, item_of
+from apps.scoring.serving.runtime import get_scoring
 from apps.scoring.serving.service import Answered, Scoring
 
 
-class ScoringView(GatedView):
+class ScoringView(ApiView):
     """What all scoring endpoints share: understanding the request, and who may hear that it was wrong."""
 
     @property
     def scoring(self) -> Scoring:
-        return this_scoring()
+        return get_scoring()
 
     def understood(self, request: Request, understand: Callable[[Request], Any]) -> Any:
         """What the request says; a problem with it is told only to those the gate lets in."""
@@ -35,11 +35,11 @@ class ScoringView(GatedView):
         except Problem as wrong:
             return self.refuse(request, wrong)
 
-    def call(
+    def scoring_request(
         self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False, many: bool = False
-    ) -> Call:
+    ) -> ScoringRequest:
         said = idempotency_key(request.META)
-        return Call(
+        return ScoringRequest(
             key=self.key,
             digest=self.digest,
             address=client_address(request.META),
@@ -73,23 +73,25 @@ class DecisionsView(ScoringView):
     scopes: ClassVar = {"POST": "predict", "GET": "read"}
 
     def post(self, request: Request) -> HttpResponse:
-        call, question = self.understood(request, self._question)
-        return self.answered(self.scoring.decide(call, question, self.elapsed_ms))
+        scoring_request, item = self.understood(request, self._item)
+        return self.answered(self.scoring.decide(scoring_request, item, self.elapsed_ms))
 
     def get(self, request: Request) -> HttpResponse:
         limit, cursor, filters = self.understood(request, filters_of)
         admission = self.admit_only(request)
-        found = _from_postgres(lambda: decisions.page(admission.schema, self.key.livemode, filters, cursor, limit))
+        found = _from_postgres(
+            lambda: decisions.page(admission.tenant_schema, self.key.livemode, filters, cursor, limit)
+        )
         return json_answer(page_of(found))
 
-    def _question(self, request: Request) -> tuple[Call, Question]:
+    def _item(self, request: Request) -> tuple[ScoringRequest, Item]:
         body = self.read_body(request)
         said, noticed = decision_requests.understood(body, DecisionRequest)
         schema = decision_requests.schema_named(said.schema)
         self.require_model(schema.name, said.model)
-        call = self.call(request, body, model=said.model, dry_run=said.dry_run)
-        parsed = decision_requests.parse(schema, said.transaction, call.received_us // 1000, noticed=noticed)
-        return call, question_of(call, schema, parsed)
+        scoring_request = self.scoring_request(request, body, model=said.model, dry_run=said.dry_run)
+        parsed = decision_requests.parse(schema, said.transaction, scoring_request.received_us // 1000, noticed=noticed)
+        return scoring_request, item_of(scoring_request, schema, parsed)
 
 
 class Row(msgspec.Struct):
@@ -107,34 +109,34 @@ class BatchView(ScoringView):
     body_limit = 25 * MEGABYTE
 
     def post(self, request: Request) -> HttpResponse:
-        call, rows = self.understood(request, self._rows)
-        questions = [row for row in rows if isinstance(row, Question)]
-        admission, told, replay = self.scoring.decide_many(call, questions, self.elapsed_ms)
+        scoring_request, rows = self.understood(request, self._rows)
+        items = [row for row in rows if isinstance(row, Item)]
+        admission, told, replay = self.scoring.decide_many(scoring_request, items, self.elapsed_ms)
         if replay:
             return self.answered(Answered(replay, admission, replayed=True))
         body = self._answer(rows, told)
-        self.scoring.settle_batch(call, admission, body)
+        self.scoring.settle_batch(scoring_request, admission, body)
         return self.answered(Answered(body, admission))
 
-    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
+    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
         body = self.read_body(request)
         said, noticed = decision_requests.understood(body, BatchRequest)
         schema = decision_requests.schema_named(said.schema)
         self.require_model(schema.name, said.model)
-        call = self.call(request, body, model=said.model, dry_run=said.dry_run, many=True)
-        received_ms = call.received_us // 1000
-        rows: list[Question | Problem] = []
+        scoring_request = self.scoring_request(request, body, model=said.model, dry_run=said.dry_run, many=True)
+        received_ms = scoring_request.received_us // 1000
+        rows: list[Item | Problem] = []
         for index, transaction in enumerate(said.transactions):
             try:
                 parsed = decision_requests.parse(schema, transaction, received_ms, f"transactions[{index}]", noticed)
-                rows.append(question_of(call, schema, parsed, index))
+                rows.append(item_of(scoring_request, schema, parsed, index))
             except Problem as wrong:
                 rows.append(wrong)
-        return call, rows
+        return scoring_request, rows
 
-    def _answer(self, rows: list[Question | Problem], told: list[bytes]) -> bytes:
+    def _answer(self, rows: list[Item | Problem], told: list[bytes]) -> bytes:
         remaining = iter(told)
-        data = [next(remaining) if isinstance(row, Question) else _row_problem(row, i) for i, row in enumerate(rows)]
+        data = [next(remaining) if isinstance(row, Item) else _row_problem(row, i) for i, row in enumerate(rows)]
         tally = [msgspec.json.decode(one, type=Row) for one in data]
         statuses = ("new", "duplicate", "superseding", "error")
         return msgspec.json.encode(
@@ -171,7 +173,7 @@ class ExplanationView(ScoringView):
         stored = _from_postgres(lambda: explanations.find(self.scoring, names, admission, decision_id))
         if drawn:
             return HttpResponse(explanations.drawn(stored), content_type="image/svg+xml")
-        return json_answer(explanations.told(stored))
+        return json_answer(explanations.as_json(stored))
 
 
 def _row_problem(problem: Problem, row: int) -> bytes:

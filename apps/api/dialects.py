@@ -15,7 +15,7 @@ from apps.scoring.dialects import commercial, detect, enterprise, gateway, multi
 from apps.scoring.dialects.requests import Asked, AskedMany, Many, Single
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.serving import decision_formats, model_cards
-from apps.scoring.serving.requests import Call, Question, question_of
+from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 
 
 class DialectView(ScoringView):
@@ -41,19 +41,19 @@ class PredictView(DialectView):
     scopes: ClassVar = {"POST": "predict"}
 
     def post(self, request: Request) -> HttpResponse:
-        dialect, asked, call, question = self.understood(request, self._question)
-        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        dialect, asked, scoring_request, item = self.understood(request, self._item)
+        answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         told = dialect.render(asked, decision_formats.decode(answered.body))
         return self.answered(answered, msgspec.json.encode(told))
 
-    def _question(self, request: Request) -> tuple[Single, Asked, Call, Question]:
+    def _item(self, request: Request) -> tuple[Single, Asked, ScoringRequest, Item]:
         body = self.read_body(request)
         said = decode(body, dict[str, Any])
         dialect = detect.dialect_of(said)
         asked = dialect.parse(said, self.received_us // 1000)
         self.require_model(asked.schema.name, asked.model)
-        call = self.call(request, body, model=asked.model)
-        return dialect, asked, call, question_of(call, asked.schema, asked.parsed)
+        scoring_request = self.scoring_request(request, body, model=asked.model)
+        return dialect, asked, scoring_request, item_of(scoring_request, asked.schema, asked.parsed)
 
 
 class DialectBatchView(DialectView, BatchView):
@@ -62,14 +62,16 @@ class DialectBatchView(DialectView, BatchView):
     dialect: ClassVar[Many]
     asked: AskedMany
 
-    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
+    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
         body = self.read_body(request)
         self.asked = asked = self.dialect.parse_many(decode(body, dict[str, Any]), self.received_us // 1000)
         self.require_model(asked.schema.name, asked.model)
-        call = self.call(request, body, model=asked.model, many=True)
-        return call, [question_of(call, asked.schema, parsed, row) for row, parsed in enumerate(asked.parsed)]
+        scoring_request = self.scoring_request(request, body, model=asked.model, many=True)
+        return scoring_request, [
+            item_of(scoring_request, asked.schema, parsed, row) for row, parsed in enumerate(asked.parsed)
+        ]
 
-    def _answer(self, rows: list[Question | Problem], told: list[bytes]) -> bytes:
+    def _answer(self, rows: list[Item | Problem], told: list[bytes]) -> bytes:
         decisions = [decision_formats.decode(one) for one in told]
         return msgspec.json.encode(self.dialect.render_many(self.asked, decisions, round(self.elapsed_ms(), 3)))
 
@@ -98,11 +100,11 @@ class GatewayView(DialectBatchView):
     def scope(self, request: Request) -> str:
         return self.needed
 
-    def _rows(self, request: Request) -> tuple[Call, list[Question | Problem]]:
-        call, rows = super()._rows(request)
+    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
+        scoring_request, rows = super()._rows(request)
         if len(rows) > 1:
             self.needed = "batch"
-        return call._replace(scope=self.needed), rows
+        return scoring_request._replace(scope=self.needed), rows
 
 
 class DetectView(DialectView):
@@ -112,8 +114,8 @@ class DetectView(DialectView):
     scopes: ClassVar = {"POST": "predict"}
 
     def post(self, request: Request) -> HttpResponse:
-        asked, call, question = self.understood(request, self._question)
-        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        asked, scoring_request, item = self.understood(request, self._item)
+        answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         return self.answered(answered, msgspec.json.encode(self.told(asked, decision_formats.decode(answered.body))))
 
     def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
@@ -136,11 +138,11 @@ class DetectView(DialectView):
         errors = problem.extra.get("errors")
         return msgspec.json.encode({"detail": errors}) if errors else super().render_problem(problem)
 
-    def _question(self, request: Request) -> tuple[Asked, Call, Question]:
+    def _item(self, request: Request) -> tuple[Asked, ScoringRequest, Item]:
         body = self.read_body(request)
         asked = multimodel.parse(decode(body, Any), self.received_us // 1000)
-        call = self.call(request, body, model=self.model(request))._replace(model_required=True)
-        return asked, call, question_of(call, asked.schema, asked.parsed)
+        scoring_request = self.scoring_request(request, body, model=self.model(request))._replace(model_required=True)
+        return asked, scoring_request, item_of(scoring_request, asked.schema, asked.parsed)
 
 
 class EnsembleView(DetectView):

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from apps.api import problems
 from apps.errors import KINDS
 from apps.scoring.serving import model_cards
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 
 #: The columns of the models' page, in the cards' own words.
 METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")
@@ -58,9 +58,7 @@ def errors(request: HttpRequest) -> HttpResponse:
 @problems.only_read
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
-    told = [
-        card for card in model_cards.of_all(this_scoring().engine.models) if isinstance(card, model_cards.ModelCard)
-    ]
+    told = [card for card in model_cards.of_all(get_scoring().engine.models) if isinstance(card, model_cards.ModelCard)]
     return _page(request, "docs/models.html", {"schemas": [_shown(*group) for group in _by_schema(told)]})
 
 

@@ -33,7 +33,7 @@ from apps.api_keys.keys import PresentedKey
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.usage.admission import refused_calls, refused_keys
-from apps.usage.admission.admission import Admissions, period_of, this_admissions
+from apps.usage.admission.admission import Admissions, get_admissions, period_of
 from apps.usage.metering.events import moment
 
 SECONDS = Histogram(
@@ -68,7 +68,7 @@ def presented_key(meta: dict[str, Any], now: float) -> tuple[PresentedKey, str]:
     raise Problem("key_malformed")
 
 
-class GatedView(APIView):
+class ApiView(APIView):
     """An endpoint behind the gate. `scopes` says which scope each method needs."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "read"}
@@ -169,7 +169,7 @@ class GatedView(APIView):
 
     @property
     def admissions(self) -> Admissions:
-        return this_admissions()
+        return get_admissions()
 
     def render_problem(self, problem: Problem) -> bytes:
         """A refusal in this interface's own form."""
@@ -270,7 +270,7 @@ def _of_bearer(said: str) -> str:
 def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:
     """In demo mode who calls from this very machine, forwarded by nobody, acts for the demo tenant."""
     if settings.DEMO_MODE and addresses.inside(client_address(meta), addresses.LOOPBACK):
-        demo = None if addresses.was_forwarded(meta) else this_demo_key()
+        demo = None if addresses.was_forwarded(meta) else get_demo_key()
         if demo is not None:
             return demo
     raise Problem("key_missing")
@@ -279,7 +279,7 @@ def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:
 _demo: list[tuple[PresentedKey, str]] = []
 
 
-def this_demo_key() -> tuple[PresentedKey, str] | None:
+def get_demo_key() -> tuple[PresentedKey, str] | None:
     """The demo tenant's key and its digest, once the tenant exists."""
     from apps.accounts.models import Tenant
 

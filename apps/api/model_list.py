@@ -3,16 +3,16 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from apps.api.endpoint import GatedView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.scoring.serving import model_cards
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 
 
-class ModelsView(GatedView):
+class ModelsView(ApiView):
     """GET: the models there are, with what they were trained on and what they are worth."""
 
     endpoint = "v1_models"
 
     def get(self, request: Request) -> HttpResponse:
         self.admit_only(request)
-        return json_answer({"object": "list", "data": list(model_cards.of_all(this_scoring().engine.models))})
+        return json_answer({"object": "list", "data": list(model_cards.of_all(get_scoring().engine.models))})

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
-from apps.api.endpoint import GatedView, check_host, json_answer
+from apps.api.endpoint import ApiView, check_host, json_answer
 from apps.api_keys.gate import Admission
 from apps.billing.collecting import payment_methods, provider_events
 from apps.billing.collecting.gateway import Gateway, GatewayError, NotCollecting, Refused
@@ -82,7 +82,7 @@ def stripe_signature(request: Request) -> str:
     return said
 
 
-class PaymentView(GatedView):
+class PaymentView(ApiView):
     """What they share: whose payment method it is, and what the provider's silence means."""
 
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
@@ -165,7 +165,7 @@ class PortalView(PaymentView):
         )
 
 
-class StripeWebhookView(GatedView):
+class StripeWebhookView(ApiView):
     """POST: what Stripe tells us. No key: the signature says who it is."""
 
     endpoint = "stripe_webhook"

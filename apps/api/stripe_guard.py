@@ -22,7 +22,7 @@ from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Decision
-from apps.scoring.serving.requests import Call, question_of
+from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Answered
 from apps.scoring.stripe_guard.account import Account, account_of, forget, remember
 from apps.scoring.stripe_guard.mapping import mapped
@@ -87,7 +87,7 @@ class GuardView(ScoringView):
     """What they share."""
 
     def account(self, admission: Admission) -> Account:
-        found = account_of(admission.schema, self.key.livemode)
+        found = account_of(admission.tenant_schema, self.key.livemode)
         if found is None:
             raise Problem("not_found", "No Stripe account is connected: POST /v1/stripe/account.")
         return found
@@ -95,12 +95,14 @@ class GuardView(ScoringView):
     def screen(self, request: Request, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
         """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
         said, warnings = mapped(intent, self.key.handle)
-        call = self._call_for(request)
+        scoring_request = self._scoring_request(request)
         schema = SCHEMAS[SCHEMA]
-        question = question_of(
-            call, schema, decision_requests.parse(schema, said, call.received_us // 1000, "payment_intent", warnings)
+        item = item_of(
+            scoring_request,
+            schema,
+            decision_requests.parse(schema, said, scoring_request.received_us // 1000, "payment_intent", warnings),
         )
-        answered = self.scoring.decide(call, question, self.elapsed_ms)
+        answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         decision = decision_formats.decode(answered.body)
         outcome, cancellation = act_on(decision, intent, account)
         return answered, Screening(
@@ -111,8 +113,8 @@ class GuardView(ScoringView):
             decision=decision,
         )
 
-    def _call_for(self, request: Request) -> Call:
-        return Call(
+    def _scoring_request(self, request: Request) -> ScoringRequest:
+        return ScoringRequest(
             key=self.key,
             digest=self.digest,
             address=client_address(request.META),
@@ -131,19 +133,19 @@ class StripeAccountView(GuardView):
 
     def get(self, request: Request) -> HttpResponse:
         admission = self.admit_only(request)
-        return self._told(account_of(admission.schema, self.key.livemode))
+        return self._told(account_of(admission.tenant_schema, self.key.livemode))
 
     def post(self, request: Request) -> HttpResponse:
         said = self.understood(request, lambda request: decode(self.read_body(request), StripeAccountRequest))
         admission = self.admit_only(request)
         account = Account(said.api_key, said.webhook_secret, self.digest)
-        remember(admission.schema, self.key.livemode, account, moment(self.received_us))
+        remember(admission.tenant_schema, self.key.livemode, account, moment(self.received_us))
         self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
         return self._told(account)
 
     def delete(self, request: Request) -> HttpResponse:
         admission = self.admit_only(request)
-        if forget(admission.schema, self.key.livemode):
+        if forget(admission.tenant_schema, self.key.livemode):
             self._audit(admission, "disconnected", None)
         return self._told(None)
 

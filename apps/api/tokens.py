@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from msgspec import Meta
 from rest_framework.request import Request
 
-from apps.api.endpoint import GatedView, content_length, json_answer
+from apps.api.endpoint import ApiView, content_length, json_answer
 from apps.api_keys import tokens
 from apps.api_keys.gate import ANY_SCOPE
 from apps.decoding import decode
@@ -27,7 +27,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
     ] = tokens.DEFAULT_SECONDS
 
 
-class TokenView(GatedView):
+class TokenView(ApiView):
     """POST: a token that stands for the key. A token makes no token, or it would live for ever."""
 
     endpoint = "auth_token"

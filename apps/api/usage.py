@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.api.endpoint import GatedView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.api.parameters import Query, day_in, query_of
 from apps.errors import Problem
 from apps.usage.metering.events import moment
@@ -17,7 +17,7 @@ from apps.usage.statements import reports
 LONGEST_DAYS = 366
 
 
-class UsageView(GatedView):
+class UsageView(ApiView):
     """GET: the month so far."""
 
     endpoint = "usage"
@@ -27,7 +27,7 @@ class UsageView(GatedView):
         return json_answer(_read(lambda: reports.month(admission.tenant_id, moment(self.received_us))))
 
 
-class DailyUsageView(GatedView):
+class DailyUsageView(ApiView):
     """GET: usage a day, `?start=YYYY-MM-DD&end=YYYY-MM-DD` (end not included; default: the last 30 days)."""
 
     endpoint = "usage_daily"

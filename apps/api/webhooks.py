@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
-from apps.api.endpoint import GatedView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.api.parameters import count_in, cursor_in, query_of
 from apps.api_keys.gate import Admission
 from apps.decoding import Noticed, decode, without_cards
@@ -130,7 +130,7 @@ class WebhookDeliveryPage(msgspec.Struct, frozen=True):
     next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page.")]
 
 
-class _WebhooksView(GatedView):
+class _WebhooksView(ApiView):
     """Reading takes `read`; whatever changes something takes `admin`."""
 
     scopes: ClassVar = {"GET": "read", "POST": "admin", "DELETE": "admin"}

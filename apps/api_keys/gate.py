@@ -72,7 +72,7 @@ class KeyDocument(NamedTuple):
     status: str  # active, or the code of the refusal
     key_id: int
     tenant_id: int
-    schema: str
+    tenant_schema: str
     livemode: bool
     scopes: tuple[str, ...]
     networks: tuple[str, ...]
@@ -116,7 +116,7 @@ class Admission(NamedTuple):
 
     key_id: int
     tenant_id: int
-    schema: str
+    tenant_schema: str
     policy_version: int
     rate: Rate
     used: int
@@ -301,7 +301,7 @@ def _fields(document: KeyDocument) -> Mapping[str, str | int]:
         "status": document.status,
         "key_id": document.key_id,
         "tenant_id": document.tenant_id,
-        "schema": document.schema,
+        "schema": document.tenant_schema,
         "scopes": f",{','.join(document.scopes)},",
         "networks": networks_as_digits(document.networks),
         "expires_us": int(document.expires_at.timestamp() * 1_000_000) if document.expires_at else "",
@@ -320,12 +320,12 @@ def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
 
 
 def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
-    _, key_id, tenant_id, schema, policy, limit, remaining, reset, used, quota, units, degraded, *rest = answer
+    _, key_id, tenant_id, tenant_schema, policy, limit, remaining, reset, used, quota, units, degraded, *rest = answer
     replay_of, scopes, *rows = rest
     return Admission(
         key_id=int(key_id),
         tenant_id=int(tenant_id),
-        schema=schema.decode(),
+        tenant_schema=tenant_schema.decode(),
         policy_version=int(policy),
         rate=Rate(limit, remaining, reset),
         used=used,

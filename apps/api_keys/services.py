@@ -24,7 +24,7 @@ class InvalidKeyRequest(ValueError):
     """What was asked of a key can't be: the message names the argument."""
 
 
-def this_gate() -> Gate:
+def get_gate() -> Gate:
     """The gate of this installation."""
     return Gate(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), settings.JOURNAL_MAX)
 
@@ -80,12 +80,12 @@ def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, actor: str = "command"
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now, gate_pending=True)
         _audit(key, "key.revoked", actor, now)
-    return tell_gate(gate, [key])
+    return invalidate_keys(gate, [key])
 
 
 @transaction.atomic
 def narrow_key(*, key: ApiKey, scopes: Sequence[str], now: datetime, actor: str = "command") -> None:
-    """Take from a key all scopes but these. The gate is to be told (`tell_pending`)."""
+    """Take from a key all scopes but these. The gate is to be told (`invalidate_pending`)."""
     kept = [scope for scope in key.scopes if scope in scopes]
     ApiKey.objects.filter(pk=key.pk).update(scopes=kept, gate_pending=True)
     record_audit(
@@ -121,22 +121,22 @@ def rotate_key(
         ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
         ApiKey.objects.filter(pk=key.pk).update(expires_at=ends, replaced_by=successor, gate_pending=True)
         _audit(key, "key.rotated", actor, now, after={"successor": successor.pk, "ends": ends.isoformat()})
-    tell_gate(gate, [key])
+    invalidate_keys(gate, [key])
     return successor, text
 
 
 def mark_changed(tenant: Tenant | int) -> None:
-    """The tenant's limits or state changed: every key of it must be told to the gate (`tell_pending`)."""
+    """The tenant's limits or state changed: every key of it must be told to the gate (`invalidate_pending`)."""
     ApiKey.objects.filter(tenant=tenant).update(gate_pending=True)
 
 
-def tell_pending(gate: Gate) -> int:
+def invalidate_pending(gate: Gate) -> int:
     """Tell the gate of every change it missed; how many. Called after a change, and by the recorder each second."""
     pending = list(ApiKey.objects.filter(gate_pending=True).select_related("tenant"))
-    return len(pending) if pending and tell_gate(gate, pending) else 0
+    return len(pending) if pending and invalidate_keys(gate, pending) else 0
 
 
-def tell_gate(gate: Gate, changed: Sequence[ApiKey]) -> bool:
+def invalidate_keys(gate: Gate, changed: Sequence[ApiKey]) -> bool:
     try:
         for key in changed:
             gate.invalidate(key.digest, key.tenant.handle)

@@ -21,14 +21,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.accounts.models import Tenant
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.billing.models import Subscription
 from apps.billing.rating.money import decimals_of, rounded
 from apps.billing.rating.plans import CURRENT, PLANS
 from apps.billing.subscriptions.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
-from apps.usage.statements.reports import month_of
+from apps.usage.statements.reports import days_of_month
 from apps.usage.tenant_operations import change_subscription, reinstate_tenant, suspend_tenant
 
 
@@ -54,7 +54,7 @@ class TenantAdmin(OperatorAdmin):
     seen = ("slug", "name", "handle", "schema_name", "plan", "rate", "included", "used", "created_at", "suspended_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
-        start, end = month_of(timezone.now())
+        start, end = days_of_month(timezone.now())
         days = UsageDay.objects.filter(tenant_id=OuterRef("pk"), livemode=True, day__gte=start, day__lt=end)
         units = days.values("tenant_id").annotate(all=Sum("units")).values("all")
         return super().get_queryset(request).annotate(month_units=Coalesce(Subquery(units), 0))
@@ -82,13 +82,13 @@ class TenantAdmin(OperatorAdmin):
     @admin.action(description="Suspend: refuse every request", permissions=["change"])
     def suspend(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
         for tenant in chosen:
-            suspend_tenant(tenant=tenant, gate=this_gate(), now=timezone.now(), actor=operator(request))
+            suspend_tenant(tenant=tenant, gate=get_gate(), now=timezone.now(), actor=operator(request))
         self.message_user(request, f"Suspended: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
 
     @admin.action(description="Reinstate", permissions=["change"])
     def reinstate(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
         for tenant in chosen:
-            reinstate_tenant(tenant=tenant, gate=this_gate(), now=timezone.now(), actor=operator(request))
+            reinstate_tenant(tenant=tenant, gate=get_gate(), now=timezone.now(), actor=operator(request))
         self.message_user(request, f"Reinstated: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
 
     @display(description="plan")
@@ -208,7 +208,7 @@ class SubscriptionAdmin(OperatorAdmin):
             plan_code=obj.plan_code,
             rate_per_minute=obj.custom_rate_per_minute,
             included=obj.custom_included,
-            gate=this_gate(),
+            gate=get_gate(),
             now=timezone.now(),
             actor=operator(request),
             more=_agreed(form),

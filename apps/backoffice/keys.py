@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 from apps.addresses import network_of
 from apps.api_keys.keys import SCOPES
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import create_key, revoke_key, this_gate
+from apps.api_keys.services import create_key, get_gate, revoke_key
 from apps.backoffice.base import OperatorAdmin, operator
 
 
@@ -114,7 +114,7 @@ class ApiKeyAdmin(OperatorAdmin):
 
     @admin.action(description="Revoke at once, everywhere", permissions=["change"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        gate, now = this_gate(), timezone.now()
+        gate, now = get_gate(), timezone.now()
         keys = list(chosen.filter(revoked_at=None).select_related("tenant"))
         told = [revoke_key(key=key, gate=gate, now=now, actor=operator(request)) for key in keys]
         self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)

@@ -9,7 +9,7 @@ from apps.billing.models import Subscription
 from apps.notifications.services import notify, people_of
 
 
-def told_of_money(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
+def billing_recipients(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
     """Who is mailed about each tenant's money: its billing e-mail, then its owners and admins, each address once."""
     ids = list(tenant_ids)
     people = people_of(ids)
@@ -17,9 +17,9 @@ def told_of_money(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
     return {one: _once([billing.get(one, ""), *people.get(one, ())]) for one in ids}
 
 
-def tell(tenant: Tenant, kind: str, data: dict[str, Any], *, key: str, now: datetime) -> bool:
+def notify_customer(tenant: Tenant, kind: str, data: dict[str, Any], *, key: str, now: datetime) -> bool:
     """Tell one of them something about money; False when `key` was told before."""
-    return notify(tenant=tenant, kind=kind, data=data, key=key, now=now, to=told_of_money([tenant.pk])[tenant.pk])
+    return notify(tenant=tenant, kind=kind, data=data, key=key, now=now, to=billing_recipients([tenant.pk])[tenant.pk])
 
 
 def _once(addresses: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
-from apps.api_keys.services import mark_changed, tell_pending
+from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules
 from apps.scoring.models import PublishedPolicy
@@ -61,5 +61,5 @@ def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int
             PublishedPolicy.objects.create(version=version, document=document, published_at=now)
         Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
         mark_changed(locked)
-    tell_pending(gate)
+    invalidate_pending(gate)
     return version

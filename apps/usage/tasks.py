@@ -3,22 +3,22 @@
 from celery import shared_task
 from django.utils import timezone
 
-from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
+from apps.billing.subscriptions.services import follow_timelines, notify_trials_ending
 from apps.usage.closing import closing
 from apps.usage.statements import budgets
 
 
 @shared_task(expires=60)
-def tell_budgets() -> int:
+def notify_budgets() -> int:
     """Tell tenants that reached a threshold of a budget. Harmless when repeated."""
-    return budgets.tell_reached(timezone.now())
+    return budgets.notify_reached(timezone.now())
 
 
 @shared_task(expires=60)
 def follow_plans() -> int:
     """Scheduled plans begin, trials end or are announced to."""
     now = timezone.now()
-    tell_trials_ending(now)
+    notify_trials_ending(now)
     return len(follow_timelines(now))
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
-from apps.api_keys.services import mark_changed, tell_pending
+from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.billing import audit
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import agree
@@ -17,13 +17,13 @@ from apps.billing.subscriptions.services import agree
 def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
     """Refuse every request of the tenant (403 tenant_suspended); nothing is deleted. Harmless when repeated."""
     _set_suspended(tenant, now, "tenant.suspended", actor, now)
-    tell_pending(gate)
+    invalidate_pending(gate)
 
 
 def reinstate_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
     """Let a suspended tenant's keys work again. Harmless when repeated."""
     _set_suspended(tenant, None, "tenant.reinstated", actor, now)
-    tell_pending(gate)
+    invalidate_pending(gate)
 
 
 @transaction.atomic
@@ -65,7 +65,7 @@ def change_subscription(
             more=more,
         )
         _audit_subscription(tenant, before, agreed | said, actor, now)
-    tell_pending(gate)
+    invalidate_pending(gate)
     return changed
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused, active
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from tests.cast import Api
 
 each_schema = pytest.mark.parametrize("schema", SCHEMAS)
@@ -68,9 +68,9 @@ def test_listing_needs_reading_and_costs_nothing(alice: Api) -> None:
 
 
 def test_a_refused_model_is_told_as_unavailable(alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    models = this_scoring().engine.models
+    models = get_scoring().engine.models
     broken = {**models["paysim"], "lightgbm": ModelRefused("for the test")}
-    monkeypatch.setattr(this_scoring(), "engine", Engine({**models, "paysim": broken}))
+    monkeypatch.setattr(get_scoring(), "engine", Engine({**models, "paysim": broken}))
     told = {one["name"]: one for one in listed(alice) if one["schema"] == "paysim"}
     assert (told["lightgbm"]["status"], told["lightgbm"]["quality"]) == ("unavailable", None)
     assert told["xgboost"]["status"] == "available"

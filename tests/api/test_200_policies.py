@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
-from apps.api_keys.services import mark_changed, tell_pending, this_gate
+from apps.api_keys.services import get_gate, invalidate_pending, mark_changed
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import publish
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from bench.transactions import question
 from tests.cast import Api
 
@@ -34,11 +34,11 @@ TRUSTED = Rule("trusted", "allow", (Condition("nameOrig", "eq", HOLE["nameOrig"]
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """Versions never come back but here, where the database is swept after every test."""
-    this_scoring.cache_clear()
+    get_scoring.cache_clear()
 
 
 def _publish(api: Api, policy: Policy) -> int:
-    return publish(tenant=api.tenant, policy=policy, gate=this_gate(), now=timezone.now())
+    return publish(tenant=api.tenant, policy=policy, gate=get_gate(), now=timezone.now())
 
 
 def test_a_tenants_allow_rule_goes_before_the_built_in_block(alice: Api, bob: Api) -> None:
@@ -81,7 +81,7 @@ def _published_before(api: Api, *rules: Rule) -> None:
         PublishedPolicy.objects.create(version=1, document=document, published_at=timezone.now())
     Tenant.objects.filter(pk=api.tenant.pk).update(policy_version=1)
     mark_changed(Tenant.objects.get(pk=api.tenant.pk))
-    tell_pending(this_gate())
+    invalidate_pending(get_gate())
 
 
 def test_rules_published_before_still_decide_and_those_that_err_are_told(alice: Api) -> None:

@@ -10,7 +10,7 @@ import pytest
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, sign_up
 from apps.periods import Period
-from apps.usage.statements.budgets import tell_reached
+from apps.usage.statements.budgets import notify_reached
 from tests.api.bodies import HONEST, TRANSFER, asking
 from tests.cast import Api, Cast, Player, new_key
 from tests.factories import UsageDayFactory
@@ -193,7 +193,7 @@ def test_cap_holds_from_the_next_request_on(paying: Api) -> None:
 
 def test_alerts_of_the_month_are_listed(charlie: Api) -> None:
     UsageDayFactory(tenant_id=charlie.tenant.pk, decisions=850)
-    tell_reached(datetime.now(UTC))
+    notify_reached(datetime.now(UTC))
     (alert,) = charlie.get("/v1/budgets").json()["alerts"]
     assert (alert["budget"], alert["threshold"]) == ("included", 80)
 

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.api.documentation import OPENAPI
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import revoke_key, rotate_key, this_gate
+from apps.api_keys.services import get_gate, revoke_key, rotate_key
 from apps.valkey import Valkey
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
@@ -98,7 +98,7 @@ def test_the_request_after_a_revocation_is_refused(cast: Cast) -> None:
     key, text = new_key(cast.alice.tenant)
     caller = Api(cast.alice, text)
     assert caller.post("/v1/decisions", HONEST).status_code == 200
-    revoke_key(key=key, gate=this_gate(), now=timezone.now())
+    revoke_key(key=key, gate=get_gate(), now=timezone.now())
     assert refused(caller.post("/v1/decisions", HONEST)) == (401, "key_revoked")
     assert refused(caller.get("/v1/usage")) == (401, "key_revoked")
 
@@ -119,7 +119,7 @@ def test_a_key_that_expired_long_ago(cast: Cast) -> None:
 
 def test_a_rotated_key_lives_on_for_its_overlap_only(cast: Cast) -> None:
     key, old = new_key(cast.alice.tenant)
-    _, new = rotate_key(key=key, gate=this_gate(), now=timezone.now(), overlap=timedelta(milliseconds=300))
+    _, new = rotate_key(key=key, gate=get_gate(), now=timezone.now(), overlap=timedelta(milliseconds=300))
     assert Api(cast.alice, old).get("/v1/usage").status_code == 200
     time.sleep(0.3)
     assert refused(Api(cast.alice, old).get("/v1/usage")) == (401, "key_expired")
@@ -130,7 +130,7 @@ def test_a_rotated_key_lives_on_for_its_overlap_only(cast: Cast) -> None:
 def test_a_rotated_key_is_told_what_it_was_replaced_by_and_when(cast: Cast, known: bool) -> None:
     key, old = new_key(cast.alice.tenant)
     overlap = timedelta(milliseconds=300) if known else timedelta(0)
-    new, _ = rotate_key(key=key, gate=this_gate(), now=timezone.now(), overlap=overlap)
+    new, _ = rotate_key(key=key, gate=get_gate(), now=timezone.now(), overlap=overlap)
     if known:  # by the gate, which sees it expire
         assert Api(cast.alice, old).get("/v1/usage").status_code == 200
         time.sleep(0.3)

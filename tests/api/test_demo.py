@@ -100,7 +100,7 @@ def test_key_of_an_older_installation_loses_its_admin(demo: Api) -> None:
 def test_gate_hears_of_it_at_once(demo: Api, cast: Cast) -> None:
     text = prepare()["demo_key"]
     ApiKey.objects.filter(digest=digest_of(text)).update(scopes=list(keys.SCOPES))
-    endpoint.this_admissions().gate.invalidate(digest_of(text), Tenant.objects.get(slug="demo").handle)
+    endpoint.get_admissions().gate.invalidate(digest_of(text), Tenant.objects.get(slug="demo").handle)
     assert demo.get("/v1/usage").status_code == 200  # its document is in the gate now, with all scopes
     prepare()
     assert code(demo.post("/v1/webhooks", {"url": "https://example.com/"})) == (403, "scope_missing")

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.scoring.engine.decide import Action, Policy
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.rules import Condition, Outcome, Rule
 from apps.scoring.policies import publish
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from tests.api.dialects import (
     ALL,
     BATCHES,
@@ -229,14 +229,14 @@ def test_native_ensemble_tells_every_vote(alice: Api) -> None:
 @pytest.fixture
 def _nothing_remembered() -> Iterator[None]:
     """Versions never come back but here, where the database is swept after every test."""
-    this_scoring.cache_clear()
+    get_scoring.cache_clear()
     yield
-    this_scoring.cache_clear()
+    get_scoring.cache_clear()
 
 
 def _publish(api: Api, policy: Policy) -> None:
-    this_scoring().policies._known.clear()  # versions never come back but here, where the database is swept
-    publish(tenant=api.tenant, policy=policy, gate=this_gate(), now=timezone.now())
+    get_scoring().policies._known.clear()  # versions never come back but here, where the database is swept
+    publish(tenant=api.tenant, policy=policy, gate=get_gate(), now=timezone.now())
 
 
 def ruled(api: Api, outcome: Outcome, default: Action = "review") -> None:
@@ -282,9 +282,9 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let models of a schema be refused, as they are when a file of theirs is not the one the card vouches for."""
 
     def refuse(schema: str, *names: str) -> None:
-        models = this_scoring().engine.models
+        models = get_scoring().engine.models
         left = {name: ModelRefused("for the test") if name in names else one for name, one in models[schema].items()}
-        monkeypatch.setattr(this_scoring(), "engine", Engine({**models, schema: left}))
+        monkeypatch.setattr(get_scoring(), "engine", Engine({**models, schema: left}))
 
     return refuse
 
@@ -331,7 +331,7 @@ def test_models_say_who_is_available(alice: Api, broken: Callable[..., None]) ->
 def test_the_others_answer_without_a_model_and_cost_nothing(
     alice: Api, broken: Callable[..., None], schema: str, asked: Request
 ) -> None:
-    broken(schema, *this_scoring().engine.models[schema])
+    broken(schema, *get_scoring().engine.models[schema])
     answer = told(alice, asked)
     assert answer["billed_units"] == 0
     assert rows(asked, answer)[0]["recommended_action"] == "review"

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps.api_keys import keys
-from apps.api_keys.services import revoke_key, this_gate
+from apps.api_keys.services import get_gate, revoke_key
 from tests.api.bodies import TRANSFER, asking
 from tests.api.dialects import ALL, BATCHES, COMMERCIAL, DETECT, ENTERPRISE, Request
 from tests.cast import Api, Cast, new_key
@@ -28,7 +28,7 @@ def refused(answer: Any) -> int:
 @each
 def test_who_may_not_is_told_so(cast: Cast, alice: Api, asked: Request) -> None:
     revoked, text = new_key(cast.alice.tenant)
-    revoke_key(key=revoked, gate=this_gate(), now=timezone.now())
+    revoke_key(key=revoked, gate=get_gate(), now=timezone.now())
     _, reader = new_key(cast.alice.tenant, scopes=("read",))
     _, elsewhere = new_key(cast.alice.tenant, networks=["203.0.113.0/24"])
     unknown = keys.generate(cast.alice.tenant.handle, livemode=True)

@@ -16,8 +16,8 @@ from apps.api_keys.services import digest_of
 from apps.scoring.engine import history
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import activity, ids
-from apps.scoring.serving.requests import Call, Question, ask_for, question_of
-from apps.usage.admission.admission import this_admissions
+from apps.scoring.serving.requests import Item, ScoringRequest, ask_for, item_of
+from apps.usage.admission.admission import get_admissions
 from apps.valkey import server
 from bench.transactions import transaction
 from tests.cast import Cast, enter
@@ -53,7 +53,7 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
             "amount": 10.5 * number, "user_id": WRITTEN[number % 4], "merchant_id": f"{'mM'[number % 2]}{number % 5}",
             "merchant_category": ("grocery", "travel", "electronics")[number % 3],
         }  # fmt: skip
-        question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
+        question = item_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
         live, parsed = _live(player.text, question), question.parsed
         replayed = replay.observe(
             PAYMENTS.parties(parsed.transaction),
@@ -81,7 +81,7 @@ def test_whatever_the_order_of_arrival_online_and_replayed_pasts_are_the_same(ca
             "transaction_id": f"p-{one}", "amount": chance.randint(1, 900), "user_id": "U1", "merchant_id": "M1",
             "timestamp": datetime.fromtimestamp((received_us + _off(chance, seed)) // 1_000_000, UTC).isoformat(),
         }  # fmt: skip
-        question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said, received_us // 1000))
+        question = item_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said, received_us // 1000))
         parsed = question.parsed
         live = _live(player.text, question)
         replayed = replay.observe(
@@ -106,7 +106,7 @@ def test_no_hash_of_a_name_in_valkey_can_be_guessed_at(cast: Cast) -> None:
     player = enter("careful", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
     card, other = "4242424242424242", "5555555555554444"
     said = {"amount": 5.0, "user_id": card, "merchant_id": other, "merchant_category": card, "transaction_id": card}
-    question = question_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
+    question = item_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said))
     _live(player.text, question)
     names = names_of(_call(player.text).key.handle, True)
     kept = names.party("payments", "user_id", ids.party_hash(card))
@@ -136,22 +136,22 @@ def test_a_hash_of_what_was_said_is_keyed_with_the_pepper_and_for_its_purpose(
         ids._keyed.cache_clear()
 
 
-def _question(key: str, chance: random.Random, number: int) -> Question:
+def _question(key: str, chance: random.Random, number: int) -> Item:
     """Everybody pays one merchant; time goes on by steps, some transactions are repeated under their id."""
     said = transaction(chance) | {"step": 400 + number // 40, "nameDest": "C-merchant"}
     said |= {"nameOrig": f"C{chance.randint(1, 25)}", "transaction_id": f"t-{number - number % 7 // 6}"}
-    return question_of(_call(key), PAYSIM, PAYSIM.parse(said))
+    return item_of(_call(key), PAYSIM, PAYSIM.parse(said))
 
 
-def _live(key: str, question: Question) -> activity.Activities:
+def _live(key: str, question: Item) -> activity.Activities:
     """Through the gate's own call, riding along."""
     call = _call(key)
     rider = activity.rider(names_of(call.key.handle, True), [question.seen], add=True)
-    admission = this_admissions().admit(ask_for(call, [question]), rider)
+    admission = get_admissions().admit(ask_for(call, [question]), rider)
     return activity.summarised([question.seen], admission.ridden)[0]
 
 
-def _call(key: str) -> Call:
+def _call(key: str) -> ScoringRequest:
     presented = keys.parse(key)
     assert presented is not None
-    return Call(presented, digest_of(key), "127.0.0.1", "decisions", "predict", time.time_ns() // 1000)
+    return ScoringRequest(presented, digest_of(key), "127.0.0.1", "decisions", "predict", time.time_ns() // 1000)

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.api_keys import tokens
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import digest_of, revoke_key, rotate_key, tell_gate, this_gate
+from apps.api_keys.services import digest_of, get_gate, invalidate_keys, revoke_key, rotate_key
 from apps.usage.tenant_operations import suspend_tenant
 from apps.valkey import Valkey
 from tests.api.bodies import HONEST, TRANSFER
@@ -132,14 +132,14 @@ def test_token_dies_with_its_key_at_once(cast: Cast, end: str) -> None:
 
 def expire(key: ApiKey) -> None:
     ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    tell_gate(this_gate(), [key])
+    invalidate_keys(get_gate(), [key])
 
 
 END: dict[str, Callable[[ApiKey], Any]] = {
-    "revoked": lambda key: revoke_key(key=key, gate=this_gate(), now=timezone.now()),
+    "revoked": lambda key: revoke_key(key=key, gate=get_gate(), now=timezone.now()),
     "expired": expire,
-    "rotated": lambda key: rotate_key(key=key, gate=this_gate(), now=timezone.now()),
-    "suspended": lambda key: suspend_tenant(tenant=key.tenant, gate=this_gate(), now=timezone.now()),
+    "rotated": lambda key: rotate_key(key=key, gate=get_gate(), now=timezone.now()),
+    "suspended": lambda key: suspend_tenant(tenant=key.tenant, gate=get_gate(), now=timezone.now()),
 }
 REFUSAL = {
     "revoked": (401, "key_revoked"),
@@ -172,9 +172,9 @@ def test_tokens_are_given_without_valkey_too(alice: Api, monkeypatch: pytest.Mon
 
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Valkey answers nobody: its socket is where nothing listens."""
-    from apps.usage.admission.admission import this_admissions
+    from apps.usage.admission.admission import get_admissions
 
-    monkeypatch.setattr(this_admissions().gate, "valkey", Valkey("unix:///tmp/nobody-listens-here.sock", 0.1))
+    monkeypatch.setattr(get_admissions().gate, "valkey", Valkey("unix:///tmp/nobody-listens-here.sock", 0.1))
 
 
 def test_token_gets_no_scope_its_key_lacks(cast: Cast) -> None:
@@ -188,7 +188,7 @@ def test_key_loses_a_scope_and_so_does_its_token(cast: Cast) -> None:
     key, text = new_key(cast.alice.tenant)
     bearer = with_token(Api(cast.alice, text))
     ApiKey.objects.filter(pk=key.pk).update(scopes=["read"])
-    tell_gate(this_gate(), [key])
+    invalidate_keys(get_gate(), [key])
     assert refused(bearer.post("/v1/decisions", HONEST)) == (403, "scope_missing")
 
 

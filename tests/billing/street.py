@@ -13,7 +13,7 @@ from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import decision_formats, store
-from apps.scoring.serving.requests import Call, Question, ask_for, question_of
+from apps.scoring.serving.requests import Item, ScoringRequest, ask_for, item_of
 from apps.scoring.serving.service import Scoring
 from apps.usage.metering.journal import decode
 from bench.transactions import transaction
@@ -31,13 +31,13 @@ class Customer:
     told: dict[str, tuple[date, int]] = field(default_factory=dict)
     refused: int = 0
 
-    def call(self, moment: datetime, *, text: str = "", many: bool = False, again: str = "") -> Call:
+    def call(self, moment: datetime, *, text: str = "", many: bool = False, again: str = "") -> ScoringRequest:
         text = text or self.live
         key = parse(text)
         assert isinstance(key, PresentedKey)
         endpoint, scope = ("decisions_batch", "batch") if many else ("decisions", "predict")
         micros = int(moment.timestamp() * 1_000_000)
-        return Call(key, digest_of(text), "127.0.0.1", endpoint, scope, micros, again, again, many=many)
+        return ScoringRequest(key, digest_of(text), "127.0.0.1", endpoint, scope, micros, again, again, many=many)
 
     def heard(self, moment: datetime, body: bytes) -> None:
         answer = decision_formats.decode(body)
@@ -127,7 +127,11 @@ class Street:
         store.record([decode(held.data) for held in self.scoring.journal.read(100)])
 
     def _ask(
-        self, customer: Customer, call: Call, said: dict[str, Any] | None = None, scoring: Scoring | None = None
+        self,
+        customer: Customer,
+        call: ScoringRequest,
+        said: dict[str, Any] | None = None,
+        scoring: Scoring | None = None,
     ) -> None:
         question = _question(call, said or transaction(self.chance))
         try:
@@ -157,8 +161,8 @@ HAPPENS = (
 )
 
 
-def _question(call: Call, said: dict[str, Any], row: int = 0) -> Question:
-    return question_of(call, PAYSIM, PAYSIM.parse(said, call.received_us // 1000), row)
+def _question(call: ScoringRequest, said: dict[str, Any], row: int = 0) -> Item:
+    return item_of(call, PAYSIM, PAYSIM.parse(said, call.received_us // 1000), row)
 
 
 def _no_time() -> float:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.api_keys.gate import Ask, Gate, Names
 from apps.api_keys.keys import parse
-from apps.api_keys.services import digest_of, tell_pending, this_gate
+from apps.api_keys.services import digest_of, get_gate, invalidate_pending
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import (
     NotPossible,
@@ -138,12 +138,12 @@ def test_raising_the_cap_or_paying_holds_from_the_next_request_on() -> None:
     fee = allowance(api.tenant.pk, now, units_between)
     assert fee.allowed_units is None
     set_spend_cap(tenant_id=api.tenant.pk, cap=Decimal("0.00"), now=now)
-    tell_pending(this_gate())
+    invalidate_pending(get_gate())
     refused = api.post("/v1/decisions", HONEST).json()
     assert (refused["code"], refused["allowed"]) == ("quota_exceeded", 1)
     assert "Raise the spend cap" in refused["detail"]
     set_spend_cap(tenant_id=api.tenant.pk, cap=None, now=now)
-    tell_pending(this_gate())
+    invalidate_pending(get_gate())
     assert api.post("/v1/decisions", HONEST).status_code == 200
 
 
@@ -153,7 +153,7 @@ def test_two_hundred_callers_at_the_cap_get_not_a_unit_more(valkey: Valkey) -> N
     now = timezone.now()
     set_payment_method(tenant_id=player.tenant.pk, ready=True, now=now)
     set_spend_cap(tenant_id=player.tenant.pk, cap=Decimal("5.00"), now=now)  # 500 calls at 0.01
-    tell_pending(this_gate())
+    invalidate_pending(get_gate())
     patient = Admissions(Gate(server(settings.REDIS_URL, 60.0), settings.JOURNAL_MAX), 1)
     key = parse(player.text)
     assert key is not None

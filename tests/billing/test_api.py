@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
-from apps.api_keys.services import tell_pending, this_gate
+from apps.api_keys.services import get_gate, invalidate_pending
 from apps.billing.invoicing import credits, documents
 from apps.billing.invoicing.invoices import issue_credit_note
 from apps.billing.models import Coupon, CouponRedemption, Payment, Refund, Subscription
@@ -151,7 +151,7 @@ def test_credits_show_what_is_left(dora: Api) -> None:
     close(dora.tenant, 10)
     told = dora.get("/v1/credits").json()["data"][0]
     assert (told["amount"], told["remaining"], told["reason"]) == ("200.00", "20.99", "SLA credit")
-    tell_pending(this_gate())
+    invalidate_pending(get_gate())
 
 
 # --- coupons ---

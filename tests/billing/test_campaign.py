@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from apps.accounts.models import Tenant
 from apps.billing.invoicing import credits
 from apps.billing.invoicing.invoices import mark_paid
-from apps.billing.invoicing.month_invoices import Month, issue_invoices
+from apps.billing.invoicing.month_invoices import MonthUsage, issue_invoices
 from apps.billing.models import Invoice, InvoiceLine, PlanSpan, Subscription
 from apps.billing.rating.plans import CURRENT
 from apps.billing.rating.pricing import statement
@@ -188,7 +188,7 @@ def _close_or_fail(tenant: Tenant, period: Period, *, fails: bool) -> None:
     try:
         with transaction.atomic():
             terms = tuple(timeline.terms_of([tenant.pk], period)[tenant.pk])
-            issue_invoices([Month(tenant, terms, (0,))], period, period.end)
+            issue_invoices([MonthUsage(tenant, terms, (0,))], period, period.end)
             if fails:
                 raise _Fails
     except _Fails:

@@ -20,13 +20,13 @@ from django.db import connection
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate, Names
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.billing.models import InvoiceLine
 from apps.billing.subscriptions.services import change_plan, set_payment_method
 from apps.periods import Period
 from apps.scoring.models import Decision
 from apps.scoring.recording.recorder import Recorder
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from apps.scoring.serving.service import Scoring
 from apps.usage.admission.admission import Admissions
 from apps.usage.closing.closing import close_period
@@ -49,7 +49,7 @@ FEW = 20
 
 @pytest.fixture
 def street() -> Street:
-    scoring = this_scoring()
+    scoring = get_scoring()
     nowhere = Valkey("redis://127.0.0.1:1/0", 0.1)
     cut_off = Scoring(
         engine=scoring.engine,
@@ -163,7 +163,7 @@ def test_books_agree_while_decisions_are_made_and_recorded(street: Street, valke
             street.one(one, moment)
 
     def record() -> None:
-        recorder = Recorder(Journal(valkey), this_gate())
+        recorder = Recorder(Journal(valkey), get_gate())
         while not stop.is_set() or any(recorder.journal.lengths()):
             recorder.step()
 

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.scoring import feature_drift
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule
@@ -21,7 +21,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.policies import load, publish
 from apps.scoring.recording import outage_backfill
-from apps.scoring.serving.runtime import this_scoring
+from apps.scoring.serving.runtime import get_scoring
 from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
@@ -40,7 +40,7 @@ OF_NOBODY = with_check_digit("99999999999999")
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """Policies' versions never come back but here, where the database is swept after every test."""
-    this_scoring.cache_clear()
+    get_scoring.cache_clear()
 
 
 def decide(api: Api, transaction: dict[str, Any], schema: str = "payments", **more: Any) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_duplicate_is_known_after_valkey_was_away(
     drain()
     UsageEvent.objects.update(direct=True)
     flush_of()
-    outage_backfill.tell_missed(Journal(valkey), timezone.now() - timedelta(hours=1))
+    outage_backfill.backfill_missed(Journal(valkey), timezone.now() - timedelta(hours=1))
     assert decide(alice, facts)["status"] == "duplicate"
     assert decide(alice, facts | {"transaction_id": OTHER})["status"] == "new"
     assert decide(alice, facts)["id"] == first["id"]
@@ -187,21 +187,20 @@ def test_policy_file_with_a_card_is_published_masked_with_a_warning(
     assert "Card numbers were masked in: the policy." in said.getvalue()
     assert load(alice.tenant.schema_name, 1).rules[0].all[0].value == (masked(ONE), "x")
     assert (
-        publish(tenant=alice.tenant, policy=load(alice.tenant.schema_name, 1), gate=this_gate(), now=timezone.now())
-        == 2
+        publish(tenant=alice.tenant, policy=load(alice.tenant.schema_name, 1), gate=get_gate(), now=timezone.now()) == 2
     )
 
 
 def test_policys_card_on_a_field_that_is_a_number_is_refused_without_its_digits(alice: Api) -> None:
     rule = Rule("stolen", "block", (Condition("User_ID", "eq", int(ONE)),), schema="card_activity")
     with pytest.raises(InvalidRules) as refused:
-        publish(tenant=alice.tenant, policy=Policy(rules=(rule,)), gate=this_gate(), now=timezone.now())
+        publish(tenant=alice.tenant, policy=Policy(rules=(rule,)), gate=get_gate(), now=timezone.now())
     assert ONE not in str(refused.value)
 
 
 def test_a_policys_card_is_masked_and_holds_of_what_is_masked_alike(alice: Api) -> None:
     rule = Rule("stolen", "fatal_block", (Condition("user_id", "in", (ONE, "u2")),), description=f"Stolen: {ONE}")
-    publish(tenant=alice.tenant, policy=Policy(rules=(rule,)), gate=this_gate(), now=timezone.now())
+    publish(tenant=alice.tenant, policy=Policy(rules=(rule,)), gate=get_gate(), now=timezone.now())
     assert ONE not in str(load(alice.tenant.schema_name, 1))
     told = decide(alice, PAYMENT | {"user_id": ONE})
     assert (told["recommended_action"], told["reasons"][0]["value"]) == ("block", masked(ONE))

@@ -7,7 +7,7 @@ import pytest
 from apps.billing.collecting.stripe_gateway import minor_units
 from apps.billing.rating.money import EXPONENTS
 from apps.billing.receivables.receivables import LEAST
-from apps.currencies import CURRENCIES, told_decimals
+from apps.currencies import CURRENCIES, stripe_decimals
 from apps.scoring.stripe_guard.mapping import mapped
 
 #: https://docs.stripe.com/currencies, as read in November 2026: those told without decimals, with three, and those
@@ -21,7 +21,7 @@ WHOLE_IN_PAYOUTS_ALONE = ["HUF", "TWD"]
 @pytest.mark.parametrize("code", sorted(CURRENCIES))
 def test_every_currency_is_told_as_stripe_tells_it(code: str) -> None:
     told = 0 if code in WHOLE else 3 if code in THREE else 2
-    assert (CURRENCIES[code].told, told_decimals(code.lower())) == (told, told)
+    assert (CURRENCIES[code].told, stripe_decimals(code.lower())) == (told, told)
     step = 100 if code in WHOLE_BUT_TOLD_IN_HUNDREDTHS else 10 if code in THREE else 1
     assert CURRENCIES[code].step == step
     said = mapped({"id": "pi_1", "amount": 500_000, "currency": code.lower()}, "m").transaction

@@ -96,8 +96,8 @@ def test_nobody_is_charged_twice_or_forgotten(
         die("before the commit")
         told(*args)
 
-    told = payments.tell_payment
-    monkeypatch.setattr(payments, "tell_payment", tell)
+    told = payments.notify_payment_changes
+    monkeypatch.setattr(payments, "notify_payment_changes", tell)
     cards = [give_card(one, gateway, stand) for one in others(TENANTS)]
     stand.fault = lambda method, path, count: dice.choice(FAULTS) if dice.random() < 0.6 else None
     stand.clock = stand.ledger.clock = lambda: now.timestamp()
@@ -115,7 +115,7 @@ def test_nobody_is_charged_twice_or_forgotten(
     assert {"before pay", "after pay", "before the commit", "before withdraw", "after withdraw"} <= set(deaths)
     stand.fault = None
     stand.ledger._issuer.clear()
-    monkeypatch.setattr(payments, "tell_payment", told)
+    monkeypatch.setattr(payments, "notify_payment_changes", told)
     for _ in range(4):
         now += timedelta(hours=25)
         for invoice in Invoice.objects.filter(status=Invoice.Status.ISSUED):

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apps.api_keys.services import revoke_key, tell_pending, this_gate
+from apps.api_keys.services import get_gate, invalidate_pending, revoke_key
 from apps.scoring.recording.recorder import Recorder
 from apps.scoring.serving import runtime
 from apps.usage.metering.journal import Journal
@@ -102,13 +102,13 @@ def test_without_valkey_a_revoked_key_is_refused_and_valkey_is_told_when_it_is_b
     key = alice.player.live
     embedded.valkey().stop()
     try:
-        told = revoke_key(key=key, gate=this_gate(), now=timezone.now())
+        told = revoke_key(key=key, gate=get_gate(), now=timezone.now())
         refused = alice.post("/v1/decisions", ASK)
     finally:
         _start_valkey()
     assert told is False
     assert refused.status_code == 401
-    assert tell_pending(this_gate()) == 1
+    assert invalidate_pending(get_gate()) == 1
     assert alice.post("/v1/decisions", ASK).json()["code"] == "key_revoked"
 
 
@@ -120,7 +120,7 @@ def test_without_postgres_scoring_goes_on_from_valkey_and_everything_is_recorded
     connection.close()
     embedded.postgres().stop()
     try:
-        recorder = Recorder(Journal(valkey), this_gate())
+        recorder = Recorder(Journal(valkey), get_gate())
         rounds = iter([False, True])
         recorder.run(lambda: next(rounds))
         answer = alice.post("/v1/decisions", question(random.Random(9)))
@@ -165,7 +165,7 @@ def broken_model(tmp_path: Path) -> Iterator[None]:
 
 def _forget() -> None:
     runtime.models.cache_clear()
-    runtime.this_scoring.cache_clear()
+    runtime.get_scoring.cache_clear()
 
 
 def test_without_its_model_the_rules_decide_alone_and_nothing_is_billed(
@@ -194,7 +194,7 @@ def test_ready_tells_each_dependency(alice: Api, without_valkey: None) -> None:
 
 def test_a_full_journal_refuses_and_changes_nothing(alice: Api, valkey: Valkey, drain: Callable[[], int]) -> None:
     assert alice.post("/v1/decisions", ASK).status_code == 200
-    gate = runtime.this_admissions().gate
+    gate = runtime.get_admissions().gate
     limit, gate.journal_limit = gate.journal_limit, 1
     before = valkey.command("DBSIZE")
     try:
@@ -221,7 +221,7 @@ def test_an_answer_given_without_valkey_is_replayed_once_it_is_back(
         facts = alice.post("/v1/decisions", named).json()
     finally:
         _start_valkey()
-    Recorder(Journal(valkey), this_gate()).step()
+    Recorder(Journal(valkey), get_gate()).step()
     again = alice.post("/v1/decisions", ASK, idempotency_key="outage")
     same = alice.post("/v1/decisions", named).json()
     assert (again.content, again["Idempotent-Replayed"]) == (first.content, "true")

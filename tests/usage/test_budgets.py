@@ -13,7 +13,7 @@ from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, set_spend_cap
 from apps.notifications.models import Delivery, Event
 from apps.usage.models import UsageDay
-from apps.usage.statements.budgets import set_thresholds, tell_reached
+from apps.usage.statements.budgets import notify_reached, set_thresholds
 from tests.cast import Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UserFactory
 from tests.together import together
@@ -44,22 +44,22 @@ def told() -> list[tuple[Any, Any]]:
 )
 def test_included_volume_is_told_at_80_and_100_percent(charlie: Tenant, units: int, thresholds: list[int]) -> None:
     use(charlie, units)
-    assert tell_reached(NOW) == len(thresholds)
+    assert notify_reached(NOW) == len(thresholds)
     assert told() == [("included", one) for one in thresholds]
 
 
 def test_each_threshold_is_told_once_a_month(charlie: Tenant) -> None:
     for units, new in ((800, 1), (900, 0), (1_000, 1), (1_000, 0)):
         use(charlie, units)
-        assert tell_reached(NOW) == new
+        assert notify_reached(NOW) == new
     later = NOW.replace(day=1) + timedelta(days=32)
     use(charlie, 800, later)
-    assert tell_reached(later) == 1
+    assert notify_reached(later) == 1
 
 
 def test_many_workers_tell_once(charlie: Tenant) -> None:
     use(charlie, 1_000)
-    together(6, lambda _: tell_reached(NOW))
+    together(6, lambda _: notify_reached(NOW))
     assert told() == [("included", 80), ("included", 100)]
 
 
@@ -68,10 +68,10 @@ def test_spend_cap_is_told_beside_the_included_volume(cast: Cast) -> None:
     set_payment_method(tenant_id=bob.pk, ready=True, now=NOW)
     set_spend_cap(tenant_id=bob.pk, cap=Decimal(300), now=NOW)
     use(bob, 0)
-    tell_reached(NOW)
+    notify_reached(NOW)
     assert told() == []
     use(bob, 200_000)
-    tell_reached(NOW)
+    notify_reached(NOW)
     assert sorted(told()) == [("included", 80), ("included", 100), ("spend_cap", 80), ("spend_cap", 100)]
     event = Event.objects.get(data__budget="spend_cap", data__threshold=80)
     assert (event.data["limit"], event.data["unit"]) == ("300.00", "USD")
@@ -81,34 +81,34 @@ def test_spend_cap_is_told_beside_the_included_volume(cast: Cast) -> None:
 def test_own_thresholds_take_the_place_of_ours(charlie: Tenant) -> None:
     set_thresholds(tenant=charlie, thresholds=[50, 25, 50], now=NOW)
     use(charlie, 600)
-    tell_reached(NOW)
+    notify_reached(NOW)
     assert told() == [("included", 25), ("included", 50)]
     set_thresholds(tenant=charlie, thresholds=[], now=NOW)
     use(charlie, 1_000)
-    assert tell_reached(NOW) == 0
+    assert notify_reached(NOW) == 0
 
 
 def test_owner_gets_a_mail(charlie: Tenant) -> None:
     MembershipFactory(tenant=charlie, user=UserFactory(email="charlie@example.com"))
     use(charlie, 850)
-    tell_reached(NOW)
+    notify_reached(NOW)
     assert Delivery.objects.get().recipient == "charlie@example.com"
 
 
 def test_test_usage_and_last_month_are_no_usage(charlie: Tenant) -> None:
     UsageDayFactory(tenant_id=charlie.pk, decisions=5_000, livemode=False)
     UsageDayFactory(tenant_id=charlie.pk, decisions=5_000, day=NOW.date().replace(day=1) - timedelta(days=1))
-    assert tell_reached(NOW) == 0
+    assert notify_reached(NOW) == 0
 
 
 def test_looking_costs_the_same_for_one_tenant_and_for_three(cast: Cast) -> None:
     use(cast.charlie.tenant, 100)
     with CaptureQueriesContext(connection) as one:
-        tell_reached(NOW)
+        notify_reached(NOW)
     for player in cast.players:
         use(player.tenant, 100)
     with CaptureQueriesContext(connection) as three:
-        tell_reached(NOW)
+        notify_reached(NOW)
     assert len(three) == len(one)
 
 
@@ -116,6 +116,6 @@ def test_a_budget_is_told_to_the_billing_email_too(charlie: Tenant) -> None:
     Subscription.objects.update_or_create(tenant=charlie, defaults={"billing_email": "books@charlie.example"})
     MembershipFactory(tenant=charlie, user=UserFactory(email="owner@charlie.example"), role="owner")
     use(charlie, 800)
-    tell_reached(NOW)
+    notify_reached(NOW)
     sent = Delivery.objects.filter(event__kind="budget.reached", channel="email").values_list("recipient", flat=True)
     assert {*sent} >= {"books@charlie.example", "owner@charlie.example"} and len(sent) == len({*sent})

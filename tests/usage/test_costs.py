@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from apps.billing.rating.plans import CURRENT, current
 from apps.billing.rating.pricing import Term
 from apps.periods import Period
-from apps.usage.statements.costs import Month, by_day, compare, estimate, first_units, shared
+from apps.usage.statements.costs import MonthStatement, by_day, compare, estimate, first_units, shared
 
 NOVEMBER = Period(2026, 11)
 MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
 
 
-def month(*units: int, plan: str = "basic", currency: str = "USD", period: Period = NOVEMBER) -> Month:
+def month(*units: int, plan: str = "basic", currency: str = "USD", period: Period = NOVEMBER) -> MonthStatement:
     """One plan all month, or (two counts) Free until the 16th and the plan from then on."""
     terms: Sequence[Term] = [Term(current(plan), period.start, period.end)]
     if len(units) == 2:
         terms = [Term(current("free"), period.start, MIDDLE), Term(current(plan), MIDDLE, period.end)]
-    return Month(tuple(terms), units, period, currency)
+    return MonthStatement(tuple(terms), units, period, currency)
 
 
 def test_cost_is_fee_and_overage() -> None:
@@ -90,7 +90,7 @@ def test_what_may_not_be_used_is_not_expected() -> None:
 
 def test_newcomers_are_measured_since_they_came() -> None:
     came = datetime(2026, 11, 21, tzinfo=UTC)
-    one = Month((Term(current("basic"), came, NOVEMBER.end),), (1_000,), NOVEMBER, "USD")
+    one = MonthStatement((Term(current("basic"), came, NOVEMBER.end),), (1_000,), NOVEMBER, "USD")
     assert estimate(one, came + timedelta(days=5), None).units == 2_000
 
 

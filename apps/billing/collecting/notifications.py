@@ -5,23 +5,23 @@ from typing import Any
 
 from apps.billing.collecting.payment_state import Known
 from apps.billing.models import Payment, PaymentCard
-from apps.billing.notifications import tell
+from apps.billing.notifications import notify_customer
 from apps.billing.receivables import receivables
 
 
-def tell_payment(payment: Payment, before: Known, known: Known, now: datetime) -> None:
+def notify_payment_changes(payment: Payment, before: Known, known: Known, now: datetime) -> None:
     """Whatever is new about a payment."""
     if known.status == "failed" and before.status != "failed":
-        _tell(payment, "payment.failed", now, reason=known.failure, next_try_at=_next_try(payment))
+        _notify(payment, "payment.failed", now, reason=known.failure, next_try_at=_next_try(payment))
     if known.progress == "succeeded" != before.progress:
-        _tell(payment, "payment.succeeded", now)
+        _notify(payment, "payment.succeeded", now)
     if known.refunded > before.refunded:
-        _tell(payment, "payment.refunded", now, of=str(known.refunded), amount=str(payment.amount_refunded))
+        _notify(payment, "payment.refunded", now, of=str(known.refunded), amount=str(payment.amount_refunded))
     if known.dispute and not before.dispute:
-        _tell(payment, "payment.disputed", now)
+        _notify(payment, "payment.disputed", now)
 
 
-def _tell(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: Any) -> None:
+def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: Any) -> None:
     invoice = payment.invoice
     data = {
         "invoice": invoice.public_id,
@@ -29,7 +29,7 @@ def _tell(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: A
         "amount": str(invoice.money(payment.amount)),
         "currency": payment.currency,
     }
-    tell(payment.tenant, kind, data | more, key=f"{kind}:{payment.pk}:{of}", now=now)
+    notify_customer(payment.tenant, kind, data | more, key=f"{kind}:{payment.pk}:{of}", now=now)
 
 
 def _next_try(payment: Payment) -> str | None:

@@ -19,7 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from apps.billing.collecting.gateway import Declined, Gateway, Order, Refused, Unanswered
-from apps.billing.collecting.notifications import tell_payment
+from apps.billing.collecting.notifications import notify_payment_changes
 from apps.billing.collecting.payment_state import PROGRESS, Known, merge
 from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice, Payment, PaymentCard
@@ -159,7 +159,7 @@ def _follow(payment: Payment, before: Known, known: Known, now: datetime) -> Non
             invoices.mark_paid(invoice=payment.invoice, how=payment.provider, now=now)
         except invoices.NotPossible as void:
             log.critical("payment %s took money: %s", payment.idempotency_key, void)
-    tell_payment(payment, before, known, now)
+    notify_payment_changes(payment, before, known, now)
     if known.status != before.status:
         delinquency.refresh(payment.tenant_id, now)
 

@@ -101,7 +101,7 @@ def issue(invoices: Sequence[Invoice], now: datetime) -> None:
         invoice.status, invoice.issued_at, invoice.due_at, invoice.number = Status.ISSUED, now, now + DUE, number
     Invoice.objects.bulk_update(invoices, ["status", "issued_at", "due_at", "number"])
     _move([one for one in invoices if not one.total], status=Status.PAID, paid_at=now, paid_how="nothing due")
-    _tell_issued([one for one in invoices if one.total], now)
+    _notify_issued([one for one in invoices if one.total], now)
 
 
 def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing") -> bool:
@@ -118,7 +118,7 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
         _not_under_way(row)
         _move([row], status=Status.PAID, paid_at=now, paid_how=how)
         _audit(row, "invoice.paid", actor, now, {"how": how})
-        _tell(row, "invoice.paid", now)
+        _notify(row, "invoice.paid", now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return True
@@ -139,7 +139,7 @@ def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> 
         for used in row.deductions.exclude(credit=None):
             Credit.objects.filter(uses=used).update(remaining=F("remaining") + used.amount)
         _audit(row, "invoice.voided", actor, now, None)
-        _tell(row, "invoice.voided", now)
+        _notify(row, "invoice.voided", now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
 
@@ -385,11 +385,11 @@ def _audit(invoice: Invoice, action: str, actor: str, now: datetime, after: dict
     audit.record(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
 
 
-def _tell(invoice: Invoice, kind: str, now: datetime) -> None:
+def _notify(invoice: Invoice, kind: str, now: datetime) -> None:
     notify_all([_news(invoice, kind)], now)
 
 
-def _tell_issued(invoices: Sequence[Invoice], now: datetime) -> None:
+def _notify_issued(invoices: Sequence[Invoice], now: datetime) -> None:
     cards = payment_instructions.cards_of([one.tenant_id for one in invoices])
     more = [
         {

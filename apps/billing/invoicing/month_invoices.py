@@ -38,7 +38,7 @@ class Late:
 
 
 @dataclass(frozen=True)
-class Month:
+class MonthUsage:
     """A tenant's month as it is handed over: its terms, units of each, by day and by endpoint, earlier ones anew."""
 
     tenant: Tenant
@@ -51,7 +51,9 @@ class Month:
     real_days: Mapping[str, Days] | None = None
 
 
-def issue_invoices(months: Sequence[Month], period: Period, now: datetime, *, again: bool = False) -> list[Invoice]:
+def issue_invoices(
+    months: Sequence[MonthUsage], period: Period, now: datetime, *, again: bool = False
+) -> list[Invoice]:
     """Close one month of these tenants, all or none; the invoices of those that owe something and were not closed.
 
     `again`: bill anew where the invoice was voided. Raises `NotPossible` before the month is over, `ValueError` for
@@ -95,7 +97,7 @@ def _claim(tenant_ids: Iterable[int], period: Period, now: datetime, again: bool
     return found
 
 
-def _bill(month: Month, subscription: Subscription, period: Period) -> Bill | None:
+def _bill(month: MonthUsage, subscription: Subscription, period: Period) -> Bill | None:
     """What a tenant's month comes to; None when there is nothing to bill."""
     whole = statement(month.terms, month.units, period, subscription.currency)
     late = list(_late_lines(month, period, subscription.currency))
@@ -118,7 +120,7 @@ def _bill(month: Month, subscription: Subscription, period: Period) -> Bill | No
     )
 
 
-def _late_lines(month: Month, period: Period, currency: str) -> Iterator[tuple[Line, Late]]:
+def _late_lines(month: MonthUsage, period: Period, currency: str) -> Iterator[tuple[Line, Late]]:
     """What units recorded after their month was closed make that month cost more."""
     for one in month.late:
         closed = Closing.objects.filter(tenant=month.tenant, period=str(one.period)).select_related("invoice").first()

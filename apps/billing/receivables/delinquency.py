@@ -7,7 +7,7 @@ from django.db import transaction
 
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
-from apps.billing.notifications import tell
+from apps.billing.notifications import notify_customer
 from apps.billing.receivables import dunning, receivables
 from apps.billing.subscriptions import services, test_clock
 
@@ -45,10 +45,10 @@ def _move(tenant_id: int, wanted: str, since: datetime | None, now: datetime) ->
         services.cancel_now(tenant_id=tenant_id, now=now)
     else:
         services.set_status(tenant_id=tenant_id, status=wanted, now=now)
-    _tell(tenant_id, plan, wanted, since, now)
+    _notify(tenant_id, plan, wanted, since, now)
 
 
-def _tell(tenant_id: int, plan: str, wanted: str, since: datetime | None, now: datetime) -> None:
+def _notify(tenant_id: int, plan: str, wanted: str, since: datetime | None, now: datetime) -> None:
     """A tenant became past due, limited, cancelled, or is as before."""
     data: dict[str, Any] = {"plan": plan}
     if wanted == "cancelled":
@@ -57,4 +57,4 @@ def _tell(tenant_id: int, plan: str, wanted: str, since: datetime | None, now: d
         oldest = receivables.open_invoices(tenant_id)[0]
         data |= {"number": oldest.number, "total": str(oldest.money(oldest.total)), "currency": oldest.currency}
     key = f"standing:{tenant_id}:{wanted}:{(since or now).isoformat()}"
-    tell(Tenant.objects.get(pk=tenant_id), _STANDINGS[wanted], data, key=key, now=now)
+    notify_customer(Tenant.objects.get(pk=tenant_id), _STANDINGS[wanted], data, key=key, now=now)

@@ -16,7 +16,7 @@ from apps.accounts.models import Tenant
 from apps.accounts.services import create_tenant
 from apps.billing import audit
 from apps.billing.models import PlanSpan, Subscription
-from apps.billing.notifications import tell
+from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import EXPONENTS, rounded
 from apps.billing.rating.plans import DEFAULT_CURRENCY, PLANS, Plan, current
 from apps.billing.rating.pricing import included_units, most_units
@@ -289,7 +289,7 @@ def follow_timelines(now: datetime, tenant_id: int | None = None) -> list[int]:
     return followed
 
 
-def tell_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
+def notify_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     """Announce trials that end within three days, once each; how many were."""
     spans = PlanSpan.objects.filter(trial=True, starts_at__lte=now, ends_at__gt=now, ends_at__lte=now + TRIAL_NOTICE)
     spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.exclude(tenant_id__in=test_clock.on_a_clock())
@@ -297,7 +297,7 @@ def tell_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     for span in spans.select_related("tenant"):
         ends = span.ends_at.isoformat() if span.ends_at else ""
         data, key = {"plan": span.plan.name, "ends_at": ends}, f"trial_ending:{span.pk}"
-        told += tell(span.tenant, "subscription.trial_ending", data, key=key, now=now)
+        told += notify_customer(span.tenant, "subscription.trial_ending", data, key=key, now=now)
     return told
 
 
@@ -315,7 +315,7 @@ def _changing(tenant_id: int, now: datetime) -> Iterator[tuple[Subscription, Pla
             began = min(tenant.created_at, now)
             span = timeline.begin(tenant_id, PLANS[subscription.plan_code], began)
         yield subscription, span
-        signals.tell(tenant_id)
+        signals.limits_changed(tenant_id)
 
 
 def _in_force(subscription: Subscription, plan: Plan, status: str) -> None:

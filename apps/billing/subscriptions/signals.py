@@ -13,7 +13,7 @@ def on_change(listener: Listener) -> None:
         _listeners.append(listener)
 
 
-def tell(tenant_id: int) -> None:
+def limits_changed(tenant_id: int) -> None:
     """A tenant's plan, status, cap or payment method changed."""
     for listener in _listeners:
         listener(tenant_id)

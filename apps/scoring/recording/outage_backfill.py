@@ -15,33 +15,35 @@ from apps.api_keys.gate import names_of
 from apps.scoring.models import Decision
 from apps.scoring.serving import ids
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
-from apps.usage.metering.journal import Journal, Told
+from apps.usage.metering.journal import IdempotentAnswer, Journal
 from apps.usage.models import UsageEvent
 
 #: As long as an Idempotency-Key lives.
 LOOK_BACK = timedelta(hours=24)
 
 
-def tell_missed(journal: Journal, since: datetime) -> int:
+def backfill_missed(journal: Journal, since: datetime) -> int:
     """Tell Valkey of every decision since then that went past it; how many. Harmless when repeated."""
     missed: dict[int, list[str]] = defaultdict(list)
     events = UsageEvent.objects.filter(direct=True, occurred_at__gte=since)
     for tenant_id, decision_id in events.values_list("tenant_id", "id"):
         missed[tenant_id].append(decision_id)
     for tenant in Tenant.objects.filter(pk__in=missed):
-        _tell(journal, tenant, missed[tenant.pk])
+        _backfill(journal, tenant, missed[tenant.pk])
     return sum(map(len, missed.values()))
 
 
-def _tell(journal: Journal, tenant: Tenant, decision_ids: Iterable[str]) -> None:
+def _backfill(journal: Journal, tenant: Tenant, decision_ids: Iterable[str]) -> None:
     with in_tenant(tenant):
         rows = list(Decision.objects.filter(pk__in=decision_ids))
     for livemode in (True, False):
-        journal.remember(names_of(tenant.handle, livemode), [_told(row) for row in rows if row.livemode == livemode])
+        journal.remember(
+            names_of(tenant.handle, livemode), [_idempotent_answer(row) for row in rows if row.livemode == livemode]
+        )
 
 
-def _told(row: Decision) -> Told:
-    return Told(
+def _idempotent_answer(row: Decision) -> IdempotentAnswer:
+    return IdempotentAnswer(
         decision_id=row.pk,
         schema=row.schema,
         transaction_hash=(row.hidden or {}).get(TRANSACTION_HASH) or ids.text_hash(row.transaction_id),

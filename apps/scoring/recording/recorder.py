@@ -16,8 +16,8 @@ from django.utils import timezone
 from prometheus_client import Counter, Gauge
 
 from apps.api_keys.gate import Gate
-from apps.api_keys.services import tell_pending
-from apps.scoring.recording.outage_backfill import LOOK_BACK, tell_missed
+from apps.api_keys.services import invalidate_pending
+from apps.scoring.recording.outage_backfill import LOOK_BACK, backfill_missed
 from apps.scoring.serving.store import record
 from apps.usage.metering import journal as journals
 from apps.usage.metering.journal import Entry, Held, Journal
@@ -117,17 +117,17 @@ class Recorder:
         if time.monotonic() < self._chores_at:
             return
         self._chores_at = time.monotonic() + CHORES_SECONDS
-        tell_pending(self.gate)
-        self._tell_missed(timezone.now())
+        invalidate_pending(self.gate)
+        self._backfill_missed(timezone.now())
         WAITING.set(sum(self.journal.lengths()))
         if self._postgres_away:
             self._postgres_away = False
             log.info("Postgres is back")
         self.journal.say_storage(away=False)
 
-    def _tell_missed(self, now: datetime) -> None:
+    def _backfill_missed(self, now: datetime) -> None:
         """What was answered past Valkey; a day back after it was away, else a minute."""
-        tell_missed(self.journal, max(self._told_until, now - LOOK_BACK + OVERLAP) - OVERLAP)
+        backfill_missed(self.journal, max(self._told_until, now - LOOK_BACK + OVERLAP) - OVERLAP)
         self._told_until = now
 
     def _postgres_gone(self, failure: Exception) -> None:

@@ -48,7 +48,7 @@ def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str)
     return Explained(decision_id, stored.transaction_id, stored.schema, stored.model, stored.version, found)
 
 
-def told(explained: Explained) -> dict[str, Any]:
+def as_json(explained: Explained) -> dict[str, Any]:
     """The explanation as the API tells it: log-odds that sum, and their sentences."""
     found = explained.explanation
     return {
@@ -100,7 +100,7 @@ def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: s
         return _Stored(
             one.transaction_id, one.schema, one.model_name, one.model_version, one.features, one.contributions
         )
-    row = decisions.find(admission.schema, names.livemode, decision_id)
+    row = decisions.find(admission.tenant_schema, names.livemode, decision_id)
     if row is None:
         raise missing(decision_id, valkey_away=valkey_away)
     vectors = bytes(row.features), bytes(row.contributions)

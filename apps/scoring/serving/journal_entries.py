@@ -10,7 +10,7 @@ from apps.api_keys.gate import Admission
 from apps.scoring.engine import engine as engines
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Decision, Record, Timing
-from apps.scoring.serving.requests import Call, Question
+from apps.scoring.serving.requests import Item, ScoringRequest
 from apps.usage.metering.events import UsageEvent
 from apps.usage.metering.journal import Entry
 
@@ -28,46 +28,46 @@ class Made(NamedTuple):
     found: engines.Decision
 
 
-def entry_of(call: Call, admission: Admission, question: Question, made: Made, *, direct: bool = False) -> Entry:
+def entry_of(request: ScoringRequest, admission: Admission, item: Item, made: Made, *, direct: bool = False) -> Entry:
     """A decision as the journal carries it: what is billed and what is stored."""
     return Entry(
-        handle=call.key.handle,
-        event=_event(call, admission, made.decision, direct),
-        body_hash=question.body_hash if question.named else "",
-        transaction_hash=question.transaction_hash,
-        record=msgspec.Raw(decision_formats.pack(_record(call, admission, question, made))),
+        handle=request.key.handle,
+        event=_event(request, admission, made.decision, direct),
+        body_hash=item.body_hash if item.named else "",
+        transaction_hash=item.transaction_hash,
+        record=msgspec.Raw(decision_formats.pack(_record(request, admission, item, made))),
     )
 
 
-def _event(call: Call, admission: Admission, decision: Decision, direct: bool) -> UsageEvent:
+def _event(request: ScoringRequest, admission: Admission, decision: Decision, direct: bool) -> UsageEvent:
     return UsageEvent(
         id=decision.id,
         tenant_id=admission.tenant_id,
         key_id=admission.key_id,
-        occurred_us=call.received_us,
-        endpoint=call.endpoint,
+        occurred_us=request.received_us,
+        endpoint=request.endpoint,
         schema=decision.schema,
         livemode=decision.livemode,
         degraded=bool(decision.degraded),
         units=decision.billed_units,
         latency_us=int(decision.timing_ms.total * 1000),
-        address=call.address,
+        address=request.address,
         direct=direct,
     )
 
 
-def _record(call: Call, admission: Admission, question: Question, made: Made) -> Record:
+def _record(request: ScoringRequest, admission: Admission, item: Item, made: Made) -> Record:
     decision, found = made.decision, made.found
     return Record(
-        tenant_schema=admission.schema,
+        tenant_schema=admission.tenant_schema,
         id=decision.id,
-        created_us=call.received_us,
+        created_us=request.received_us,
         livemode=decision.livemode,
         schema=decision.schema,
         transaction_id=decision.transaction_id,
-        body_hash=question.body_hash,
-        idempotency_hash="" if call.many else call.idempotency_key,
-        fingerprint=call.fingerprint,
+        body_hash=item.body_hash,
+        idempotency_hash="" if request.many else request.idempotency_key,
+        fingerprint=request.fingerprint,
         status=decision.status,
         fraud_probability=decision.fraud_probability,
         risk_score=decision.risk_score,
@@ -76,28 +76,28 @@ def _record(call: Call, admission: Admission, question: Question, made: Made) ->
         decisive=f"{decision.decisive.kind}:{decision.decisive.id}",
         model_name=decision.model.name if decision.model else "",
         model_version=decision.model.version if decision.model else "",
-        facts=msgspec.json.encode(question.parsed.facts),
+        facts=msgspec.json.encode(item.parsed.facts),
         answer=made.body,
         features=found.features,
         contributions=found.contributions,
-        row=question.row,
-        hidden=_hidden(question),
+        row=item.row,
+        hidden=_hidden(item),
     )
 
 
-def _hidden(question: Question) -> dict[str, str] | None:
+def _hidden(item: Item) -> dict[str, str] | None:
     """What two masked numbers are told apart by: keyed hashes of what was sent. None where nothing is masked."""
-    said, masked = question.parsed.said, question.parsed.masked
+    said, masked = item.parsed.said, item.parsed.masked
     if not masked:
         return None
     hashes = {name: ids.text_hash(text.recognised(str(said[name]))) for name in masked}
-    return hashes | {TRANSACTION_HASH: question.transaction_hash}
+    return hashes | {TRANSACTION_HASH: item.transaction_hash}
 
 
 def made_of(
-    call: Call,
+    request: ScoringRequest,
     admission: Admission,
-    question: Question,
+    item: Item,
     found: engines.Decision,
     supersedes: str,
     elapsed_ms: float,
@@ -108,16 +108,16 @@ def made_of(
         degraded = joined(degraded, ("storage",))
     if admission.gate_away:
         degraded = joined(degraded, WITHOUT_VALKEY)
-    free = call.dry_run or bool(degraded) or not call.key.livemode
+    free = request.dry_run or bool(degraded) or not request.key.livemode
     decision = Decision(
-        id=question.decision_id,
-        livemode=call.key.livemode,
-        created_at=decision_formats.iso(call.received_us),
-        transaction_id=question.transaction_id,
-        schema=question.schema.name,
+        id=item.decision_id,
+        livemode=request.key.livemode,
+        created_at=decision_formats.iso(request.received_us),
+        transaction_id=item.transaction_id,
+        schema=item.schema.name,
         status="superseding" if supersedes else "new",
         supersedes=supersedes or UNSET,
-        dry_run=True if call.dry_run else UNSET,
+        dry_run=True if request.dry_run else UNSET,
         fraud_probability=found.fraud_probability,
         risk_score=found.risk_score,
         risk_level=found.risk_level,

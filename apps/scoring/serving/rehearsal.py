@@ -10,7 +10,7 @@ from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving.requests import Call, question_of
+from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
 
 #: One transaction a schema.
@@ -50,9 +50,9 @@ def go_the_whole_way(scoring: Scoring) -> None:
     assert key is not None  # noqa: S101 - it was made for that
     for name, transaction in EXAMPLES.items():
         schema = SCHEMAS[name]
-        call = Call(key, digest_of(text), "127.0.0.1", "rehearsal", "predict", _RECEIVED_US)
-        question = question_of(call, schema, schema.parse(dict(transaction), _RECEIVED_US // 1000))
+        request = ScoringRequest(key, digest_of(text), "127.0.0.1", "rehearsal", "predict", _RECEIVED_US)
+        item = item_of(request, schema, schema.parse(dict(transaction), _RECEIVED_US // 1000))
         try:
-            scoring.decide(call, question, lambda: 0.0)
+            scoring.decide(request, item, lambda: 0.0)
         except Problem:  # the key is nobody's, or a store is away: that is for requests to say
-            scoring.rehearse(call, question)
+            scoring.rehearse(request, item)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apps.api_keys.gate import Ask, names_of
+from apps.api_keys.gate import Ask, Names, names_of
 from apps.api_keys.keys import PresentedKey
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.serving import activity, ids
@@ -13,7 +13,7 @@ from apps.usage.metering.events import moment
 DAY_US = 86_400_000_000
 
 
-class Call(NamedTuple):
+class ScoringRequest(NamedTuple):
     """One HTTP request, as scoring needs it. `received_us`: µs since 1970, the only clock there is."""
 
     key: PresentedKey
@@ -29,8 +29,13 @@ class Call(NamedTuple):
     many: bool = False  # a batch: its answer is kept whole
     model_required: bool = False  # refuse, rather than answer by rules alone, when no model can score
 
+    @property
+    def names(self) -> Names:
+        """The Valkey keys of this request's tenant and mode."""
+        return names_of(self.key.handle, self.key.livemode)
 
-class Question(NamedTuple):
+
+class Item(NamedTuple):
     """One transaction to decide on, with the names it goes by.
 
     `seen`: as history sees it. `transaction_id` is told and stored, the hashes are of what was sent. `named`: the
@@ -50,33 +55,33 @@ class Question(NamedTuple):
     row: int = 0
 
 
-def ask_for(call: Call, questions: Sequence[Question]) -> Ask:
-    """What the gate is asked for these questions; a dry run asks for no unit."""
-    names = names_of(call.key.handle, call.key.livemode)
+def ask_for(request: ScoringRequest, items: Sequence[Item]) -> Ask:
+    """What the gate is asked for these items; a dry run asks for no unit."""
+    names = request.names
     transactions = [
         (names.transaction(q.schema.name, q.transaction_hash) if q.named else "", q.body_hash if q.named else "")
-        for q in questions
+        for q in items
     ]
     return Ask(
-        key=call.key,
-        digest=call.digest,
-        scope=call.scope,
-        address=call.address,
-        period=period_of(moment(call.received_us)),
-        transactions=() if call.dry_run else transactions,
-        idempotency_key=call.idempotency_key,
-        fingerprint="" if call.dry_run else call.fingerprint,
+        key=request.key,
+        digest=request.digest,
+        scope=request.scope,
+        address=request.address,
+        period=period_of(moment(request.received_us)),
+        transactions=() if request.dry_run else transactions,
+        idempotency_key=request.idempotency_key,
+        fingerprint="" if request.dry_run else request.fingerprint,
     )
 
 
-def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int = 0) -> Question:
+def item_of(request: ScoringRequest, schema: TransactionSchema, parsed: Parsed, row: int = 0) -> Item:
     """Name what is asked. Under an Idempotency-Key the names repeat, else they are new."""
-    repeated = _repeated(call, row)
-    name = repeated[0] if repeated else ids.fresh(call.received_us)
+    repeated = _repeated(request, row)
+    name = repeated[0] if repeated else ids.fresh(request.received_us)
     given = schema.transaction_id(parsed.transaction)
     transaction_id = given or f"txn_{name}"
     transaction_hash = ids.text_hash(transaction_id)
-    return Question(
+    return Item(
         schema=schema,
         parsed=parsed,
         decision_id=f"dec_{name}",
@@ -90,14 +95,14 @@ def question_of(call: Call, schema: TransactionSchema, parsed: Parsed, row: int 
     )
 
 
-def _repeated(call: Call, row: int) -> tuple[str, ...]:
+def _repeated(request: ScoringRequest, row: int) -> tuple[str, ...]:
     """The name an Idempotency-Key gives a row today, and the one it gave yesterday."""
-    if not call.idempotency_key:
+    if not request.idempotency_key:
         return ()
-    who = (call.key.handle, call.key.livemode, call.idempotency_key)
-    return tuple(ids.repeatable(*who, day, row) for day in (day_of(call), day_of(call) - 1))
+    who = (request.key.handle, request.key.livemode, request.idempotency_key)
+    return tuple(ids.repeatable(*who, day, row) for day in (day_of(request), day_of(request) - 1))
 
 
-def day_of(call: Call) -> int:
+def day_of(request: ScoringRequest) -> int:
     """Days since 1970, UTC."""
-    return call.received_us // DAY_US
+    return request.received_us // DAY_US

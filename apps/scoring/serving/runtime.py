@@ -15,7 +15,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import Policies
 from apps.scoring.serving import rehearsal
 from apps.scoring.serving.service import Scoring
-from apps.usage.admission.admission import this_admissions
+from apps.usage.admission.admission import get_admissions
 from apps.usage.metering.journal import Journal
 from apps.valkey import server
 
@@ -29,12 +29,12 @@ Named = Mapping[str, tuple[str, ...]]
 
 
 @cache
-def this_scoring() -> Scoring:
+def get_scoring() -> Scoring:
     """The process's scoring."""
     valkey = server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
     return Scoring(
         engine=Engine(models()),
-        admissions=this_admissions(),
+        admissions=get_admissions(),
         journal=Journal(valkey),
         policies=Policies(),
     )
@@ -84,7 +84,7 @@ def load() -> Named:
     and the workers share its memory. Returns which models these are.
     """
     known = named()
-    rehearsal.decide_on_examples(this_scoring().engine)
+    rehearsal.decide_on_examples(get_scoring().engine)
     gc.collect()
     gc.freeze()
     return known
@@ -92,7 +92,7 @@ def load() -> Named:
 
 def begin(known: Named) -> None:
     """Make a new worker ready: the models that were promoted since `load`, a rehearsal, and an eye on promotions."""
-    scoring = this_scoring()
+    scoring = get_scoring()
     known = catch_up(scoring, known)
     rehearse()
     Thread(target=follow_promotions, args=(scoring, known), name="promotions", daemon=True).start()
@@ -104,4 +104,4 @@ def rehearse() -> None:
     A worker that took a request before took over a second for its first ones. A store that is away is none here: the
     first request will find that out as any other does.
     """
-    rehearsal.go_the_whole_way(this_scoring())
+    rehearsal.go_the_whole_way(get_scoring())

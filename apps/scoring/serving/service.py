@@ -13,14 +13,14 @@ from typing import NamedTuple
 import msgspec
 
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.api_keys.gate import Admission, Ask, Names, Rate, Rider, names_of
+from apps.api_keys.gate import Admission, Ask, Names, Rate, Rider
 from apps.errors import Problem
 from apps.scoring.engine import history
 from apps.scoring.engine.engine import Engine
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, decision_formats, decisions, ids
 from apps.scoring.serving.journal_entries import WITHOUT_VALKEY, Made, entry_of, joined, made_of
-from apps.scoring.serving.requests import Call, Question, ask_for, day_of
+from apps.scoring.serving.requests import Item, ScoringRequest, ask_for, day_of
 from apps.scoring.serving.store import record
 from apps.usage.admission.admission import Admissions
 from apps.usage.metering import journal as journals
@@ -44,10 +44,10 @@ class Answered(NamedTuple):
     replayed: bool = False
 
 
-class Twin(NamedTuple):
-    """These facts were journaled by a quicker request; what that one was answered is told again.
+class ConcurrentDuplicate(NamedTuple):
+    """A concurrent duplicate won; return its answer.
 
-    By then the units reserved here are given back: whatever fails while it is read must not give them back once more.
+    The reserved units were released already; do not release them again if reading fails.
     """
 
     decision_id: str
@@ -64,164 +64,171 @@ class Scoring:
 
     # --- one ----------------------------------------------------------------------------------------------------------
 
-    def decide(self, call: Call, question: Question, elapsed_ms: Clock) -> Answered:
+    def decide(self, request: ScoringRequest, item: Item, elapsed_ms: Clock) -> Answered:
         """One decision: recorded once, billed once. Raises `Problem`."""
-        ask = ask_for(call, [question])
-        admission = self.admissions.admit(ask, self._rider(call, [question]))
+        ask = ask_for(request, [item])
+        admission = self.admissions.admit(ask, self._rider(request, [item]))
         try:
-            found = self._decide(call, ask, admission, question, elapsed_ms)
+            found = self._decide(request, ask, admission, item, elapsed_ms)
         except BaseException:
             self.admissions.give_back(admission, ask)
             raise
-        if isinstance(found, Twin):
-            return Answered(self._told_of(found, names_of(call.key.handle, call.key.livemode), admission), admission)
+        if isinstance(found, ConcurrentDuplicate):
+            return Answered(
+                self._answer_of_duplicate(found, request.names, admission),
+                admission,
+            )
         return found
 
     def _decide(
-        self, call: Call, ask: Ask, admission: Admission, question: Question, elapsed_ms: Clock
-    ) -> Answered | Twin:
+        self, request: ScoringRequest, ask: Ask, admission: Admission, item: Item, elapsed_ms: Clock
+    ) -> Answered | ConcurrentDuplicate:
         if admission.gate_away:
-            return self._decide_without_valkey(call, admission, question, elapsed_ms)
-        names = names_of(call.key.handle, call.key.livemode)
+            return self._decide_without_valkey(request, admission, item, elapsed_ms)
+        names = request.names
         if admission.replay_of:
-            return Answered(self._told_before(names, admission, admission.replay_of), admission, replayed=True)
+            return Answered(self._replayed(names, admission, admission.replay_of), admission, replayed=True)
         told = admission.rows[0] if admission.rows else ""
         if told.startswith("D"):
-            return self._tell_duplicate(names, admission, ask, told[1:])
-        seen = activity.summarised([question.seen], admission.ridden)[0]
-        made = self._make(call, admission, question, seen, told[1:], elapsed_ms)
-        if call.dry_run:
+            return self._answer_duplicate(names, admission, ask, told[1:])
+        seen = activity.summarised([item.seen], admission.ridden)[0]
+        made = self._make(request, admission, item, seen, told[1:], elapsed_ms)
+        if request.dry_run:
             return Answered(made.body, admission)
-        return self._journal_one(call, ask, admission, names, question, made)
+        return self._journal_one(request, ask, admission, names, item, made)
 
     def _journal_one(
-        self, call: Call, ask: Ask, admission: Admission, names: Names, question: Question, made: Made
-    ) -> Answered | Twin:
+        self, request: ScoringRequest, ask: Ask, admission: Admission, names: Names, item: Item, made: Made
+    ) -> Answered | ConcurrentDuplicate:
         """Acknowledge through the journal; when it went away, through Postgres."""
-        entry = entry_of(call, admission, question, made)
+        entry = entry_of(request, admission, item, made)
         try:
             quicker = self._append(names, ask, admission, [entry], settle=True)[0]
         except Away:
-            return self._record_directly(call, admission, question, made)
-        return Twin(quicker) if quicker else Answered(made.body, admission)
+            return self._record_directly(request, admission, item, made)
+        return ConcurrentDuplicate(quicker) if quicker else Answered(made.body, admission)
 
-    def rehearse(self, call: Call, question: Question) -> bytes:
+    def rehearse(self, request: ScoringRequest, item: Item) -> bytes:
         """Make a decision and its journal entry as `decide` does, and keep neither."""
-        made = self._make(call, NOBODY, question, {}, "", lambda: 0.0)
-        return journals.encode(entry_of(call, NOBODY, question, made))
+        made = self._make(request, NOBODY, item, {}, "", lambda: 0.0)
+        return journals.encode(entry_of(request, NOBODY, item, made))
 
     # --- many ---------------------------------------------------------------------------------------------------------
 
     def decide_many(
-        self, call: Call, questions: Sequence[Question], elapsed_ms: Clock
+        self, request: ScoringRequest, items: Sequence[Item], elapsed_ms: Clock
     ) -> tuple[Admission, list[bytes], bytes]:
         """A batch under one admission: (admission, one answer per question, b""), or (admission, [], the replay)."""
-        ask = ask_for(call, questions)
-        admission = self.admissions.admit(ask, self._rider(call, questions))
+        ask = ask_for(request, items)
+        admission = self.admissions.admit(ask, self._rider(request, items))
         try:
-            found, replay = self._decide_many(call, ask, admission, questions, elapsed_ms)
+            found, replay = self._decide_many(request, ask, admission, items, elapsed_ms)
         except BaseException:
             self.admissions.give_back(admission, ask)
             raise
-        names = names_of(call.key.handle, call.key.livemode)
-        told = [self._told_of(one, names, admission) if isinstance(one, Twin) else one for one in found]
+        names = request.names
+        told = [
+            self._answer_of_duplicate(one, names, admission) if isinstance(one, ConcurrentDuplicate) else one
+            for one in found
+        ]
         return admission, told, replay
 
     def _decide_many(
-        self, call: Call, ask: Ask, admission: Admission, questions: Sequence[Question], elapsed_ms: Clock
-    ) -> tuple[list[bytes | Twin], bytes]:
-        names = names_of(call.key.handle, call.key.livemode)
+        self, request: ScoringRequest, ask: Ask, admission: Admission, items: Sequence[Item], elapsed_ms: Clock
+    ) -> tuple[list[bytes | ConcurrentDuplicate], bytes]:
+        names = request.names
         if admission.replay_of:
-            return [], self._batch_told_before(names, admission.replay_of)
-        rows = admission.rows or ("",) * len(questions)
+            return [], self._batch_replayed(names, admission.replay_of)
+        rows = admission.rows or ("",) * len(items)
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
-        seen = None if admission.gate_away else activity.summarised([q.seen for q in questions], admission.ridden)
-        new = [questions[i] for i in fresh]
+        seen = None if admission.gate_away else activity.summarised([q.seen for q in items], admission.ridden)
+        new = [items[i] for i in fresh]
         pasts = None if seen is None else [seen[i] for i in fresh]
-        made = self._make_many(call, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
-        bodies = self._acknowledge(call, ask, admission, names, new, made)
+        made = self._make_many(request, admission, new, pasts, [rows[i][1:] for i in fresh], elapsed_ms)
+        bodies = self._acknowledge(request, ask, admission, names, new, made)
         told = dict(zip(fresh, bodies, strict=True))
-        return [told[i] if i in told else Twin(row[1:]) for i, row in enumerate(rows)], b""
+        return [told[i] if i in told else ConcurrentDuplicate(row[1:]) for i, row in enumerate(rows)], b""
 
     def _acknowledge(
         self,
-        call: Call,
+        request: ScoringRequest,
         ask: Ask,
         admission: Admission,
         names: Names,
-        questions: Sequence[Question],
+        items: Sequence[Item],
         made: Sequence[Made],
-    ) -> Sequence[bytes | Twin]:
+    ) -> Sequence[bytes | ConcurrentDuplicate]:
         """Every fresh row through the journal in one call; when Valkey is away each through Postgres."""
-        if call.dry_run or not made:
+        if request.dry_run or not made:
             return [one.body for one in made]
-        entries = [entry_of(call, admission, question, one) for question, one in zip(questions, made, strict=True)]
+        entries = [entry_of(request, admission, item, one) for item, one in zip(items, made, strict=True)]
         try:
             if admission.gate_away:
                 raise Away("since admission")
             quicker = self._append(names, ask, admission, entries, settle=False)
         except Away:
             return [
-                self._told_by_postgres(call, admission, question, one).body
-                for question, one in zip(questions, made, strict=True)
+                self._find_or_record(request, admission, item, one).body for item, one in zip(items, made, strict=True)
             ]
-        return [Twin(known) if known else one.body for known, one in zip(quicker, made, strict=True)]
+        return [ConcurrentDuplicate(known) if known else one.body for known, one in zip(quicker, made, strict=True)]
 
-    def settle_batch(self, call: Call, admission: Admission, body: bytes) -> None:
+    def settle_batch(self, request: ScoringRequest, admission: Admission, body: bytes) -> None:
         """Keep a batch's answer for its Idempotency-Key. While Valkey is away its rows alone are remembered."""
         if not admission.claim or admission.gate_away:
             return
-        names = names_of(call.key.handle, call.key.livemode)
-        batch_id = "bat_" + ids.repeatable(call.key.handle, call.key.livemode, call.idempotency_key, day_of(call), -1)
+        names = request.names
+        batch_id = "bat_" + ids.repeatable(
+            request.key.handle, request.key.livemode, request.idempotency_key, day_of(request), -1
+        )
         try:
-            self.journal.keep_answer(names, call.idempotency_key, call.fingerprint, batch_id, body)
+            self.journal.keep_answer(names, request.idempotency_key, request.fingerprint, batch_id, body)
         except Away:
             return
 
     # --- the ladder ---------------------------------------------------------------------------------------------------
 
     def _decide_without_valkey(
-        self, call: Call, admission: Admission, question: Question, elapsed_ms: Clock
+        self, request: ScoringRequest, admission: Admission, item: Item, elapsed_ms: Clock
     ) -> Answered:
         """Valkey is away: what it would have known is asked of Postgres, what is new is written there."""
-        made = self._make(call, admission, question, None, "", elapsed_ms)
-        if call.dry_run:
+        made = self._make(request, admission, item, None, "", elapsed_ms)
+        if request.dry_run:
             return Answered(made.body, admission)
-        return self._told_by_postgres(call, admission, question, made)
+        return self._find_or_record(request, admission, item, made)
 
-    def _told_by_postgres(self, call: Call, admission: Admission, question: Question, made: Made) -> Answered:
+    def _find_or_record(self, request: ScoringRequest, admission: Admission, item: Item, made: Made) -> Answered:
         """What was decided before on this request or these facts, else this decision, recorded."""
         try:
-            known = self._known_to_postgres(call, admission, question)
+            known = self._find_in_postgres(request, admission, item)
         except POSTGRES_AWAY as failure:
             raise _both_away() from failure
-        return known or self._record_directly(call, admission, question, made)
+        return known or self._record_directly(request, admission, item, made)
 
-    def _known_to_postgres(self, call: Call, admission: Admission, question: Question) -> Answered | None:
+    def _find_in_postgres(self, request: ScoringRequest, admission: Admission, item: Item) -> Answered | None:
         """A replay (under today's or yesterday's id) or a duplicate."""
-        for decision_id in question.possible_ids:
-            row = decisions.find(admission.schema, call.key.livemode, decision_id)
-            if row is not None and row.fingerprint != call.fingerprint:
+        for decision_id in item.possible_ids:
+            row = decisions.find(admission.tenant_schema, request.key.livemode, decision_id)
+            if row is not None and row.fingerprint != request.fingerprint:
                 raise Problem("idempotency_mismatch")
             if row is not None:
                 return Answered(row.answer.encode(), admission, replayed=True)
-        if not question.named:
+        if not item.named:
             return None
         same = decisions.find_same_facts(
-            admission.schema, call.key.livemode, question.schema.name, question.transaction_id, question.body_hash
+            admission.tenant_schema, request.key.livemode, item.schema.name, item.transaction_id, item.body_hash
         )
         return None if same is None else Answered(decision_formats.as_duplicate(same.answer.encode()), admission)
 
-    def _record_directly(self, call: Call, admission: Admission, question: Question, made: Made) -> Answered:
+    def _record_directly(self, request: ScoringRequest, admission: Admission, item: Item, made: Made) -> Answered:
         """Into Postgres in one transaction, marked and not billed; if it is there already, as it stands there."""
         decision = msgspec.structs.replace(
             made.decision, degraded=joined(made.decision.degraded, WITHOUT_VALKEY), billed_units=0
         )
         body = decision_formats.encode(decision)
-        entry = entry_of(call, admission, question, made._replace(decision=decision, body=body), direct=True)
+        entry = entry_of(request, admission, item, made._replace(decision=decision, body=body), direct=True)
         try:
             new = record([entry])
-            row = None if new else decisions.find(admission.schema, call.key.livemode, question.decision_id)
+            row = None if new else decisions.find(admission.tenant_schema, request.key.livemode, item.decision_id)
         except POSTGRES_AWAY as failure:
             raise _both_away() from failure
         return Answered(body if row is None else row.answer.encode(), admission)
@@ -234,7 +241,7 @@ class Scoring:
         if entry is not None:
             return decision_formats.unpack(entry.record).answer
         try:
-            row = decisions.find(admission.schema, names.livemode, decision_id)
+            row = decisions.find(admission.tenant_schema, names.livemode, decision_id)
         except POSTGRES_AWAY as failure:
             raise Problem("stores_away", "The decision is stored and Postgres is away.", retry_after=2.0) from failure
         if row is None:
@@ -248,28 +255,28 @@ class Scoring:
         except Away:
             return None, True
 
-    def _told_of(self, twin: Twin, names: Names, admission: Admission) -> bytes:
-        return decision_formats.as_duplicate(self.stored(names, admission, twin.decision_id))
+    def _answer_of_duplicate(self, duplicate: ConcurrentDuplicate, names: Names, admission: Admission) -> bytes:
+        return decision_formats.as_duplicate(self.stored(names, admission, duplicate.decision_id))
 
-    def _told_before(self, names: Names, admission: Admission, told: str) -> bytes:
+    def _replayed(self, names: Names, admission: Admission, told: str) -> bytes:
         stored = self.stored(names, admission, told.removeprefix("dup:"))
         return decision_formats.as_duplicate(stored) if told.startswith("dup:") else stored
 
-    def _batch_told_before(self, names: Names, batch_id: str) -> bytes:
+    def _batch_replayed(self, names: Names, batch_id: str) -> bytes:
         body = self.journal.kept_answer(names, batch_id)
         if body is None:
             raise Problem("idempotency_in_progress", retry_after=1.0)
         return body
 
-    def _tell_duplicate(self, names: Names, admission: Admission, ask: Ask, decision_id: str) -> Answered:
+    def _answer_duplicate(self, names: Names, admission: Admission, ask: Ask, decision_id: str) -> Answered:
         body = decision_formats.as_duplicate(self.stored(names, admission, decision_id))
         if admission.claim:
             self.journal.settle(names, ask.idempotency_key, ask.fingerprint, f"dup:{decision_id}")
         return Answered(body, admission)
 
-    def _rider(self, call: Call, questions: Sequence[Question]) -> Rider | None:
-        names = names_of(call.key.handle, call.key.livemode)
-        return activity.rider(names, [question.seen for question in questions], add=not call.dry_run)
+    def _rider(self, request: ScoringRequest, items: Sequence[Item]) -> Rider | None:
+        names = request.names
+        return activity.rider(names, [item.seen for item in items], add=not request.dry_run)
 
     def _append(
         self, names: Names, ask: Ask, admission: Admission, entries: Sequence[Entry], *, settle: bool
@@ -288,39 +295,39 @@ class Scoring:
 
     def _make(
         self,
-        call: Call,
+        request: ScoringRequest,
         admission: Admission,
-        question: Question,
+        item: Item,
         seen: Mapping[str, history.Activity] | None,
         supersedes: str,
         elapsed_ms: Clock,
     ) -> Made:
-        policy = self.policies.get(admission.schema, admission.policy_version)
-        found = self.engine.decide(question.schema.name, question.parsed, seen, policy, call.model)
-        if call.model_required and found.model is None:
+        policy = self.policies.get(admission.tenant_schema, admission.policy_version)
+        found = self.engine.decide(item.schema.name, item.parsed, seen, policy, request.model)
+        if request.model_required and found.model is None:
             raise Problem("inference_failed")
-        return made_of(call, admission, question, found, supersedes, elapsed_ms())
+        return made_of(request, admission, item, found, supersedes, elapsed_ms())
 
     def _make_many(
         self,
-        call: Call,
+        request: ScoringRequest,
         admission: Admission,
-        questions: Sequence[Question],
+        items: Sequence[Item],
         seen: Sequence[Mapping[str, history.Activity]] | None,
         supersedes: Sequence[str],
         elapsed_ms: Clock,
     ) -> list[Made]:
-        if not questions:
+        if not items:
             return []
-        policy = self.policies.get(admission.schema, admission.policy_version)
-        pasts = seen if seen is not None else [None] * len(questions)
+        policy = self.policies.get(admission.tenant_schema, admission.policy_version)
+        pasts = seen if seen is not None else [None] * len(items)
         found = self.engine.decide_many(
-            questions[0].schema.name, [question.parsed for question in questions], pasts, policy, call.model
+            items[0].schema.name, [item.parsed for item in items], pasts, policy, request.model
         )
         elapsed = elapsed_ms()
         return [
-            made_of(call, admission, question, one, old, elapsed)
-            for question, one, old in zip(questions, found, supersedes, strict=True)
+            made_of(request, admission, item, one, old, elapsed)
+            for item, one, old in zip(items, found, supersedes, strict=True)
         ]
 
 

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from django_tenants.utils import schema_context
-
+from apps.accounts.tenancy import in_tenant
 from apps.scoring.models import StripeAccount
 
 
@@ -16,20 +15,20 @@ class Account(NamedTuple):
     key_digest: str
 
 
-def account_of(schema: str, livemode: bool) -> Account | None:
+def account_of(tenant_schema: str, livemode: bool) -> Account | None:
     """The account a tenant gave for live or test payments."""
-    with schema_context(schema):
+    with in_tenant(tenant_schema):
         row = StripeAccount.objects.filter(livemode=livemode).first()
     return Account(row.api_key, row.webhook_secret, row.key_digest) if row else None
 
 
-def remember(schema: str, livemode: bool, account: Account, now: datetime) -> None:
+def remember(tenant_schema: str, livemode: bool, account: Account, now: datetime) -> None:
     """Keep an account, in place of the one before; both secrets are sealed in the database."""
-    with schema_context(schema):
+    with in_tenant(tenant_schema):
         StripeAccount.objects.update_or_create(livemode=livemode, defaults={**account._asdict(), "updated_at": now})
 
 
-def forget(schema: str, livemode: bool) -> bool:
+def forget(tenant_schema: str, livemode: bool) -> bool:
     """Whether there was one."""
-    with schema_context(schema):
+    with in_tenant(tenant_schema):
         return bool(StripeAccount.objects.filter(livemode=livemode).delete()[0])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from apps.currencies import CURRENCIES, USUAL_DECIMALS, told_decimals
+from apps.currencies import CURRENCIES, USUAL_DECIMALS, stripe_decimals
 from apps.scoring.engine.schemas.payments import MOST_MONEY, PAYMENTS
 
 Json = Mapping[str, Any]
@@ -104,7 +104,7 @@ class _Reading:
         if units is None:
             self.warnings.append("amount was ignored: it must be a whole number from 0. The payment was screened as 0.")
         most = most_of(currency)
-        amount = (units or 0) / 10 ** told_decimals(currency)
+        amount = (units or 0) / 10 ** stripe_decimals(currency)
         if amount > most:
             self.warnings.append(f"amount is beyond what can be weighed: it was screened as {most:,.0f}.")
         self.said["amount"] = min(amount, most)

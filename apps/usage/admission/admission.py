@@ -32,7 +32,7 @@ from apps.api_keys.gate import (
 )
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.billing.subscriptions.services import allowance
 from apps.errors import Problem
 from apps.usage.admission import refused_keys
@@ -131,7 +131,7 @@ class Admissions:
         return Admission(
             key_id=document.key_id,
             tenant_id=document.tenant_id,
-            schema=document.schema,
+            tenant_schema=document.tenant_schema,
             policy_version=document.policy_version,
             rate=rate,
             used=used,
@@ -177,7 +177,7 @@ def load_document(presented: PresentedKey, digest: str, now: datetime) -> KeyDoc
         status=status,
         key_id=key.pk,
         tenant_id=key.tenant_id,
-        schema=key.tenant.schema_name,
+        tenant_schema=key.tenant.schema_name,
         livemode=key.livemode,
         scopes=tuple(key.scopes),
         networks=tuple(key.allowed_networks),
@@ -224,6 +224,6 @@ def _check(document: KeyDocument, ask: Ask, used: int) -> None:
 
 
 @cache
-def this_admissions() -> Admissions:
+def get_admissions() -> Admissions:
     """The process's admissions."""
-    return Admissions(this_gate(), settings.API_WORKERS)
+    return Admissions(get_gate(), settings.API_WORKERS)

@@ -14,12 +14,12 @@ from prometheus_client import Counter
 
 from apps.accounts.models import Tenant
 from apps.billing.invoicing.invoices import NotPossible, invoiced_units
-from apps.billing.invoicing.month_invoices import Late, Month, issue_invoices
+from apps.billing.invoicing.month_invoices import Late, MonthUsage, issue_invoices
 from apps.billing.models import Closing, Invoice
 from apps.billing.subscriptions import test_clock, timeline
 from apps.periods import Period
 from apps.usage.closing.test_clock_usage import month_by_clock
-from apps.usage.metering.quantities import by_day_and_endpoint, late_units, month_of
+from apps.usage.metering.quantities import by_day_and_endpoint, late_units, month_usage_of
 from apps.usage.models import UsageDay
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool
     return one + other
 
 
-def _months(period: Period, tenants: Sequence[Tenant]) -> list[Month]:
+def _months(period: Period, tenants: Sequence[Tenant]) -> list[MonthUsage]:
     """What billing is handed of these tenants."""
     ids = [tenant.pk for tenant in tenants]
     terms = timeline.terms_of(ids, period)
@@ -100,7 +100,7 @@ def _months(period: Period, tenants: Sequence[Tenant]) -> list[Month]:
         return [month_by_clock(tenants[0], terms[ids[0]], period, steps)]
     used, late = by_day_and_endpoint(ids, period), _late(ids, period)
     return [
-        month_of(tenant, terms[tenant.pk], used.get(tenant.pk, {}), late.get(tenant.pk, ()))
+        month_usage_of(tenant, terms[tenant.pk], used.get(tenant.pk, {}), late.get(tenant.pk, ()))
         for tenant in tenants
         if terms[tenant.pk]  # the others signed up later
     ]

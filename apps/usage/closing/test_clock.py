@@ -14,7 +14,7 @@ from apps.accounts.models import Tenant
 from apps.billing.collecting import payments
 from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import BillingClock, ClockStep, Invoice, PlanSpan
-from apps.billing.subscriptions.services import follow_timelines, tell_trials_ending
+from apps.billing.subscriptions.services import follow_timelines, notify_trials_ending
 from apps.periods import Period
 from apps.usage.closing.closing import close_period
 
@@ -56,7 +56,7 @@ def live(tenant: Tenant, now: datetime) -> list[Invoice]:
     with transaction.atomic():
         BillingClock.objects.filter(tenant=tenant).update(now=now)
         follow_timelines(now, tenant.pk)
-        tell_trials_ending(now, tenant.pk)
+        notify_trials_ending(now, tenant.pk)
     issued = list(close_period(Period.of(now).before(), Tenant.objects.filter(pk=tenant.pk), now))
     gateway = get_gateway()
     payments.recover(gateway, now, tenant_ids=[tenant.pk])

@@ -9,7 +9,7 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from apps.accounts.models import Tenant
-from apps.billing.invoicing.month_invoices import Days, Month
+from apps.billing.invoicing.month_invoices import Days, MonthUsage
 from apps.billing.models import ClockStep
 from apps.billing.rating.pricing import Term
 from apps.periods import Period
@@ -25,11 +25,11 @@ class Used(NamedTuple):
     units: int
 
 
-def month_by_clock(tenant: Tenant, terms: Sequence[Term], period: Period, steps: Sequence[ClockStep]) -> Month:
+def month_by_clock(tenant: Tenant, terms: Sequence[Term], period: Period, steps: Sequence[ClockStep]) -> MonthUsage:
     """A month by the tenant's own time, with the real days beside it: by them the books are compared."""
     used = list(_used(tenant.pk, steps, period))
     later = [sum(one.units for one in used if term.start <= one.at < term.end) for term in terms[1:]]
-    return Month(
+    return MonthUsage(
         tenant=tenant,
         terms=tuple(terms),
         units=(sum(one.units for one in used) - sum(later), *later),

@@ -48,7 +48,7 @@ class Held(NamedTuple):
     data: bytes
 
 
-class Told(NamedTuple):
+class IdempotentAnswer(NamedTuple):
     """A decision answered past the journal."""
 
     decision_id: str
@@ -106,7 +106,7 @@ class Journal:
         """Note what an Idempotency-Key was answered, when nothing had to be journaled for it."""
         self.valkey.command("SET", names.claim(idempotency_key), f"D{fingerprint}{told}", "EX", IDEMPOTENCY_SECONDS)
 
-    def remember(self, names: Names, told: Iterable[Told]) -> None:
+    def remember(self, names: Names, told: Iterable[IdempotentAnswer]) -> None:
         """Note what was answered while this server was away: claims of Idempotency-Keys and transactions' pointers."""
         commands: list[Sequence[Argument]] = []
         for one in told:

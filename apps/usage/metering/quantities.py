@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Sum
 
 from apps.accounts.models import Tenant
-from apps.billing.invoicing.month_invoices import Late, Month
+from apps.billing.invoicing.month_invoices import Late, MonthUsage
 from apps.billing.rating.pricing import Term
 from apps.periods import Period
 from apps.usage.models import UsageDay, UsageEvent, UsageHour
@@ -43,11 +43,11 @@ def by_day_and_endpoint(tenant_ids: Iterable[int], period: Period) -> Mapping[in
     return found
 
 
-def month_of(
+def month_usage_of(
     tenant: Tenant, terms: Sequence[Term], used: Mapping[tuple[date, str], int], late: Sequence[Late] = ()
-) -> Month:
+) -> MonthUsage:
     """What billing is handed for one month of one tenant."""
-    return Month(
+    return MonthUsage(
         tenant=tenant,
         terms=tuple(terms),
         units=units_of_terms(tenant.pk, terms, sum(used.values())),

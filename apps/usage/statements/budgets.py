@@ -15,14 +15,14 @@ from django.db import transaction
 from apps.accounts.models import Tenant
 from apps.billing import audit
 from apps.billing.models import Subscription
-from apps.billing.notifications import tell
+from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import rounded
 from apps.billing.rating.pricing import included_units
 from apps.notifications.models import Event
 from apps.periods import Period
 from apps.usage.models import Budget, UsageDay
 from apps.usage.statements import reads
-from apps.usage.statements.costs import Month
+from apps.usage.statements.costs import MonthStatement
 
 #: Percentages that are told unless a tenant has chosen its own.
 DEFAULT = (80, 100)
@@ -32,7 +32,7 @@ MOST_THRESHOLDS = 10
 TOGETHER = 500
 
 
-class Standing(NamedTuple):
+class BudgetState(NamedTuple):
     """How much of a limit is used: units of the included volume, or money of the spend cap."""
 
     budget: str  # included, spend_cap
@@ -45,18 +45,18 @@ class Standing(NamedTuple):
         return (one for one in sorted(thresholds) if self.limit > 0 and 100 * self.used >= one * self.limit)
 
 
-def standings(month: Month, cap: Decimal | None) -> Iterator[Standing]:
+def budget_states(month: MonthStatement, cap: Decimal | None) -> Iterator[BudgetState]:
     """A month against its limits."""
-    yield Standing("included", Decimal(month.used), Decimal(included_units(month.terms, month.period)), "units")
+    yield BudgetState("included", Decimal(month.used), Decimal(included_units(month.terms, month.period)), "units")
     if cap is not None:
-        yield Standing("spend_cap", month.cost(), rounded(cap, month.currency), month.currency)
+        yield BudgetState("spend_cap", month.cost(), rounded(cap, month.currency), month.currency)
 
 
-def tell_reached(now: datetime) -> int:
+def notify_reached(now: datetime) -> int:
     """Tell everybody who used anything since yesterday and reached a threshold; how many were told anew."""
     days = UsageDay.objects.filter(day__gte=now.date() - timedelta(days=1), livemode=True)
     active = days.order_by("tenant_id").values_list("tenant_id", flat=True).distinct()
-    return sum(_tell(ids, now) for ids in _chunks(active))
+    return sum(_notify(ids, now) for ids in _chunks(active))
 
 
 def thresholds_of(tenant_ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
@@ -91,15 +91,15 @@ def told(tenant_id: int, period: Period) -> list[dict[str, Any]]:
     ]
 
 
-def _tell(tenant_ids: Sequence[int], now: datetime) -> int:
+def _notify(tenant_ids: Sequence[int], now: datetime) -> int:
     period = Period.of(now)
-    months = reads.months_of(tenant_ids, period)
+    months = reads.statements_of(tenant_ids, period)
     caps = dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "spend_cap"))
     thresholds = thresholds_of(tenant_ids)
     reached = [
         (tenant_id, standing, threshold)
         for tenant_id, month in months.items()
-        for standing in standings(month, caps.get(tenant_id))
+        for standing in budget_states(month, caps.get(tenant_id))
         for threshold in standing.reached(thresholds[tenant_id])
     ]
     keys = [f"{tenant_id}:{_key(period, standing.budget, threshold)}" for tenant_id, standing, threshold in reached]
@@ -107,13 +107,13 @@ def _tell(tenant_ids: Sequence[int], now: datetime) -> int:
     new = [one for one, key in zip(reached, keys, strict=True) if key not in known]
     tenants = Tenant.objects.in_bulk([tenant_id for tenant_id, _, _ in new])
     return sum(
-        _tell_one(tenants[tenant_id], period, standing, threshold, now)
+        _notify_one(tenants[tenant_id], period, standing, threshold, now)
         for tenant_id, standing, threshold in new
         if tenant_id in tenants
     )
 
 
-def _tell_one(tenant: Tenant, period: Period, standing: Standing, threshold: int, now: datetime) -> bool:
+def _notify_one(tenant: Tenant, period: Period, standing: BudgetState, threshold: int, now: datetime) -> bool:
     data = {
         "budget": standing.budget,
         "threshold": threshold,
@@ -122,7 +122,7 @@ def _tell_one(tenant: Tenant, period: Period, standing: Standing, threshold: int
         "unit": standing.unit,
         "period": str(period),
     }
-    return tell(tenant, "budget.reached", data, key=_key(period, standing.budget, threshold), now=now)
+    return notify_customer(tenant, "budget.reached", data, key=_key(period, standing.budget, threshold), now=now)
 
 
 def _key(period: Period, budget: str, threshold: int | str = "") -> str:

@@ -28,7 +28,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Month:
+class MonthStatement:
     """A tenant's month: its terms and the units used in each of them."""
 
     terms: tuple[Term, ...]
@@ -52,8 +52,8 @@ class Month:
         """What it came to when the first `used` of its units had been used."""
         return self._subtotal(first_units(self.units, used))
 
-    def with_units(self, units: Sequence[int]) -> "Month":
-        return Month(self.terms, tuple(units), self.period, self.currency)
+    def with_units(self, units: Sequence[int]) -> "MonthStatement":
+        return MonthStatement(self.terms, tuple(units), self.period, self.currency)
 
     def _subtotal(self, units: Sequence[int]) -> Decimal:
         return statement(self.terms, units, self.period, self.currency).subtotal
@@ -93,7 +93,7 @@ def first_units(units: Sequence[int], count: int) -> list[int]:
     return found
 
 
-def by_day(month: Month, days: Mapping[date, int]) -> dict[date, Decimal]:
+def by_day(month: MonthStatement, days: Mapping[date, int]) -> dict[date, Decimal]:
     """What each day's units added to the month's cost."""
     used, cost, found = 0, month.fee(), {}
     for day in sorted(days):
@@ -111,7 +111,7 @@ def shared(amount: Decimal, units: Sequence[int], currency: str) -> list[Decimal
     return [from_minor(part, currency) for part in parts]
 
 
-def estimate(month: Month, now: datetime, allowed: int | None) -> Estimate:
+def estimate(month: MonthStatement, now: datetime, allowed: int | None) -> Estimate:
     """The month at its end. `allowed`: units it may reach, None = any number."""
     elapsed = max(now - month.terms[0].start, _LEAST_ELAPSED)
     rest = max(month.period.end - now, _NO_TIME)
@@ -124,7 +124,7 @@ def estimate(month: Month, now: datetime, allowed: int | None) -> Estimate:
     return Estimate(end.used, end.cost())
 
 
-def compare(months: Sequence[Month], plans: Iterable[Plan]) -> Comparison | None:
+def compare(months: Sequence[MonthStatement], plans: Iterable[Plan]) -> Comparison | None:
     """Past months on other plans; None without months."""
     if not months:
         return None
@@ -140,6 +140,6 @@ def compare(months: Sequence[Month], plans: Iterable[Plan]) -> Comparison | None
     )
 
 
-def _total(plan: Plan, months: Sequence[Month], currency: str) -> Decimal:
+def _total(plan: Plan, months: Sequence[MonthStatement], currency: str) -> Decimal:
     quotes = (quote(plan, month.used, currency, month.period).subtotal for month in months)
     return sum(quotes, rounded(0, currency))

@@ -13,25 +13,25 @@ from apps.billing.subscriptions.services import allowance, subscription_of
 from apps.periods import Period
 from apps.usage.metering.quantities import units_between, units_of_terms
 from apps.usage.models import UsageDay
-from apps.usage.statements.costs import Comparison, Estimate, Month, by_day, compare, estimate
+from apps.usage.statements.costs import Comparison, Estimate, MonthStatement, by_day, compare, estimate
 
 #: Whole months that are compared with other plans.
 COMPARED = 3
 
 
-def month_of(tenant_id: int, period: Period) -> Month | None:
+def statement_of(tenant_id: int, period: Period) -> MonthStatement | None:
     """A tenant's month as it is recorded; None for one before it signed up."""
-    return months_of([tenant_id], period).get(tenant_id)
+    return statements_of([tenant_id], period).get(tenant_id)
 
 
-def months_of(tenant_ids: Iterable[int], period: Period) -> dict[int, Month]:
+def statements_of(tenant_ids: Iterable[int], period: Period) -> dict[int, MonthStatement]:
     """The same month of many tenants."""
     ids = list(tenant_ids)
     days = UsageDay.objects.filter(tenant_id__in=ids, livemode=True, **_within(period)).values("tenant_id")
     used = dict(days.annotate(all=Sum("units")).values_list("tenant_id", "all"))
     currencies = dict(Subscription.objects.filter(tenant_id__in=ids).values_list("tenant_id", "currency"))
     return {
-        tenant_id: Month(
+        tenant_id: MonthStatement(
             terms=tuple(terms),
             units=units_of_terms(tenant_id, terms, used.get(tenant_id, 0)),
             period=period,
@@ -42,7 +42,7 @@ def months_of(tenant_ids: Iterable[int], period: Period) -> dict[int, Month]:
     }
 
 
-def month_end(tenant_id: int, month: Month, now: datetime) -> Estimate:
+def month_end(tenant_id: int, month: MonthStatement, now: datetime) -> Estimate:
     """What the month will come to, as it goes."""
     return estimate(month, now, allowance(tenant_id, now, units_between).allowed_units)
 
@@ -53,7 +53,7 @@ def costs_of_days(tenant_id: int, start: date, end: date) -> dict[date, str]:
     days: Mapping[date, int] = dict(rows.values("day").annotate(all=Sum("units")).values_list("day", "all"))
     found: dict[date, str] = {}
     for period, group in groupby(sorted(days), key=Period.of):
-        month = month_of(tenant_id, period)
+        month = statement_of(tenant_id, period)
         if month is not None:
             added = by_day(month, {day: days[day] for day in group})
             found |= {day: str(cost) for day, cost in added.items() if day >= start}
@@ -65,7 +65,7 @@ def cheapest_plan(tenant_id: int, now: datetime) -> Comparison | None:
     this = Period.of(now)
     if not timeline.terms_of([tenant_id], this.before())[tenant_id]:
         return None
-    past = (month_of(tenant_id, this.later(-back)) for back in range(COMPARED, 0, -1))
+    past = (statement_of(tenant_id, this.later(-back)) for back in range(COMPARED, 0, -1))
     return compare([month for month in past if month is not None], [current(name) for name in CURRENT])
 
 

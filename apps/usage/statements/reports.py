@@ -16,12 +16,12 @@ from apps.periods import Period
 from apps.usage.metering.quantities import units_between
 from apps.usage.models import UsageDay, UsageHour
 from apps.usage.statements import reads
-from apps.usage.statements.costs import METHOD, Comparison, Month, shared
+from apps.usage.statements.costs import METHOD, Comparison, MonthStatement, shared
 
 
 def month(tenant_id: int, now: datetime) -> dict[str, Any]:
     """The month so far: units against the plan, its cost, decisions by endpoint and key, test decisions apart."""
-    start, end = month_of(now)
+    start, end = days_of_month(now)
     plan, rate, _ = plan_for(tenant_id)
     spent = _spent(tenant_id, now)
     included = included_units(spent.terms, spent.period)
@@ -55,7 +55,7 @@ def month(tenant_id: int, now: datetime) -> dict[str, Any]:
 
 def account(tenant_id: int, refused: int, now: datetime) -> dict[str, Any]:
     """The month so far in the words of the Commercial interface. `refused`: calls for scoring that were refused."""
-    start, end = month_of(now)
+    start, end = days_of_month(now)
     spent = _spent(tenant_id, now)
     included = included_units(spent.terms, spent.period)
     rows = [row for row in _endpoints(tenant_id, start, end) if row["livemode"]]
@@ -96,15 +96,15 @@ def daily(tenant_id: int, start: date, end: date) -> list[dict[str, Any]]:
     ]
 
 
-def month_of(now: datetime) -> tuple[date, date]:
+def days_of_month(now: datetime) -> tuple[date, date]:
     """First day of the month, first day of the next; UTC."""
     start = now.astimezone(UTC).date().replace(day=1)
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
-def _spent(tenant_id: int, now: datetime) -> Month:
+def _spent(tenant_id: int, now: datetime) -> MonthStatement:
     """This month of a tenant that has signed up."""
-    found = reads.month_of(tenant_id, Period.of(now))
+    found = reads.statement_of(tenant_id, Period.of(now))
     if found is None:
         raise LookupError(f"tenant {tenant_id} has no plan in {Period.of(now)}")
     return found

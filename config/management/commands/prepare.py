@@ -15,7 +15,7 @@ from apps.accounts.models import SchemaTemplate, Tenant, User
 from apps.accounts.tenancy import tenant_connection
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import create_key, digest_of, narrow_key, this_gate
+from apps.api_keys.services import create_key, digest_of, get_gate, narrow_key
 from apps.billing.subscriptions.services import sign_up
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import publish
@@ -64,7 +64,7 @@ def _seed_demo() -> dict[str, str]:
         slug=settings.DEMO_TENANT, name="Demo company", plan="professional", now=timezone.now()
     )
     if not tenant.policy_version:
-        publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=this_gate(), now=timezone.now())
+        publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=get_gate(), now=timezone.now())
     text = keys.derive(tenant.handle, settings.KEY_PEPPER)
     _demo_key(tenant, text)
     password = os.environ.get("PALISADE_OPERATOR_PASSWORD") or secret("PALISADE_OPERATOR_PASSWORD")[:16]
@@ -82,4 +82,4 @@ def _demo_key(tenant: Tenant, text: str) -> None:
         narrow_key(key=key, scopes=DEMO_SCOPES, now=now)
     else:
         return
-    this_gate().invalidate(digest_of(text), tenant.handle)
+    get_gate().invalidate(digest_of(text), tenant.handle)

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import find_key, revoke_key, this_gate
+from apps.api_keys.services import find_key, get_gate, revoke_key
 
 
 def add_key_argument(parser: CommandParser) -> None:
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = the_key(options)
-        told = revoke_key(key=key, gate=this_gate(), now=timezone.now())
+        told = revoke_key(key=key, gate=get_gate(), now=timezone.now())
         where = "everywhere" if told else "in Postgres; Valkey is away and will be told as soon as it is back"
         facts = {"id": key.pk, "revoked": True, "gate_told": told}
         self.stdout.write(json.dumps(facts) if options["json"] else f"{key} is revoked {where}.")

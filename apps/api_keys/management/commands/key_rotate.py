@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.api_keys.management.commands.key_create import UNITS
 from apps.api_keys.management.commands.key_revoke import add_key_argument, the_key
-from apps.api_keys.services import InvalidKeyRequest, rotate_key, this_gate
+from apps.api_keys.services import InvalidKeyRequest, get_gate, rotate_key
 
 
 def parse_span(said: str) -> timedelta:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         key = the_key(options)
         try:
             successor, text = rotate_key(
-                key=key, gate=this_gate(), now=timezone.now(), overlap=parse_span(options["overlap"])
+                key=key, gate=get_gate(), now=timezone.now(), overlap=parse_span(options["overlap"])
             )
         except InvalidKeyRequest as wrong:
             raise CommandError(f"--{wrong}") from wrong

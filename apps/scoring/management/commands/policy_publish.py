@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps import card_numbers
 from apps.accounts.models import Tenant
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import load, publish
 from apps.scoring.policy_file import MOST_BYTES, InvalidPolicy, changed, members
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if tenant is None:
             raise CommandError(f"--tenant: there is no tenant '{options['tenant']}'")
         policy = _changed(_present(tenant), options["file"], options["home_country"], self.stderr.write)
-        version = publish(tenant=tenant, policy=policy, gate=this_gate(), now=timezone.now())
+        version = publish(tenant=tenant, policy=policy, gate=get_gate(), now=timezone.now())
         facts = {"tenant": tenant.slug, "policy_version": version}
         self.stdout.write(json.dumps(facts) if options["json"] else f"policy {version} decides for {tenant.slug}")
 

@@ -13,7 +13,7 @@ from apps.accounts.models import Tenant
 from apps.scoring.serving.decisions import count_by_day
 from apps.usage.metering.journal import Journal
 from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
-from apps.usage.statements.reports import month_of
+from apps.usage.statements.reports import days_of_month
 from apps.valkey import server
 
 #: What reconciliation calls the units that wait for the next invoice.
@@ -24,7 +24,7 @@ def reconcile_month(month: datetime, now: datetime, slug: str | None = None) -> 
     """The books of the month a moment is in, of one tenant or all."""
     tenants = Tenant.objects.filter(**({"slug": slug} if slug else {})).order_by("slug")
     journal = Journal(server(settings.REDIS_URL, max(settings.REDIS_TIMEOUT, 5.0)))
-    return reconcile(journal, tenants, *month_of(month), _decisions, today=now.date())
+    return reconcile(journal, tenants, *days_of_month(month), _decisions, today=now.date())
 
 
 def _decisions(tenant: Tenant, start: date, end: date) -> Mapping[date, int]:

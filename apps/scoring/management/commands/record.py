@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from apps.api_keys.services import this_gate
+from apps.api_keys.services import get_gate
 from apps.scoring.recording.recorder import Recorder
 from apps.usage.metering.journal import Journal
 from apps.valkey import server
@@ -23,4 +23,4 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: stopped.append(received))
         journal = Journal(server(settings.REDIS_URL, max(settings.REDIS_TIMEOUT, 5.0)))
-        Recorder(journal, this_gate()).run(lambda: bool(stopped))
+        Recorder(journal, get_gate()).run(lambda: bool(stopped))
