@@ -35,7 +35,7 @@ from django.test import TransactionTestCase  # noqa: E402
 from apps.api_keys.services import get_gate  # noqa: E402
 from apps.scoring.recording import recorder  # noqa: E402
 from apps.usage.admission.admission import get_admissions  # noqa: E402
-from apps.usage.admission.refused_keys import this_guesses  # noqa: E402
+from apps.usage.admission.refused_keys import get_guesses  # noqa: E402
 from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config.local import embedded  # noqa: E402
@@ -115,7 +115,7 @@ def _clean_ground(request: pytest.FixtureRequest) -> None:
 
 def forget_guesses() -> None:
     """This process has refused no key yet, and recognises none."""
-    this_guesses().forget()
+    get_guesses().forget()
     get_admissions().forget_recognised()
 
 

@@ -59,7 +59,7 @@ class LocalGuesses:
 
 
 @cache
-def this_guesses() -> LocalGuesses:
+def get_guesses() -> LocalGuesses:
     """The process's own."""
     return LocalGuesses()
 
@@ -68,7 +68,7 @@ def counted_here(refusal: Problem, address: str) -> Problem:
     """A refusal that cost no I/O, or that it comes too often."""
     if refusal.code not in GUESSES:
         return refusal
-    return _held_up(refusal, this_guesses().take(network_of(address), time.monotonic()))
+    return _held_up(refusal, get_guesses().take(network_of(address), time.monotonic()))
 
 
 def counted(refusal: Problem, address: str) -> Problem:
@@ -77,7 +77,7 @@ def counted(refusal: Problem, address: str) -> Problem:
     try:
         wait = _valkey().run(_TAKE, [f"refused:{network}"], [_INTERVAL_US, PER_MINUTE]) / 1_000_000
     except Away:
-        wait = this_guesses().take(network, time.monotonic())
+        wait = get_guesses().take(network, time.monotonic())
     return _held_up(refusal, wait)
 
 
