@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from tests.engine.conftest import EXAMPLES
+from tests.scoring.engine.conftest import EXAMPLES
 
 LARGEST = 2**53 - 1
 NOON = datetime(2026, 1, 5, 12, 30, 15, 250_000, tzinfo=UTC)

@@ -106,7 +106,7 @@ def behind(fenced: Api, settings: Any) -> Callable[..., int]:
 
 @pytest.mark.parametrize(
     ("said", "status"),
-    [  # every form is in tests/usage/test_addresses.py; here, that the gate is asked with what is found
+    [  # every form is in tests/test_addresses.py; here, that the gate is asked with what is found
         ({"x_forwarded_for": "192.0.2.7:51234"}, 200), ({"x_forwarded_for": "[::ffff:192.0.2.7]:443"}, 200),
         ({"x_forwarded_for": "192.0.2.7,"}, 200), ({"forwarded": 'for="[2001:db8:abff::1]:443"'}, 200),
         ({"x_forwarded_for": "192.0.2.7, 203.0.113.5"}, 403), ({"x_forwarded_for": "192.0.2.7, unknown"}, 403),

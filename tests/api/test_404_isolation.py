@@ -36,7 +36,7 @@ MAKE: dict[str, Callable[[Api], str]] = {
     "delivery_id": lambda owner: str(owner.post(f"/v1/webhooks/{MAKE['webhook_id'](owner)}/test", {}).json()["id"]),
 }
 MISSING = "dec_0000000000000000000000000"
-#: What paths name that is no object of ours: tests/payments/test_screening.py looks after these.
+#: What paths name that is no object of ours: tests/billing/collecting/test_screening.py looks after these.
 ELSEWHERE = {"intent_id", "handle", "mode"}
 
 

@@ -16,7 +16,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.services import digest_of
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
-from tests.usage.test_addresses import TRACES
+from tests.test_addresses import TRACES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,7 +1,7 @@
 """Everything the description knows a place for, with everything nobody should put there.
 
 Every parameter, path, header and field of every address: no answer is a 5xx, a refusal has its interface's own form,
-and after a refusal the database is as it was. What comes before any view is looked at in tests/serving.
+and after a refusal the database is as it was. What comes before any view is looked at in tests/config/serving.
 """
 
 import json

@@ -46,7 +46,7 @@ def test_operators_pages_are_kept_by_nobody(browser: Client, path: str) -> None:
 
 @pytest.fixture
 def behind_tls(settings: Any) -> None:
-    """What PALISADE_PUBLIC_HOST=app.example.com sets: tests/house/test_deploy.py holds that it does."""
+    """What PALISADE_PUBLIC_HOST=app.example.com sets: tests/config/test_deploy.py holds that it does."""
     settings.ALLOWED_HOSTS = ["app.example.com"]
     settings.CSRF_TRUSTED_ORIGINS = ["https://app.example.com"]
     settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS = True, 31_536_000
