@@ -4,6 +4,7 @@
     billing.py      the same of plans, the subscription, invoices
     webhooks.py     the same of webhooks
     payments.py     the same of payments
+    portable.py     JSON Schema in the words client generators know
     schemas.py      the structs of apps/scoring and apps/usage as JSON Schema, by msgspec
     shapes.py       structs of answers that the code builds as dicts; tests hold them true
     problems.py     refusals, from the table in apps/errors.py
@@ -17,6 +18,7 @@ from typing import Any
 
 from apps.api.openapi import billing, payments, webhooks
 from apps.api.openapi.operations import OPERATIONS, TAGS, Operation
+from apps.api.openapi.portable import portable, with_named_enumerations
 from apps.api.openapi.problems import examples, responses
 from apps.api.openapi.schemas import components
 
@@ -49,14 +51,19 @@ _TAGS = TAGS | {part.TAG: part.ABOUT for part in (billing, payments, webhooks)}
 
 def document() -> dict[str, Any]:
     """The whole description, as JSON types."""
+    schemas = with_named_enumerations(portable(components()))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Palisade", "version": "1", "summary": "Fraud decisions", "description": _ABOUT.strip()},
         "servers": [{"url": "/", "description": "This server"}],
         "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": _paths(),
-        "components": {"securitySchemes": _SECURITY, "schemas": components(), "examples": examples()},
+        "paths": portable(_paths()),
+        "components": {
+            "securitySchemes": _SECURITY,
+            "schemas": schemas,
+            "examples": examples(),
+        },
     }
 
 

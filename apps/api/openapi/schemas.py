@@ -10,6 +10,7 @@ from apps.api.budgets import BudgetChange
 from apps.api.credits import CouponRequest, CreditList, RedeemedCoupon
 from apps.api.decision_requests import BatchRequest, DecisionRequest
 from apps.api.openapi import shapes
+from apps.api.openapi.portable import tagged
 from apps.api.payments import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
 from apps.api.stripe_guard import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
 from apps.api.tokens import TokenRequest
@@ -124,7 +125,25 @@ def components() -> dict[str, Any]:
     found = asked | {name: _always_sent(schema) for name, schema in answered.items()}
     for (name, field), more in _refinements().items():
         found[name]["properties"][field] = found[name]["properties"][field] | more
+    for name, member, of_schema in (("DecisionRequest", "transaction", _one), ("BatchRequest", "transactions", _many)):
+        variants = {schema: of_schema(found[name]["properties"][member], schema) for schema in SCHEMAS}
+        names = {schema: f"{_plain(schema)}{name}" for schema in SCHEMAS}
+        union = tagged(found.pop(name), "schema", member, variants, names)
+        found |= {name: union.pop("")} | union
     return dict(sorted(found.items()))
+
+
+def _one(said: dict[str, Any], schema: str) -> dict[str, Any]:
+    return {"description": said["description"], **transaction_ref(schema)}
+
+
+def _many(said: dict[str, Any], schema: str) -> dict[str, Any]:
+    return said | {"items": transaction_ref(schema)}
+
+
+def _plain(schema: str) -> str:
+    """A schema's struct, without the word all of them end with."""
+    return SCHEMAS[schema].struct.__name__.removesuffix("Transaction")
 
 
 def _always_sent(schema: dict[str, Any]) -> dict[str, Any]:
@@ -135,14 +154,9 @@ def _always_sent(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
     """(struct, field) → what its type leaves unsaid."""
-    names = {"enum": list(SCHEMAS)}
-    transaction = {"oneOf": [ref(schema.struct.__name__) for schema in SCHEMAS.values()]}
     levels, actions = {"enum": list(get_args(RiskLevel))}, {"enum": list(get_args(Action))}
     return {
-        ("DecisionRequest", "schema"): names,
-        ("DecisionRequest", "transaction"): transaction,
-        ("BatchRequest", "schema"): names,
-        ("BatchRequest", "transactions"): {"description": "Each of the kind `schema` names.", "items": transaction},
+        ("BatchRequest", "transactions"): {"description": "Each of the kind `schema` names."},
         ("CommercialRequest", "transaction_data"): transaction_ref("ieee_cis"),
         ("CommercialBatchRequest", "transactions"): {"items": transaction_ref("ieee_cis")},
         ("HybridRequest", "payload"): transaction_ref("paysim"),
@@ -156,7 +170,7 @@ def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
         ("GatewayResult", "recommended_action"): actions,
         ("Detection", "timestamp"): {"format": "date-time"},
         ("EnsembleDetection", "timestamp"): {"format": "date-time"},
-        ("Decision", "schema"): names,
+        ("Decision", "schema"): {"enum": list(SCHEMAS)},
         ("Decision", "created_at"): {"format": "date-time"},
         ("Decision", "transaction_id"): _says("Yours, or a new one when you sent none."),
         ("Decision", "status"): _says("duplicate: the same id and facts again. superseding: the same id, new facts."),
