@@ -46,6 +46,10 @@ class Api(Application):
         endpoint = self._endpoint(request)
         return endpoint is not None and endpoint.needs_key
 
+    def in_company(self, request: HttpRequest) -> bool:
+        endpoint = self._endpoint(request)
+        return endpoint is not None and endpoint.in_company
+
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         match = self._match(request)
         if match is None or not hasattr(match.func, "cls"):

@@ -70,6 +70,7 @@ class DecisionsView(ScoringView):
     """POST: decide on one transaction. GET: the decisions made, newest first."""
 
     endpoint = "decisions"
+    in_company = True
     scopes: ClassVar = {"POST": "predict", "GET": "read"}
 
     def post(self, request: Request) -> HttpResponse:

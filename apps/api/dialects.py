@@ -38,6 +38,7 @@ class PredictView(DialectView):
     """POST /predict: Commercial, Hybrid or Enterprise, by the body's wrapper."""
 
     endpoint = "predict"
+    in_company = True
     scopes: ClassVar = {"POST": "predict"}
 
     def post(self, request: Request) -> HttpResponse:
@@ -111,6 +112,7 @@ class DetectView(DialectView):
     """POST /detect?model=…: one model, the champion when none is named."""
 
     endpoint = "detect"
+    in_company = True
     scopes: ClassVar = {"POST": "predict"}
 
     def post(self, request: Request) -> HttpResponse:

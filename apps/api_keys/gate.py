@@ -230,7 +230,7 @@ class Gate:
         if rider is not None:
             keys += rider.keys
             arguments += rider.arguments
-        answer, *ridden = self.valkey.run(rider.script if rider else ADMIT, keys, arguments)
+        answer, *ridden = self.valkey.run_together(rider.script if rider else ADMIT, keys, arguments)
         verdict = answer[0].decode()
         if verdict not in ("admitted", "replay"):
             _refuse(verdict, answer, ask)

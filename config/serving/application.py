@@ -34,6 +34,10 @@ class Application(BaseHandler):
         """Whether the sender is known, once `before_body` let it pass: its body counts against another bound."""
         return False
 
+    def in_company(self, request: HttpRequest) -> bool:
+        """Whether a request may be answered side by side with others in one thread: see `apps.valkey.together`."""
+        return False
+
     def refusal(self, problem: Problem) -> HttpResponse:
         """How it is said that a request was refused before Django saw it."""
         return problems.plain(problem)

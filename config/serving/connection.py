@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self.since = time.monotonic()  # when the span began that is held to a deadline
         self.moved = 0  # bytes received in it, or those that were left to send at its beginning
         self.receiving = self.answering = self.sending = self.lingering = False
+        self.refusal: Problem | HttpResponseBase | None = None  # nothing is heard any more, and why will be said
         self.request: Request | None = None  # the one whose head is there and whose body is not
         self.shown = False  # to `before_body`
         self.body: list[bytes] = []
@@ -60,7 +61,7 @@ class Connection(asyncio.Protocol):
         self.waiting: deque[Incoming] = deque()
         self.writable = asyncio.Event()
         self.writable.set()
-        self.gone = False
+        self.heard_all = self.gone = False
 
     # --- the transport tells ------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,6 +79,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Whether to stay: who has said all it wants may still be reading."""
+        self.heard_all = True
         return (self.answering or self.sending) and not self.lingering
 
     def pause_writing(self) -> None:
@@ -86,12 +88,12 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable.set()
-        if not self.transport.is_closing():
+        if not (self.waiting or self.transport.is_closing()):
             self.transport.resume_reading()
-            self._answer_next()
+        self._answer_next()
 
     def data_received(self, data: bytes) -> None:
-        if self.lingering:
+        if self.refusal is not None:
             self._linger(len(data))
             return
         if not self.receiving:
@@ -100,10 +102,11 @@ class Connection(asyncio.Protocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.transport.close()  # nothing else is spoken here; what came before was answered
+            if not (self.answering or self.waiting):  # nothing else is spoken here: the answer to it closes
+                self.transport.close()
         except httptools.HttpParserError as wrong:
             self._refuse(Problem("request_malformed", f"{str(wrong) or 'It is not HTTP'}."))
-        if self.lingering or not self.receiving:
+        if self.refusal is not None or not self.receiving:
             return
         if self.request is not None and not self.shown:
             self._show_head()
@@ -112,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     # --- the parser tells ---------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
-        self.receiving = True
+        self.receiving = self.refusal is None
         self.target, self.headers, self.head_bytes = b"", list[Header](), 0
 
     def on_url(self, url: bytes) -> None:
@@ -123,7 +126,7 @@ class Connection(asyncio.Protocol):
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self.lingering:
+        if self.refusal is not None:
             return
         if self.head_bytes + len(self.target) > limits.HEAD_BYTES or len(self.headers) > limits.HEADERS:
             self._refuse(Problem("head_too_large"))
@@ -155,11 +158,13 @@ class Connection(asyncio.Protocol):
         keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         self._forget_body()
         self.receiving = False
-        self.waiting.append(Incoming(request, keep_alive))
-        if len(self.waiting) == 1 and not self.answering:
-            self._answer_next()
-        elif len(self.waiting) > limits.PIPELINED:
+        if len(self.waiting) == limits.PIPELINED:
             self._refuse(Problem("request_malformed", f"More than {limits.PIPELINED} requests were sent ahead."))
+            return
+        self.waiting.append(Incoming(request, keep_alive))
+        self._answer_next()
+        if self.waiting:
+            self.transport.pause_reading()  # who sends ahead is heard again when that is answered
 
     # --- receiving ----------------------------------------------------------------------------------------------------
     def _show_head(self) -> None:
@@ -187,15 +192,16 @@ class Connection(asyncio.Protocol):
         self.request, self.shown, self.body, self.held, self.size = None, False, [], None, 0
 
     def _refuse(self, why: Problem | HttpResponseBase) -> None:
-        """Say why, and close once the client has heard it: a connection closed at once would break in its hands."""
+        """Hear nothing more, and say why after the answers to what came before."""
         self._forget_body()
-        self.waiting.clear()
-        self.receiving, self.lingering = False, True
-        self.since, self.moved = time.monotonic(), 0
+        self.receiving, self.refusal = False, why
+        self.moved = 0
         CUT.labels(why.code if isinstance(why, Problem) else str(why.status_code)).inc()
-        if self.answering:  # a refusal must not overtake the answer before it
-            self.transport.abort()
-            return
+        self._answer_next()
+
+    def _say_refusal(self, why: Problem | HttpResponseBase) -> None:
+        """Say why, and close once the client has heard it: a connection closed at once would break in its hands."""
+        self.lingering, self.since = True, time.monotonic()
         response = self.worker.application.refusal(why) if isinstance(why, Problem) else cast(HttpResponse, why)
         for piece in messages.pieces(response, keep_alive=False):
             self.transport.write(piece)
@@ -210,19 +216,26 @@ class Connection(asyncio.Protocol):
     def _answer_next(self) -> None:
         """Answer the oldest request that came. Those sent ahead wait for the answers before them, and others' requests
         come in between."""
-        if not self.waiting or self.answering or self.lingering or self.gone or not self.writable.is_set():
+        if self.answering or self.lingering or self.transport.is_closing() or not self.writable.is_set():
+            return
+        if not self.waiting:
+            self._after_the_last()
             return
         incoming = self.waiting.popleft()
-        if self.worker.threads is not None:
-            self.answering = True
-            self.worker.submit(incoming.request, lambda response: self._answered(incoming, response))
-            return
-        self._send(incoming, self.worker.answer(incoming.request))
-        if self.waiting:
-            self.worker.loop.call_soon(self._answer_next)
+        if not self.waiting:
+            self.transport.resume_reading()
+        self.answering = True
+        self.worker.submit(incoming.request, lambda response: self._answered(incoming, response))
+
+    def _after_the_last(self) -> None:
+        """All that came is answered: a refusal that had to wait is said; who said that nothing follows is let go."""
+        if self.refusal is not None:
+            self._say_refusal(self.refusal)
+        elif self.heard_all:
+            self.transport.close()
 
     def _answered(self, incoming: Incoming, response: HttpResponseBase) -> None:
-        """A thread has answered."""
+        """The answer is there."""
         self.answering = False
         self._send(incoming, response)
         self._answer_next()

@@ -29,5 +29,7 @@ UNREAD_BYTES = 64 * MEGABYTE
 CONNECTIONS = 4096
 #: Requests that wait for a thread, where there are threads; beyond it 503.
 WAITING = 256
+#: Requests that are answered side by side on the loop: more would make the first wait longer and save little.
+TOGETHER = 16
 #: Seconds between two looks at the deadlines.
 LOOK_SECONDS = 0.25

@@ -1,8 +1,9 @@
 """One process of the API or the portal, started and watched by gunicorn.
 
 Connections are accepted one at a time, and later the more a worker has: so its siblings, waiting at the same socket,
-take those it would fall behind with. A request is answered on the loop itself (`--threads 0`, the API: one at a time,
-no hand-over) or by a pool of threads (the portal: a slow page doesn't hold up the next).
+take those it would fall behind with. Requests are answered on the loop itself (one thread, the API: no hand-over; those
+that came at the same time wait for Valkey together) or by a pool of threads (the portal: a slow page doesn't hold up
+the next).
 """
 
 import asyncio
@@ -12,15 +13,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import uvloop
 from django.http.response import HttpResponseBase
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from apps.errors import Problem
+from apps.valkey import together
 from config.serving import limits
 from config.serving.connection import Connection
 from config.serving.messages import Request
@@ -30,6 +33,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
+Done = Callable[[HttpResponseBase], None]
+
+
+class Turn(NamedTuple):
+    """A request that waits to be answered on the loop."""
+
+    request: Request
+    done: Done
+
 
 #: Seconds a worker waits before it takes one more connection, for each that it has; and at most.
 WAIT_EACH, WAIT_MOST = 0.0002, 0.002
@@ -72,6 +84,7 @@ class Worker(GunicornWorker):
         self.stopping = False
         self.threads = ThreadPoolExecutor(self.cfg.threads) if self.cfg.threads > 1 else None
         self.in_threads = 0
+        self.turn: list[Turn] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.application.before_serving()
         self.loop = uvloop.new_event_loop()
@@ -164,13 +177,13 @@ class Worker(GunicornWorker):
         finally:
             asyncio._set_running_loop(self.loop)
 
-    def answer(self, request: Request) -> HttpResponseBase:
-        """The application's answer; what it fails to catch itself is a fault of ours, told as one."""
-        return self.call(self._answer, request)
-
-    def submit(self, request: Request, done: Callable[[HttpResponseBase], None]) -> None:
-        """Let a thread answer, and hand the answer to `done` on the loop."""
-        if self.threads is None or self.in_threads >= limits.WAITING + self.cfg.threads:
+    def submit(self, request: Request, done: Done) -> None:
+        """Answer a request, in a thread or in the loop's next turn, and hand the answer to `done` on the loop. What
+        the application fails to catch itself is a fault of ours, told as one."""
+        if self.threads is None:
+            self._have_a_turn(Turn(request, done))
+            return
+        if self.in_threads >= limits.WAITING + self.cfg.threads:
             self.loop.call_soon(done, self.application.refusal(Problem("server_busy", retry_after=2.0)))
             return
         self.in_threads += 1
@@ -182,6 +195,34 @@ class Worker(GunicornWorker):
 
         future = self.loop.run_in_executor(self.threads, context.run, self._answer, request)
         future.add_done_callback(answered)
+
+    def _have_a_turn(self, turn: Turn) -> None:
+        """The turn comes when all that has arrived by now is read: that is answered in it, too."""
+        if not self.turn:
+            self.loop.call_soon(self._take_turn)
+        self.turn.append(turn)
+
+    def _take_turn(self) -> None:
+        """Answer all that came since the last turn: so many side by side as may be, the others one by one."""
+        turn, self.turn = self.turn, []
+        company: list[Turn] = []
+        alone: list[Turn] = []
+        for one in turn:
+            (company if self.application.in_company(one.request) else alone).append(one)
+        for begin in range(0, len(company), limits.TOGETHER):
+            self._answer_together(company[begin : begin + limits.TOGETHER])
+        for one in alone:
+            one.done(self.call(self._answer, one.request))
+
+    def _answer_together(self, turns: Sequence[Turn]) -> None:
+        answers: list[tuple[Done, HttpResponseBase]] = []
+
+        def answer(one: Turn) -> None:
+            answers.append((one.done, self._answer(one.request)))
+
+        self.call(together, [partial(answer, one) for one in turns])
+        for done, response in answers:
+            done(response)
 
     async def next_of(self, pieces: Iterator[bytes]) -> bytes | None:
         """The next piece of a streamed answer, None after the last."""

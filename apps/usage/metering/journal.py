@@ -97,7 +97,7 @@ class Journal:
         for entry in entries:
             keys += [names.decision(entry.event.id), names.transaction(entry.event.schema, entry.transaction_hash)]
             arguments += [encode(entry), entry.event.units, entry.body_hash, entry.event.id]
-        answer = self.valkey.run(APPEND, keys, arguments)
+        answer = self.valkey.run_together(APPEND, keys, arguments)
         if answer[0] == b"claim_lost":
             raise ClaimLost
         return [found.decode() for found in answer[1:]]

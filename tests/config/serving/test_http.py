@@ -1,6 +1,7 @@
 """What the server makes of requests, byte by byte: right ones in every form, wrong ones in every form."""
 
 import json
+import socket
 
 import pytest
 
@@ -65,6 +66,48 @@ def test_requests_sent_ahead_are_answered_in_their_order(api: str, key: str) -> 
     with Peer(api) as one:
         one.send(post(key) + health + b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + post(key))
         assert [one.answer().status for _ in range(4)] == [200, 200, 404, 200]
+
+
+@pytest.mark.parametrize("door", ["api", "portal"])
+def test_what_was_sent_before_a_malformed_request_is_answered_before_its_refusal(
+    request: pytest.FixtureRequest, door: str
+) -> None:
+    with Peer(request.getfixturevalue(door)) as one:
+        one.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3 + b"hello\r\n\r\n")
+        assert [one.answer().status for _ in range(4)] == [200, 200, 200, 400]
+        assert one.is_closed()
+
+
+def test_no_more_are_answered_than_may_be_sent_ahead(api: str) -> None:
+    with Peer(api) as one:
+        one.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        told = [one.answer() for _ in range(limits.PIPELINED + 2)]
+        assert {answer.status for answer in told[:-1]} == {200}
+        assert (told[-1].status, told[-1].code) == (400, "request_malformed")
+        assert one.is_closed()
+
+
+@pytest.mark.parametrize("door", ["api", "portal"])
+def test_who_says_that_nothing_follows_is_answered_and_let_go(request: pytest.FixtureRequest, door: str) -> None:
+    with Peer(request.getfixturevalue(door)) as one:
+        one.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        one.socket.shutdown(socket.SHUT_WR)
+        assert one.answer().status == 200
+        assert one.is_closed()
+
+
+@pytest.mark.parametrize("door", ["api", "portal"])
+def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(
+    request: pytest.FixtureRequest, door: str
+) -> None:
+    """Java's client asks so on every first request."""
+    with Peer(request.getfixturevalue(door)) as one:
+        one.send(
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+            b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n\r\n"
+        )
+        assert one.answer().status == 200
+        assert one.is_closed()
 
 
 def test_pages_sent_ahead_are_answered_in_their_order(portal: str) -> None:
