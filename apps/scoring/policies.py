@@ -14,7 +14,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_check import check_rules
+from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.models import PublishedPolicy
 
 #: Policies a process keeps; a tenant uses one at a time.
@@ -53,6 +53,7 @@ def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int
     """
     policy = msgspec.convert(card_numbers.mask_json(msgspec.to_builtins(policy)), Policy)
     check_rules(policy.rules, policy.home_country)
+    check_tunings(policy.built_in)
     with transaction.atomic():
         locked = Tenant.objects.select_for_update().get(pk=tenant.pk)
         version = locked.policy_version + 1

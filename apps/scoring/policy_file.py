@@ -19,7 +19,7 @@ from apps import card_numbers, text
 from apps.decoding import decode
 from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_check import check_rules
+from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, decode_rules
 from apps.scoring.engine.schemas import SCHEMAS
 
@@ -54,6 +54,7 @@ def changed(policy: Policy, said: Mapping[str, Any]) -> Policy:
     try:
         decode_rules(msgspec.to_builtins(found.rules), _known_fields())
         check_rules(found.rules, found.home_country)
+        check_tunings(found.built_in)
     except InvalidRules as wrong:
         raise InvalidPolicy(str(wrong)) from wrong
     return found

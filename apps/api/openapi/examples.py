@@ -163,7 +163,7 @@ DECIDED = {
             "risk_score": 998,
             "risk_level": "critical",
             "recommended_action": "block",
-            "fraud_type": None,
+            "fraud_type": "account_takeover",
             "decisive": {"kind": "model", "id": "xgboost"},
             "reasons": [
                 {
@@ -173,6 +173,8 @@ DECIDED = {
                     "contribution": 6.1043,
                     "direction": "up",
                     "text": "The transaction takes exactly all the origin held.",
+                    "unit": None,
+                    "usual": None,
                 }
             ],
             "rules": [{"id": "black_hole", "outcome": "no_hit"}],

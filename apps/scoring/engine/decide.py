@@ -1,13 +1,15 @@
 """Which cause decides, how high the risk is, what to do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from apps.scoring.engine.explain import Reason
-from apps.scoring.engine.rules import PRECEDENCE, Outcome, Rule, RuleResult
+from apps.scoring.engine.rules import PRECEDENCE, BuiltIn, Outcome, Rule, RuleResult, Tuning, tuned
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.wording import SHOWN
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
 Action = Literal["approve", "review", "challenge", "block"]
@@ -19,6 +21,9 @@ RULE_ACTION: dict[Outcome, Action] = {
     "challenge": "challenge",
     "review": "review",
 }
+
+
+SEVERITY: tuple[Action, ...] = ("approve", "review", "challenge", "block")
 
 
 class Policy(msgspec.Struct, frozen=True, dict=True):
@@ -33,16 +38,29 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
     rules: tuple[Rule, ...] = ()
     default_action: Action = "review"  # when neither a rule nor a model can say
     home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
+    built_in: tuple[Tuning, ...] = ()  # what is changed of the rules every tenant has
 
-    def rules_for(self, schema: str, meant_for: Callable[[str, Rule], bool]) -> tuple[Rule, ...]:
-        """The rules asked of one kind of transaction; found once for each."""
-        if schema not in self._found:
-            self._found[schema] = tuple(rule for rule in self.rules if meant_for(schema, rule))
-        return self._found[schema]
+    def rules_for(self, schema: TransactionSchema, meant_for: Callable[[str, Rule], bool]) -> tuple[Rule, ...]:
+        """The rules asked of one kind of transaction, the built-in ones first, as tuned; found once for each."""
+        if schema.name not in self._found:
+            own = (rule for rule in self.rules if meant_for(schema.name, rule))
+            self._found[schema.name] = (*tune(schema, self.built_in), *own)
+        return self._found[schema.name]
 
     @cached_property
     def _found(self) -> dict[str, tuple[Rule, ...]]:
         return {}
+
+
+def tune(schema: TransactionSchema, tunings: Sequence[Tuning]) -> tuple[Rule, ...]:
+    """A schema's built-in rules as a tenant tuned them, without those that are off."""
+    meant = {one.id: one for one in tunings if one.schema in ("", schema.name)}
+    logarithms = {feature.name: SHOWN[feature.shown_as][1] for feature in schema.features}
+    return tuple(
+        tuned(rule, meant[rule.id], logarithms) if rule.id in meant else rule
+        for rule in schema.rules
+        if rule.id not in meant or meant[rule.id].outcome != "off"
+    )
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -110,8 +128,12 @@ class Verdict(msgspec.Struct, frozen=True):
 def decide(
     policy: Policy, rules: tuple[Rule, ...], results: tuple[RuleResult, ...], model: str, probability: float | None
 ) -> Verdict:
-    """Fatal block list > allow list > block rules > challenge rules > review rules > model > default."""
-    rule = deciding_rule(rules, results)
+    """Fatal block list > allow list > block rules > challenge rules > review rules > model > default.
+
+    A built-in rule never softens what the model asks for: one that asks for less gives way to it.
+    """
+    least = 0 if probability is None else SEVERITY.index(action(policy, probability))
+    rule = deciding_rule(rules, results, least)
     level = risk_level(policy, probability)
     if rule is not None:
         return Verdict(Cause("rule", rule.id), _ruled_level(rule, level), RULE_ACTION[rule.outcome], rule)
@@ -120,11 +142,18 @@ def decide(
     return Verdict(Cause("default", policy.default_action), _default_level(policy), policy.default_action)
 
 
-def deciding_rule(rules: tuple[Rule, ...], results: tuple[RuleResult, ...]) -> Rule | None:
+def deciding_rule(rules: tuple[Rule, ...], results: tuple[RuleResult, ...], least: int) -> Rule | None:
+    """The weightiest rule that was hit; of the built-in ones only those as severe as `least` or more."""
     hits = [
-        rule for rule, result in zip(rules, results, strict=True) if result.outcome == "hit" and rule.outcome != "note"
+        rule
+        for rule, result in zip(rules, results, strict=True)
+        if result.outcome == "hit" and rule.outcome != "note" and _has_a_say(rule, least)
     ]
     return min(hits, key=lambda rule: PRECEDENCE.index(rule.outcome)) if hits else None
+
+
+def _has_a_say(rule: Rule, least: int) -> bool:
+    return not isinstance(rule, BuiltIn) or SEVERITY.index(RULE_ACTION[rule.outcome]) >= least
 
 
 def risk_level(policy: Policy, probability: float | None) -> RiskLevel:

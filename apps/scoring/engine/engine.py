@@ -10,11 +10,11 @@ import numpy as np
 
 from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
-from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, decide
-from apps.scoring.engine.explain import Reason, reasons, rule_reason
+from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, Verdict, decide
+from apps.scoring.engine.explain import MOST_REASONS, Reason, reasons, rule_reason
 from apps.scoring.engine.history import Activity, PastColumns, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
-from apps.scoring.engine.rules import Rule, asks_only_for, evaluate, not_evaluated, typical
+from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 
@@ -147,20 +147,20 @@ def conclude(
     degraded: tuple[str, ...],
 ) -> Decision:
     """From the row and its score to the answer: rules, verdict, reasons."""
-    rules = schema.rules + policy.rules_for(schema.name, meant_for)
+    rules = policy.rules_for(schema, meant_for)
     values = schema.values(parsed.facts, row, policy.home_country)
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
-    why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.shown),) if verdict.rule else ()
+    why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.shown, values),) if verdict.rule else ()
     if scored:
-        why += reasons(schema, parsed.shown, row, scored.contributions)
+        why += reasons(schema, parsed.shown, row, scored.contributions)[: MOST_REASONS - len(why)]
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,
         risk_level=verdict.risk_level,
         recommended_action=verdict.action,
-        fraud_type=None if verdict.risk_level == "low" else typical(schema.typologies, values),
+        fraud_type=_fraud_type(schema, verdict, values),
         decisive=verdict.cause,
         reasons=why,
         rules=results,
@@ -171,6 +171,14 @@ def conclude(
         contributions=scored.contributions.tobytes() if scored else b"",
         ensemble=scored.ensemble if scored else None,
     )
+
+
+def _fraud_type(schema: TransactionSchema, verdict: Verdict, values: Mapping[str, Any]) -> str | None:
+    """What it looks like, unless it is approved at a low risk: the deciding rule's own word, or the schema's table."""
+    if verdict.action == "approve" and verdict.risk_level == "low":
+        return None
+    named = verdict.rule.fraud_type if isinstance(verdict.rule, BuiltIn) else OTHER_FRAUD
+    return typical(schema.typologies, values) or OTHER_FRAUD if named == OTHER_FRAUD else named
 
 
 def meant_for(schema: str, rule: Rule) -> bool:

@@ -1,28 +1,33 @@
 """Why a score is what it is: reasons for an answer, and the whole explanation from what was stored."""
 
-from collections.abc import Callable, Mapping, Sequence
-from math import expm1, isfinite
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from apps.scoring.engine.models import LoadedModel
-from apps.scoring.engine.rules import Rule
+from apps.scoring.engine.rules import BuiltIn, Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature, TransactionSchema
+from apps.scoring.engine.wording import Direction, accuses, excuses, fill, say, shown, whole
 
 MOST_REASONS = 5
-LEAST_CONTRIBUTION = 0.01  # log-odds; less is not worth a sentence
+MOST_LOOKED_AT = 16  # contributions, the largest first, that may become reasons
+LEAST_CONTRIBUTION = 0.05  # log-odds; less is not worth a sentence
+LEAST_SHARE = 0.05  # of the largest; beside it, less did not move the decision
+MOST_NAMED = 5  # fields of those that were not sent
 DIGITS = 7  # what a float32 knows
-NOTHING = (0, "no")  # values of which a feature's `zero` is told
-MOST_LOGARITHM = 700.0  # more is beyond a double
-
-Direction = Literal["up", "down"]
+YES_OR_NO = {True: "yes", False: "no"}
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """One cause in words. `contribution` is in calibrated log-odds, None for a rule."""
+    """One cause in words.
+
+    `value` is in the sender's units, `unit` names them where a number has one, `usual` is what the value is held
+    against. `contribution` is in calibrated log-odds; None for a rule, which decides by itself.
+    """
 
     code: str
     field: str
@@ -30,6 +35,11 @@ class Reason(msgspec.Struct, frozen=True):
     contribution: float | None
     direction: Direction
     text: str
+    unit: str | None = None
+    usual: float | None = None
+
+
+NOTHING_UNUSUAL = Reason("NOTHING_UNUSUAL", "", None, 0.0, "down", "Nothing in it differs from a typical honest one.")
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -56,107 +66,99 @@ class Explanation(msgspec.Struct, frozen=True):
 def reasons(
     schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: np.ndarray
 ) -> tuple[Reason, ...]:
-    """The largest of float32[F] contributions as reasons, at least one and at most five."""
-    largest = (-np.abs(contributions)).argsort(kind="stable")[:MOST_REASONS]
-    ranked = list(zip(largest.tolist(), contributions[largest].tolist(), strict=True))
-    worth = [one for one in ranked if abs(one[1]) >= LEAST_CONTRIBUTION] or ranked[:1]
-    return tuple([_reason(schema, transaction, index, row[index], added) for index, added in worth])
+    """What moved a score most, of float32[F] contributions: at least one reason and at most five, the weightiest first.
+
+    What was not sent is one reason together, and so is what is not known of the past. A reason that its own words would
+    contradict is not told, nor is one that is small beside the largest.
+    """
+    largest = (-np.abs(contributions)).argsort(kind="stable")[:MOST_LOOKED_AT]
+    unknown = [index for index in largest.tolist() if row[index] != row[index]]
+    known = [index for index in largest.tolist() if row[index] == row[index]]
+    found = list(_told(schema, transaction, row, known, contributions))
+    if unknown:
+        found += _unknown(schema, transaction, row, contributions)
+    found.sort(key=lambda reason: -abs(reason.contribution or 0.0))
+    least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(found[0].contribution or 0.0)) if found else 0.0
+    worth = [reason for reason in found[:MOST_REASONS] if abs(reason.contribution or 0.0) >= least]
+    return tuple(worth) or (NOTHING_UNUSUAL,)
 
 
-def _reason(schema: TransactionSchema, transaction: Any, index: int, value: float, contribution: float) -> Reason:
+def _told(
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], indexes: Sequence[int], added: np.ndarray
+) -> Iterator[Reason]:
+    """A reason for each code, of its weightiest feature, with the contribution of them all."""
+    by_code: dict[str, list[int]] = {}
+    for index in indexes:
+        by_code.setdefault(schema.features[index].code, []).append(index)
+    for same in by_code.values():
+        reason = _reason(schema, transaction, same[0], row[same[0]], sum(float(added[index]) for index in same))
+        if reason is not None:
+            yield reason
+
+
+def _reason(
+    schema: TransactionSchema, transaction: Any, index: int, value: float, contribution: float
+) -> Reason | None:
+    """A feature's reason; None when its words would say the contrary."""
     feature = schema.features[index]
-    shown = _shown(schema, transaction, feature, value)
+    seen = shown(schema, feature, value)
     direction: Direction = "up" if contribution > 0 else "down"
-    return Reason(feature.code, feature.field, shown, round(contribution, 4), direction, say(feature, direction, shown))
+    if seen is None or not (accuses if direction == "up" else excuses)(feature, seen):
+        return None
+    own = getattr(transaction, schema.own[feature.name]) if feature.name in schema.own else None
+    usual = schema.usuals[feature.name](transaction, value) if feature.name in schema.usuals else None
+    text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
+    unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
+    told = seen if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
+    return Reason(feature.code, feature.field, told, round(contribution, 4), direction, text, unit, usual)
 
 
-def _shown(schema: TransactionSchema, transaction: Any, feature: Feature, value: float) -> float | str | None:
-    """A feature's value as its sender knows it: the field's own, or the words its number stands for."""
-    if feature.name in schema.types:
-        own = getattr(transaction, feature.name)
-        return ("yes" if own else "no") if isinstance(own, bool) else own
-    return schema.words.get(feature.name, {}).get(value) or known(value)
+def _unknown(
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: np.ndarray
+) -> Iterator[Reason]:
+    """One reason for all that was not sent, one for all that the past does not tell."""
+    blank = np.isnan(np.array(row)).nonzero()[0]
+    blank = blank[(-np.abs(contributions[blank])).argsort(kind="stable")]
+    not_sent: dict[str, float] = {}
+    past = 0.0
+    for index, added in zip(blank.tolist(), contributions[blank].tolist(), strict=True):
+        feature = schema.features[index]
+        missing = [name for name in feature.needs or (feature.field,) if getattr(transaction, name) is None]
+        for name in missing:
+            not_sent[name] = not_sent.get(name, 0.0) + added / len(missing)
+        past += 0.0 if missing else added
+    if not_sent:
+        yield _not_sent(not_sent)
+    if past and schema.roles:
+        yield _summed("NO_HISTORY", schema.roles[0].name, past, schema.stranger)
 
 
-def rule_reason(rule: Rule, transaction: Any) -> Reason:
+def _not_sent(fields: Mapping[str, float]) -> Reason:
+    """What to send, the weightiest first."""
+    named = sorted(fields, key=lambda name: -abs(fields[name]))
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    text = f"Not sent, and so weighed as unknown: {', '.join(named[:MOST_NAMED])}{more}."
+    return _summed("NOT_SENT", named[0], sum(fields.values()), text)
+
+
+def _summed(code: str, field: str, contribution: float, text: str) -> Reason:
+    return Reason(code, field, None, round(contribution, 4), "up" if contribution > 0 else "down", text)
+
+
+def rule_reason(rule: Rule, transaction: Any, values: Mapping[str, Any]) -> Reason:
     """The reason a deciding rule gives: its own code and words, pointing at the first field it asks for."""
     field = rule.all[0].field
-    shown = getattr(transaction, field, None)
+    value = getattr(transaction, field, None)
     code = rule.reason_code or rule.id.upper()
     direction: Direction = "down" if rule.outcome == "allow" else "up"
-    return Reason(code, field, shown, None, direction, rule.description or f"The rule '{rule.id}' was hit.")
+    text = rule.description or f"The rule '{rule.id}' was hit."
+    if isinstance(rule, BuiltIn) and rule.says:
+        text = fill(rule.says, values)
+    return Reason(code, field, value, None, direction, text)
 
 
 def known(value: float) -> float | None:
     return value if isfinite(value) else None
-
-
-def say(feature: Feature, direction: Direction, value: float | str | None) -> str:
-    """The feature's sentence with its value in it: one that is true of the value."""
-    if value is None:
-        return feature.unknown
-    if feature.zero and value in NOTHING:
-        return feature.zero
-    sentence = feature.up if direction == "up" and _may_accuse(feature, value) else feature.down
-    return _filled(sentence, value) if "{" in sentence else sentence
-
-
-def _may_accuse(feature: Feature, value: float | str) -> bool:
-    return isinstance(value, str) or value > feature.up_above
-
-
-def _filled(sentence: str, value: float | str) -> str:
-    """The sentence with its placeholders filled; a text is only ever a {value}."""
-    if isinstance(value, str):
-        return sentence.replace("{value}", value)
-    if "{s}" in sentence:
-        counted = "no" if value == 0 else number(value)
-        return sentence.replace("{value}", counted).replace("{s}", "" if value == 1 else "s")
-    for placeholder, said in PLACEHOLDERS.items():
-        if placeholder in sentence:
-            sentence = sentence.replace(placeholder, said(value))
-    return sentence
-
-
-def number(value: float) -> str:
-    """1,234,567 or 0.25: no more digits than a reader wants."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.2g}"
-
-
-def _times(value: float) -> str:
-    """2.5 times (the balance), equal to (it)."""
-    said = number(value)
-    return "equal to" if value == 1 else "about equal to" if said == "1.00" else f"{said} times"
-
-
-def _than(difference: float) -> str:
-    return "above" if difference > 0 else "below" if difference < 0 else "equal to"
-
-
-def _span(seconds: float) -> str:
-    """A length of time in the largest unit it fills: 3 days, 1 hour, 40 seconds."""
-    unit, length = next(((unit, length) for unit, length in SPANS if seconds >= length), SPANS[-1])
-    count = int(seconds // length)
-    return f"{count:,} {unit}{'' if count == 1 else 's'}"
-
-
-def _from_logarithm(value: float) -> float:
-    """What log1p made the value of, to the cent."""
-    return round(expm1(min(value, MOST_LOGARITHM)), 2)
-
-
-SPANS = (("day", 86_400.0), ("hour", 3_600.0), ("minute", 60.0), ("second", 1.0))
-# How a value may be put into a sentence. {s} is the plural of what is counted: then 0 is "no".
-PLACEHOLDERS: Mapping[str, Callable[[float], str]] = {
-    "{value}": number,
-    "{times}": _times,
-    "{than}": _than,  # of a difference: which of two is larger
-    "{size}": lambda value: number(abs(value)),
-    "{percent}": lambda value: f"{round(100.0 * value, 1):g}%",
-    "{span}": _span,  # of seconds
-    "{exp}": lambda value: number(_from_logarithm(value)),
-    "{exp_span}": lambda value: _span(_from_logarithm(value)),
-}
 
 
 def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Explanation:
@@ -178,6 +180,9 @@ def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Ex
 
 
 def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:
-    shown = schema.words.get(feature.name, {}).get(value) or known(float(f"{value:.{DIGITS}g}"))
+    seen = shown(schema, feature, value)
+    if isinstance(seen, float):
+        seen = known(float(f"{seen:.{DIGITS}g}"))
     direction: Direction = "up" if contribution > 0 else "down"
-    return Contribution(feature.name, feature.code, say(feature, direction, shown), shown, contribution, direction)
+    text = say(feature, direction, seen)
+    return Contribution(feature.name, feature.code, text, seen, contribution, direction)

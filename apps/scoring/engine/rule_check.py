@@ -15,13 +15,15 @@ import msgspec
 from msgspec import inspect
 
 from apps import text
+from apps.scoring.engine.decide import tune
 from apps.scoring.engine.ranges import ANYTHING, Range
-from apps.scoring.engine.rules import Condition, InvalidRules, Rule, asks_only_for, instants
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, asks_only_for, instants
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
 
 Kind = Literal["a number", "a whole number", "text", "true or false", "a time"]
 
+EXAMPLE_COUNTRY = "Kenya"  # built-in rules may ask for a home country that is not set
 LISTS = ("in", "not_in")
 ORDERS = ("lt", "le", "gt", "ge")
 #: How two values may stand to each other where an operation holds.
@@ -71,6 +73,37 @@ def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
             if said and (why := text.refusal(said)):
                 raise place.wrong_rule(f"it {why}.", member)
         _check_for_each(place, home_country)
+
+
+def check_tunings(tunings: Sequence[Tuning]) -> None:
+    """Refuse tunings of rules that do not exist, or that would make one never hit or always. Raises `InvalidRules`."""
+    for number, tuning in enumerate(tunings):
+        meant = [schema for schema in SCHEMAS.values() if tuning.schema in ("", schema.name)]
+        rules = {schema: rule for schema in meant for rule in schema.rules if rule.id == tuning.id}
+        at = f"built_in[{number}] ('{tuning.id}')"
+        if not rules:
+            raise InvalidRules(f"{at}: there is no such built-in rule; there are {', '.join(sorted(_built_in_ids()))}.")
+        if any(_names(one) == _names(tuning) for one in tunings[:number]):
+            raise InvalidRules(f"{at}: it is tuned before; say it all at once.")
+        for schema, rule in rules.items():
+            _check_tuning(at, number, schema, rule, tuning)
+
+
+def _names(tuning: Tuning) -> tuple[str, str]:
+    return tuning.id, tuning.schema
+
+
+def _check_tuning(at: str, number: int, schema: TransactionSchema, rule: Rule, tuning: Tuning) -> None:
+    limits = {one.field for one in rule.all if isinstance(one.value, float)}
+    for name, limit in tuning.limits.items():
+        if name not in limits:
+            known = ", ".join(sorted(limits)) or "none"
+            raise InvalidRules(f"{at}: {schema.name}'s rule has no limit on '{name[:40]}'; it has: {known}.")
+        if not (isfinite(limit) and limit >= 0):
+            raise InvalidRules(f"{at}: the limit on '{name}' must be a number from 0 on.")
+    for found in tune(schema, (tuning,)):
+        if found.id == rule.id:
+            check_rule(Place(found, number), schema, EXAMPLE_COUNTRY)
 
 
 def check_rule(place: Place, schema: TransactionSchema, home_country: str = "") -> None:

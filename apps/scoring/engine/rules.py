@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import eq, ge, gt, le, lt, ne
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ MOST_RULES = 100
 MOST_CONDITIONS = 20
 MOST_VALUES = 10_000  # entries of one list
 MOST_NAMED = 5  # rules a warning names
+OTHER_FRAUD = "other"  # a fraud of no kind that is told apart
 
 RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
@@ -46,18 +47,55 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: Short = ""  # the kind of transaction it is for; "" for every kind
 
 
-def review(rule_id: str, description: str, *conditions: Condition) -> Rule:
-    """A built-in rule that asks for a person; its reason code is its id."""
-    return _built_in(rule_id, "review", description, conditions)
+class BuiltIn(Rule, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rule every tenant has, until its policy tunes it. Its reason code is its id.
+
+    `says` is the sentence it gives when it decides, with what it saw in it (`explain.PLACES`); `fraud_type` is what it
+    takes the transaction for; `source` is where its limits come from. Limits on `logarithms` are tuned as what the
+    logarithm was taken of. One that asks for less than the model does gives way to it; a tenant's own never does.
+    """
+
+    says: str = ""
+    fraud_type: str = OTHER_FRAUD
+    source: str = ""
 
 
-def note(rule_id: str, description: str, *conditions: Condition) -> Rule:
-    """A built-in signal: reported, never deciding."""
-    return _built_in(rule_id, "note", description, conditions)
+def built_in(
+    outcome: Outcome, rule_id: str, description: str, *conditions: Condition, says: str = "",
+    fraud_type: str = OTHER_FRAUD, source: str = "",
+) -> BuiltIn:  # fmt: skip
+    """A built-in rule; its reason code is its id."""
+    return BuiltIn(
+        id=rule_id, outcome=outcome, all=conditions, description=description, reason_code=rule_id.upper(), says=says,
+        fraud_type=fraud_type, source=source,
+    )  # fmt: skip
 
 
-def _built_in(rule_id: str, outcome: Outcome, description: str, conditions: tuple[Condition, ...]) -> Rule:
-    return Rule(id=rule_id, outcome=outcome, all=conditions, description=description, reason_code=rule_id.upper())
+block = partial(built_in, "block")
+challenge = partial(built_in, "challenge")
+review = partial(built_in, "review")
+note = partial(built_in, "note")  # a signal: reported, never deciding
+
+
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tenant changes of a built-in rule: its outcome, or "off", and limits by the field they are set on."""
+
+    id: RuleId
+    schema: Short = ""  # of the schema alone; "" for every one that has the rule
+    outcome: Literal["block", "challenge", "review", "note", "off"] | None = None
+    limits: dict[str, float] = {}
+
+
+def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[float], float]]) -> BuiltIn:
+    """The rule with a tenant's outcome and limits; a limit on a logarithm is told as what that was taken of."""
+    conditions = tuple(
+        msgspec.structs.replace(one, value=logarithms.get(one.field, float)(tuning.limits[one.field]))
+        if one.field in tuning.limits
+        else one
+        for one in rule.all
+    )
+    outcome = rule.outcome if tuning.outcome in (None, "off") else tuning.outcome
+    return msgspec.structs.replace(rule, all=conditions, outcome=outcome)
 
 
 def asks_only_for(rule: Rule, known: frozenset[str]) -> bool:

@@ -16,7 +16,7 @@ from apps import card_numbers, text, times
 from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
-    from apps.scoring.engine.rules import Rule, Typology
+    from apps.scoring.engine.rules import BuiltIn, Typology
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
@@ -91,8 +91,13 @@ class Feature(msgspec.Struct, frozen=True):
 
     `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
     contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
-    `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value, and `up` only
-    above `up_above`. `label` is the feature's short name in a picture: "the" can stand before it.
+    `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value. Only above
+    `up_above` it is a reason for a higher risk, only below `down_below` one for a lower risk. `label` is the feature's
+    short name in a picture: "the" can stand before it.
+
+    What is told is the number, or what it stands for (`shown_as`, a key of `wording.SHOWN`), or the field as it was
+    sent (`own`; always where the feature has the field's name). `unit` is the unit of that; "money" is the
+    transaction's currency. `needs`: the fields of which any may be missing when it is unknown, if not `field` alone.
     """
 
     name: str
@@ -104,19 +109,27 @@ class Feature(msgspec.Struct, frozen=True):
     unknown: str = ""
     zero: str = ""
     up_above: float = -inf
+    down_below: float = inf
+    shown_as: str = ""
+    own: bool = False
+    unit: str = ""
+    needs: tuple[str, ...] = ()
 
 
-def stated(name: str, code: str, field: str, label: str, fact: str, *, unknown: str = "", zero: str = "") -> Feature:
+def stated(
+    name: str, code: str, field: str, label: str, fact: str, *, unknown: str = "", zero: str = "", **told: Any
+) -> Feature:
     """A feature whose value speaks for itself: one sentence, whichever way it moves the score."""
-    return Feature(name, code, field, fact, fact, label, unknown or _nothing_known(label), zero)
+    return Feature(name, code, field, fact, fact, label, unknown or _nothing_known(label), zero, **told)
 
 
 def weighed(
-    name: str, code: str, field: str, label: str, what: str, *, many: bool = False, unknown: str = "", zero: str = ""
-) -> Feature:
+    name: str, code: str, field: str, label: str, what: str, *, many: bool = False, unknown: str = "", zero: str = "",
+    **told: Any,
+) -> Feature:  # fmt: skip
     """A feature that speaks for fraud or against it only together with others: no value of it is good or bad."""
     up, down = (f"{what} {verb}{'' if many else 's'} the risk." for verb in ("raise", "lower"))
-    return Feature(name, code, field, up, down, label, unknown or _nothing_known(label), zero)
+    return Feature(name, code, field, up, down, label, unknown or _nothing_known(label), zero, **told)
 
 
 def _nothing_known(label: str) -> str:
@@ -132,6 +145,10 @@ def _nothing_to_remark(transaction: Any) -> tuple[str, ...]:
 
 def _as_it_is(transaction: Any) -> Any:
     return transaction
+
+
+def _no_currency(transaction: Any) -> str | None:
+    return None
 
 
 @dataclass(eq=False)
@@ -156,7 +173,7 @@ class TransactionSchema:
     event_time_ms: Callable[[Any, Any, Operations], Any]
     amount: Callable[[Any], Any]
     transaction_id: Callable[[Any], str | None]
-    rules: tuple["Rule", ...]
+    rules: tuple["BuiltIn", ...]
     typologies: tuple["Typology", ...] = ()
     words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)  # feature → what its numbers stand for
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
@@ -165,6 +182,9 @@ class TransactionSchema:
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
     sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest
+    usuals: Mapping[str, Callable[[Any, float], float | None]] = field(default_factory=dict)  # feature → what is usual
+    currency: Callable[[Any], str | None] = _no_currency  # of a transaction's amount, where that is told
+    stranger: str = "No earlier payment of the user is known."
     ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:
@@ -175,6 +195,11 @@ class TransactionSchema:
         self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
+        self.own: Mapping[str, str] = {
+            feature.name: feature.field if feature.own else feature.name
+            for feature in self.features
+            if feature.own or feature.name in self.types
+        }
         self.labels: Mapping[str, str] = {feature.name: feature.label for feature in self.features}
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)

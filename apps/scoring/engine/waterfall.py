@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from apps.scoring.engine.explain import number
 from apps.scoring.engine.models import sigmoid
+from apps.scoring.engine.wording import number
 
 Item = tuple[str, float | str | None, float]  # label, value, contribution in log-odds
 

@@ -1,7 +1,7 @@
 import pytest
 
 from apps.scoring.engine.decide import Policy, decide
-from apps.scoring.engine.rules import PRECEDENCE, Condition, Rule, RuleResult
+from apps.scoring.engine.rules import PRECEDENCE, Condition, Rule, RuleResult, built_in
 
 RULES = tuple(Rule(outcome, outcome, (Condition("amount", "gt", 0.0),)) for outcome in reversed(PRECEDENCE))
 
@@ -53,3 +53,21 @@ def test_bounds_are_the_tenants():
 def test_without_rule_and_model_the_default_decides():
     found = verdict(probability=None)
     assert (found.cause.kind, found.risk_level, found.action) == ("default", "medium", "review")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "probability", "action", "cause"),
+    [
+        ("review", 0.05, "review", "rule"), ("review", 0.5, "review", "rule"), ("review", 0.8, "block", "model"),
+        ("challenge", 0.5, "challenge", "rule"), ("challenge", 0.8, "block", "model"), ("block", 0.8, "block", "rule"),
+        ("note", 0.05, "approve", "model"), ("review", None, "review", "rule"),
+    ],
+)  # fmt: skip
+def test_a_built_in_rule_never_softens_the_model(outcome, probability, action, cause):
+    rule = built_in(outcome, "ours", "Ours.", Condition("amount", "gt", 0.0))
+    found = decide(Policy(), (rule,), (RuleResult("ours", "hit"),), "xgboost", probability)
+    assert (found.action, found.cause.kind) == (action, cause)
+
+
+def test_a_tenants_own_rule_goes_before_the_model():
+    assert verdict("review", probability=0.95).action == "review"

@@ -5,11 +5,11 @@ from math import inf, log1p
 
 import pytest
 
-from apps.scoring.engine.explain import Direction, say
 from apps.scoring.engine.history import NO_HABITS
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature
 from apps.scoring.engine.waterfall import LABEL_CUT
+from apps.scoring.engine.wording import Direction, say
 
 BOTH: tuple[Direction, ...] = ("up", "down")
 EVERY = [(schema, feature) for schema in SCHEMAS.values() for feature in schema.features]

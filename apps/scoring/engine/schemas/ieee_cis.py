@@ -11,6 +11,7 @@ No rule is built in either: in the published rows even the eighth payment within
 of card in one region, is honest in three cases of four.
 """
 
+import re
 from collections.abc import Sequence
 from math import nan
 from operator import attrgetter
@@ -190,8 +191,9 @@ ROUND_TO = (1.0, 5.0, 10.0, 50.0, 100.0)  # dollars
 def _told(name: str, code: str, field: str, what: str, label: str, sent: str = "") -> Feature:
     """`sent`: the field, or those of which any may be missing, when it is not `field` alone."""
     unknown = f"{sent or field} was not sent."
+    needs = tuple(part for part in re.split(r"\W+", sent or field) if part in COLUMNS)
     return Feature(name, code, field, f"{what}, which raises the risk.", f"{what}, which lowers the risk.",
-                   label=label, unknown=unknown)  # fmt: skip
+                   label=label, unknown=unknown, needs=needs)  # fmt: skip
 
 
 def _vesta(name: str) -> Feature:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING, HOUR_MS, WEEK_SECONDS
 from apps.scoring.engine.operations import Operations
-from apps.scoring.engine.rules import Condition, Rule, Typology
+from apps.scoring.engine.rules import Condition, Typology, block
 from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
 
 MOST_MONEY = 1e12
@@ -192,17 +192,14 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
 
 
 # Only TRANSFER and CASH_OUT: a merchant's balance is always 0/0, so PAYMENT would be flagged wholesale.
-BLACK_HOLE = Rule(
-    id="black_hole",
-    outcome="block",
-    all=(
-        Condition("type", "in", OUTGOING),
-        Condition("amount", "gt", 0.0),
-        Condition("oldbalanceOrg", "gt", other="newbalanceOrig"),
-        Condition("oldbalanceDest", "eq", other="newbalanceDest"),
-    ),
-    description="Money leaves the origin and the destination's balance does not move.",
-    reason_code="BLACK_HOLE",
+BLACK_HOLE = block(
+    "black_hole",
+    "Money leaves the origin and the destination's balance does not move.",
+    Condition("type", "in", OUTGOING),
+    Condition("amount", "gt", 0.0),
+    Condition("oldbalanceOrg", "gt", other="newbalanceOrig"),
+    Condition("oldbalanceDest", "eq", other="newbalanceDest"),
+    fraud_type="black_hole_transfer",
 )
 
 

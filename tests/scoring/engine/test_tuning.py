@@ -1,0 +1,65 @@
+"""A tenant switches and tunes the rules every tenant has."""
+
+from math import log
+
+import pytest
+
+from apps.scoring.engine.decide import Policy, tune
+from apps.scoring.engine.engine import meant_for
+from apps.scoring.engine.rule_check import check_tunings
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, built_in, tuned
+from apps.scoring.engine.schemas import SCHEMAS
+
+PAYSIM = SCHEMAS["paysim"]
+
+
+def black_hole(*tunings: Tuning) -> Rule | None:
+    return next((rule for rule in tune(PAYSIM, tunings) if rule.id == "black_hole"), None)
+
+
+def test_a_rule_is_off_softer_or_as_it_was() -> None:
+    assert black_hole(Tuning("black_hole", outcome="off")) is None
+    assert black_hole(Tuning("black_hole", outcome="review")).outcome == "review"
+    assert black_hole(Tuning("black_hole", schema="payments", outcome="off")).outcome == "block"
+
+
+def test_a_limit_moves_and_the_other_conditions_stay() -> None:
+    found = black_hole(Tuning("black_hole", limits={"amount": 500.0}))
+    assert [one.value for one in found.all if one.field == "amount"] == [500.0]
+    assert len(found.all) == len(black_hole().all)
+
+
+def test_a_limit_on_a_logarithm_is_told_as_what_it_was_taken_of() -> None:
+    rule = built_in("review", "far", "Far.", Condition("against_usual", "gt", log(20.0)))
+    found = tuned(rule, Tuning("far", limits={"against_usual": 40.0}), {"against_usual": log})
+    assert found.all[0].value == log(40.0)
+
+
+def test_a_policys_rules_are_the_tuned_ones_and_its_own() -> None:
+    own = Rule("mine", "review", (Condition("amount", "gt", 5.0),), schema="paysim")
+    policy = Policy(rules=(own,), built_in=(Tuning("black_hole", outcome="challenge"),))
+    found = policy.rules_for(PAYSIM, meant_for)
+    assert [(rule.id, rule.outcome) for rule in found if rule.id in ("black_hole", "mine")] == [
+        ("black_hole", "challenge"),
+        ("mine", "review"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "says"),
+    [
+        (Tuning("nothing", outcome="off"), "there is no such built-in rule"),
+        (Tuning("black_hole", schema="payments"), "there is no such built-in rule"),
+        (Tuning("black_hole", limits={"type": 5.0}), "no limit on 'type'; it has: amount"),
+        (Tuning("black_hole", limits={"amount": float("nan")}), "must be a number from 0 on"),
+        (Tuning("black_hole", limits={"amount": 1e300}), "never holds"),
+    ],
+)
+def test_a_tuning_that_makes_no_sense_is_refused(tuning: Tuning, says: str) -> None:
+    with pytest.raises(InvalidRules, match=says):
+        check_tunings([tuning])
+
+
+def test_a_rule_is_tuned_once() -> None:
+    with pytest.raises(InvalidRules, match="tuned before"):
+        check_tunings([Tuning("black_hole"), Tuning("black_hole", outcome="off")])
