@@ -56,7 +56,9 @@ class Api(Application):
             return super().__call__(request)
         request.resolver_match = match
         with self._connection:
-            return match.func(request, *match.args, **match.kwargs)
+            response = match.func(request, *match.args, **match.kwargs)
+        response.closed = not response.streaming  # it holds nothing; to say so by Django's signal costs 15 µs
+        return response
 
     def resolve_request(self, request: HttpRequest) -> Any:
         match = self._match(request)

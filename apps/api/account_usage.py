@@ -1,7 +1,6 @@
 """The door of `GET /account/usage`, of the Commercial interface: its field names, its form of errors."""
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from apps.api import problems
 from apps.api.endpoint import ApiView, json_answer
@@ -17,7 +16,7 @@ class AccountUsageView(ApiView):
     endpoint = "account_usage"
     problem_content_type = "application/json"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         tenant_id, now = self.admit_only(request).tenant_id, moment(self.received_us)
         refused = refused_calls.count(self.key.handle, now)
         return json_answer(reports.account(tenant_id, refused, now))

@@ -7,9 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
-from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import POSTGRES_AWAY
@@ -205,7 +204,7 @@ class PlansView(BillingView):
 
     endpoint = "plans"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         self.admit_only(request)
         return json_answer(PlanList("list", [_plan(name) for name in CURRENT]))
 
@@ -215,11 +214,11 @@ class SubscriptionView(BillingView):
 
     endpoint = "subscription"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
         return self.answered(lambda: self._told(tenant_id))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = decode(self.read_body(request), SubscriptionChange)
         except Problem as wrong:
@@ -266,7 +265,7 @@ class InvoicesView(BillingView):
 
     endpoint = "invoices"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         try:
             query = query_of(request.META)
             limit = count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
@@ -282,7 +281,7 @@ class InvoiceView(BillingView):
 
     endpoint = "invoice"
 
-    def get(self, request: Request, invoice_id: str, drawn: str = "") -> HttpResponse:
+    def get(self, request: HttpRequest, invoice_id: str, drawn: str = "") -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
         row = _invoices(tenant_id, self.key.livemode).filter(public_id=invoice_id).first()
         if row is None:

@@ -6,9 +6,8 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
-from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.api.endpoint import ApiView, json_answer
@@ -48,10 +47,10 @@ class BudgetView(ApiView):
     endpoint = "budgets"
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         return json_answer(self._told(self.admit_only(request).tenant_id))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = decode(self.read_body(request), BudgetChange)
         except Problem as wrong:

@@ -3,9 +3,8 @@
 from typing import Annotated, Literal
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
-from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.api.billing import BillingView, Moment, Money, told
@@ -75,11 +74,11 @@ class CreditsView(BillingView):
 
     endpoint = "credits"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
         return self.answered(lambda: _all(tenant_id) if self.key.livemode else CreditList("list", [], []))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = decode(self.read_body(request), CouponRequest)
         except Problem as wrong:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from apps import card_numbers, times
 from apps.api.parameters import count_in, cursor_in, query_of
@@ -58,7 +58,7 @@ FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-def filters_of(request: Request) -> tuple[int, str | None, dict[str, Any]]:
+def filters_of(request: HttpRequest) -> tuple[int, str | None, dict[str, Any]]:
     """(limit, cursor, filters) of a query string. Raises `Problem` naming the parameter."""
     query = query_of(request.META)
     unknown = sorted(set(query) - set(FILTERS) - {"limit", "cursor"})

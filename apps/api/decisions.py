@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import decision_requests
@@ -28,7 +27,7 @@ class ScoringView(ApiView):
     def scoring(self) -> Scoring:
         return get_scoring()
 
-    def understood(self, request: Request, understand: Callable[[Request], Any]) -> Any:
+    def understood(self, request: HttpRequest, understand: Callable[[HttpRequest], Any]) -> Any:
         """What the request says; a problem with it is told only to those the gate lets in."""
         try:
             return understand(request)
@@ -36,7 +35,7 @@ class ScoringView(ApiView):
             return self.refuse(request, wrong)
 
     def scoring_request(
-        self, request: Request, body: bytes, *, model: str | None = None, dry_run: bool = False, many: bool = False
+        self, request: HttpRequest, body: bytes, *, model: str | None = None, dry_run: bool = False, many: bool = False
     ) -> ScoringRequest:
         said = idempotency_key(request.META)
         return ScoringRequest(
@@ -73,11 +72,11 @@ class DecisionsView(ScoringView):
     in_company = True
     scopes: ClassVar = {"POST": "predict", "GET": "read"}
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         scoring_request, item = self.understood(request, self._item)
         return self.answered(self.scoring.decide(scoring_request, item, self.elapsed_ms))
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         limit, cursor, filters = self.understood(request, filters_of)
         admission = self.admit_only(request)
         found = _from_postgres(
@@ -85,7 +84,7 @@ class DecisionsView(ScoringView):
         )
         return json_answer(page_of(found))
 
-    def _item(self, request: Request) -> tuple[ScoringRequest, Item]:
+    def _item(self, request: HttpRequest) -> tuple[ScoringRequest, Item]:
         body = self.read_body(request)
         said, noticed = decision_requests.understood(body, DecisionRequest)
         schema = decision_requests.schema_named(said.schema)
@@ -109,7 +108,7 @@ class BatchView(ScoringView):
     scopes: ClassVar = {"POST": "batch"}
     body_limit = 25 * MEGABYTE
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         scoring_request, rows = self.understood(request, self._rows)
         items = [row for row in rows if isinstance(row, Item)]
         admission, told, replay = self.scoring.decide_many(scoring_request, items, self.elapsed_ms)
@@ -119,7 +118,7 @@ class BatchView(ScoringView):
         self.scoring.settle_batch(scoring_request, admission, body)
         return self.answered(Answered(body, admission))
 
-    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
+    def _rows(self, request: HttpRequest) -> tuple[ScoringRequest, list[Item | Problem]]:
         body = self.read_body(request)
         said, noticed = decision_requests.understood(body, BatchRequest)
         schema = decision_requests.schema_named(said.schema)
@@ -157,7 +156,7 @@ class DecisionView(ScoringView):
 
     endpoint = "decision"
 
-    def get(self, request: Request, decision_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, decision_id: str) -> HttpResponse:
         admission = self.admit_only(request)
         names = names_of(self.key.handle, self.key.livemode)
         return json_answer(self.scoring.stored(names, admission, decision_id))
@@ -168,7 +167,7 @@ class ExplanationView(ScoringView):
 
     endpoint = "decision_explanation"
 
-    def get(self, request: Request, decision_id: str, drawn: str | None = None) -> Any:
+    def get(self, request: HttpRequest, decision_id: str, drawn: str | None = None) -> Any:
         admission = self.admit_only(request)
         names = names_of(self.key.handle, self.key.livemode)
         stored = _from_postgres(lambda: explanations.find(self.scoring, names, admission, decision_id))

@@ -3,8 +3,7 @@
 from typing import Any, ClassVar
 
 import msgspec
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from apps.api.decisions import BatchView, ScoringView
 from apps.api.endpoint import json_answer
@@ -41,13 +40,13 @@ class PredictView(DialectView):
     in_company = True
     scopes: ClassVar = {"POST": "predict"}
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         dialect, asked, scoring_request, item = self.understood(request, self._item)
         answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         told = dialect.render(asked, decision_formats.decode(answered.body))
         return self.answered(answered, msgspec.json.encode(told))
 
-    def _item(self, request: Request) -> tuple[Single, Asked, ScoringRequest, Item]:
+    def _item(self, request: HttpRequest) -> tuple[Single, Asked, ScoringRequest, Item]:
         body = self.read_body(request)
         said = decode(body, dict[str, Any])
         dialect = detect.dialect_of(said)
@@ -63,7 +62,7 @@ class DialectBatchView(DialectView, BatchView):
     dialect: ClassVar[Many]
     asked: AskedMany
 
-    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
+    def _rows(self, request: HttpRequest) -> tuple[ScoringRequest, list[Item | Problem]]:
         body = self.read_body(request)
         self.asked = asked = self.dialect.parse_many(decode(body, dict[str, Any]), self.received_us // 1000)
         self.require_model(asked.schema.name, asked.model)
@@ -98,10 +97,10 @@ class GatewayView(DialectBatchView):
     dialect: ClassVar[Many] = gateway
     needed = "predict"
 
-    def scope(self, request: Request) -> str:
+    def scope(self, request: HttpRequest) -> str:
         return self.needed
 
-    def _rows(self, request: Request) -> tuple[ScoringRequest, list[Item | Problem]]:
+    def _rows(self, request: HttpRequest) -> tuple[ScoringRequest, list[Item | Problem]]:
         scoring_request, rows = super()._rows(request)
         if len(rows) > 1:
             self.needed = "batch"
@@ -115,7 +114,7 @@ class DetectView(DialectView):
     in_company = True
     scopes: ClassVar = {"POST": "predict"}
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         asked, scoring_request, item = self.understood(request, self._item)
         answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         return self.answered(answered, msgspec.json.encode(self.told(asked, decision_formats.decode(answered.body))))
@@ -123,7 +122,7 @@ class DetectView(DialectView):
     def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render(asked, decision)
 
-    def model(self, request: Request) -> str | None:
+    def model(self, request: HttpRequest) -> str | None:
         """The model asked for. Raises `Problem` (400) naming those there are."""
         wanted = query_of(request.META).get("model")
         if wanted is not None:
@@ -140,7 +139,7 @@ class DetectView(DialectView):
         errors = problem.extra.get("errors")
         return msgspec.json.encode({"detail": errors}) if errors else super().render_problem(problem)
 
-    def _item(self, request: Request) -> tuple[Asked, ScoringRequest, Item]:
+    def _item(self, request: HttpRequest) -> tuple[Asked, ScoringRequest, Item]:
         body = self.read_body(request)
         asked = multimodel.parse(decode(body, Any), self.received_us // 1000)
         scoring_request = self.scoring_request(request, body, model=self.model(request))._replace(model_required=True)
@@ -155,7 +154,7 @@ class EnsembleView(DetectView):
     def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render_ensemble(asked, decision)
 
-    def model(self, request: Request) -> str | None:
+    def model(self, request: HttpRequest) -> str | None:
         if not self.models:
             raise Problem("inference_failed")
         return ENSEMBLE
@@ -166,7 +165,7 @@ class AvailableModelsView(DialectView):
 
     endpoint = "models"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         self.admit_only(request)
         return json_answer(_available(model_cards.of_schema(multimodel.SCHEMA, self.scoring.engine.models)))
 

@@ -1,7 +1,6 @@
 """The door of `/v1/models`."""
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from apps.api.endpoint import ApiView, json_answer
 from apps.scoring.serving import model_cards
@@ -13,6 +12,6 @@ class ModelsView(ApiView):
 
     endpoint = "v1_models"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         self.admit_only(request)
         return json_answer({"object": "list", "data": list(model_cards.of_all(get_scoring().engine.models))})

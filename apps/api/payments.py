@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from msgspec import UNSET, Meta, UnsetType
-from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.api.endpoint import ApiView, check_host, json_answer
@@ -72,7 +71,7 @@ class ReceivedWebhook(msgspec.Struct, frozen=True):
     new: Annotated[bool, Meta(description="false: it had been received before.")]
 
 
-def stripe_signature(request: Request) -> str:
+def stripe_signature(request: HttpRequest) -> str:
     """The header Stripe signs with. Raises `Problem` when there is none, or one that can't be a signature."""
     said = str(request.META.get("HTTP_STRIPE_SIGNATURE", ""))
     if not said:
@@ -87,7 +86,7 @@ class PaymentView(ApiView):
 
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
-    def asked(self, request: Request, kind: type[Any]) -> Any:
+    def asked(self, request: HttpRequest, kind: type[Any]) -> Any:
         """The body and its warnings; a problem with it is told only to those the gate lets in."""
         try:
             return without_cards(decode(self.read_body(request), kind))
@@ -117,7 +116,7 @@ class PaymentMethodView(PaymentView):
 
     endpoint = "payment_method"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
         known, card = subscription_of(tenant_id), PaymentCard.objects.in_use(tenant_id)
         kind: Literal["card", "bank_transfer"] | None = "bank_transfer" if known.has_payment_method else None
@@ -135,7 +134,7 @@ class PaymentMethodView(PaymentView):
             )
         )
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         said, warnings = self.asked(request, CardPageRequest)
         admission = self.admit_live(request)
         currency = subscription_of(admission.tenant_id).currency
@@ -154,7 +153,7 @@ class PortalView(PaymentView):
 
     endpoint = "payment_portal"
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         said, warnings = self.asked(request, PortalRequest)
         admission = self.admit_live(request)
         return self.page(
@@ -171,10 +170,10 @@ class StripeWebhookView(ApiView):
     endpoint = "stripe_webhook"
     needs_key = False
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         check_host(request)
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         body, signature, gateway = self.read_body(request), stripe_signature(request), get_gateway()
         if not gateway.collects:
             raise Problem("not_found", "This installation does not use Stripe.")

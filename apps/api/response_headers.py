@@ -32,3 +32,9 @@ def shielded(response: Response) -> Response:
     """The same answer with the headers. Put in at once (0.2 µs): one by one they cost 2 µs of each request."""
     response.headers._store.update(_HEADERS)  # Django's own, no public name: a test holds it
     return response
+
+
+def with_own(response: Response, headers: Mapping[str, str]) -> Response:
+    """The same answer with headers of our own making: ASCII on one line, which Django would check one by one (3 µs)."""
+    response.headers._store.update({name.lower(): (name, value) for name, value in headers.items()})
+    return response

@@ -4,9 +4,8 @@ import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
-from rest_framework.request import Request
 
 from apps import card_numbers
 from apps.accounts.models import Tenant
@@ -92,7 +91,7 @@ class GuardView(ScoringView):
             raise Problem("not_found", "No Stripe account is connected: POST /v1/stripe/account.")
         return found
 
-    def screen(self, request: Request, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
+    def screen(self, request: HttpRequest, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
         """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
         said, warnings = mapped(intent, self.key.handle)
         scoring_request = self._scoring_request(request)
@@ -113,7 +112,7 @@ class GuardView(ScoringView):
             decision=decision,
         )
 
-    def _scoring_request(self, request: Request) -> ScoringRequest:
+    def _scoring_request(self, request: HttpRequest) -> ScoringRequest:
         return ScoringRequest(
             key=self.key,
             digest=self.digest,
@@ -131,11 +130,11 @@ class StripeAccountView(GuardView):
     scopes: ClassVar = {"GET": "read", "POST": "admin", "DELETE": "admin"}
     http_method_names = ["get", "head", "post", "delete"]
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
         return self._told(account_of(admission.tenant_schema, self.key.livemode))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         said = self.understood(request, lambda request: decode(self.read_body(request), StripeAccountRequest))
         admission = self.admit_only(request)
         account = Account(said.api_key, said.webhook_secret, self.digest)
@@ -143,7 +142,7 @@ class StripeAccountView(GuardView):
         self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
         return self._told(account)
 
-    def delete(self, request: Request) -> HttpResponse:
+    def delete(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
         if forget(admission.tenant_schema, self.key.livemode):
             self._audit(admission, "disconnected", None)
@@ -178,7 +177,7 @@ class ScreenView(GuardView):
     endpoint = "stripe_screen"
     scopes: ClassVar = {"POST": "predict"}
 
-    def post(self, request: Request, intent_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, intent_id: str) -> HttpResponse:
         account = StripeOfTenant(self.account(self.admit_only(request)))
         answered, screening = self.screen(request, account, account.retrieve(intent_id))
         return self.answered(answered, msgspec.json.encode(screening))
@@ -191,10 +190,10 @@ class ScreenWebhookView(GuardView):
     needs_key = False
     scopes: ClassVar = {"POST": "predict"}
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         check_host(request)
 
-    def post(self, request: Request, handle: str, mode: str) -> HttpResponse:
+    def post(self, request: HttpRequest, handle: str, mode: str) -> HttpResponse:
         body, signature = self.read_body(request), stripe_signature(request)
         account = self._account(handle, mode == "live")
         stripe = StripeOfTenant(account)

@@ -4,9 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
-from rest_framework.request import Request
 
 from apps.api.endpoint import ApiView, content_length, json_answer
 from apps.api_keys import tokens
@@ -33,7 +32,7 @@ class TokenView(ApiView):
     endpoint = "auth_token"
     scopes: ClassVar = {"POST": ANY_SCOPE}
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = self._asked(request)
         except Problem as wrong:
@@ -42,7 +41,7 @@ class TokenView(ApiView):
         scopes = _part_of(admission.scopes, asked.scopes)
         return json_answer(self._token(scopes, asked.expires_in), {"Cache-Control": "no-store"})
 
-    def _asked(self, request: Request) -> TokenRequest:
+    def _asked(self, request: HttpRequest) -> TokenRequest:
         if self.key.scopes is not None:
             raise Problem("key_required")
         empty = not content_length(request.META) and "HTTP_TRANSFER_ENCODING" not in request.META

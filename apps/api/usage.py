@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api.endpoint import ApiView, json_answer
@@ -22,7 +21,7 @@ class UsageView(ApiView):
 
     endpoint = "usage"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
         return json_answer(_read(lambda: reports.month(admission.tenant_id, moment(self.received_us))))
 
@@ -32,7 +31,7 @@ class DailyUsageView(ApiView):
 
     endpoint = "usage_daily"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         try:
             start, end = self._span(query_of(request.META))
         except Problem as wrong:

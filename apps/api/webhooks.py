@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
-from rest_framework.request import Request
 
 from apps.accounts.models import Tenant
 from apps.api.endpoint import ApiView, json_answer
@@ -140,7 +139,7 @@ class _WebhooksView(ApiView):
     def now(self) -> datetime:
         return moment(self.received_us)
 
-    def understood(self, request: Request, kind: type[Any]) -> tuple[Admission, Any]:
+    def understood(self, request: HttpRequest, kind: type[Any]) -> tuple[Admission, Any]:
         """Leave to go on, and the body."""
         try:
             asked = decode(self.read_body(request), kind)
@@ -159,12 +158,12 @@ class WebhooksView(_WebhooksView):
 
     endpoint = "webhooks"
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
         rows = WebhookEndpoint.objects.filter(tenant_id=admission.tenant_id, livemode=self.key.livemode)
         return json_answer(WebhookList("list", [_webhook(row) for row in rows]))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         admission, sent = self.understood(request, NewWebhook)
         asked, warnings = without_cards(sent)
         made = _allowed(
@@ -186,10 +185,10 @@ class WebhookView(_WebhooksView):
 
     endpoint = "webhook"
 
-    def get(self, request: Request, webhook_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         return json_answer(_webhook(self.webhook(self.admit_only(request), webhook_id)))
 
-    def post(self, request: Request, webhook_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         admission, sent = self.understood(request, WebhookChange)
         asked, warnings = without_cards(sent)
         row = self.webhook(admission, webhook_id)
@@ -199,7 +198,7 @@ class WebhookView(_WebhooksView):
         )
         return json_answer(_webhook(changed, warnings))
 
-    def delete(self, request: Request, webhook_id: str) -> HttpResponse:
+    def delete(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         admission = self.admit_only(request)
         row = self.webhook(admission, webhook_id)
         services.delete_webhook(webhook=row, now=self.now, actor=_actor(admission))
@@ -211,7 +210,7 @@ class WebhookRotateView(_WebhooksView):
 
     endpoint = "webhook_rotate"
 
-    def post(self, request: Request, webhook_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         admission, asked = self.understood(request, Rotation)
         row = self.webhook(admission, webhook_id)
         overlap = timedelta(hours=asked.overlap_hours)
@@ -224,7 +223,7 @@ class WebhookTestView(_WebhooksView):
 
     endpoint = "webhook_test"
 
-    def post(self, request: Request, webhook_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         row = self.webhook(self.admit_only(request), webhook_id)
         return json_answer(_delivery(services.send_test(webhook=row, now=self.now)))
 
@@ -234,7 +233,7 @@ class WebhookDeliveriesView(_WebhooksView):
 
     endpoint = "webhook_deliveries"
 
-    def get(self, request: Request, webhook_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         try:
             filters, limit = _page_asked(request)
         except Problem as wrong:
@@ -251,7 +250,7 @@ class WebhookDeliveryView(_WebhooksView):
 
     endpoint = "webhook_delivery"
 
-    def get(self, request: Request, delivery_id: str) -> HttpResponse:
+    def get(self, request: HttpRequest, delivery_id: str) -> HttpResponse:
         return json_answer(_delivery(self.delivery(self.admit_only(request), delivery_id)))
 
     def delivery(self, admission: Admission, delivery_id: str) -> Delivery:
@@ -265,7 +264,7 @@ class WebhookReplayView(WebhookDeliveryView):
     endpoint = "webhook_replay"
     http_method_names = ["post"]
 
-    def post(self, request: Request, delivery_id: str) -> HttpResponse:
+    def post(self, request: HttpRequest, delivery_id: str) -> HttpResponse:
         admission = self.admit_only(request)
         lost = self.delivery(admission, delivery_id)
         if lost.endpoint is not None and lost.endpoint.disabled_at is not None:
@@ -273,7 +272,7 @@ class WebhookReplayView(WebhookDeliveryView):
         return json_answer(_delivery(services.replay(delivery=lost, now=self.now, actor=_actor(admission))))
 
 
-def _page_asked(request: Request) -> tuple[dict[str, Any], int]:
+def _page_asked(request: HttpRequest) -> tuple[dict[str, Any], int]:
     """Filters of the rows and how many. Raises `Problem`."""
     query = query_of(request.META)
     filters: dict[str, Any] = {}

@@ -95,7 +95,7 @@ def response_head(response: HttpResponseBase, *, keep_alive: bool, chunked: bool
     """The status line and headers, up to the empty line, their names in lower case as in HTTP/2. `chunked`: the body's
     length isn't known beforehand."""
     lines = [_STATUS_LINES.get(response.status_code) or f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"]
-    lines += [f"{name.lower()}: {value}\r\n" for name, value in response.items()]
+    lines += [f"{name}: {value}\r\n" for name, (_, value) in response.headers._store.items()]  # in lower case there
     lines += [f"set-cookie: {morsel.OutputString()}\r\n" for morsel in response.cookies.values()]
     if chunked:
         lines.append("transfer-encoding: chunked\r\n")

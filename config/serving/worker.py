@@ -249,7 +249,7 @@ class Worker(GunicornWorker):
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return self.application.refusal(Problem("internal"))
-        if not response.streaming:
+        if not (response.streaming or response.closed):
             response.close()
         return response
 
