@@ -132,8 +132,7 @@ def decide(
 
     A built-in rule never softens what the model asks for: one that asks for less gives way to it.
     """
-    least = 0 if probability is None else SEVERITY.index(action(policy, probability))
-    rule = deciding_rule(rules, results, least)
+    rule = deciding_rule(rules, results, 0 if probability is None else SEVERITY.index(action(policy, probability)))
     level = risk_level(policy, probability)
     if rule is not None:
         return Verdict(Cause("rule", rule.id), _ruled_level(rule, level), RULE_ACTION[rule.outcome], rule)

@@ -154,7 +154,7 @@ def conclude(
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.shown, values),) if verdict.rule else ()
     if scored:
-        why += reasons(schema, parsed.shown, row, scored.contributions)[: MOST_REASONS - len(why)]
+        why += reasons(schema, parsed.shown, row, scored.contributions, MOST_REASONS - len(why))
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,

@@ -16,6 +16,7 @@ from apps.scoring.engine.wording import Direction, accuses, excuses, fill, say, 
 MOST_REASONS = 5
 MOST_LOOKED_AT = 16  # contributions, the largest first, that may become reasons
 LEAST_CONTRIBUTION = 0.05  # log-odds; less is not worth a sentence
+LEAST_UNKNOWN = 0.005  # of what is unknown, and told of together
 LEAST_SHARE = 0.05  # of the largest; beside it, less did not move the decision
 MOST_NAMED = 5  # fields of those that were not sent
 DIGITS = 7  # what a float32 knows
@@ -64,49 +65,60 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def reasons(
-    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: np.ndarray
+    schema: TransactionSchema,
+    transaction: Any,
+    row: Sequence[float],
+    contributions: np.ndarray,
+    most: int = MOST_REASONS,
 ) -> tuple[Reason, ...]:
-    """What moved a score most, of float32[F] contributions: at least one reason and at most five, the weightiest first.
+    """What moved a score most, of float32[F] contributions: at least one reason and at most `most`, in that order.
 
     What was not sent is one reason together, and so is what is not known of the past. A reason that its own words would
     contradict is not told, nor is one that is small beside the largest.
     """
-    largest = (-np.abs(contributions)).argsort(kind="stable")[:MOST_LOOKED_AT]
-    unknown = [index for index in largest.tolist() if row[index] != row[index]]
-    known = [index for index in largest.tolist() if row[index] == row[index]]
-    found = list(_told(schema, transaction, row, known, contributions))
-    if unknown:
-        found += _unknown(schema, transaction, row, contributions)
-    found.sort(key=lambda reason: -abs(reason.contribution or 0.0))
-    least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(found[0].contribution or 0.0)) if found else 0.0
-    worth = [reason for reason in found[:MOST_REASONS] if abs(reason.contribution or 0.0) >= least]
-    return tuple(worth) or (NOTHING_UNUSUAL,)
-
-
-def _told(
-    schema: TransactionSchema, transaction: Any, row: Sequence[float], indexes: Sequence[int], added: np.ndarray
-) -> Iterator[Reason]:
-    """A reason for each code, of its weightiest feature, with the contribution of them all."""
-    by_code: dict[str, list[int]] = {}
-    for index in indexes:
-        by_code.setdefault(schema.features[index].code, []).append(index)
-    for same in by_code.values():
-        reason = _reason(schema, transaction, same[0], row[same[0]], sum(float(added[index]) for index in same))
+    added: list[float] = contributions.tolist()
+    largest: list[int] = (-np.abs(contributions)).argsort(kind="stable")[:MOST_LOOKED_AT].tolist()
+    least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(added[largest[0]]))
+    found: list[Reason] = []
+    told: set[int] = set()
+    unknown = False
+    for index in largest:
+        value, total = row[index], added[index]
+        if value != value:
+            unknown = True
+            continue
+        if index in schema.shares_a_code:
+            if index in told:
+                continue
+            same = schema.shares_a_code[index]
+            told.update(same)
+            total = sum([added[one] for one in same])
+        if -least < total < least or len(found) == most:
+            continue
+        reason = _reason(schema, transaction, index, value, total)
         if reason is not None:
-            yield reason
+            found.append(reason)
+    if unknown:
+        found += [one for one in _unknown(schema, transaction, row, added) if _weight(one) >= least]
+        found.sort(key=_weight, reverse=True)
+    return tuple(found[:most]) or (NOTHING_UNUSUAL,)
+
+
+def _weight(reason: Reason) -> float:
+    return abs(reason.contribution or 0.0)
 
 
 def _reason(
     schema: TransactionSchema, transaction: Any, index: int, value: float, contribution: float
 ) -> Reason | None:
     """A feature's reason; None when its words would say the contrary."""
-    feature = schema.features[index]
+    feature, name = schema.features[index], schema.feature_names[index]
     seen = shown(schema, feature, value)
     direction: Direction = "up" if contribution > 0 else "down"
     if seen is None or not (accuses if direction == "up" else excuses)(feature, seen):
         return None
-    own = getattr(transaction, schema.own[feature.name]) if feature.name in schema.own else None
-    usual = schema.usuals[feature.name](transaction, value) if feature.name in schema.usuals else None
+    own = getattr(transaction, schema.own[name]) if name in schema.own else None
+    usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
     text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
     unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
     told = seen if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
@@ -114,19 +126,21 @@ def _reason(
 
 
 def _unknown(
-    schema: TransactionSchema, transaction: Any, row: Sequence[float], contributions: np.ndarray
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], added: Sequence[float]
 ) -> Iterator[Reason]:
     """One reason for all that was not sent, one for all that the past does not tell."""
-    blank = np.isnan(np.array(row)).nonzero()[0]
-    blank = blank[(-np.abs(contributions[blank])).argsort(kind="stable")]
     not_sent: dict[str, float] = {}
     past = 0.0
-    for index, added in zip(blank.tolist(), contributions[blank].tolist(), strict=True):
-        feature = schema.features[index]
-        missing = [name for name in feature.needs or (feature.field,) if getattr(transaction, name) is None]
-        for name in missing:
-            not_sent[name] = not_sent.get(name, 0.0) + added / len(missing)
-        past += 0.0 if missing else added
+    for index in [index for index, value in enumerate(row) if value != value]:
+        share = added[index]
+        if -LEAST_UNKNOWN < share < LEAST_UNKNOWN:
+            continue
+        for name in schema.needs[index]:
+            if getattr(transaction, name) is None:
+                not_sent[name] = not_sent.get(name, 0.0) + share
+                break
+        else:
+            past += share
     if not_sent:
         yield _not_sent(not_sent)
     if past and schema.roles:
@@ -135,7 +149,7 @@ def _unknown(
 
 def _not_sent(fields: Mapping[str, float]) -> Reason:
     """What to send, the weightiest first."""
-    named = sorted(fields, key=lambda name: -abs(fields[name]))
+    named = [name for _, name in sorted([(-abs(added), name) for name, added in fields.items()])]
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     text = f"Not sent, and so weighed as unknown: {', '.join(named[:MOST_NAMED])}{more}."
     return _summed("NOT_SENT", named[0], sum(fields.values()), text)

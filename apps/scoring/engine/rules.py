@@ -185,7 +185,12 @@ def not_evaluated(results: Iterable[RuleResult]) -> tuple[str, ...]:
 
 def evaluate(rules: Iterable[Rule], values: Mapping[str, Any]) -> tuple[RuleResult, ...]:
     """Every rule's result. A rule that can't be evaluated says "error" and the rest go on."""
-    return tuple([RuleResult(rule.id, _result(rule, values)) for rule in rules])
+    return tuple([_told(rule.id, _result(rule, values)) for rule in rules])
+
+
+@lru_cache(maxsize=4096)
+def _told(rule_id: str, outcome: Literal["hit", "no_hit", "error"]) -> RuleResult:
+    return RuleResult(rule_id, outcome)
 
 
 def typical(typologies: Iterable[Typology], values: Mapping[str, Any]) -> str | None:

@@ -27,6 +27,7 @@ FARTHEST_BACK_MS = 3_653 * 86_400_000
 NO_SECONDS = "; a count of seconds is not taken: it could be one of milliseconds."
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 SAMPLES: tuple[Any, ...] = (1, 0.5, 0, -1, "x", True, "2026-01-15T10:30:00Z")  # one for every type of field
+NOWHERE = -1
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
 
@@ -200,10 +201,21 @@ class TransactionSchema:
             for feature in self.features
             if feature.own or feature.name in self.types
         }
+        self.needs = tuple(feature.needs or (feature.field,) for feature in self.features)
+        codes = [feature.code for feature in self.features]
+        #: Features that share their code with others: the index of each → the indexes of all of them.
+        self.shares_a_code: Mapping[int, list[int]] = {
+            index: [other for other, same in enumerate(codes) if same == code]
+            for index, code in enumerate(codes)
+            if codes.count(code) > 1
+        }
         self.labels: Mapping[str, str] = {feature.name: feature.label for feature in self.features}
         self.known_to_rules = frozenset(self.fields) | frozenset(self.feature_names) | {HOME_COUNTRY}
         self._known = frozenset(self.fields)
-        self._blank: dict[str, Any] = dict.fromkeys(self.fields)
+        #: Where a feature stands in a row; fields that are none stand nowhere.
+        self.place_of: Mapping[str, int] = dict.fromkeys(self.fields, NOWHERE) | {
+            name: place for place, name in enumerate(self.feature_names)
+        }
         #: The field that says when it happened, where that is a date; other logs count from a start of their own.
         self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
         self._may_hold_cards = tuple(_may_hold_cards(self.types, self.ids))
@@ -284,10 +296,12 @@ class TransactionSchema:
             return np.array([instant(value) for value in values], dtype=np.float64)
         return np.array([nan if value is None else value for value in values], dtype=np.float64)
 
-    def values(self, facts: Mapping[str, Any], row: Sequence[float], home_country: str = "") -> dict[str, Any]:
+    def values(self, facts: Mapping[str, Any], row: Sequence[float], home_country: str = "") -> "Values":
         """What rules may ask about: every field (None when not given), every feature, the tenant's home country."""
-        features = dict(zip(self.feature_names, row, strict=True))
-        return {**self._blank, **features, **facts, HOME_COUNTRY: home_country}
+        found = Values(facts)
+        found[HOME_COUNTRY] = home_country
+        found.look_up(self.place_of, row)
+        return found
 
     def problems(self, content: Any) -> Iterator[InvalidTransaction]:
         """Everything that is wrong with a transaction, in the documented order of its fields."""
@@ -380,6 +394,21 @@ def ignored(what: str, fields: Mapping[str, Any], masked: Sequence[str] = ()) ->
     held = [name for name in names[:MOST_LOOKED_AT] if card_numbers.holds_one({name: fields[name]})]
     cards = card_numbers.warning([*masked, *map(_safe, held[:MOST_NAMED])])
     return (f"{what} were ignored: {', '.join(named)}{more}.", *cards)
+
+
+class Values(dict[str, Any]):
+    """What rules ask about by name: what was sent, else a feature, else None. Raises KeyError for what does not exist.
+
+    Features are looked up when they are asked for: rules ask for few of hundreds.
+    """
+
+    def look_up(self, place_of: Mapping[str, int], row: Sequence[float]) -> None:
+        self._place_of, self._row = place_of, row
+
+    def __missing__(self, name: str) -> Any:
+        place = self._place_of[name]
+        value = self[name] = None if place == NOWHERE else self._row[place]
+        return value
 
 
 class Columns:

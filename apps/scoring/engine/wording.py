@@ -124,7 +124,7 @@ def excuses(feature: Feature, value: float | str) -> bool:
 
 def fill(sentence: str, values: Mapping[str, Any]) -> str:
     """A rule's sentence with what the rule saw: {amount}, {speed_kmh|whole}."""
-    return _PLACES.sub(lambda place: _place(values.get(place[1]), place[2] or ""), sentence)
+    return _PLACES.sub(lambda place: _place(values[place[1]], place[2] or ""), sentence)
 
 
 def shown(schema: TransactionSchema, feature: Feature, value: float) -> float | str | None:

@@ -41,7 +41,7 @@ def test_what_was_not_sent_is_one_reason_that_names_what_to_send() -> None:
     added = np.array([moved.get(name, 0.0) for name in IEEE.feature_names], dtype="<f4")
     found = reasons(IEEE, PAID, row, added)
     assert [one.code for one in found] == ["NOT_SENT", "COUNT_C1"]
-    assert found[0].text == "Not sent, and so weighed as unknown: V307, C9, C2, C14."
+    assert found[0].text == "Not sent, and so weighed as unknown: V307, C9, C2."
     assert (found[0].field, found[0].direction, found[0].contribution) == ("V307", "down", pytest.approx(-0.8))
 
 
