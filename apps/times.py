@@ -1,4 +1,4 @@
-"""Times as others write them, read by one parser at every door. Pure.
+"""Times: as others write them, read by one parser at every door; as we write them, in one form. Pure.
 
 Taken are RFC 3339 and what of ISO 8601 clients really write: without seconds, with a space for the T or before the
 zone, in small letters, with a comma before the fraction, with any number of its digits (microseconds are kept), with a
@@ -37,6 +37,16 @@ def read(said: str) -> datetime:
     second = 59 if leap else int(found["second"] or 0)
     time = datetime(year, month, day, hour, minute, second, _microseconds(found["fraction"]), _zone(found))
     return _after_leap(time) if leap else time
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a time as answers and webhooks say it: RFC 3339, UTC, milliseconds (2026-11-28T10:30:00.000Z)."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def rfc3339_of_us(microseconds: int) -> str:
+    """The same of µs since 1970."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def instant_us(moment: datetime) -> int:

@@ -13,6 +13,7 @@ from apps import addresses
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import problems
 from apps.api.response_headers import shielded
+from apps.api.service import Health, Readiness, State
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.serving.runtime import get_scoring
 from apps.usage.metering.journal import Journal
@@ -22,7 +23,7 @@ from apps.valkey import Away
 @problems.only_read
 def health(request: HttpRequest) -> HttpResponse:
     """The process answers. Nothing is asked of the stores."""
-    return _json({"status": "ok", "service": "palisade"})
+    return _json(Health("ok", "palisade"))
 
 
 @problems.only_read
@@ -38,11 +39,9 @@ def ready(request: HttpRequest) -> HttpResponse:
         for name, model in known.items()
     }
     able = any(stores.values())
-    state = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
-    body: dict[str, Any] = {"status": state}
-    if _asks_an_operator(request):
-        body |= {"dependencies": found, "journal_entries": _waiting(journal)}
-    return _json(body, 200 if able else 503)
+    state: State = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
+    told = (found, _waiting(journal)) if _asks_an_operator(request) else ()
+    return _json(Readiness(state, *told), 200 if able else 503)
 
 
 @problems.only_read
@@ -83,5 +82,5 @@ def _model(model: Any) -> str:
     return "ok" if isinstance(model, LoadedModel) else f"refused: {model}"
 
 
-def _json(body: dict[str, Any], status: int = 200) -> HttpResponse:
+def _json(body: msgspec.Struct, status: int = 200) -> HttpResponse:
     return shielded(HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json"))

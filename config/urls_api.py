@@ -7,7 +7,6 @@ from django.urls import URLPattern, re_path
 
 from apps.api import documentation
 from apps.api.account_usage import AccountUsageView
-from apps.api.billing import InvoicesView, InvoiceView, PlansView, SubscriptionView
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
 from apps.api.decisions import BatchView, DecisionsView, DecisionView, ExplanationView
@@ -20,9 +19,12 @@ from apps.api.dialects import (
     GatewayView,
     PredictView,
 )
+from apps.api.invoices import InvoicesView, InvoiceView
 from apps.api.model_list import ModelsView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
+from apps.api.plans import PlansView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
+from apps.api.subscription import SubscriptionView
 from apps.api.tokens import TokenView
 from apps.api.usage import DailyUsageView, UsageView
 from apps.api.webhooks import (

@@ -1,23 +1,22 @@
 """The door of `/v1/budgets`: the spend cap, and when a tenant is told how far its month has come."""
 
-from datetime import UTC
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
 
-from apps.accounts.models import Tenant
+from apps import times
 from apps.api.endpoint import ApiView, json_answer
+from apps.api.openapi import examples
+from apps.api.operation import REQUEST_ID, WITH_A_BODY, Answer, Body, Operation
 from apps.api_keys.services import invalidate_pending
 from apps.billing.rating.money import rounded
-from apps.billing.subscriptions.services import NotPossible, set_spend_cap, subscription_of
-from apps.decoding import decode
+from apps.billing.subscriptions.services import NotPossible, subscription_of
 from apps.errors import Problem
 from apps.periods import Period
-from apps.usage.metering.events import moment
 from apps.usage.statements import budgets, reads
 
 Cap = Annotated[
@@ -41,6 +40,35 @@ class BudgetChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: Thresholds | UnsetType = UNSET
 
 
+class BudgetStanding(msgspec.Struct, frozen=True):
+    """How much of a limit is used."""
+
+    budget: Literal["included", "spend_cap"]
+    used: Annotated[str, Meta(description="Units, or money.")]
+    limit: str
+    unit: Annotated[str, Meta(description="`units`, or the currency.")]
+
+
+class BudgetAlert(msgspec.Struct, frozen=True):
+    """A threshold that was reached and told."""
+
+    budget: Literal["included", "spend_cap"]
+    threshold: Annotated[int, Meta(description="Percent.")]
+    reached_at: Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """The spend cap, and when you are told how far the month has come."""
+
+    object: Literal["budget"]
+    period: Annotated[str, Meta(description="The month, UTC: 2026-11.")]
+    currency: str
+    spend_cap: Annotated[str | None, Meta(description="The most a month may come to; null: no cap.")]
+    thresholds: Annotated[list[int], Meta(description="Percentages of each of the two.")]
+    standings: list[BudgetStanding]
+    alerts: Annotated[list[BudgetAlert], Meta(description="Those of this month.")]
+
+
 class BudgetView(ApiView):
     """GET, POST (change)."""
 
@@ -48,52 +76,71 @@ class BudgetView(ApiView):
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return json_answer(self._told(self.admit_only(request).tenant_id))
+        return json_answer(self._budget(self.admit_only(request).tenant_id))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        try:
-            asked = decode(self.read_body(request), BudgetChange)
-        except Problem as wrong:
-            self.refuse(request, wrong)
+        asked = self.decoded(request, BudgetChange)
         admission = self.admit_live(request)
-        self._change(admission.tenant_id, asked, f"key:{admission.key_id}")
-        return json_answer(self._told(admission.tenant_id))
-
-    @transaction.atomic
-    def _set(self, tenant_id: int, asked: BudgetChange, actor: str) -> None:
-        now = moment(self.received_us)
-        if asked.spend_cap is not UNSET:
-            cap = None if asked.spend_cap is None else Decimal(asked.spend_cap)
-            set_spend_cap(tenant_id=tenant_id, cap=cap, now=now, actor=actor)
-        if asked.thresholds is not UNSET:
-            tenant = Tenant.objects.get(pk=tenant_id)
-            budgets.set_thresholds(tenant=tenant, thresholds=list(asked.thresholds), now=now, actor=actor)
-
-    def _change(self, tenant_id: int, asked: BudgetChange, actor: str) -> None:
-        """Both or neither; the gate knows of a new cap before the answer is given."""
+        cap = Decimal(asked.spend_cap) if isinstance(asked.spend_cap, str) else asked.spend_cap
         try:
-            self._set(tenant_id, asked, actor)
+            budgets.change_budget(
+                tenant_id=admission.tenant_id,
+                spend_cap=cap,
+                thresholds=asked.thresholds,
+                now=self.now,
+                actor=admission.actor,
+            )
         except NotPossible as wrong:
             raise Problem("field_invalid", str(wrong), "spend_cap") from wrong
-        invalidate_pending(self.admissions.gate)
+        invalidate_pending(self.admissions.gate)  # the gate knows of a new cap before the answer is given
+        return json_answer(self._budget(admission.tenant_id))
 
-    def _told(self, tenant_id: int) -> dict[str, Any]:
-        period = Period.of(moment(self.received_us))
+    def _budget(self, tenant_id: int) -> Budget:
+        period = Period.of(self.now)
         month, subscription = reads.statement_of(tenant_id, period), subscription_of(tenant_id)
         cap = subscription.spend_cap
         states = budgets.budget_states(month, cap) if month else ()
-        return {
-            "object": "budget",
-            "period": str(period),
-            "currency": subscription.currency,
-            "spend_cap": None if cap is None else str(rounded(cap, subscription.currency)),
-            "thresholds": budgets.thresholds_of([tenant_id])[tenant_id],
-            "standings": [
-                {"budget": one.budget, "used": str(one.used), "limit": str(one.limit), "unit": one.unit}
-                for one in states
+        return Budget(
+            object="budget",
+            period=str(period),
+            currency=subscription.currency,
+            spend_cap=None if cap is None else str(rounded(cap, subscription.currency)),
+            thresholds=list(budgets.thresholds_of([tenant_id])[tenant_id]),
+            standings=[BudgetStanding(state.budget, str(state.used), str(state.limit), state.unit) for state in states],
+            alerts=[
+                BudgetAlert(alert.budget, alert.threshold, times.rfc3339(alert.reached_at))
+                for alert in budgets.alerts_of(tenant_id, period)
             ],
-            "alerts": [
-                one | {"reached_at": one["reached_at"].astimezone(UTC).isoformat().replace("+00:00", "Z")}
-                for one in budgets.told(tenant_id, period)
-            ],
-        }
+        )
+
+
+TAG = "Usage"
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        "GET",
+        "/v1/budgets",
+        "getBudget",
+        TAG,
+        "Read the budget",
+        "The spend cap, the thresholds, how far the month has come and which of them were told. Scope: `read`.",
+        Answer(Budget, "The budget of this month."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+    ),
+    Operation(
+        "POST",
+        "/v1/budgets",
+        "changeBudget",
+        TAG,
+        "Change the budget",
+        "`spend_cap` is exact and holds from the next request on: no call beyond it is answered. It counts the plan's "
+        "fee and overage, before credits and tax; what the fee has paid for is never refused. At each of `thresholds` "
+        "(80 and 100 unless you choose your own) of the included volume and of the cap you are told once a month, by "
+        "e-mail and by the webhook `budget.reached`. What is left out stays. Scope: `admin`, with a live key.",
+        Answer(Budget, "The budget as it is now."),
+        scope="admin",
+        parameters=(REQUEST_ID,),
+        body=Body(BudgetChange, examples.BUDGET),
+        problems=(*WITH_A_BODY, "field_invalid", "live_key_required"),
+    ),
+)

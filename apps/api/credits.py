@@ -1,21 +1,21 @@
 """The door of `/v1/credits`: what is taken off the next invoices, and redeeming a coupon."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
 
-from apps.accounts.models import Tenant
-from apps.api.billing import BillingView, Moment, Money, told
+from apps.api.endpoint import ApiView, json_answer
+from apps.api.fields import Moment, Money
+from apps.api.operation import REQUEST_ID, WITH_A_BODY, Answer, Body, Operation, operation
 from apps.billing import models
 from apps.billing.invoicing import credits
 from apps.billing.rating.money import rounded
 from apps.billing.rating.quotes import plain
-from apps.billing.subscriptions import test_clock
-from apps.billing.subscriptions.services import subscription_of
-from apps.decoding import decode
 from apps.errors import Problem
+from apps.times import rfc3339
 
 Code = Annotated[
     str,
@@ -69,31 +69,26 @@ class CreditList(msgspec.Struct, frozen=True):
     coupons: list[RedeemedCoupon]
 
 
-class CreditsView(BillingView):
+class CreditsView(ApiView):
     """GET: credits and coupons. POST: redeem a coupon."""
 
     endpoint = "credits"
+    scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
     def get(self, request: HttpRequest) -> HttpResponse:
         tenant_id = self.admit_only(request).tenant_id
-        return self.answered(lambda: _all(tenant_id) if self.key.livemode else CreditList("list", [], []))
+        return json_answer(_all(tenant_id) if self.key.livemode else CreditList("list", [], []))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        try:
-            asked = decode(self.read_body(request), CouponRequest)
-        except Problem as wrong:
-            self.refuse(request, wrong)
+        asked = self.decoded(request, CouponRequest)
         admission = self.admit_live(request)
-        return self.answered(lambda: self._redeem(admission.tenant_id, asked.coupon, f"key:{admission.key_id}"))
-
-    def _redeem(self, tenant_id: int, code: str, actor: str) -> RedeemedCoupon:
-        tenant, currency = Tenant.objects.get(pk=tenant_id), subscription_of(tenant_id).currency
-        now = test_clock.now_for(tenant_id, self.now)
         try:
-            made = credits.redeem(tenant=tenant, code=code, currency=currency, now=now, actor=actor)
+            redeemed = credits.redeem_coupon(
+                tenant_id=admission.tenant_id, code=asked.coupon, now=self.now, actor=admission.actor
+            )
         except credits.NotRedeemable as refused:
             raise Problem("field_invalid", str(refused), "coupon") from refused
-        return _coupon(made)
+        return json_answer(_coupon(redeemed))
 
 
 def _all(tenant_id: int) -> CreditList:
@@ -109,8 +104,8 @@ def _credit(row: models.Credit) -> Credit:
         currency=row.currency,
         amount=str(rounded(row.amount, row.currency)),
         remaining=str(rounded(row.remaining, row.currency)),
-        granted_at=told(row.granted_at),
-        expires_at=told(row.expires_at) if row.expires_at else None,
+        granted_at=rfc3339(row.granted_at),
+        expires_at=rfc3339(row.expires_at) if row.expires_at else None,
     )
 
 
@@ -123,7 +118,36 @@ def _coupon(redemption: models.CouponRedemption) -> RedeemedCoupon:
         percent=None if coupon.percent is None else plain(coupon.percent),
         amount=None if coupon.amount is None else str(rounded(coupon.amount, coupon.currency)),
         currency=coupon.currency if coupon.amount is not None else None,
-        redeemed_at=told(redemption.redeemed_at),
+        redeemed_at=rfc3339(redemption.redeemed_at),
         first_month=str(first),
         last_month=None if last is None else str(last),
     )
+
+
+TAG = "Billing"
+OPERATIONS: Sequence[Operation] = (
+    operation(
+        TAG,
+        "GET",
+        "/v1/credits",
+        "listCredits",
+        "List credits",
+        "What was granted, and what of it is left for the next invoices; the coupons that were redeemed. A test key "
+        "sees none.",
+        Answer(CreditList, "All credits and coupons, newest first."),
+    ),
+    Operation(
+        "POST",
+        "/v1/credits",
+        "redeemCoupon",
+        TAG,
+        "Redeem a coupon",
+        "It holds from this month's invoice on, for as many months as it says. Redeeming it again changes nothing. "
+        "Scope: `admin`, with a live key.",
+        Answer(RedeemedCoupon, "The coupon."),
+        scope="admin",
+        parameters=(REQUEST_ID,),
+        body=Body(CouponRequest),
+        problems=(*WITH_A_BODY, "live_key_required", "field_invalid"),
+    ),
+)

@@ -1,22 +1,19 @@
-"""Asking for a page of decisions: which filters there are, what they take, and how a page is told."""
+"""Asking for a page of decisions: which filters there are and what they take, declared once."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
-import msgspec
 from django.http import HttpRequest
 
 from apps import card_numbers, times
-from apps.api.parameters import count_in, cursor_in, query_of
+from apps.api.parameters import page_in, query_of
 from apps.errors import Problem
+from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving.decisions import MOST_A_PAGE, Page
 from apps.text import spellings
 
-DEFAULT_A_PAGE = 20
-_CURSOR = re.compile("[A-Za-z0-9_-]{1,200}")  # what decisions.cursor_of makes
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Between a time and its zone: a "+" that was not escaped.
 _LOST_PLUS = re.compile("(t[0-9:.,]+|:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}(?::?[0-9]{2})?)$", re.IGNORECASE)
@@ -46,15 +43,32 @@ def _moment(said: str) -> datetime:
         raise ValueError("a time such as 2026-01-05T10:00:00Z") from wrong
 
 
-#: Query parameter → (column lookup, what it takes).
-FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "schema": ("schema", _one_of(*SCHEMAS)),
-    "status": ("status", _one_of("new", "superseding")),
-    "risk_level": ("risk_level", _one_of("low", "medium", "high", "critical")),
-    "recommended_action": ("recommended_action", _one_of("approve", "review", "challenge", "block")),
-    "transaction_id": ("transaction_id__in", _text),
-    "created_after": ("created_at__gte", _moment),
-    "created_before": ("created_at__lt", _moment),
+class Filter(NamedTuple):
+    """A query parameter: the column lookup it becomes, what it takes, and how the OpenAPI file says so."""
+
+    lookup: str
+    check: Callable[[str], Any]
+    description: str
+    schema: Mapping[str, Any]
+
+
+def _words(column: str, description: str, words: Sequence[str]) -> Filter:
+    return Filter(column, _one_of(*words), description, {"enum": list(words)})
+
+
+def _time(lookup: str, description: str) -> Filter:
+    return Filter(lookup, _moment, description, {"type": "string", "format": "date-time"})
+
+
+_NAME = {"type": "string", "minLength": 1, "maxLength": 128}
+FILTERS: Mapping[str, Filter] = {
+    "schema": _words("schema", "Only this kind of transaction.", tuple(SCHEMAS)),
+    "status": _words("status", "Only these.", ("new", "superseding")),
+    "risk_level": _words("risk_level", "Only this level.", get_args(RiskLevel)),
+    "recommended_action": _words("recommended_action", "Only this action.", get_args(Action)),
+    "transaction_id": Filter("transaction_id__in", _text, "Only decisions on this transaction.", _NAME),
+    "created_after": _time("created_at__gte", "From this time on."),
+    "created_before": _time("created_at__lt", "Before this time."),
 }
 
 
@@ -67,21 +81,8 @@ def filters_of(request: HttpRequest) -> tuple[int, str | None, dict[str, Any]]:
         raise Problem(
             "field_invalid", f"There is no such parameter; there are {known}.", card_numbers.cut(unknown[0], 80)
         )
-    filters = {lookup: _checked(name, check, query[name]) for name, (lookup, check) in FILTERS.items() if name in query}
-    limit = count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
-    return limit, cursor_in(query, _CURSOR), filters
-
-
-def page_of(page: Page) -> bytes:
-    """A page as it is answered."""
-    return msgspec.json.encode(
-        {
-            "object": "list",
-            "data": [msgspec.Raw(answer) for answer in page.answers],
-            "has_more": page.next_cursor is not None,
-            "next_cursor": page.next_cursor,
-        }
-    )
+    filters = {row.lookup: _checked(name, row.check, query[name]) for name, row in FILTERS.items() if name in query}
+    return *page_in(query), filters
 
 
 def _checked(name: str, check: Callable[[str], Any], said: str) -> Any:

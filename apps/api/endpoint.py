@@ -14,26 +14,30 @@ negotiation have nothing to do here and are left out (they cost 60 µs a request
 
 import re
 import time
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import msgspec
-from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 from rest_framework.views import APIView
 
-from apps import addresses, card_numbers
+from apps import card_numbers
 from apps.api import problems
+from apps.api.client_address import check_host, client_address
+from apps.api.presented_key import presented_key
 from apps.api.response_headers import shielded, with_own
-from apps.api_keys import keys, tokens
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
-from apps.api_keys.services import digest_of
+from apps.decoding import decode
 from apps.errors import Problem
 from apps.usage.admission import refused_calls, refused_keys
 from apps.usage.admission.admission import Admissions, get_admissions, period_of
 from apps.usage.metering.events import moment
+
+Body = TypeVar("Body")
+Understood = TypeVar("Understood")
 
 SECONDS = Histogram(
     "palisade_request_seconds",
@@ -45,26 +49,8 @@ SECONDS = Histogram(
 #: Scopes of calls that score.
 SCORING = ("predict", "batch")
 MEGABYTE = 1024 * 1024
-#: Host headers remembered as checked (a wildcard setting allows any number).
-MOST_HOSTS = 1_000
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _LENGTH = re.compile("[0-9]{1,15}")
-
-
-def presented_key(meta: dict[str, Any], now: float) -> tuple[PresentedKey, str]:
-    """`Authorization: Bearer <key>` or `X-API-Key: <key>`, or a token in its place; and the key's digest.
-
-    A malformed key and a token that is none of ours, or no longer, are refused here, with no I/O.
-    """
-    said = _presented(meta)
-    if said is None:
-        return _demo_key(meta)
-    key = keys.parse(said)
-    if key is not None:
-        return key, digest_of(said)
-    if said.startswith(tokens.BEGINNING):
-        return tokens.present(said, now=now, secret=settings.TOKEN_SECRET)
-    raise Problem("key_malformed")
 
 
 class ApiView(APIView):
@@ -116,23 +102,34 @@ class ApiView(APIView):
         self.admissions.recognise(self.key, self.digest, address)
 
     def admit(self, ask: Ask) -> Admission:
-        """Leave to go on; an endpoint that scores lets scoring ask, all others ask here."""
+        """Admit the request; an endpoint that scores lets scoring ask, all others ask here."""
         return self.admitted(self.admissions.admit(ask))
 
     def admit_only(self, request: HttpRequest) -> Admission:
-        """Leave for a request that scores nothing."""
+        """Admit a request that scores nothing."""
         return self.admit(self.ask(request))
 
     def admit_live(self, request: HttpRequest) -> Admission:
-        """Leave for a request that changes what the account has agreed to: a test key costs nobody anything."""
+        """Admit a call that changes the contract. Only live keys may."""
         admission = self.admit_only(request)
         if not self.key.livemode:
             raise Problem("live_key_required")
         return admission
 
+    def understood(self, request: HttpRequest, understand: Callable[[HttpRequest], Understood]) -> Understood:
+        """What `understand` reads of the request; a problem with it is told only to those the gate lets in."""
+        try:
+            return understand(request)
+        except Problem as problem:
+            self.refuse(request, problem)
+
+    def decoded(self, request: HttpRequest, kind: type[Body]) -> Body:
+        """The body as a struct; a problem with it is told only to those the gate lets in."""
+        return self.understood(request, lambda request: decode(self.read_body(request), kind))
+
     def refuse(self, request: HttpRequest, problem: Problem) -> NoReturn:
         """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
-        counted = refused_calls.riding(self.key.handle, moment(self.received_us)) if self._scores(request) else None
+        counted = refused_calls.riding(self.key.handle, self.now) if self._scores(request) else None
         self.admitted(self.admissions.admit(self.ask(request), counted))
         raise problem
 
@@ -142,7 +139,7 @@ class ApiView(APIView):
 
     def ask(self, request: HttpRequest) -> Ask:
         """What the gate is asked when nothing is scored: key, scope, address, rate."""
-        period = period_of(moment(self.received_us))
+        period = period_of(self.now)
         return Ask(self.key, self.digest, self.scope(request), client_address(request.META), period)
 
     def scope(self, request: HttpRequest) -> str:
@@ -151,14 +148,18 @@ class ApiView(APIView):
 
     def read_body(self, request: HttpRequest) -> bytes:
         """The body within its limit. Raises `Problem`: 413, 415."""
-        meta = request.META
-        said = meta.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        if said != "application/json":
-            raise Problem("media_type_unsupported", f"The content type is '{card_numbers.cut(said, 80)}'.")
-        length = content_length(meta)
+        media_type = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Problem("media_type_unsupported", f"The content type is '{card_numbers.cut(media_type, 80)}'.")
+        length = content_length(request.META)
         if length > self.body_limit:
             raise Problem("body_too_large", f"The body has {length:,} bytes.")
         return request.body
+
+    @property
+    def now(self) -> datetime:
+        """When the request came, UTC."""
+        return moment(self.received_us)
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
@@ -178,15 +179,15 @@ class ApiView(APIView):
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         elapsed = time.perf_counter() - self.started
-        told = {
+        own = {
             "X-Request-Id": self.request_id,
             "Server-Timing": f"total;dur={elapsed * 1000:.2f}",
             "Content-Length": str(len(response.content)),
         }
-        with_own(shielded(response), told if self.rate is None else told | rate_headers(self.rate))
+        with_own(shielded(response), own if self.rate is None else own | rate_headers(self.rate))
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
         if response.status_code >= 500 and self.rate is not None and self._scores(request):
-            refused_calls.note(self.key.handle, moment(self.received_us))
+            refused_calls.note(self.key.handle, self.now)
         return response
 
     def _scores(self, request: Any) -> bool:
@@ -198,29 +199,6 @@ def json_answer(body: Any, headers: dict[str, str] | None = None) -> HttpRespons
     """An answer of bytes that are JSON already, or of anything msgspec encodes."""
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return HttpResponse(content, content_type="application/json", headers=headers)
-
-
-_hosts: set[str] = set()
-
-
-def check_host(request: HttpRequest) -> None:
-    """Only hosts of PALISADE_ALLOWED_HOSTS are answered: a rebound DNS name must not act for the demo tenant.
-
-    Where we stand behind TLS, only what came through it: a key is not to be sent to us in the open and be answered.
-    """
-    if settings.SECURE_SSL_REDIRECT and not addresses.came_over_tls(request.META, settings.TRUSTED_PROXIES):
-        raise Problem("tls_required")
-    host = request.META.get("HTTP_HOST", "")
-    if host in _hosts:
-        return
-    try:
-        request.get_host()
-    except DisallowedHost as stranger:
-        raise Problem(
-            "header_invalid", f"The host '{card_numbers.cut(host, 100)}' is not one of ours.", "Host"
-        ) from stranger
-    if len(_hosts) < MOST_HOSTS:
-        _hosts.add(host)
 
 
 def content_length(meta: dict[str, Any]) -> int:
@@ -239,55 +217,3 @@ def idempotency_key(meta: dict[str, Any]) -> str:
     if not _IDEMPOTENCY_KEY.fullmatch(said):  # an empty one too: its sender believes to be safe
         raise Problem("header_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters.", "Idempotency-Key")
     return str(said)
-
-
-def client_address(meta: dict[str, Any]) -> str:
-    """Who is calling, as far as our own proxies say."""
-    return addresses.client_address(meta, settings.TRUSTED_PROXIES)
-
-
-def _presented(meta: dict[str, Any]) -> str | None:
-    """What a request says who it is, None when it says nothing. A header that says nothing is malformed, not absent."""
-    bearer, plain = meta.get("HTTP_AUTHORIZATION"), meta.get("HTTP_X_API_KEY")
-    if plain is None:
-        return None if bearer is None else _of_bearer(bearer)
-    plain = plain.strip(" \t")
-    if not (bearer and bearer.strip(" \t")):
-        return plain
-    said = _of_bearer(bearer)
-    if plain not in ("", said):
-        raise Problem("key_malformed", "Authorization and X-API-Key say different things: send one of them.")
-    return said
-
-
-def _of_bearer(said: str) -> str:
-    kind, _, text = said.strip(" \t").partition(" ")
-    if kind.lower() != "bearer":
-        raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
-    return text.strip(" \t")
-
-
-def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:
-    """In demo mode who calls from this very machine, forwarded by nobody, acts for the demo tenant."""
-    if settings.DEMO_MODE and addresses.inside(client_address(meta), addresses.LOOPBACK):
-        demo = None if addresses.was_forwarded(meta) else get_demo_key()
-        if demo is not None:
-            return demo
-    raise Problem("key_missing")
-
-
-_demo: list[tuple[PresentedKey, str]] = []
-
-
-def get_demo_key() -> tuple[PresentedKey, str] | None:
-    """The demo tenant's key and its digest, once the tenant exists."""
-    from apps.accounts.models import Tenant
-
-    if not _demo:
-        tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first()
-        text = keys.derive(tenant.handle, settings.KEY_PEPPER) if tenant else ""
-        key = keys.parse(text)
-        if key is None:
-            return None
-        _demo.append((key, digest_of(text)))
-    return _demo[0]

@@ -6,13 +6,14 @@ here, for all of them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl
 
 from apps import text
 from apps.errors import Problem
+from apps.paging import DEFAULT_A_PAGE, MOST_A_PAGE
 
 Query = Mapping[str, str]
 
@@ -21,6 +22,7 @@ MOST = 50
 LONGEST_TOLD = 80
 #: Held to a form of their own, which refuses such texts in its own words.
 OWN_RULE = ("cursor", "model")
+_CURSOR = re.compile("[A-Za-z0-9_-]{1,400}")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -54,11 +56,19 @@ def count_in(query: Query, name: str, *, default: int, most: int) -> int:
     return int(said)
 
 
-def cursor_in(query: Query, form: re.Pattern[str]) -> str | None:
-    """Where the page begins, in the form of our own cursors; None at the beginning. Raises `Problem`."""
-    said = query.get("cursor")
-    if said is not None and not form.fullmatch(said):
+def page_in(query: Query) -> tuple[int, str | None]:
+    """How many rows a page has, and behind which cursor it begins; None at the beginning. Raises `Problem`."""
+    cursor = query.get("cursor")
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise Problem("cursor_invalid", param="cursor")
+    return count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE), cursor
+
+
+def one_of(query: Query, name: str, words: Sequence[str]) -> str | None:
+    """One of some words; None when nothing is asked for. Raises `Problem`."""
+    said = query.get(name)
+    if said is not None and said not in words:
+        raise Problem("field_invalid", f"It takes one of: {', '.join(words)}.", name)
     return said
 
 

@@ -1,6 +1,6 @@
 """The doors of payments: how a tenant pays, the pages of the provider where it says so, and the provider's webhooks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -9,7 +9,9 @@ from django.utils import timezone
 from msgspec import UNSET, Meta, UnsetType
 
 from apps.accounts.models import Tenant
-from apps.api.endpoint import ApiView, check_host, json_answer
+from apps.api.client_address import check_host
+from apps.api.endpoint import ApiView, json_answer
+from apps.api.operation import WITH_A_BODY, Answer, Body, Operation, not_stored, operation, parameter
 from apps.api_keys.gate import Admission
 from apps.billing.collecting import payment_methods, provider_events
 from apps.billing.collecting.gateway import Gateway, GatewayError, NotCollecting, Refused
@@ -17,7 +19,7 @@ from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import PaymentCard
 from apps.billing.subscriptions import test_clock
 from apps.billing.subscriptions.services import subscription_of
-from apps.decoding import Noticed, decode, without_cards
+from apps.decoding import Noticed, without_cards
 from apps.errors import Problem
 from apps.stripe_events import NoEvent
 
@@ -88,10 +90,7 @@ class PaymentView(ApiView):
 
     def asked(self, request: HttpRequest, kind: type[Any]) -> Any:
         """The body and its warnings; a problem with it is told only to those the gate lets in."""
-        try:
-            return without_cards(decode(self.read_body(request), kind))
-        except Problem as wrong:
-            return self.refuse(request, wrong)
+        return without_cards(self.decoded(request, kind))
 
     def tenant(self, admission: Admission) -> Tenant:
         return Tenant.objects.get(pk=admission.tenant_id)
@@ -184,3 +183,71 @@ class StripeWebhookView(ApiView):
         except NoEvent as wrong:
             raise Problem("event_invalid", f"This is no event of Stripe's. {wrong}") from wrong
         return json_answer(ReceivedWebhook(True, new))
+
+
+TAG = "Payments"
+_HOSTED = (*WITH_A_BODY, "field_invalid", "live_key_required", "paid_by_transfer", "provider_away")
+#: What a webhook of Stripe's may be told.
+SIGNED = ("event_invalid", "body_too_large", "media_type_unsupported", "signature_invalid", "not_found")
+SIGNATURE = parameter(
+    "Stripe-Signature",
+    "header",
+    "Stripe's signature of the body, at most 300 s old.",
+    {"type": "string"},
+    required=True,
+)
+EVENT = {"type": "object", "description": "An event of Stripe's."}
+
+
+def _operation(
+    method: str, path: str, name: str, summary: str, description: str, answer: Answer, scope: str = "", **more: Any
+) -> Operation:
+    return operation(TAG, method, path, name, summary, description, answer, scope, **more)
+
+
+_PAGE = Answer(HostedPage, "Send the person to `url`.", headers=not_stored("The page is the caller's."))
+OPERATIONS: Sequence[Operation] = (
+    _operation(
+        "GET",
+        "/v1/payment-method",
+        "getPaymentMethod",
+        "Read the payment method",
+        "How invoices are paid: by a card, by bank transfer as agreed, or not at all yet.",
+        Answer(PaymentMethod, "The payment method."),
+        "read",
+    ),
+    _operation(
+        "POST",
+        "/v1/payment-method",
+        "createCardPage",
+        "Enter a card",
+        "A page of the payment provider's where a person enters a card. Once it is entered, usage goes on beyond the "
+        "included volume, and an unpaid invoice is tried at once. The number never comes to us.",
+        _PAGE,
+        "admin",
+        body=Body(CardPageRequest),
+        problems=_HOSTED,
+    ),
+    _operation(
+        "POST",
+        "/v1/payment-method/portal",
+        "createCustomerPortal",
+        "Open the customer portal",
+        "A page of the payment provider's where a person sees and changes cards.",
+        _PAGE,
+        "admin",
+        body=Body(PortalRequest),
+        problems=_HOSTED,
+    ),
+    _operation(
+        "POST",
+        "/stripe/webhook",
+        "receiveStripeWebhook",
+        "Stripe's webhook",
+        "For Stripe alone: an event is kept as it came, once, and worked through later. No key: it is signed.",
+        Answer(ReceivedWebhook, "It is kept."),
+        parameters=(SIGNATURE,),
+        body=Body(EVENT),
+        problems=SIGNED,
+    ),
+)

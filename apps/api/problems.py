@@ -16,6 +16,7 @@ from rest_framework import exceptions
 
 from apps import card_numbers
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.api import problem_bodies
 from apps.api.response_headers import shielded
 from apps.errors import Problem
 from apps.valkey import Away
@@ -59,8 +60,10 @@ def as_problem(failure: Exception) -> Problem:
     """What went wrong, without internals."""
     if isinstance(failure, Problem):
         return failure
-    if isinstance(failure, (Away, *POSTGRES_AWAY)):
-        return Problem("stores_away", "A store went away in the middle of the request.", retry_after=1.0)
+    if isinstance(failure, POSTGRES_AWAY):
+        return Problem("stores_away", "This is kept in Postgres, which is away.", retry_after=2.0)
+    if isinstance(failure, Away):
+        return Problem("stores_away", "Valkey went away in the middle of the request.", retry_after=1.0)
     for kind, code in _IN_OUR_WORDS.items():
         if isinstance(failure, kind):
             return Problem(code, str(failure.detail) if isinstance(failure, exceptions.APIException) else "")
@@ -69,25 +72,26 @@ def as_problem(failure: Exception) -> Problem:
 
 def body(problem: Problem, request_id: str) -> bytes:
     """The problem as RFC 9457 with our members: code, param, request_id, doc_url."""
-    kind = problem.kind
+    kind, page = problem.kind, f"{settings.DOCS_URL}#error-{problem.code}"
     return msgspec.json.encode(
-        {
-            "type": f"{settings.DOCS_URL}#error-{problem.code}",
-            "title": kind.title,
-            "status": kind.status,
-            "detail": _detail(problem),
-            "code": problem.code,
-            "param": problem.param or None,
-            "request_id": request_id,
-            "doc_url": f"{settings.DOCS_URL}#error-{problem.code}",
-            **problem.extra,
-        }
+        problem_bodies.Problem(
+            type=page,
+            title=kind.title,
+            status=kind.status,
+            detail=_detail(problem),
+            code=problem.code,
+            param=problem.param or None,
+            request_id=request_id,
+            doc_url=page,
+            **problem.extra,  # type: ignore[arg-type]  # members of the struct, by the name of the error
+        )
     )
 
 
 def detail_only(problem: Problem) -> bytes:
     """The problem as the older interfaces tell it."""
-    return msgspec.json.encode({"detail": problem.detail or f"{problem.kind.title}. {problem.kind.fix}"})
+    detail = problem.detail or f"{problem.kind.title}. {problem.kind.fix}"
+    return msgspec.json.encode(problem_bodies.DialectProblem(detail))
 
 
 def _detail(problem: Problem) -> str:

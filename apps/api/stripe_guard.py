@@ -1,6 +1,7 @@
 """The doors of the guard of a tenant's own Stripe payments: its account, screening by id, and its webhook."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -11,12 +12,13 @@ from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.accounts.services import record_audit
 from apps.api import decision_requests
+from apps.api.client_address import check_host, client_address
 from apps.api.decisions import ScoringView
-from apps.api.endpoint import check_host, client_address, json_answer
-from apps.api.payments import stripe_signature
+from apps.api.endpoint import json_answer
+from apps.api.operation import WITH_A_BODY, Answer, Body, Operation, operation, parameter
+from apps.api.payments import EVENT, SIGNATURE, SIGNED, TAG, stripe_signature
 from apps.api_keys.gate import Admission
 from apps.api_keys.keys import PresentedKey
-from apps.decoding import decode
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import decision_formats
@@ -26,7 +28,6 @@ from apps.scoring.serving.service import Answered
 from apps.scoring.stripe_guard.account import Account, account_of, forget, remember
 from apps.scoring.stripe_guard.mapping import mapped
 from apps.scoring.stripe_guard.screening import SCHEMA, SCREENED, StripeOfTenant, act_on
-from apps.usage.metering.events import moment
 
 _INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
 
@@ -132,23 +133,23 @@ class StripeAccountView(GuardView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
-        return self._told(account_of(admission.tenant_schema, self.key.livemode))
+        return self._answer(account_of(admission.tenant_schema, self.key.livemode))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        said = self.understood(request, lambda request: decode(self.read_body(request), StripeAccountRequest))
+        said = self.decoded(request, StripeAccountRequest)
         admission = self.admit_only(request)
         account = Account(said.api_key, said.webhook_secret, self.digest)
-        remember(admission.tenant_schema, self.key.livemode, account, moment(self.received_us))
+        remember(admission.tenant_schema, self.key.livemode, account, self.now)
         self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
-        return self._told(account)
+        return self._answer(account)
 
     def delete(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
         if forget(admission.tenant_schema, self.key.livemode):
             self._audit(admission, "disconnected", None)
-        return self._told(None)
+        return self._answer(None)
 
-    def _told(self, account: Account | None) -> HttpResponse:
+    def _answer(self, account: Account | None) -> HttpResponse:
         mode = "live" if self.key.livemode else "test"
         return json_answer(
             StripeAccountAnswer(
@@ -163,11 +164,11 @@ class StripeAccountView(GuardView):
     def _audit(self, admission: Admission, verb: str, after: dict[str, Any] | None) -> None:
         record_audit(
             tenant=Tenant.objects.get(pk=admission.tenant_id),
-            actor=f"key:{admission.key_id}",
+            actor=admission.actor,
             action=f"stripe_account.{verb}",
             target=self.key.handle,
             after=after,
-            now=moment(self.received_us),
+            now=self.now,
         )
 
 
@@ -217,3 +218,103 @@ def _intent_id(said: Any) -> str:
     if not isinstance(said, str) or not _INTENT_ID.fullmatch(said):
         raise Problem("event_invalid", "'data.object.id' takes the id of a PaymentIntent, such as pi_1.")
     return said
+
+
+_DECIDED = ("quota_exceeded", "journal_full", "field_invalid")
+_INTENT = parameter(
+    "intent_id",
+    "path",
+    "The PaymentIntent's id.",
+    {"type": "string", "pattern": "^pi_[A-Za-z0-9]{1,60}$"},
+    required=True,
+    example="pi_3PqW1k2eZvKYlo2C0aBcDeFg",
+)
+_HANDLE = parameter(
+    "handle",
+    "path",
+    "Your account's handle, as GET /v1/stripe/account tells it.",
+    {"type": "string", "pattern": "^[0-9a-z]{6}$"},
+    required=True,
+    example="ab12cd",
+)
+_MODE = parameter("mode", "path", "Live or test.", {"enum": ["live", "test"]}, required=True)
+
+
+def _operation(
+    method: str, path: str, name: str, summary: str, description: str, answer: Answer, scope: str = "", **more: Any
+) -> Operation:
+    return operation(TAG, method, path, name, summary, description, answer, scope, **more)
+
+
+_ACCOUNT = Answer(StripeAccountAnswer, "The account, without its secrets.")
+_SCREENED = Answer(Screening, "The outcome, with the decision it follows from.")
+OPERATIONS: Sequence[Operation] = (
+    _operation(
+        "GET",
+        "/v1/stripe/account",
+        "getStripeAccount",
+        "Read the screened Stripe account",
+        "Your own account at Stripe, one for live and one for test keys.",
+        _ACCOUNT,
+        "read",
+    ),
+    _operation(
+        "POST",
+        "/v1/stripe/account",
+        "connectStripeAccount",
+        "Connect a Stripe account",
+        "Takes a restricted key that may read and write PaymentIntents, and the secret of the webhook you make at "
+        "Stripe. Both are stored encrypted and never told. The webhook acts with the key of this call.",
+        _ACCOUNT,
+        "admin",
+        body=Body(StripeAccountRequest),
+        problems=(*WITH_A_BODY, "field_invalid"),
+    ),
+    _operation(
+        "DELETE",
+        "/v1/stripe/account",
+        "disconnectStripeAccount",
+        "Disconnect the Stripe account",
+        "Its secrets are deleted.",
+        _ACCOUNT,
+        "admin",
+    ),
+    _operation(
+        "POST",
+        "/v1/stripe/payment-intents/{intent_id}/screen",
+        "screenPaymentIntent",
+        "Screen a PaymentIntent",
+        "Reads the PaymentIntent from your account, decides on it like on any transaction of schema `payments` (one "
+        "unit; again with the same facts: none), and cancels it when the risk is high or critical. Two requests of the "
+        "rate limit.",
+        _SCREENED,
+        "predict",
+        parameters=(_INTENT,),
+        problems=(*_DECIDED, "not_found", "stripe_refused", "provider_away"),
+    ),
+    _operation(
+        "POST",
+        "/stripe/screen/{handle}/{mode}",
+        "receiveTenantsStripeWebhook",
+        "The webhook of your Stripe account",
+        "For your Stripe account: `payment_intent.created`, `payment_intent.requires_action` and "
+        "`payment_intent.amount_capturable_updated` are screened, everything else is ignored. No key: it is signed.",
+        Answer(Screening | IgnoredEvent, "The outcome."),
+        parameters=(_HANDLE, _MODE, SIGNATURE),
+        body=Body(EVENT),
+        problems=(
+            *SIGNED,
+            *_DECIDED,
+            "key_unknown",
+            "key_revoked",
+            "key_expired",
+            "scope_missing",
+            "address_refused",
+            "tenant_suspended",
+            "rate_limited",
+            "stores_away",
+            "stripe_refused",
+            "provider_away",
+        ),
+    ),
+)

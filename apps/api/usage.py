@@ -1,19 +1,29 @@
 """The doors of `/v1/usage`."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Literal
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api.endpoint import ApiView, json_answer
+from apps.api.operation import REQUEST_ID, Answer, Operation, parameter
 from apps.api.parameters import Query, day_in, query_of
 from apps.errors import Problem
-from apps.usage.metering.events import moment
 from apps.usage.statements import reports
+from apps.usage.statements.reports import Day, Usage, UsageDay
 
 LONGEST_DAYS = 366
+
+
+class DailyUsage(msgspec.Struct, frozen=True):
+    """Usage a day, oldest first; days without any are left out. `end` is not included."""
+
+    object: Literal["list"]
+    start: Day
+    end: Day
+    data: list[UsageDay]
 
 
 class UsageView(ApiView):
@@ -23,7 +33,7 @@ class UsageView(ApiView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
-        return json_answer(_read(lambda: reports.month(admission.tenant_id, moment(self.received_us))))
+        return json_answer(reports.month(admission.tenant_id, self.now))
 
 
 class DailyUsageView(ApiView):
@@ -32,16 +42,13 @@ class DailyUsageView(ApiView):
     endpoint = "usage_daily"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        try:
-            start, end = self._span(query_of(request.META))
-        except Problem as wrong:
-            self.refuse(request, wrong)
+        start, end = self.understood(request, lambda request: self._span(query_of(request.META)))
         admission = self.admit_only(request)
-        data = _read(lambda: reports.daily(admission.tenant_id, start, end))
-        return json_answer({"object": "list", "start": start.isoformat(), "end": end.isoformat(), "data": data})
+        data = reports.daily(admission.tenant_id, start, end)
+        return json_answer(DailyUsage("list", start.isoformat(), end.isoformat(), data))
 
     def _span(self, query: Query) -> tuple[date, date]:
-        tomorrow = moment(self.received_us).date() + timedelta(days=1)
+        tomorrow = self.now.date() + timedelta(days=1)
         end = day_in(query, "end", tomorrow)
         start = day_in(query, "start", end - timedelta(days=30) if end.toordinal() > 30 else date.min)
         if not start < end or (end - start).days > LONGEST_DAYS:
@@ -49,8 +56,37 @@ class DailyUsageView(ApiView):
         return start, end
 
 
-def _read(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except POSTGRES_AWAY as failure:
-        raise Problem("stores_away", "Usage is read from Postgres, which is away.", retry_after=2.0) from failure
+TAG = "Usage"
+_DAY = {"type": "string", "format": "date"}
+_SPAN = (
+    parameter("start", "query", "First day (default: 30 days before `end`).", _DAY),
+    parameter("end", "query", "The day after the last (default: tomorrow).", _DAY),
+)
+
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        "GET",
+        "/v1/usage",
+        "getUsage",
+        TAG,
+        "Usage of this month",
+        "Units used against the plan's and what they cost, by endpoint and by key, as recorded (a decision counts here "
+        "within a second); what the month will come to; and the plan that would have been cheapest for the last three. "
+        "Amounts are before credits and tax. Scope: `read`.",
+        Answer(Usage, "The month so far, UTC."),
+        scope="read",
+        parameters=(REQUEST_ID,),
+    ),
+    Operation(
+        "GET",
+        "/v1/usage/daily",
+        "listDailyUsage",
+        TAG,
+        "Usage by day",
+        "At most 366 days. Scope: `read`.",
+        Answer(DailyUsage, "One row a day with anything on it, oldest first."),
+        scope="read",
+        parameters=(*_SPAN, REQUEST_ID),
+        problems=("field_invalid",),
+    ),
+)

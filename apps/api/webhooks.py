@@ -1,33 +1,34 @@
 """The doors of `/v1/webhooks`: a tenant's addresses that are told of events, and what became of each message."""
 
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
 
+from apps import paging
 from apps.accounts.models import Tenant
-from apps.api.endpoint import ApiView, json_answer
-from apps.api.parameters import count_in, cursor_in, query_of
+from apps.api import operation as described
+from apps.api.endpoint import ApiView, Body, json_answer
+from apps.api.fields import Moment, NextCursor
+from apps.api.operation import WITH_A_BODY, Answer, Operation, id_in_path, not_stored, operation, page_of, parameter
+from apps.api.parameters import one_of, page_in, query_of
 from apps.api_keys.gate import Admission
-from apps.decoding import Noticed, decode, without_cards
+from apps.decoding import Noticed, without_cards
 from apps.errors import Problem
 from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.usage.metering.events import moment
+from apps.times import rfc3339
 
-MOST_A_PAGE = 100
-DEFAULT_A_PAGE = 20
 MAX_OVERLAP_HOURS = int(services.MAX_OVERLAP.total_seconds() // 3600)
 
-_CURSOR = re.compile("dlv_[0-9a-f]{24}")
+#: By what deliveries are listed, newest first: an id begins with its time.
+KEY = ("id",)
 
-Moment = Annotated[str, Meta(description="UTC.", extra_json_schema={"format": "date-time"})]
 Url = Annotated[str, Meta(min_length=1, max_length=LONGEST_URL, description="https://…, on a public address.")]
 Description = Annotated[str, Meta(max_length=200, description="For you.")]
 Events = Annotated[
@@ -126,7 +127,7 @@ class WebhookDeliveryPage(msgspec.Struct, frozen=True):
     object: Literal["list"]
     data: list[WebhookDelivery]
     has_more: bool
-    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page.")]
+    next_cursor: NextCursor
 
 
 class _WebhooksView(ApiView):
@@ -135,17 +136,10 @@ class _WebhooksView(ApiView):
     scopes: ClassVar = {"GET": "read", "POST": "admin", "DELETE": "admin"}
     http_method_names = ["get", "head", "post", "delete"]
 
-    @property
-    def now(self) -> datetime:
-        return moment(self.received_us)
-
-    def understood(self, request: HttpRequest, kind: type[Any]) -> tuple[Admission, Any]:
+    def admitted_with(self, request: HttpRequest, kind: type[Body]) -> tuple[Admission, Body]:
         """Leave to go on, and the body."""
-        try:
-            asked = decode(self.read_body(request), kind)
-        except Problem as wrong:
-            self.refuse(request, wrong)
-        return self.admit_only(request), asked
+        body = self.decoded(request, kind)
+        return self.admit_only(request), body
 
     def webhook(self, admission: Admission, webhook_id: str) -> WebhookEndpoint:
         rows = WebhookEndpoint.objects.select_related("tenant")
@@ -164,7 +158,7 @@ class WebhooksView(_WebhooksView):
         return json_answer(WebhookList("list", [_webhook(row) for row in rows]))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        admission, sent = self.understood(request, NewWebhook)
+        admission, sent = self.admitted_with(request, NewWebhook)
         asked, warnings = without_cards(sent)
         made = _allowed(
             lambda: services.create_webhook(
@@ -174,7 +168,7 @@ class WebhooksView(_WebhooksView):
                 events=sorted(set(asked.events)),
                 description=asked.description,
                 now=self.now,
-                actor=_actor(admission),
+                actor=admission.actor,
             )
         )
         return _with_secret(made, warnings)
@@ -189,19 +183,19 @@ class WebhookView(_WebhooksView):
         return json_answer(_webhook(self.webhook(self.admit_only(request), webhook_id)))
 
     def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
-        admission, sent = self.understood(request, WebhookChange)
+        admission, sent = self.admitted_with(request, WebhookChange)
         asked, warnings = without_cards(sent)
         row = self.webhook(admission, webhook_id)
         said = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
         changed = _allowed(
-            lambda: services.change_webhook(webhook=row, changes=said, now=self.now, actor=_actor(admission))
+            lambda: services.change_webhook(webhook=row, changes=said, now=self.now, actor=admission.actor)
         )
         return json_answer(_webhook(changed, warnings))
 
     def delete(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         admission = self.admit_only(request)
         row = self.webhook(admission, webhook_id)
-        services.delete_webhook(webhook=row, now=self.now, actor=_actor(admission))
+        services.delete_webhook(webhook=row, now=self.now, actor=admission.actor)
         return json_answer(DeletedWebhook(webhook_id, "webhook", True))
 
 
@@ -211,10 +205,10 @@ class WebhookRotateView(_WebhooksView):
     endpoint = "webhook_rotate"
 
     def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
-        admission, asked = self.understood(request, Rotation)
+        admission, asked = self.admitted_with(request, Rotation)
         row = self.webhook(admission, webhook_id)
         overlap = timedelta(hours=asked.overlap_hours)
-        rotated = services.rotate_secret(webhook=row, overlap=overlap, now=self.now, actor=_actor(admission))
+        rotated = services.rotate_secret(webhook=row, overlap=overlap, now=self.now, actor=admission.actor)
         return _with_secret(rotated)
 
 
@@ -234,15 +228,12 @@ class WebhookDeliveriesView(_WebhooksView):
     endpoint = "webhook_deliveries"
 
     def get(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
-        try:
-            filters, limit = _page_asked(request)
-        except Problem as wrong:
-            self.refuse(request, wrong)
-        row = self.webhook(self.admit_only(request), webhook_id)
-        found = list(_deliveries().filter(endpoint=row, **filters)[: limit + 1])
-        more = len(found) > limit
-        data = [_delivery(one) for one in found[:limit]]
-        return json_answer(WebhookDeliveryPage("list", data, more, data[-1].id if more else None))
+        state, (limit, cursor) = self.understood(request, _asked)
+        webhook = self.webhook(self.admit_only(request), webhook_id)
+        rows = _deliveries().filter(endpoint=webhook)
+        page = paging.page_of(rows.filter(state=state) if state else rows, KEY, cursor, limit)
+        data = [_delivery(row) for row in page.rows]
+        return json_answer(WebhookDeliveryPage("list", data, page.next_cursor is not None, page.next_cursor))
 
 
 class WebhookDeliveryView(_WebhooksView):
@@ -269,20 +260,13 @@ class WebhookReplayView(WebhookDeliveryView):
         lost = self.delivery(admission, delivery_id)
         if lost.endpoint is not None and lost.endpoint.disabled_at is not None:
             raise Problem("webhook_disabled")
-        return json_answer(_delivery(services.replay(delivery=lost, now=self.now, actor=_actor(admission))))
+        return json_answer(_delivery(services.replay(delivery=lost, now=self.now, actor=admission.actor)))
 
 
-def _page_asked(request: HttpRequest) -> tuple[dict[str, Any], int]:
-    """Filters of the rows and how many. Raises `Problem`."""
+def _asked(request: HttpRequest) -> tuple[str | None, tuple[int, str | None]]:
+    """Which deliveries, and the page of them. Raises `Problem`."""
     query = query_of(request.META)
-    filters: dict[str, Any] = {}
-    if "state" in query:
-        if query["state"] not in Delivery.State.values:
-            raise Problem("field_invalid", f"It takes one of: {', '.join(Delivery.State.values)}.", "state")
-        filters["state"] = query["state"]
-    if cursor := cursor_in(query, _CURSOR):
-        filters["pk__lt"] = cursor
-    return filters, count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
+    return one_of(query, "state", Delivery.State.values), page_in(query)
 
 
 def _deliveries() -> Any:
@@ -305,10 +289,6 @@ def _allowed(do: Callable[[], WebhookEndpoint]) -> WebhookEndpoint:
         raise Problem("limit_reached", said) from wrong
 
 
-def _actor(admission: Admission) -> str:
-    return f"key:{admission.key_id}"
-
-
 def _with_secret(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> HttpResponse:
     """The only answers that say it, and no cache may keep them."""
     told = msgspec.structs.replace(_webhook(row, warnings), secret=row.secret)
@@ -326,7 +306,7 @@ def _webhook(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> Webhook:
         status="enabled" if row.disabled_at is None else "disabled",
         disabled_because=row.disabled_because or None,
         failing_since=_at(row.failing_since),
-        created_at=_at(row.created_at) or "",
+        created_at=rfc3339(row.created_at),
         previous_secret_until=_at(row.previous_until) or UNSET,
         warnings=warnings or UNSET,
     )
@@ -343,13 +323,149 @@ def _delivery(row: Delivery) -> WebhookDelivery:
         tries=row.tries,
         next_try_at=_at(row.next_try_at),
         delivered_at=_at(row.delivered_at),
-        created_at=_at(row.created_at) or "",
+        created_at=rfc3339(row.created_at),
         attempts=[
-            WebhookAttempt(_at(one.at) or "", one.delivered, one.status, one.answer, one.duration_ms)
+            WebhookAttempt(rfc3339(one.at), one.delivered, one.status, one.answer, one.duration_ms)
             for one in row.attempts.all()
         ],
     )
 
 
 def _at(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else rfc3339(at)
+
+
+TAG = "Webhooks"
+_WEBHOOK = id_in_path("webhook_id", "The webhook's id.", "whe_019aa5d0c2f75d1e0b7c4a9f")
+_DELIVERY = id_in_path("delivery_id", "The delivery's id.", "dlv_019aa5d0c2f75d1e0b7c4a9f")
+_STATE = parameter("state", "query", "Only these.", {"enum": list(Delivery.State.values)})
+_CHANGES = (*WITH_A_BODY, "field_invalid")
+_URL = "https://example.com/palisade"
+_NEW = {
+    "everything": {"summary": "Told of everything", "value": {"url": _URL}},
+    "some": {
+        "summary": "Told of budgets and payments",
+        "value": {"url": _URL, "events": ["budget.reached", "payment.failed"], "description": "billing"},
+    },
+}
+_CHANGE = {"off": {"summary": "Switch it off", "value": {"enabled": False}}}
+_ROTATE = {
+    "at once": {"summary": "It leaked: the old one is out at once", "value": {"overlap_hours": 0}},
+    "overlap": {"summary": "Both sign for two days", "value": {"overlap_hours": 48}},
+}
+
+
+def _operation(
+    method: str, path: str, name: str, summary: str, description: str, answer: Answer, **more: Any
+) -> Operation:
+    scope = "read" if method == "GET" else "admin"
+    return operation(TAG, method, path, name, summary, description, answer, scope, **more)
+
+
+_ONE = Answer(Webhook, "The webhook.")
+_MADE = Answer(Webhook, "The webhook, with its secret.", headers=not_stored("It holds a secret."))
+_SENT = Answer(WebhookDelivery, "The delivery, with every try so far.")
+OPERATIONS: Sequence[Operation] = (
+    _operation(
+        "POST",
+        "/v1/webhooks",
+        "createWebhook",
+        "Create a webhook",
+        "An https address of yours that is told of events. The secret stands in this answer and in no other. A live "
+        "key makes live webhooks, a test key test ones; they are apart.",
+        _MADE,
+        body=described.Body(NewWebhook, _NEW),
+        problems=(*_CHANGES, "limit_reached"),
+    ),
+    _operation(
+        "GET",
+        "/v1/webhooks",
+        "listWebhooks",
+        "List webhooks",
+        "All of them, without their secrets.",
+        Answer(WebhookList, "The webhooks."),
+    ),
+    _operation(
+        "GET",
+        "/v1/webhooks/{webhook_id}",
+        "getWebhook",
+        "Read a webhook",
+        "`disabled_because` says why one that failed for five days was switched off.",
+        _ONE,
+        parameters=(_WEBHOOK,),
+        problems=("not_found",),
+    ),
+    _operation(
+        "POST",
+        "/v1/webhooks/{webhook_id}",
+        "changeWebhook",
+        "Change a webhook",
+        "What is left out stays. `enabled: true` switches it on again; messages given up meanwhile can be replayed.",
+        _ONE,
+        parameters=(_WEBHOOK,),
+        body=described.Body(WebhookChange, _CHANGE),
+        problems=(*_CHANGES, "not_found"),
+    ),
+    _operation(
+        "DELETE",
+        "/v1/webhooks/{webhook_id}",
+        "deleteWebhook",
+        "Delete a webhook",
+        "With what was on its way to it.",
+        Answer(DeletedWebhook, "It is gone."),
+        parameters=(_WEBHOOK,),
+        problems=("not_found",),
+    ),
+    _operation(
+        "POST",
+        "/v1/webhooks/{webhook_id}/rotate",
+        "rotateWebhookSecret",
+        "Rotate the secret",
+        "A new secret. For `overlap_hours` every message carries two signatures, of the new secret and of the old, so "
+        "you can exchange it without losing one.",
+        _MADE,
+        parameters=(_WEBHOOK,),
+        body=described.Body(Rotation, _ROTATE),
+        problems=(*_CHANGES, "not_found"),
+    ),
+    _operation(
+        "POST",
+        "/v1/webhooks/{webhook_id}/test",
+        "testWebhook",
+        "Send a test",
+        "A `webhook.test` to this webhook; read the delivery to see what came of it.",
+        _SENT,
+        parameters=(_WEBHOOK,),
+        problems=("not_found",),
+    ),
+    _operation(
+        "GET",
+        "/v1/webhooks/{webhook_id}/deliveries",
+        "listWebhookDeliveries",
+        "List deliveries",
+        "What was sent to it in the last 90 days, newest first, with every try.",
+        Answer(WebhookDeliveryPage, "A page of deliveries."),
+        parameters=(_WEBHOOK, *page_of("Deliveries"), _STATE),
+        problems=("field_invalid", "cursor_invalid", "not_found"),
+    ),
+    _operation(
+        "GET",
+        "/v1/webhook-deliveries/{delivery_id}",
+        "getWebhookDelivery",
+        "Read a delivery",
+        "One message with every try of it.",
+        _SENT,
+        parameters=(_DELIVERY,),
+        problems=("not_found",),
+    ),
+    _operation(
+        "POST",
+        "/v1/webhook-deliveries/{delivery_id}/replay",
+        "replayWebhookDelivery",
+        "Replay a delivery",
+        "Sends it again, as a delivery of its own under the same `webhook-id`.",
+        _SENT,
+        parameters=(_DELIVERY,),
+        problems=("not_found", "webhook_disabled"),
+    ),
+)

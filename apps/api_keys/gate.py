@@ -130,6 +130,11 @@ class Admission(NamedTuple):
     scopes: tuple[str, ...] = ()  # the key's, when any would do
     ridden: Sequence[bytes] = ()  # the rider's answer
 
+    @property
+    def actor(self) -> str:
+        """Who acts, as the audit log names them."""
+        return f"key:{self.key_id}"
+
 
 class Rider(NamedTuple):
     """What another room wants done in the gate's call once the request is admitted: a script of `with_rider`."""

@@ -6,13 +6,14 @@ its `next_try_at` on, so a worker that dies leaves nothing behind but a try that
 
 import base64
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
 from django.db import models
 from django.db.models.functions import Coalesce
 
+from apps import times
 from apps.accounts.models import Tenant
 from apps.notifications.kinds import KINDS
 from apps.sealing import SealedText
@@ -86,7 +87,7 @@ class Event(models.Model):
         said: dict[str, Any] = {
             "id": self.id,
             "type": self.kind,
-            "timestamp": self.occurred_at.astimezone(UTC),
+            "timestamp": times.rfc3339(self.occurred_at),
             "livemode": self.livemode,
             "data": self.data,
         }

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from apps.accounts.models import AuditEntry, Tenant
 from apps.addresses import networks_of
-from apps.api import endpoint
+from apps.api import endpoint, presented_key
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import digest_of
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def demo(cast: Cast, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A caller from this machine without a key, in demo mode."""
     settings.DEMO_MODE, settings.DEMO_TENANT = True, "demo"
-    monkeypatch.setattr(endpoint, "_demo", [])
+    monkeypatch.setattr(presented_key, "_demo", [])
     prepare()
     yield Api()
     Tenant.objects.get(slug="demo").api_keys.all().delete()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from apps.api.decision_filters import FILTERS
-from apps.api.openapi import document
+from apps.api.openapi.document import document
 from apps.errors import KINDS
 from apps.notifications.kinds import HOOKED
 from apps.notifications.kinds import KINDS as EVENTS

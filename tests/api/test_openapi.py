@@ -12,7 +12,7 @@ from django.urls import URLPattern
 
 from apps.api.decision_filters import FILTERS
 from apps.api.documentation import OPENAPI
-from apps.api.openapi import document
+from apps.api.openapi.document import document
 from apps.errors import KINDS
 from config.urls_api import urlpatterns
 from tests.api.test_404_isolation import MAKE

@@ -103,11 +103,11 @@ def test_token_of_a_test_key_is_in_test_mode(alice: Api) -> None:
 
 
 def test_demo_mode_gives_tokens_too(cast: Cast, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from apps.api import endpoint
+    from apps.api import presented_key
     from apps.api_keys import keys
 
     settings.DEMO_MODE, settings.DEMO_TENANT = True, "alice"
-    monkeypatch.setattr(endpoint, "_demo", [])
+    monkeypatch.setattr(presented_key, "_demo", [])
     new_key(cast.alice.tenant, text=keys.derive(cast.alice.tenant.handle, settings.KEY_PEPPER))
     text = Api().post(PATH, b"").json()["access_token"]
     assert Api(key=text).get("/v1/usage").status_code == 200

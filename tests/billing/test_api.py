@@ -13,6 +13,7 @@ from apps.billing.invoicing.invoices import issue_credit_note
 from apps.billing.models import Coupon, CouponRedemption, Payment, Refund, Subscription
 from apps.billing.subscriptions.services import set_payment_method, sign_up
 from apps.periods import Period
+from apps.times import rfc3339
 from tests.billing.conftest import at, close, use
 from tests.cast import Api, Player, new_key
 
@@ -54,7 +55,7 @@ def test_without_stripe_an_upgrade_asks_for_nothing_and_stops_at_what_the_plan_i
 
 def test_a_downgrade_is_scheduled_and_can_be_taken_back(dora: Api) -> None:
     told = dora.post("/v1/subscription", {"plan": "free"}).json()
-    month_end = Period.of(timezone.now()).end.isoformat().replace("+00:00", "Z")
+    month_end = rfc3339(Period.of(timezone.now()).end)
     assert (told["name"], told["next_plan"], told["next_plan_at"]) == ("basic", "free-2026-11", month_end)
     told = dora.post("/v1/subscription", {"plan": "basic"}).json()
     assert (told["next_plan"], told["next_plan_at"]) == (None, None)
@@ -131,10 +132,10 @@ def test_credit_notes_and_refunds_stand_with_the_invoice(dora: Api) -> None:
     told = dora.get(f"/v1/invoices/{invoice.public_id}").json()
     assert told["credit_notes"] == [
         {"number": note.number, "amount": "5.00", "net": "5.00", "tax": "0.00", "reason": "too much",
-         "issued_at": "2026-11-04T00:00:00Z",
+         "issued_at": "2026-11-04T00:00:00.000Z",
          "lines": [{"line": 1, "net": "2.77", "tax": "0.00"}, {"line": 2, "net": "2.23", "tax": "0.00"}]}
     ]  # fmt: skip
-    assert told["refunds"] == [{"amount": "3.00", "status": "pending", "created_at": "2026-11-05T00:00:00Z"}]
+    assert told["refunds"] == [{"amount": "3.00", "status": "pending", "created_at": "2026-11-05T00:00:00.000Z"}]
 
 
 def test_without_its_libraries_the_pdf_says_so(dora: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from apps.api import problems
-from apps.api.openapi.operations import PROBLEM, Operation
-from apps.api.openapi.schemas import ref
+from apps.api.openapi.schemas import ref, schema_of
+from apps.api.operation import PROBLEM, Operation
 from apps.errors import KINDS, Problem
 
 #: What the server may say of a request before it is anybody's (config/serving), as problem+json whatever the interface.
@@ -54,16 +54,16 @@ def responses(operation: Operation) -> dict[str, Any]:
 
 def examples() -> dict[str, Any]:
     """Every refusal as it is told, by code."""
-    return {code: {"summary": kind.title, "value": _told(code)} for code, kind in KINDS.items()}
+    return {code: {"summary": kind.title, "value": _example(code)} for code, kind in KINDS.items()}
 
 
-def _told(code: str) -> Any:
+def _example(code: str) -> Any:
     return msgspec.json.decode(problems.body(Problem(code), "req_8d3f0a6b1c2e4f5a9b7c6d5e"))
 
 
 def _answer(operation: Operation, status: str) -> dict[str, Any]:
     answer = operation.answer
-    content = {"schema": answer.schema} | ({"examples": answer.examples} if answer.examples else {})
+    content = {"schema": schema_of(answer.shape)} | ({"examples": answer.examples} if answer.examples else {})
     headers = (_GATED | answer.headers) if operation.scope else answer.headers
     described = {"description": answer.description, "content": {answer.media_type: content}}
     return described | ({"headers": headers} if headers else {})

@@ -1,111 +1,37 @@
-"""Every named schema of the description: msgspec's view of the structs, refined where their types say too little."""
+"""Every named schema of the description: msgspec's view of the structs, refined where their types say too little.
 
-from collections.abc import Mapping
+Which structs there are, the operations say: what their bodies and answers are made of.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any, get_args
 
 import msgspec
 
-from apps.api.billing import Invoice, InvoicePage, PlanList, Subscription, SubscriptionChange
-from apps.api.budgets import BudgetChange
-from apps.api.credits import CouponRequest, CreditList, RedeemedCoupon
-from apps.api.decision_requests import BatchRequest, DecisionRequest
-from apps.api.openapi import shapes
+from apps.api import problem_bodies
+from apps.api.decisions import RefusedRow
+from apps.api.openapi.operations import OPERATIONS
 from apps.api.openapi.portable import tagged
-from apps.api.payments import CardPageRequest, HostedPage, PaymentMethod, PortalRequest, ReceivedWebhook
-from apps.api.stripe_guard import IgnoredEvent, Screening, StripeAccountAnswer, StripeAccountRequest
-from apps.api.tokens import TokenRequest
-from apps.api.webhooks import (
-    DeletedWebhook,
-    NewWebhook,
-    Rotation,
-    Webhook,
-    WebhookChange,
-    WebhookDelivery,
-    WebhookDeliveryPage,
-    WebhookList,
-)
+from apps.api.operation import Shape
 from apps.errors import KINDS
-from apps.scoring.dialects.commercial import CommercialAnswer, CommercialBatchAnswer
-from apps.scoring.dialects.enterprise import EnterpriseAnswer, EnterpriseBatchAnswer
-from apps.scoring.dialects.gateway import GatewayAnswer
-from apps.scoring.dialects.multimodel import AvailableModels, Detection, EnsembleDetection
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.model_cards import EnsembleCard, ModelCard
 
 _REF = "#/components/schemas/"
-_ASKED_IN_DIALECTS = (
-    shapes.CommercialRequest,
-    shapes.CommercialBatchRequest,
-    shapes.EnterpriseBatchRequest,
-    shapes.GatewayRequest,
-)
-_ANSWERED_IN_DIALECTS = (
-    CommercialAnswer,
-    CommercialBatchAnswer,
-    EnterpriseAnswer,
-    EnterpriseBatchAnswer,
-    GatewayAnswer,
-    Detection,
-    EnsembleDetection,
-    AvailableModels,
-)
-_ASKED = (
-    CouponRequest,
-    DecisionRequest,
-    BatchRequest,
-    TokenRequest,
-    BudgetChange,
-    SubscriptionChange,
-    NewWebhook,
-    WebhookChange,
-    Rotation,
-    CardPageRequest,
-    PortalRequest,
-    StripeAccountRequest,
-    shapes.HybridRequest,
-    *_ASKED_IN_DIALECTS,
-    *(schema.struct for schema in SCHEMAS.values()),
-)
-_ANSWERED = (
+#: Transactions: a body's type only says that they are objects.
+_ALSO_ASKED = tuple(schema.struct for schema in SCHEMAS.values())
+#: What stands in lists of several kinds, and the forms of refusals.
+_ALSO_ANSWERED = (
     Decision,
-    shapes.DecisionBatch,
-    shapes.RefusedRow,
-    shapes.DecisionPage,
-    shapes.Explanation,
-    shapes.Token,
+    RefusedRow,
     ModelCard,
     EnsembleCard,
-    shapes.ModelList,
-    shapes.Usage,
-    shapes.DailyUsage,
-    shapes.AccountUsage,
-    shapes.Budget,
-    PlanList,
-    Subscription,
-    Invoice,
-    InvoicePage,
-    CreditList,
-    RedeemedCoupon,
-    *_ANSWERED_IN_DIALECTS,
-    shapes.HybridAnswer,
-    Webhook,
-    WebhookList,
-    DeletedWebhook,
-    WebhookDelivery,
-    WebhookDeliveryPage,
-    PaymentMethod,
-    HostedPage,
-    ReceivedWebhook,
-    StripeAccountAnswer,
-    Screening,
-    IgnoredEvent,
-    shapes.Health,
-    shapes.Readiness,
-    shapes.Problem,
-    shapes.DialectProblem,
-    shapes.DetectProblem,
+    problem_bodies.Problem,
+    problem_bodies.DialectProblem,
+    problem_bodies.DetectProblem,
 )
 
 
@@ -120,8 +46,10 @@ def transaction_ref(schema: str) -> dict[str, str]:
 
 def components() -> dict[str, Any]:
     """The schemas by name, sorted."""
-    _, asked = msgspec.json.schema_components(_ASKED, ref_template=_REF + "{name}")
-    _, answered = msgspec.json.schema_components(_ANSWERED, ref_template=_REF + "{name}")
+    bodies = (operation.body.shape for operation in OPERATIONS if operation.body)
+    answers = (operation.answer.shape for operation in OPERATIONS)
+    _, asked = msgspec.json.schema_components((*_structs(bodies), *_ALSO_ASKED), ref_template=_REF + "{name}")
+    _, answered = msgspec.json.schema_components((*_structs(answers), *_ALSO_ANSWERED), ref_template=_REF + "{name}")
     found = asked | {name: _always_sent(schema) for name, schema in answered.items()}
     for (name, field), more in _refinements().items():
         found[name]["properties"][field] = found[name]["properties"][field] | more
@@ -144,6 +72,24 @@ def _many(said: dict[str, Any], schema: str) -> dict[str, Any]:
 def _plain(schema: str) -> str:
     """A schema's struct, without the word all of them end with."""
     return SCHEMAS[schema].struct.__name__.removesuffix("Transaction")
+
+
+def schema_of(shape: Shape) -> dict[str, Any]:
+    """A shape as an operation names it."""
+    if isinstance(shape, dict):
+        return shape
+    if isinstance(shape, UnionType):
+        return {"anyOf": [ref(struct.__name__) for struct in get_args(shape)]}
+    return ref(shape.__name__)
+
+
+def _structs(shapes: Iterable[Shape]) -> dict[type[msgspec.Struct], None]:
+    """The structs of some shapes, each once and in their order."""
+    found: dict[type[msgspec.Struct], None] = {}
+    for shape in shapes:
+        if not isinstance(shape, dict):
+            found |= dict.fromkeys(get_args(shape) if isinstance(shape, UnionType) else [shape])
+    return found
 
 
 def _always_sent(schema: dict[str, Any]) -> dict[str, Any]:

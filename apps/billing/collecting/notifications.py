@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from apps import times
 from apps.billing.collecting.payment_state import Known
 from apps.billing.models import Payment, PaymentCard
 from apps.billing.notifications import notify_customer
@@ -34,4 +35,4 @@ def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more:
 
 def _next_try(payment: Payment) -> str | None:
     at = receivables.next_try(payment.invoice, PaymentCard.objects.in_use(payment.tenant_id))
-    return at.isoformat() if at else None
+    return times.rfc3339(at) if at else None

@@ -11,6 +11,8 @@ from apps.billing import audit
 from apps.billing.models import Coupon, CouponRedemption, Credit
 from apps.billing.rating.money import rounded, shown, wrong_with
 from apps.billing.rating.pricing import Offer
+from apps.billing.subscriptions import test_clock
+from apps.billing.subscriptions.services import subscription_of
 from apps.periods import Period
 
 
@@ -63,6 +65,13 @@ def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: st
     if new:
         audit.record(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
     return made
+
+
+def redeem_coupon(*, tenant_id: int, code: str, now: datetime, actor: str) -> CouponRedemption:
+    """Redeem a coupon for a tenant. `now` is real time; a test clock's is looked up. Raises `NotRedeemable`."""
+    tenant, currency = Tenant.objects.get(pk=tenant_id), subscription_of(tenant_id).currency
+    clock_now = test_clock.now_for(tenant_id, now)
+    return redeem(tenant=tenant, code=code, currency=currency, now=clock_now, actor=actor)
 
 
 def redeemed(tenant_id: int) -> list[CouponRedemption]:

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Sum
 
+from apps import times
 from apps.accounts.models import Tenant
 from apps.billing import audit
 from apps.billing.invoicing import credit_note_lines, credits, payment_instructions
@@ -394,7 +395,7 @@ def _notify_issued(invoices: Sequence[Invoice], now: datetime) -> None:
     more = [
         {
             "period": one.period,
-            "due_at": (now + DUE).isoformat(),
+            "due_at": times.rfc3339(now + DUE),
             "how_to_pay": payment_instructions.asked_at_first(one, cards.get(one.tenant_id)),
         }
         for one in invoices

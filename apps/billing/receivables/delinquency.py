@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from apps import times
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
 from apps.billing.notifications import notify_customer
@@ -52,7 +53,7 @@ def _notify(tenant_id: int, plan: str, wanted: str, since: datetime | None, now:
     """A tenant became past due, limited, cancelled, or is as before."""
     data: dict[str, Any] = {"plan": plan}
     if wanted == "cancelled":
-        data["at"] = now.isoformat()
+        data["at"] = times.rfc3339(now)
     if wanted == "past_due":
         oldest = receivables.open_invoices(tenant_id)[0]
         data |= {"number": oldest.number, "total": str(oldest.money(oldest.total)), "currency": oldest.currency}

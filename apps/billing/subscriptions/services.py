@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 
+from apps import times
 from apps.accounts.models import Tenant
 from apps.accounts.services import create_tenant
 from apps.billing import audit
@@ -295,7 +296,7 @@ def notify_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.exclude(tenant_id__in=test_clock.on_a_clock())
     told = 0
     for span in spans.select_related("tenant"):
-        ends = span.ends_at.isoformat() if span.ends_at else ""
+        ends = times.rfc3339(span.ends_at) if span.ends_at else ""
         data, key = {"plan": span.plan.name, "ends_at": ends}, f"trial_ending:{span.pk}"
         told += notify_customer(span.tenant, "subscription.trial_ending", data, key=key, now=now)
     return told

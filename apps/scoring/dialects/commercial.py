@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from apps.errors import Problem
 from apps.scoring.dialects import outcomes
-from apps.scoring.dialects.requests import Asked, AskedMany, transaction, transactions
+from apps.scoring.dialects.requests import Asked, AskedMany, Rows, transaction, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
@@ -19,6 +19,23 @@ from apps.scoring.serving.decision_formats import Decision
 SCHEMA = "ieee_cis"
 CHAMPION = "v1"
 LONGEST_NAME = 80
+
+
+Version = Annotated[str, Meta(max_length=80, description="v1: the champion. Or a model's name, or name@version.")]
+
+
+class CommercialRequest(msgspec.Struct, frozen=True):
+    """The Commercial interface's body."""
+
+    transaction_data: Annotated[dict[str, Any], Meta(description="Any of the IEEE-CIS columns.")]
+    model_version: Version | None = "v1"
+
+
+class CommercialBatchRequest(msgspec.Struct, frozen=True):
+    """Many transactions of the Commercial interface."""
+
+    transactions: Rows
+    model_version: Version | None = "v1"
 
 
 class CommercialAnswer(msgspec.Struct, frozen=True):

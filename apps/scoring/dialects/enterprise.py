@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from apps.scoring.dialects import outcomes
-from apps.scoring.dialects.requests import Asked, AskedMany, transaction, transactions
+from apps.scoring.dialects.requests import Asked, AskedMany, Rows, transaction, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
@@ -17,6 +17,12 @@ SCHEMA = "payments"
 RECOGNISED_BY = frozenset(("user_id", "merchant_id"))
 #: The published actions begin above these probabilities, ours at them.
 AT_THE_EDGE = {0.7: "review", 0.3: "approve"}
+
+
+class EnterpriseBatchRequest(msgspec.Struct, frozen=True):
+    """Many transactions of the Enterprise interface."""
+
+    transactions: Rows
 
 
 class EnterpriseAnswer(msgspec.Struct, frozen=True):

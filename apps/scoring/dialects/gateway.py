@@ -7,12 +7,18 @@ import msgspec
 from msgspec import Meta
 
 from apps.scoring.dialects import outcomes
-from apps.scoring.dialects.requests import AskedMany, transactions
+from apps.scoring.dialects.requests import AskedMany, Rows, transactions
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "paysim"
+
+
+class GatewayRequest(msgspec.Struct, frozen=True):
+    """Transactions of the Gateway interface."""
+
+    transactions: Rows
 
 
 class GatewayResult(msgspec.Struct, frozen=True):

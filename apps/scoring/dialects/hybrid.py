@@ -1,14 +1,41 @@
 """Hybrid (schema `paysim`): {"payload": {…}} in, {"fraud", "model_used", "model_prob", …} out."""
 
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from apps.errors import Problem
 from apps.scoring.dialects.requests import Asked
+from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "paysim"
+
+
+class HybridRequest(msgspec.Struct, frozen=True):
+    """The Hybrid interface's body."""
+
+    payload: Annotated[dict[str, Any], Meta(description="A PaySim transaction.")]
+
+
+class HybridAnswer(msgspec.Struct, frozen=True):
+    """What Hybrid clients read, and behind it what they never had."""
+
+    fraud: bool
+    model_used: Annotated[bool, Meta(description="false: a rule decided, or no model was there.")]
+    model_prob: Annotated[float | None, Meta(description="Fraud probability, null when no model was used.")]
+    id: str
+    transaction_id: str
+    recommended_action: str
+    reasons: tuple[Reason, ...]
+    degraded: tuple[str, ...]
+    warnings: tuple[str, ...]
+    billed_units: Annotated[int, Meta(description="Billed units.")]
+    reason: Annotated[str, Meta(description="black_hole_rule or another rule.")] | UnsetType = UNSET
+    decision_threshold: float | UnsetType = UNSET
 
 
 def parse(body: dict[str, Any], received_ms: int) -> Asked:
@@ -22,20 +49,25 @@ def parse(body: dict[str, Any], received_ms: int) -> Asked:
         _refuse(wrong)
 
 
-def render(asked: Asked, decision: Decision) -> dict[str, Any]:
+def render(asked: Asked, decision: Decision) -> HybridAnswer:
     """The decision as Hybrid clients read it; what it never had (id, reasons, billed_units) stands behind."""
-    return _verdict(decision) | _extras(decision)
+    return HybridAnswer(
+        **_verdict(decision),
+        id=decision.id,
+        transaction_id=decision.transaction_id,
+        recommended_action=decision.recommended_action,
+        reasons=decision.reasons,
+        degraded=decision.degraded,
+        warnings=decision.warnings,
+        billed_units=decision.billed_units,
+    )
 
 
 def _verdict(decision: Decision) -> dict[str, Any]:
+    """fraud, and by what: a rule, the model, or neither."""
     if decision.decisive.kind == "rule":
         fraud = decision.recommended_action == "block"
-        return {
-            "fraud": fraud,
-            "reason": f"{decision.decisive.id}_rule",
-            "model_used": False,
-            "model_prob": None,
-        }
+        return {"fraud": fraud, "reason": f"{decision.decisive.id}_rule", "model_used": False, "model_prob": None}
     if decision.model is None or decision.fraud_probability is None:
         return {"fraud": False, "reason": "model_unavailable", "model_used": False, "model_prob": None}
     return {
@@ -43,18 +75,6 @@ def _verdict(decision: Decision) -> dict[str, Any]:
         "model_used": True,
         "model_prob": decision.fraud_probability,
         "decision_threshold": decision.model.threshold,
-    }
-
-
-def _extras(decision: Decision) -> dict[str, Any]:
-    return {
-        "id": decision.id,
-        "transaction_id": decision.transaction_id,
-        "recommended_action": decision.recommended_action,
-        "reasons": decision.reasons,
-        "degraded": decision.degraded,
-        "warnings": decision.warnings,
-        "billed_units": decision.billed_units,
     }
 
 

@@ -1,12 +1,16 @@
 """What is asked in a dialect: transactions of one schema, checked, and the model that shall answer."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from msgspec import Meta
 
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
+
+Rows = Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)]
 
 
 class Asked(NamedTuple):

@@ -1,6 +1,5 @@
 """What is answered and what is kept of it: the Decision of the API, and the record the journal carries. Pure."""
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -85,11 +84,6 @@ unpack = msgspec.msgpack.Decoder(Record).decode
 def as_duplicate(stored: bytes) -> bytes:
     """The stored decision, told again for the same facts: nothing is billed."""
     return encode(msgspec.structs.replace(decode(stored), status="duplicate", billed_units=0))
-
-
-def iso(microseconds: int) -> str:
-    """µs since 1970 as 2026-01-05T10:00:00.123Z."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def plain(value: Any) -> Any:

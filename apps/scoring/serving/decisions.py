@@ -1,27 +1,19 @@
 """Stored decisions: one by id, one by transaction, a page of them. Reads of the tenant's schema, nothing else."""
 
-import base64
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count
 from django.db.models.functions import TruncDate
 
 from apps.accounts.tenancy import in_tenant
-from apps.errors import Problem
+from apps.paging import Page, page_of
 from apps.scoring.models import Decision
-from apps.text import forbidden, spellings
+from apps.text import spellings
 
-MOST_A_PAGE = 100
-
-
-class Page(NamedTuple):
-    """Answers as they were given, newest first, and where the next page begins."""
-
-    answers: list[bytes]
-    next_cursor: str | None
+#: By what decisions are listed, newest first.
+KEY = ("created_at", "id")
 
 
 def find(tenant_schema: str, livemode: bool, decision_id: str) -> Decision | None:
@@ -37,33 +29,13 @@ def find_same_facts(tenant_schema: str, livemode: bool, schema: str, transaction
         return known.order_by("created_at").first()
 
 
-def page(tenant_schema: str, livemode: bool, filters: Mapping[str, Any], cursor: str | None, limit: int) -> Page:
+def page(
+    tenant_schema: str, livemode: bool, filters: Mapping[str, Any], cursor: str | None, limit: int
+) -> Page[Decision]:
     """One page by keyset: stable while new decisions arrive. Raises `Problem` for a cursor that is not ours."""
     with in_tenant(tenant_schema):
-        rows = Decision.objects.filter(livemode=livemode, **filters).order_by("-created_at", "-id")
-        found = list(_after(rows, cursor).values_list("answer", "created_at", "id")[: limit + 1])
-    shown, more = found[:limit], len(found) > limit
-    return Page([answer.encode() for answer, _, _ in shown], cursor_of(shown[-1][1], shown[-1][2]) if more else None)
-
-
-def cursor_of(created_at: datetime, decision_id: str) -> str:
-    """Where a page ended, as one opaque word."""
-    return base64.urlsafe_b64encode(msgspec.json.encode([created_at.isoformat(), decision_id])).decode().rstrip("=")
-
-
-def _after(rows: QuerySet[Decision], cursor: str | None) -> QuerySet[Decision]:
-    if cursor is None:
-        return rows
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        said, decision_id = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[str, str])
-        found = datetime.fromisoformat(said)
-        moment = found.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
-    except (ValueError, OverflowError, msgspec.DecodeError) as wrong:
-        raise Problem("cursor_invalid", param="cursor") from wrong
-    if found.tzinfo is None or forbidden(decision_id):
-        raise Problem("cursor_invalid", param="cursor")
-    return rows.filter(Q(created_at__lt=moment) | Q(created_at=moment, id__lt=decision_id))
+        rows = Decision.objects.filter(livemode=livemode, **filters).only("answer", *KEY)
+        return page_of(rows, KEY, cursor, limit)
 
 
 def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:

@@ -1,7 +1,7 @@
 """A stored decision explained: every contribution, and the waterfall. The model is the one that decided, by version."""
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -46,23 +46,6 @@ def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str)
     model = _explaining(scoring, stored)
     found = explanation(model, stored.features, stored.contributions)
     return Explained(decision_id, stored.transaction_id, stored.schema, stored.model, stored.version, found)
-
-
-def as_json(explained: Explained) -> dict[str, Any]:
-    """The explanation as the API tells it: log-odds that sum, and their sentences."""
-    found = explained.explanation
-    return {
-        "object": "explanation",
-        "decision": explained.decision_id,
-        "transaction_id": explained.transaction_id,
-        "schema": explained.schema,
-        "model": {"name": explained.model, "version": explained.version},
-        "unit": "log-odds",
-        "base_value": found.base_value,
-        "log_odds": found.log_odds,
-        "probability": found.probability,
-        "contributions": decision_formats.plain(found.items),
-    }
 
 
 def drawn(explained: Explained) -> str:

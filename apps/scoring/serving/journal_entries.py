@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from apps import text
+from apps import text, times
 from apps.api_keys.gate import Admission
 from apps.scoring.engine import engine as engines
 from apps.scoring.serving import decision_formats, ids
@@ -112,7 +112,7 @@ def made_of(
     decision = Decision(
         id=item.decision_id,
         livemode=request.key.livemode,
-        created_at=decision_formats.iso(request.received_us),
+        created_at=times.rfc3339_of_us(request.received_us),
         transaction_id=item.transaction_id,
         schema=item.schema.name,
         status="superseding" if supersedes else "new",

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from django.db import transaction
+from msgspec import UNSET, UnsetType
 
 from apps.accounts.models import Tenant
 from apps.billing import audit
@@ -18,6 +19,7 @@ from apps.billing.models import Subscription
 from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import rounded
 from apps.billing.rating.pricing import included_units
+from apps.billing.subscriptions.services import set_spend_cap
 from apps.notifications.models import Event
 from apps.periods import Period
 from apps.usage.models import Budget, UsageDay
@@ -35,7 +37,7 @@ TOGETHER = 500
 class BudgetState(NamedTuple):
     """How much of a limit is used: units of the included volume, or money of the spend cap."""
 
-    budget: str  # included, spend_cap
+    budget: Literal["included", "spend_cap"]
     used: Decimal
     limit: Decimal
     unit: str
@@ -43,6 +45,14 @@ class BudgetState(NamedTuple):
     def reached(self, thresholds: Iterable[int]) -> Iterator[int]:
         """The percentages that are used up, the lowest first."""
         return (one for one in sorted(thresholds) if self.limit > 0 and 100 * self.used >= one * self.limit)
+
+
+class Alert(NamedTuple):
+    """A threshold that was reached and told."""
+
+    reached_at: datetime
+    budget: Literal["included", "spend_cap"]
+    threshold: int
 
 
 def budget_states(month: MonthStatement, cap: Decimal | None) -> Iterator[BudgetState]:
@@ -65,6 +75,22 @@ def thresholds_of(tenant_ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
 
 
 @transaction.atomic
+def change_budget(
+    *,
+    tenant_id: int,
+    spend_cap: Decimal | UnsetType | None,
+    thresholds: Iterable[int] | UnsetType,
+    now: datetime,
+    actor: str,
+) -> None:
+    """Change the cap, the thresholds or both; what is UNSET stays. Raises `NotPossible`: then neither is changed."""
+    if spend_cap is not UNSET:
+        set_spend_cap(tenant_id=tenant_id, cap=spend_cap, now=now, actor=actor)
+    if thresholds is not UNSET:
+        set_thresholds(tenant=Tenant.objects.get(pk=tenant_id), thresholds=thresholds, now=now, actor=actor)
+
+
+@transaction.atomic
 def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, actor: str = "command") -> None:
     """The tenant's own percentages instead of `DEFAULT`."""
     wanted = sorted(set(thresholds))
@@ -81,14 +107,11 @@ def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, 
     )
 
 
-def told(tenant_id: int, period: Period) -> list[dict[str, Any]]:
+def alerts_of(tenant_id: int, period: Period) -> list[Alert]:
     """The alerts of a month, the first one first."""
     begin = f"{tenant_id}:{_key(period, '')}"
     rows = Event.objects.filter(tenant_id=tenant_id, kind="budget.reached", key__startswith=begin)
-    return [
-        {"budget": one.data["budget"], "threshold": one.data["threshold"], "reached_at": one.occurred_at}
-        for one in sorted(rows, key=lambda one: (one.occurred_at, one.data["budget"], one.data["threshold"]))
-    ]
+    return sorted(Alert(event.occurred_at, event.data["budget"], event.data["threshold"]) for event in rows)
 
 
 def _notify(tenant_ids: Sequence[int], now: datetime) -> int:

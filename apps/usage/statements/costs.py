@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 from apps.billing.rating.money import allocate, from_minor, rounded, to_minor
 from apps.billing.rating.plans import Plan
@@ -21,7 +22,7 @@ from apps.billing.rating.pricing import Term, quote, statement
 from apps.periods import Period
 
 #: The estimate's method, as it is named in answers.
-METHOD = "linear"
+METHOD: Literal["linear"] = "linear"
 _LEAST_ELAPSED = timedelta(days=1)
 _NO_TIME = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)

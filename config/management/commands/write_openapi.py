@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.api.documentation import OPENAPI
-from apps.api.openapi import document
+from apps.api.openapi.document import document
 
 
 class Command(BaseCommand):

@@ -1,0 +1,43 @@
+"""Refusals as they are sent: ours, and those of the older interfaces."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A refusal, RFC 9457. Read `code`; `detail` is for people."""
+
+    type: Annotated[str, Meta(description="The page of this error.")]
+    title: str
+    status: int
+    detail: str
+    code: str
+    param: Annotated[str | None, Meta(description="The field, parameter or header that is wrong.")]
+    request_id: Annotated[str, Meta(description="Tell it to support.")]
+    doc_url: str
+    used: Annotated[int, Meta(description="With quota_exceeded: units used this month.")] | UnsetType = UNSET
+    included: Annotated[int, Meta(description="With quota_exceeded: units the plan includes.")] | UnsetType = UNSET
+    allowed: Annotated[int, Meta(description="With quota_exceeded: units within the spend cap.")] | UnsetType = UNSET
+    required_scope: Annotated[str, Meta(description="With scope_missing.")] | UnsetType = UNSET
+
+
+class DialectProblem(msgspec.Struct, frozen=True):
+    """A refusal in the form of the older interfaces."""
+
+    detail: str
+
+
+class WrongField(msgspec.Struct, frozen=True):
+    """One field of a body that is wrong."""
+
+    loc: Annotated[list[str], Meta(description="body, and the field.")]
+    msg: str
+    type: Annotated[str, Meta(examples=["value_error.missing"])]
+
+
+class DetectProblem(msgspec.Struct, frozen=True):
+    """A refusal of the Multi-model interface: a sentence, or every field that is wrong."""
+
+    detail: str | list[WrongField]

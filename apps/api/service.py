@@ -1,0 +1,82 @@
+"""What is answered without a key: whether the service is up, its figures, its documentation."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from apps.api.operation import Answer, Operation
+
+State = Literal["ready", "degraded", "away"]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+    service: Literal["palisade"]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """`degraded` still scores; `away` does not."""
+
+    status: State
+    dependencies: (
+        Annotated[dict[str, str], Meta(description="ok, away, or why a model was refused; told to operators.")]
+        | UnsetType
+    ) = UNSET
+    journal_entries: (
+        Annotated[int | None, Meta(description="Decisions acknowledged and not yet recorded; told to operators.")]
+        | UnsetType
+    ) = UNSET
+
+
+def _page(path: str, operation_id: str, summary: str, description: str) -> Operation:
+    answer = Answer({"type": "string"}, "An HTML page.", "text/html; charset=utf-8")
+    return Operation("GET", path, operation_id, TAG, summary, description, answer)
+
+
+TAG = "Service"
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        "GET",
+        "/health",
+        "getHealth",
+        TAG,
+        "Is the process up?",
+        "Answers without asking the stores.",
+        Answer(Health, "It is."),
+    ),
+    Operation(
+        "GET",
+        "/ready",
+        "getReadiness",
+        TAG,
+        "Can it score?",
+        "To operators also the state of each dependency.",
+        Answer(Readiness, "200 while scoring is possible, else 503.", statuses=("200", "503")),
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        TAG,
+        "Prometheus metrics",
+        "Of all processes together; for operators, for others there is nothing here (404).",
+        Answer({"type": "string"}, "Prometheus' text format.", "text/plain; version=1.0.0; charset=utf-8"),
+    ),
+    Operation(
+        "GET",
+        "/openapi.json",
+        "getOpenAPI",
+        TAG,
+        "This description",
+        "OpenAPI 3.1.",
+        Answer({"type": "object"}, "This document."),
+    ),
+    _page("/docs", "getDocs", "Swagger UI", "Try the API in the browser."),
+    _page("/docs/errors", "getErrorDocs", "Errors", "Every error code, what it means and what to do."),
+    _page("/docs/models", "getModelDocs", "Models", "The models' cards: data, licence, metrics with intervals."),
+    _page("/redoc", "getRedoc", "ReDoc", "The API's reference to read."),
+)

@@ -1,0 +1,88 @@
+"""Pages of lists, newest first, with one form of cursor for all of them.
+
+Pages are cut by keyset, so they are stable while new rows arrive. A cursor is the key of the last row that was shown:
+base64url of its JSON, one opaque word for clients.
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from django.db.models import DateTimeField, Field, Model, Q, QuerySet
+
+from apps.errors import Problem
+from apps.text import forbidden
+
+DEFAULT_A_PAGE = 20
+MOST_A_PAGE = 100
+
+Row = TypeVar("Row", bound=Model)
+
+
+class Page(NamedTuple, Generic[Row]):
+    """The rows, and where the next page begins; None at the end."""
+
+    rows: list[Row]
+    next_cursor: str | None
+
+
+def page_of(rows: QuerySet[Row], key: Sequence[str], cursor: str | None, limit: int) -> Page[Row]:
+    """Cut one page of `limit` rows, newest first by the columns `key`, behind `cursor`.
+
+    Together the columns are unique. Raises `Problem` (cursor_invalid) for a cursor that is not ours.
+    """
+    ordered = rows.order_by(*(f"-{column}" for column in key))
+    if cursor is not None:
+        ordered = ordered.filter(_behind(key, _key_in(cursor, [_field(rows, column) for column in key])))
+    found = list(ordered[: limit + 1])
+    shown = found[:limit]
+    return Page(shown, cursor_of(shown[-1], key) if len(found) > limit else None)
+
+
+def cursor_of(row: Model, key: Sequence[str]) -> str:
+    """Name the place behind a row."""
+    return (
+        base64.urlsafe_b64encode(msgspec.json.encode([_said(getattr(row, column)) for column in key]))
+        .decode()
+        .rstrip("=")
+    )
+
+
+def _said(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _field(rows: QuerySet[Any], column: str) -> Field:
+    return rows.model._meta.get_field(column)
+
+
+def _key_in(cursor: str, fields: Sequence[Field]) -> list[Any]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str])
+        return [_value(field, value) for field, value in zip(fields, values, strict=True)]
+    except (ValueError, OverflowError, msgspec.DecodeError) as wrong:
+        raise Problem("cursor_invalid", param="cursor") from wrong
+
+
+def _value(field: Field, said: str) -> Any:
+    """A column's value as Postgres takes it. Raises `ValueError`."""
+    if isinstance(field, DateTimeField):
+        moment = datetime.fromisoformat(said)
+        if moment.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return moment.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
+    if forbidden(said):
+        raise ValueError("no text of ours")
+    return said
+
+
+def _behind(key: Sequence[str], values: Sequence[Any]) -> Q:
+    """Rows whose key is smaller, column by column."""
+    behind, same = Q(), Q()
+    for column, value in zip(key, values, strict=True):
+        behind |= same & Q(**{f"{column}__lt": value})
+        same &= Q(**{column: value})
+    return behind
