@@ -96,7 +96,9 @@ def address_block(request: HttpRequest) -> str:
 
 def name_of(request: HttpRequest, credentials: Credentials) -> str:
     """By what a name is counted."""
-    said = str((credentials or {}).get("username") or request.POST.get("username") or "").strip().lower()
+    told = credentials or {}
+    typed = request.POST.get("username") or request.POST.get("login")  # the admin's form; the portal's
+    said = str(told.get("username") or told.get("email") or typed or "").strip().lower()
     return said[:254] if "@" in said else NO_NAME
 
 

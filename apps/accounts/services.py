@@ -1,10 +1,12 @@
 """What changes several rows or leaves the process: making a tenant, writing the audit trail."""
 
+import itertools
 from datetime import datetime
 from typing import Any
 
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.text import slugify
 
 from apps.accounts import template
 from apps.accounts.models import AuditEntry, Membership, Tenant, User, new_handle
@@ -31,10 +33,25 @@ def add_owner(*, tenant: Tenant, email: str, now: datetime, actor: str = "comman
     email = User.objects.normalize_email(email).lower()
     validate_email(email)
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
+    return make_owner(tenant=tenant, user=user, now=now, actor=actor)
+
+
+@transaction.atomic
+def make_owner(*, tenant: Tenant, user: User, now: datetime, actor: str) -> Membership:
+    """Let a user own a tenant. Harmless when repeated."""
     made, _ = Membership.objects.update_or_create(user=user, tenant=tenant, defaults={"role": Membership.Role.OWNER})
-    after = {"user": email, "role": made.role}
-    record_audit(tenant=tenant, actor=actor, action="membership.created", target=email, after=after, now=now)
+    after = {"user": user.email, "role": made.role}
+    record_audit(tenant=tenant, actor=actor, action="membership.created", target=user.email, after=after, now=now)
     return made
+
+
+def free_slug(name: str) -> str:
+    """A slug made of a company's name that nobody has yet: `acme`, else `acme-2`, `acme-3` …"""
+    plain = slugify(name)[:40].strip("-") or "company"
+    taken = set(Tenant.objects.filter(slug__startswith=plain).values_list("slug", flat=True))
+    return (
+        plain if plain not in taken else next(f"{plain}-{n}" for n in itertools.count(2) if f"{plain}-{n}" not in taken)
+    )
 
 
 def record_audit(

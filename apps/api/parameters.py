@@ -23,6 +23,8 @@ LONGEST_TOLD = 80
 #: Held to a form of their own, which refuses such texts in its own words.
 OWN_RULE = ("cursor", "model")
 _CURSOR = re.compile("[A-Za-z0-9_-]{1,400}")
+#: Stands where bytes were no UTF-8. Nobody means it.
+REPLACED = "\ufffd"
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -30,7 +32,7 @@ def query_of(meta: Mapping[str, Any]) -> Query:
     """What a request's query string says: name → value. Raises `Problem`."""
     try:
         said = meta.get("QUERY_STRING", "").encode("latin-1").decode()
-        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MOST)
+        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=MOST)
     except UnicodeError as wrong:
         raise Problem("query_invalid", "It takes UTF-8, percent-encoded.") from wrong
     except ValueError as wrong:
@@ -38,6 +40,8 @@ def query_of(meta: Mapping[str, Any]) -> Query:
     found: dict[str, str] = {}
     for name, value in pairs:
         told = name.encode("ascii", "backslashreplace").decode()[:LONGEST_TOLD]
+        if REPLACED in name or (REPLACED in value and name not in OWN_RULE):
+            raise Problem("query_invalid", "It takes UTF-8, percent-encoded.")
         if name in found:
             raise Problem("field_invalid", "It is there more than once.", told)
         if never := text.forbidden(name) or (name not in OWN_RULE and text.forbidden(value)):

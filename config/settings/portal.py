@@ -6,7 +6,7 @@ from csp.constants import NONE, SELF
 from django.templatetags.static import static
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BASE_DIR, SHARED_APPS, TENANT_APPS
+from config.settings.base import BASE_DIR, PUBLIC_HOSTS, SHARED_APPS, TENANT_APPS
 
 SHARED_APPS = [
     # before django_tenants, or the admin's index renders broken; its default configuration puts its own site for ours
@@ -21,6 +21,11 @@ SHARED_APPS = [
     "rest_framework",
     "csp",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_htmx",
 ]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 ROOT_URLCONF = "config.urls_portal"
@@ -39,6 +44,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.logins.SayWhenBusy",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "apps.portal.tenancy.CurrentTenant",
     "axes.middleware.AxesMiddleware",
 ]
 WHITENOISE_USE_FINDERS = True
@@ -52,6 +61,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.portal.frame.frame",
             ]
         },
     }
@@ -71,7 +81,10 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- logging in: limits, words and records are config/logins.py's; django-axes counts, in Postgres --------------------
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",  # by e-mail; Django's own for the admin's form
+]
 AXES_HANDLER = "config.logins.Logins"
 AXES_FAILURE_LIMIT = 1  # `Logins.get_failures` counts rules that are used up
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # what a successful login makes forget
@@ -83,6 +96,33 @@ AXES_USERNAME_CALLABLE = "config.logins.name_of"
 AXES_LOCKOUT_CALLABLE = "config.logins.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+
+# --- accounts: django-allauth, with apps/portal/accounts.py -----------------------------------------------------------
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "account_login", "start", "landing"
+ACCOUNT_ADAPTER = "apps.portal.accounts.AccountAdapter"
+ACCOUNT_SIGNUP_FORM_CLASS = "apps.portal.accounts.SignUpForm"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CONFIRM_EMAIL_ON_GET = True  # the link is a secret of one use; a second click would be asked of everybody
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds after which sensitive pages ask for the password again
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PUBLIC_HOSTS else "http"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Palisade"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PUBLIC_HOSTS  # browsers take http://localhost as safe; nothing else
+USERSESSIONS_TRACK_ACTIVITY = False  # a write a request otherwise
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 10}  # type: ignore[assignment]
 UNFOLD = {
     "SITE_TITLE": "Palisade",
     "SITE_HEADER": "Palisade operators",

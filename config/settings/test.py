@@ -7,7 +7,7 @@ ROOT_URLCONF = "config.urls_api"
 INSTALLED_APPS = [*INSTALLED_APPS, "drf_spectacular_sidecar"]
 from config.settings.api import APPEND_SLASH, DATA_UPLOAD_MAX_MEMORY_SIZE, REST_FRAMEWORK  # noqa: E402, F401
 
-MIDDLEWARE = []
+MIDDLEWARE = ["allauth.account.middleware.AccountMiddleware"]  # allauth starts with no less; the API has none
 #: So that the suite finds its own connections among all (tests/leftovers.py).
 DATABASES["default"]["OPTIONS"]["application_name"] = "tests"
 DEMO_MODE = False

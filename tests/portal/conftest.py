@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.cache import cache
 from django.test import Client, override_settings
 
 from apps.accounts.models import User
@@ -14,6 +15,12 @@ from tests.factories import OperatorFactory
 def _as_the_portal() -> Iterator[None]:
     with override_settings(ROOT_URLCONF=portal.ROOT_URLCONF, MIDDLEWARE=portal.MIDDLEWARE):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_mail_was_sent_a_moment_ago() -> None:
+    """allauth counts in the cache how often an address is written to."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""What every page of the portal is: somebody who is logged in, in a tenant, allowed to be here; a template; a place in
+the navigation.
+
+A page of a new capability is a subclass beside the others in `pages/`, a line in `urls.py` and, when it has a place in
+the menu, one in `navigation.py`. See the recipe in README.
+"""
+
+from typing import Any, ClassVar, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views import View
+
+from apps.accounts.models import Membership, Tenant, User
+from apps.portal.roles import Permission, may
+
+
+class PortalRequest(HttpRequest):
+    """A request as it passed `CurrentTenant`."""
+
+    user: User
+    membership: Membership | None
+    livemode: bool
+    htmx: Any
+
+
+class Page(View):
+    """A page of the portal. `permission`: to see it; `changes`: to send its forms."""
+
+    title: ClassVar[str] = ""
+    template: ClassVar[str] = ""
+    permission: ClassVar[Permission] = Permission.READ
+    changes: ClassVar[Permission | None] = None
+
+    request: PortalRequest
+    membership: Membership
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Let in who may be here. Time enters here, once a request."""
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        membership = cast(PortalRequest, request).membership
+        if not membership:
+            return redirect("no_tenant")
+        self.membership, self.now = membership, timezone.now()
+        self.check(request)
+        return super().dispatch(request, *args, **kwargs)
+
+    def check(self, request: HttpRequest) -> None:
+        """Raises `PermissionDenied`: by role, and for what a suspended tenant can no longer change."""
+        needed = self.permission if request.method in ("GET", "HEAD") else (self.changes or self.permission)
+        if not may(self.membership.role, needed):
+            raise PermissionDenied(f"Your role, {self.membership.get_role_display().lower()}, can't do this.")
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.membership.tenant
+
+    @property
+    def livemode(self) -> bool:
+        return self.request.livemode
+
+    @property
+    def actor(self) -> str:
+        """Who does this, as the audit trail says it."""
+        return self.request.user.email
+
+    def may(self, permission: Permission) -> bool:
+        return may(self.membership.role, permission)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.page(**self.context(**kwargs))
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        """What the template says beyond the frame."""
+        return {}
+
+    def page(self, template: str = "", status: int = 200, **context: Any) -> HttpResponse:
+        """The template in the frame."""
+        own = {"title": self.title, "may_change": self.may(self.changes or self.permission), "now": self.now}
+        return render(self.request, template or self.template, {**own, **context}, status=status)

@@ -1,0 +1,124 @@
+"""API keys: make, show once, rotate, revoke."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from apps.api_keys import keys, services
+from apps.api_keys.models import ApiKey
+from apps.portal.page import Page
+from apps.portal.roles import Permission
+
+SCOPES = {
+    "predict": "Score single transactions",
+    "batch": "Score batches",
+    "read": "Read decisions and usage",
+    "admin": "Change budgets, plan and webhooks",
+}
+#: How long a rotated key may go on beside its successor: hours → words.
+OVERLAPS = {0: "ends now", 1: "1 hour", 24: "1 day", 72: "3 days", 168: "7 days"}
+
+
+class KeyForm(forms.Form):
+    """A new key."""
+
+    name = forms.CharField(max_length=100, help_text="Where you will use it, such as “checkout, production”.")
+    scopes = forms.MultipleChoiceField(
+        choices=list(SCOPES.items()), initial=["predict", "read"], widget=forms.CheckboxSelectMultiple, label="It may"
+    )
+    networks = forms.CharField(
+        required=False,
+        label="Only from these networks",
+        help_text="Addresses or networks such as 203.0.113.0/24, separated by commas. Empty: from anywhere.",
+    )
+    days = forms.IntegerField(
+        required=False, min_value=1, max_value=3650, label="Expires after days", help_text="Empty: never."
+    )
+
+    def networks_asked(self) -> list[str]:
+        said = self.cleaned_data["networks"].replace(",", " ")
+        return said.split()
+
+
+class KeysPage(Page):
+    """The keys of this mode, and making one."""
+
+    title, template = "API keys", "portal/pages/keys.html"
+    changes = Permission.KEYS
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        keys = list(ApiKey.objects.filter(tenant=self.tenant, livemode=self.livemode))
+        shown = [(key, key.state(self.now)) for key in keys]
+        shown.sort(key=lambda pair: pair[1] != "active")
+        return {"keys": shown, "form": KeyForm(), "scopes": SCOPES, "overlaps": OVERLAPS}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = KeyForm(request.POST)
+        if form.is_valid():
+            try:
+                return self._made(form)
+            except services.InvalidKeyRequest as wrong:
+                field, _, said = str(wrong).partition(": ")
+                form.add_error("networks" if field == "allow" else None, said)
+        return self.page(**self.context() | {"form": form}, status=422)
+
+    def _made(self, form: KeyForm) -> HttpResponse:
+        days = form.cleaned_data["days"]
+        key, text = services.create_key(
+            tenant=self.tenant,
+            name=form.cleaned_data["name"],
+            scopes=form.cleaned_data["scopes"],
+            networks=form.networks_asked(),
+            expires_at=self.now + timedelta(days=days) if days else None,
+            livemode=self.livemode,
+            now=self.now,
+            actor=self.actor,
+        )
+        return self.page("portal/pages/key_made.html", title="Your new key", key=key, text=text)
+
+
+class _OneKey(Page):
+    """Something done to one key of the tenant."""
+
+    permission = Permission.KEYS
+    http_method_names = ["post"]
+
+    def key(self, key_id: int) -> ApiKey:
+        try:
+            return ApiKey.objects.select_related("tenant").get(pk=key_id, tenant=self.tenant)
+        except ApiKey.DoesNotExist as missing:
+            raise Http404 from missing
+
+
+class RotateKey(_OneKey):
+    """A successor, and the old key's end."""
+
+    def post(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        said = request.POST.get("overlap", "0")
+        overlap = timedelta(hours=int(said) if said.isdecimal() and int(said) in OVERLAPS else 0)
+        try:
+            key, text = services.rotate_key(
+                key=self.key(key_id), gate=services.get_gate(), now=self.now, overlap=overlap, actor=self.actor
+            )
+        except services.InvalidKeyRequest as wrong:
+            messages.error(request, str(wrong).partition(": ")[2])
+            return redirect("keys")
+        return self.page("portal/pages/key_made.html", title="Your new key", key=key, text=text, rotated=overlap)
+
+
+class RevokeKey(_OneKey):
+    """The key's end, at once."""
+
+    def post(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        key = self.key(key_id)
+        told = services.revoke_key(key=key, gate=services.get_gate(), now=self.now, actor=self.actor)
+        at_once = "refused from now on" if told else "refused as soon as our store is back, within seconds"
+        messages.success(request, f"{key.name} is revoked: it is {at_once}.")
+        return redirect("keys")
+
+
+assert set(SCOPES) == set(keys.SCOPES)  # noqa: S101 - every scope has its words

@@ -1,0 +1,99 @@
+"""Every page and action, walked as every role: the table in apps/portal/roles.py is what happens."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from apps.accounts.models import Membership
+from apps.portal.page import Page
+from apps.portal.roles import GRANTS, PERMISSIONS, Permission, Role, may
+from apps.portal.urls import urlpatterns
+from tests.cast import Cast
+from tests.factories import MembershipFactory
+
+pytestmark = pytest.mark.django_db
+
+#: Open to whoever is logged in, or to everybody; no page of a tenant.
+OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant"}
+#: Arguments of addresses that have some: an object nobody has.
+ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1]}
+
+
+def pages() -> Iterator[tuple[str, type[Page]]]:
+    for pattern in urlpatterns:
+        if isinstance(pattern, URLResolver):
+            continue
+        view = getattr(pattern.callback, "view_class", None)
+        if view is not None and issubclass(view, Page):
+            yield str(pattern.name), view
+
+
+PAGES = dict(pages())
+
+
+def address(name: str) -> str:
+    return reverse(name, args=ARGUMENTS.get(name, []))
+
+
+def browser_of(cast: Cast, role: str) -> Client:
+    membership = MembershipFactory(tenant=cast.alice.tenant, role=role)
+    client = Client()
+    client.force_login(membership.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def test_every_address_is_a_page_or_named_here() -> None:
+    named = {str(pattern.name) for pattern in urlpatterns if isinstance(pattern, URLPattern)}
+    assert named == set(PAGES) | OUTSIDE
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_for_those_who_may(cast: Cast, name: str, role: str) -> None:
+    view, allowed = PAGES[name], (200, 404, 405)
+    answer = browser_of(cast, role).get(address(name))
+    assert (answer.status_code in allowed) == may(role, view.permission), answer.status_code
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("name", [name for name, view in PAGES.items() if hasattr(view, "post")])
+def test_a_form_is_taken_from_those_who_may(cast: Cast, name: str, role: str) -> None:
+    view = PAGES[name]
+    answer = browser_of(cast, role).post(address(name), {})
+    assert (answer.status_code == 403) != may(role, view.changes or view.permission), answer.status_code
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nobody_sees_a_page_without_logging_in(name: str) -> None:
+    answer = Client().get(address(name))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/account/login/?next=/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_who_was_removed_is_out_at_once(cast: Cast, name: str) -> None:
+    browser = browser_of(cast, Role.OWNER)
+    Membership.objects.all().delete()
+    answer = browser.get(address(name))
+    assert (answer.status_code, answer.get("Location")) == (302, "/companies/none/")
+
+
+def test_a_session_never_leads_into_a_tenant_without_membership(cast: Cast) -> None:
+    browser = browser_of(cast, Role.OWNER)
+    assert browser.post("/switch/", {"tenant": cast.bob.tenant.pk}).status_code == 403
+    session = browser.session
+    session["tenant"] = cast.bob.tenant.pk
+    session.save()
+    assert cast.alice.tenant.name.replace("&", "&amp;") in browser.get("/dashboard/").content.decode()
+
+
+def test_an_owner_may_everything_and_a_viewer_only_read() -> None:
+    assert PERMISSIONS[Role.OWNER] == set(Permission)
+    assert PERMISSIONS[Role.VIEWER] == {Permission.READ}
+
+
+def test_nobody_grants_what_they_have_not() -> None:
+    for role, granted in GRANTS.items():
+        assert all(PERMISSIONS[other] <= PERMISSIONS[role] for other in granted)
