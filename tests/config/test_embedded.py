@@ -21,7 +21,7 @@ from config.local.servers import Server
 from tests.pace import within
 from tests.together import together
 
-HOLD = "import sys; from config import embedded\nwith embedded.running(): print('in', flush=True); sys.stdin.read()"
+HOLD = "import sys; from config.local import embedded as e\nwith e.running(): print('in', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,7 @@ class Copy:
     @property
     def sockets(self) -> Path:
         found = subprocess.run(
-            [sys.executable, "-c", "from config import embedded; print(embedded.postgres().sockets)"],
+            [sys.executable, "-c", "from config.local import embedded; print(embedded.postgres().sockets)"],
             cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, check=True,
             timeout=within(30),
         )  # fmt: skip

@@ -23,7 +23,7 @@ class Inside:
     def __init__(self, copy: Copy) -> None:
         self.copy = copy
         said = subprocess.run(
-            [sys.executable, "-c", "from config import embedded as e; print(e.database_url()); print(e.redis_url())"],
+            [sys.executable, "-c", "from config.local import embedded as e; print(e.database_url(), e.redis_url())"],
             cwd=Path(__file__).parent.parent.parent,
             env=copy.environment,
             capture_output=True,
