@@ -8,6 +8,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
 
+# Compiling every module anew would cost each of a dozen processes two seconds at its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help up test campaign check bench bench-billing lock openapi scorecard clean base dev
 
 help:  ## This list
@@ -16,8 +19,8 @@ help:  ## This list
 up: base  ## Run all of it here: servers, migrations, demo data, API, portal, workers. Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.up
 
-test: dev  ## The tests; ARGS="tests/billing -x" chooses
-	@exec $(BIN)/python -m tests.wall 4500 $(BIN)/python -m pytest $(ARGS)
+test: dev  ## The tests, shared by a process a core; ARGS="tests/billing -x" chooses, ARGS="-n 0" takes one process
+	@exec $(BIN)/python -m tests.wall 2700 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 campaign: dev  ## The money campaigns at their full size, a quarter of an hour (docs/billing.md)
 	@CAMPAIGN=whole exec $(BIN)/python -m tests.wall 7200 $(BIN)/python -m pytest -m campaign -v --durations=0 $(ARGS)

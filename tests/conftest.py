@@ -3,7 +3,7 @@
 Django is set up here, not by pytest-django's ini option: the data folder must be named before settings are read, so
 that neither the checkout's `.palisade` nor its secrets are ever touched. The servers start with the first test that
 asks for the database. With DATABASE_URL set the test database is made there (by a superuser: see `sweep`); with
-REDIS_URL set, database 15 of that server is used and emptied.
+REDIS_URL set, database 15 of that server is used and emptied (14, 13 … by the other processes of a parallel run).
 
 Transactions. Use `django_db(transaction=True)` wherever the recorder, threads or another process take part: it opens
 transactions of its own, its temporary tables empty themselves at COMMIT, and what it acknowledges must be really
@@ -13,6 +13,7 @@ exactly what the test made (5 ms). Plain `django_db`, rolled back, is for tests 
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,12 +21,14 @@ from typing import Any
 import django
 import pytest
 
-for name in [name for name in os.environ if name.startswith(("PALISADE_", "STRIPE_"))]:
+for name in [name for name in os.environ if name.startswith(("PALISADE_", "STRIPE_", "PYTHONDONTWRITEBYTECODE"))]:
     del os.environ[name]
+sys.dont_write_bytecode = False  # compiling everything anew costs each of the many processes started here two seconds
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
 os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-test-")
 if os.environ.get("REDIS_URL"):
-    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].partition("?")[0].rstrip("/") + "?db=15"
+    number = 15 - int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].partition("?")[0].rstrip("/") + f"?db={number}"
 django.setup()
 
 from django.conf import settings  # noqa: E402
@@ -42,6 +45,11 @@ from config.local import embedded  # noqa: E402
 from tests import leftovers  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
 from tests.pace import within  # noqa: E402
+from tests.parallel import (  # noqa: E402, F401 - hooks of the run
+    pytest_collection_modifyitems,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_setupnodes,
+)
 from tests.progress import Progress  # noqa: E402
 from tests.sweeping import Snapshot  # noqa: E402
 
@@ -52,8 +60,10 @@ _DATA = os.environ["PALISADE_DATA"]
 def pytest_configure(config: pytest.Config) -> None:
     """Time-outs end what would never end, on slow machines too; how far the run is, is told as it goes."""
     leftovers.adopt_orphans()
-    config.option.timeout = within(config.option.timeout)
-    config.pluginmanager.register(Progress(config.pluginmanager.get_plugin("terminalreporter")))
+    if not hasattr(config, "workerinput"):  # who shares our tests is told this time-out
+        config.option.timeout = within(config.option.timeout)
+    if terminal := config.pluginmanager.get_plugin("terminalreporter"):  # not where others tell of our tests
+        config.pluginmanager.register(Progress(terminal))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -68,7 +78,7 @@ def servers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(servers: None) -> None:
+def django_db_modify_db_settings(servers: None, django_db_modify_db_settings_parallel_suffix: None) -> None:
     """pytest-django asks for this before it makes the test database: by then the servers must run."""
 
 
@@ -85,6 +95,7 @@ def snapshot(cast: Cast) -> Snapshot:
     """What every test begins with; after transactional ones the database is swept back to it."""
     taken = Snapshot.take(cast)
     setattr(TransactionTestCase, "_fixture_teardown", lambda case: taken.sweep())  # noqa: B010 - Django's own hook
+    setattr(TransactionTestCase, "_should_reload_connections", lambda case: False)  # noqa: B010 - 10 ms for a new one
     return taken
 
 

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -9,24 +11,32 @@ EVERY_SECONDS = 60.0
 
 
 class Progress:
-    """A plugin of the run; its thread only looks and prints."""
+    """A plugin of the run, in whichever process tells it; its thread only looks and prints."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal, self._over = terminal, threading.Event()
         self._began = time.monotonic()
         self._all = self._done = self._failed = 0
-        self._test, self._since = "", self._began
+        self._running: dict[str, float] = {}
         threading.Thread(target=self._tell, name="progress", daemon=True).start()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._all = len(session.items)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """Each of the processes that share the tests has found them all."""
+        self._all = len(ids)
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._test, self._since = nodeid, time.monotonic()
+        self._running[nodeid] = time.monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed
         self._done += report.when == "teardown"
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._running.pop(nodeid, None)
 
     def pytest_sessionfinish(self) -> None:
         self._over.set()
@@ -37,8 +47,6 @@ class Progress:
             self._terminal.write_line(self.line(time.monotonic()))
 
     def line(self, now: float) -> str:
-        minutes, at = (now - self._began) / 60, now - self._since
-        return (
-            f"{minutes:.0f} min: {self._done:,} of {self._all:,} tests done, {self._failed} failed; "
-            f"{at:.0f} s at {self._test}"
-        )
+        minutes = (now - self._began) / 60
+        at = [f"{now - since:.0f} s at {test}" for test, since in list(self._running.items())]
+        return "; ".join([f"{minutes:.0f} min: {self._done:,} of {self._all:,} tests done, {self._failed} failed", *at])

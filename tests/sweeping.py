@@ -19,47 +19,71 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
 WHERE i.indisprimary AND c.relkind IN ('r', 'p') AND n.nspname = ANY(%s)
 """
 _STRANGERS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 't\\_%%' AND NOT nspname = ANY(%s)"
+#: Triggers sleep in it (which takes a superuser): the append-only tables would refuse, foreign keys ask for an order.
+_SWEEP = """
+CREATE FUNCTION sweeping.sweep() RETURNS void LANGUAGE plpgsql SET session_replication_role = replica AS {}
+"""
+_RESTORE = """
+UPDATE {table} AS now SET ({columns}) = ROW({before}) FROM sweeping.{name} AS before
+WHERE now.{key} = before.{key} AND now.* IS DISTINCT FROM before.*
+"""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How the database looked before the first test: one statement that leads back to it, and the cast's own rows.
+    """How the database looked before the first test, and how the cast's own rows look in memory.
 
-    Triggers sleep meanwhile (which takes a superuser): the append-only tables would refuse, foreign keys ask for an
-    order.
+    What leads back is a function in the database: its hundred statements are planned once a connection.
     """
 
     schemas: list[str]
-    statement: str
-    cast: tuple[Model, ...]
+    cast: tuple[tuple[Model, dict[str, Any]], ...]
 
     @classmethod
     def take(cls, cast: Cast) -> "Snapshot":
         schemas = ["public", *(player.tenant.schema_name for player in cast.players)]
+        rows = tuple(_rows_of(cast))
         with connection.cursor() as cursor:
             cursor.execute(_PRIMARY_KEYS, [schemas])
             deletions = [_deletion(cursor, *row) for row in cursor.fetchall() if row[1] not in _LEFT_ALONE]
-        asleep, awake = ("SET session_replication_role = replica", "SET session_replication_role = origin")
-        return cls(schemas, "; ".join([asleep, *deletions, awake]), tuple(_rows_of(cast)))
+            cursor.execute("CREATE SCHEMA sweeping")
+            restorations = [_restoration(cursor, model) for model in {type(row) for row in rows}]
+            body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join(deletions + restorations))
+            cursor.execute(sql.SQL(_SWEEP).format(sql.Literal(body.as_string(cursor.connection))))
+        return cls(schemas, tuple((row, dict(row.__dict__)) for row in rows))
 
     def sweep(self) -> None:
         connection.set_schema_to_public()
         with connection.cursor() as cursor:
-            cursor.execute(self.statement)
+            cursor.execute("SELECT sweeping.sweep()")
             cursor.execute(_STRANGERS, [self.schemas])
             for (schema,) in cursor.fetchall():
                 cursor.execute(f"DROP SCHEMA {connection.ops.quote_name(schema)} CASCADE")
-        for row in self.cast:
-            row.save(force_update=True)
+        for row, before in self.cast:
+            row.__dict__.update(before)
 
 
-def _deletion(cursor: Any, schema: str, table: str, key: str) -> str:
+def _deletion(cursor: Any, schema: str, table: str, key: str) -> sql.Composable:
     """Everything but the rows there are now."""
     name, column = sql.Identifier(schema, table), sql.Identifier(key)
     cursor.execute(sql.SQL("SELECT {} FROM {}").format(column, name))
     kept = [sql.Literal(value) for (value,) in cursor.fetchall()]
     where = sql.SQL(" WHERE {} NOT IN ({})").format(column, sql.SQL(", ").join(kept)) if kept else sql.SQL("")
-    return (sql.SQL("DELETE FROM {}").format(name) + where).as_string(cursor.connection)
+    return sql.SQL("DELETE FROM {}").format(name) + where
+
+
+def _restoration(cursor: Any, model: type[Model]) -> sql.Composable:
+    """A table's rows as they are now, where they have become others; a copy is kept for it."""
+    name, columns = sql.Identifier(model._meta.db_table), [field.column for field in model._meta.concrete_fields]
+    table = sql.Identifier("public", model._meta.db_table)
+    cursor.execute(sql.SQL("CREATE TABLE sweeping.{} AS TABLE {}").format(name, table))
+    return sql.SQL(_RESTORE).format(
+        table=table,
+        name=name,
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        before=sql.SQL(", ").join(sql.Identifier("before", column) for column in columns),
+        key=sql.Identifier(columns[0]),
+    )
 
 
 def _rows_of(cast: Cast) -> Iterator[Model]:

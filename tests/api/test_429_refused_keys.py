@@ -29,7 +29,10 @@ def test_unknown_keys_are_refused_so_often_and_then_held_up() -> None:
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
 
 
-@pytest.mark.parametrize("text", ["nonsense", "pk_live_abc123", keys.generate("abc123", livemode=False)[:-1] + "!"])
+SPOILT = keys.generate("abc123", livemode=False)[:-1] + "!"
+
+
+@pytest.mark.parametrize("text", ["nonsense", "pk_live_abc123", SPOILT], ids=["words", "cut off", "spoilt"])
 def test_malformed_keys_are_held_up_too_and_without_asking_valkey(text: str, valkey: Valkey) -> None:
     before = valkey.round_trips
     said = codes([Api(key=text).calling_from("198.51.100.8")] * (PER_MINUTE + 1))
