@@ -1,4 +1,4 @@
-"""How big the money campaigns are: small in `make test`, whole in `make campaign` (CAMPAIGN=whole)."""
+"""How big the campaigns are: small in `make test`, whole in `make campaign` (CAMPAIGN=whole)."""
 
 import os
 from collections.abc import Callable
@@ -20,12 +20,16 @@ class Size(NamedTuple):
     closed_at_once: int  # tenants whose month 64 closers close
     orders: int  # of the 720 in which webhooks may come, through the database
     served: tuple[int, int]  # tenants, months of real traffic
+    attempts: tuple[int, int]  # tenants that are collected from, attempts with kills and lost answers
     spoiled: int  # every so many-th of the ways to spoil an event
+    columns: int  # of a kind that the description is tried with
+    requests: int  # made up from the description, an address
+    storm: tuple[int, int]  # decisions while everything is killed, decisions between two kills
 
 
 SIZES = {
-    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (4, 2), 37),
-    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24), 1),
+    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (4, 2), (20, 500), 37, 2, 10, (4_400, 200)),
+    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24), (50, 2_000), 1, 1_000, 40, (20_000, 500)),
 }
 SIZE = SIZES[os.environ.get("CAMPAIGN", "small")]
 

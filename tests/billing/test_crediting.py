@@ -19,6 +19,7 @@ from apps.billing.invoicing.invoices import NotPossible, draft_invoice, issue, i
 from apps.billing.models import Coupon, Credit, CreditNote, CreditNoteLine, Invoice, Subscription
 from apps.billing.rating.money import EXPONENTS, from_minor, to_minor
 from tests.billing.conftest import at, close, customer, use
+from tests.campaign import SIZE
 
 #: Lines of an invoice, what was taken off them, and the tax on the rest, in smallest units.
 AMOUNTS = st.lists(st.one_of(st.integers(0, 30), st.integers(0, 10**7)), min_size=1, max_size=12)
@@ -39,7 +40,7 @@ def split(chance: random.Random, whole: int) -> list[int]:
     return [b - a for a, b in itertools.pairwise(edges)]
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=5 * SIZE.examples, deadline=None)
 @given(invoices(), st.randoms(use_true_random=False))
 def test_whatever_the_parts_they_sum_to_the_invoice_line_by_line(
     invoice: tuple[list[int], int, int], chance: random.Random
@@ -136,7 +137,7 @@ def test_an_invoice_credited_in_parts_is_credited_to_the_cent(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("currency", sorted(EXPONENTS))
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(SIZE.shuffles - 1))
 def test_months_with_coupons_credits_and_tiers_are_credited_to_the_cent(currency: str, seed: int) -> None:
     """Half of the notes to the balance: what becomes credits is their nets."""
     chance = random.Random(f"{currency}{seed}")

@@ -1,4 +1,4 @@
-"""20,000 requests from 8 clients while everything is killed in turn: each 200 is one row and one usage event."""
+"""Thousands of requests from 8 clients while everything is killed in turn: each 200 is one row and one usage event."""
 
 import itertools
 import os
@@ -8,15 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 
-import pytest
-
 from bench.transactions import question
-from tests.pace import within
+from tests.campaign import SIZE, campaign
 from tests.survival.client import Client
 from tests.survival.copy import Inside, palisade, tenant
 from tests.together import together
 
-REQUESTS, CLIENTS = 20_000, 8
+CLIENTS, KILLS_A_KIND = 8, 4
+#: Answers between two kills are no time: a slow machine must have come back, whatever it takes, and every machine sees
+#: as many kills.
+REQUESTS, ANSWERS_A_KILL = SIZE.storm
 #: What is killed, in this order, again and again: a part of its command line, and which of those that have it.
 OLDEST, NEWEST = 0, -1
 VICTIMS = {
@@ -26,9 +27,6 @@ VICTIMS = {
     "master of the API": ("config.serving.api", OLDEST),
     "PostgreSQL": ("postgres -D", NEWEST),
 }
-#: Answers between two kills. Not a time: a slow machine must have come back, whatever it takes, and every machine sees
-#: as many kills.
-ANSWERS_A_KILL = 500
 
 
 class Storm:
@@ -54,9 +52,11 @@ class Storm:
     def _kill(self) -> None:
         for victim, _ in zip(itertools.cycle(VICTIMS), self._moments(), strict=False):
             mark, which = VICTIMS[victim]
-            if pids := self.inside.pids(mark):
-                os.kill(pids[which], signal.SIGKILL)
-                self.killed.append(victim)
+            while not (pids := self.inside.pids(mark)):
+                if self.stop.wait(0.02):
+                    return
+            os.kill(pids[which], signal.SIGKILL)
+            self.killed.append(victim)
 
     def _moments(self) -> Iterator[int]:
         """Each time that so many more were answered."""
@@ -67,7 +67,7 @@ class Storm:
             yield answers
 
 
-@pytest.mark.timeout(within(900))
+@campaign
 def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
     with palisade() as inside:
         made = tenant(inside.copy, "storm", rate_per_minute=10_000_000, included=1_000_000)
@@ -82,7 +82,7 @@ def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
         days = inside.rows("SELECT sum(decisions), sum(units) FROM usage_usageday WHERE tenant_id = %s", made["id"])
         counter = int(inside.valkey().get(next(inside.valkey().scan_iter(f"*:{made['handle']}:quota:*", count=10_000))))
 
-        assert set(storm.killed) == set(VICTIMS)
+        assert min(storm.killed.count(victim) for victim in VICTIMS) >= KILLS_A_KIND
         assert len(set(storm.given)) == REQUESTS
         assert sorted(decisions) == sorted(storm.given)
         assert sorted(event for event, _ in events) == sorted(storm.given)

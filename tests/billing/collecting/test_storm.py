@@ -1,4 +1,4 @@
-"""2,000 attempts to collect with kills and lost answers at every step: nobody is charged twice, nobody forgotten."""
+"""Attempts to collect with kills and lost answers at every step: nobody is charged twice, nobody forgotten."""
 
 import random
 import subprocess
@@ -19,13 +19,14 @@ from apps.billing.models import Invoice, Payment
 from tests import live
 from tests.billing.collecting.attempts import attempt
 from tests.billing.collecting.conftest import ISSUED, give_card
-from tests.campaign import campaign
+from tests.campaign import SIZE, campaign
 from tests.pace import within
 from tests.stripe_server import Fault, Stand
 from tests.together import together
 
-#: As many tenants, with so many invoices each.
-TENANTS, INVOICES, ATTEMPTS = 50, 2, 2_000
+TENANTS, ATTEMPTS = SIZE.attempts
+#: Of each tenant.
+INVOICES = 2
 BILLS, SHOTS, LEAST_KILLED = 60, 25, 8
 MINUTE = timedelta(minutes=1)
 #: Faults of the wire; those that hang are for tests that have the time.

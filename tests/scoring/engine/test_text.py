@@ -58,22 +58,20 @@ def sent(schema: str, field: str, value: Any) -> Any:
     return SCHEMAS[schema].parse(EXAMPLES[schema] | {field: value})
 
 
-@pytest.mark.parametrize("said", TAKEN.values(), ids=TAKEN)
 @pytest.mark.parametrize(("schema", "field"), TEXTS)
-def test_every_text_of_every_schema_takes_what_people_write_and_keeps_it(schema: str, field: str, said: str) -> None:
-    kept = sent(schema, field, said).facts[field]
-    assert kept == said or (field == "merchant_category" and kept == "_".join(said.lower().split()))
+def test_every_text_of_every_schema_takes_what_people_write_and_keeps_it(schema: str, field: str) -> None:
+    for said in TAKEN.values():
+        kept = sent(schema, field, said).facts[field]
+        assert kept == said or (field == "merchant_category" and kept == "_".join(said.lower().split()))
 
 
-@pytest.mark.parametrize(("said", "why"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize(("schema", "field"), TEXTS)
-def test_every_text_of_every_schema_refuses_controls_halves_and_blanks(
-    schema: str, field: str, said: str, why: str
-) -> None:
-    with pytest.raises(InvalidTransaction) as refused:
-        sent(schema, field, said)
-    assert refused.value.param == field
-    assert why in refused.value.detail
+def test_every_text_of_every_schema_refuses_controls_halves_and_blanks(schema: str, field: str) -> None:
+    for name, (said, why) in REFUSED.items():
+        with pytest.raises(InvalidTransaction) as refused:
+            sent(schema, field, said)
+        assert refused.value.param == field, name
+        assert why in refused.value.detail, name
 
 
 def test_of_all_characters_exactly_controls_and_halves_are_refused() -> None:
