@@ -127,7 +127,7 @@ def _worth(prepared: Prepared, trained: Trained, onnx: bytes) -> dict[str, Any]:
             "out_of_time": measured.report(),
             "baselines": trained.baselines,
         },
-        "reference_population": "The rows of 'last', weighted as in the metrics.",
+        "reference_population": measured.population(),
         "reference": measured.reference(partial(served, onnx)),
     }
 

@@ -10,10 +10,11 @@ from apps.training import metrics
 from apps.training.calibrate import probabilities
 from apps.training.families.fitted import Fitted
 from apps.training.recipe import Prepared
-from apps.training.replay import without_history
+from apps.training.replay import told_sparsely, with_fresh_parties, without_history
 from apps.training.split import weights
 
 THRESHOLD = 0.5
+SEEN_AS_NEW, TOLD_SPARSELY = 0.1, 0.1  # of the reference population, beside its rows as they are
 QUANTILES = 1000  # of the reference population
 
 
@@ -44,12 +45,30 @@ class Measured:
         }
 
     def reference(self, serving: Callable[[np.ndarray], np.ndarray]) -> list[float]:
-        """Rising margins: the quantiles of what the model as it is served says of this population, weighted."""
-        margins = serving(self._prepared.material.measured[self._kept])
+        """Rising margins: the quantiles of what the model as it is served says of this population, weighted.
+
+        New users and sparse requests are among them as they come: shares of the same rows, seen so.
+        """
+        schema, rows = self._prepared.schema, self._prepared.rows.where(self._kept)
+        views = [(self._prepared.material.measured[self._kept], 1.0)]
+        if schema.roles:
+            views.append((with_fresh_parties(schema, rows), SEEN_AS_NEW))
+        views.append((with_fresh_parties(schema, told_sparsely(schema, rows)), TOLD_SPARSELY))
+        margins = np.concatenate([serving(features) for features, _ in views])
+        weight = np.concatenate([self._weight * share for _, share in views])
         order = np.argsort(margins)
-        share = np.cumsum(self._weight[order]) / self._weight.sum()
-        at = np.searchsorted(share, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+        cumulated = np.cumsum(weight[order]) / weight.sum()
+        at = np.searchsorted(cumulated, (np.arange(QUANTILES) + 0.5) / QUANTILES)
         return margins[order][np.minimum(at, len(order) - 1)].tolist()
+
+    def population(self) -> str:
+        """Who these are, in words."""
+        period = " to ".join(str(self._prepared.recipe.moment(at)) for at in self._prepared.split.bounds["last"])
+        new = f", and a share of {SEEN_AS_NEW:g} of them as new users" if self._prepared.schema.roles else ""
+        return (
+            f"{len(self._kept):,} later transactions ({period}), weighted to their true rates{new}, "
+            f"and {TOLD_SPARSELY:g} with the required fields alone"
+        )
 
     def _metrics(self, probability: np.ndarray) -> dict[str, float | None]:
         return metrics.rounded(metrics.measure(self._label, probability, self._weight, THRESHOLD))

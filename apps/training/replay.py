@@ -43,6 +43,11 @@ def with_fresh_parties(schema: TransactionSchema, rows: data.Rows) -> np.ndarray
     return block(schema, rows.frame, rows.at_ms, [Fresh(role, len(rows.label)) for role in schema.roles])
 
 
+def told_sparsely(schema: TransactionSchema, rows: data.Rows) -> data.Rows:
+    """The rows with the required fields alone."""
+    return rows._replace(frame=rows.frame[[name for name in rows.frame if name in schema.required]])
+
+
 def block(schema: TransactionSchema, frame: pd.DataFrame, at_ms: np.ndarray, pasts: list[Any]) -> np.ndarray:
     """float32[n, F]; what is too large for a float32 is infinite, as in the live request."""
     with np.errstate(over="ignore"):

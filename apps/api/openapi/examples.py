@@ -178,7 +178,12 @@ DECIDED = {
                 }
             ],
             "rules": [{"id": "black_hole", "outcome": "no_hit"}],
-            "model": {"name": "xgboost", "version": "2026.11.1", "threshold": 0.5},
+            "model": {
+                "name": "xgboost",
+                "version": "2026.11.1",
+                "threshold": 0.5,
+                "ranks_among": "7,374 later transactions (301 to 400), weighted to their true rates",
+            },
             "degraded": [],
             "warnings": [],
             "timing_ms": {"total": 0.71},

@@ -122,7 +122,9 @@ def _refinements() -> Mapping[tuple[str, str], dict[str, Any]]:
         ("Decision", "status"): _says("duplicate: the same id and facts again. superseding: the same id, new facts."),
         ("Decision", "supersedes"): _says("The decision these new facts replace."),
         ("Decision", "fraud_probability"): _says("Calibrated, 0 to 1; null when no model could be asked."),
-        ("Decision", "risk_score"): _says("A rank: 900 = riskier than 90 % of the reference population."),
+        ("Decision", "risk_score"): _says(
+            "A rank: 900 = riskier than 90 % of those `model.ranks_among` names. How unusual, not how likely."
+        ),
         ("Decision", "risk_level"): levels,
         ("Decision", "recommended_action"): actions,
         ("Decision", "degraded"): _says("Parts of ours that were away; such an answer is not billed."),

@@ -71,9 +71,12 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class ModelUsed(msgspec.Struct, frozen=True):
+    """Which model; `ranks_among` is whom the risk score ranks the transaction among."""
+
     name: str
     version: str
     threshold: float
+    ranks_among: str = ""
 
 
 class Vote(msgspec.Struct, frozen=True):

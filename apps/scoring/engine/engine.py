@@ -152,7 +152,7 @@ def conclude(
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
-    why: tuple[Reason, ...] = (rule_reason(verdict.rule, parsed.shown, values),) if verdict.rule else ()
+    why: tuple[Reason, ...] = (rule_reason(schema, verdict.rule, parsed.shown, values),) if verdict.rule else ()
     if scored:
         why += reasons(schema, parsed.shown, row, scored.contributions, MOST_REASONS - len(why))
     return Decision(
@@ -223,7 +223,7 @@ def _scored(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scor
     if chosen.name == ENSEMBLE:
         return _together(chosen, answer, index, features)
     margin = answer.margins[by.name][index]
-    used = ModelUsed(by.name, by.version, by.threshold)
+    used = ModelUsed(by.name, by.version, by.threshold, by.card.reference_population)
     return Scored(by.probability(margin), by.risk_score(margin), used, features, answer.contributions[index])
 
 
@@ -240,7 +240,7 @@ def _together(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Sc
     if found is None or by is None:
         return None
     rank = round(sum(model.risk_score(margin) for model, margin in heard.values()) / len(heard))
-    used = ModelUsed(ENSEMBLE, f"{by.name}@{by.version}", ENSEMBLE_THRESHOLD)
+    used = ModelUsed(ENSEMBLE, f"{by.name}@{by.version}", ENSEMBLE_THRESHOLD, by.card.reference_population)
     return Scored(found.probability, rank, used, features, answer.contributions[index], found.ensemble)
 
 

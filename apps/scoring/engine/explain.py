@@ -17,7 +17,8 @@ MOST_REASONS = 5
 MOST_LOOKED_AT = 16  # contributions, the largest first, that may become reasons
 LEAST_CONTRIBUTION = 0.05  # log-odds; less is not worth a sentence
 LEAST_UNKNOWN = 0.005  # of what is unknown, and told of together
-LEAST_SHARE = 0.05  # of the largest; beside it, less did not move the decision
+ROUNDED = 4  # digits after the point of a value that was computed
+LEAST_SHARE = 0.1  # of the largest; beside it, less did not move the decision
 MOST_NAMED = 5  # fields of those that were not sent
 DIGITS = 7  # what a float32 knows
 YES_OR_NO = {True: "yes", False: "no"}
@@ -121,7 +122,7 @@ def _reason(
     usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
     text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
     unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
-    told = seen if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
+    told = YES_OR_NO[own] if isinstance(own, bool) else own if own is not None else _rounded(seen)
     return Reason(feature.code, feature.field, told, round(contribution, 4), direction, text, unit, usual)
 
 
@@ -159,16 +160,24 @@ def _summed(code: str, field: str, contribution: float, text: str) -> Reason:
     return Reason(code, field, None, round(contribution, 4), "up" if contribution > 0 else "down", text)
 
 
-def rule_reason(rule: Rule, transaction: Any, values: Mapping[str, Any]) -> Reason:
+def rule_reason(schema: TransactionSchema, rule: Rule, transaction: Any, values: Mapping[str, Any]) -> Reason:
     """The reason a deciding rule gives: its own code and words, pointing at the first field it asks for."""
-    field = rule.all[0].field
-    value = getattr(transaction, field, None)
+    field, value, unit = rule.all[0].field, None, None
+    if field in schema.types:
+        value = getattr(transaction, field, None)
+    elif field in schema.place_of:
+        feature = schema.features[schema.place_of[field]]
+        field, value, unit = feature.field, shown(schema, feature, float(values[field])), feature.unit or None
     code = rule.reason_code or rule.id.upper()
     direction: Direction = "down" if rule.outcome == "allow" else "up"
     text = rule.description or f"The rule '{rule.id}' was hit."
     if isinstance(rule, BuiltIn) and rule.says:
         text = fill(rule.says, values)
-    return Reason(code, field, value, None, direction, text)
+    return Reason(code, field, value, None, direction, text, unit)
+
+
+def _rounded(seen: float | str) -> float | str:
+    return round(seen, ROUNDED) if isinstance(seen, float) else seen
 
 
 def known(value: float) -> float | None:

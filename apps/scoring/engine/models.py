@@ -73,6 +73,7 @@ class Card(msgspec.Struct, frozen=True):
     calibration: Calibration
     reference: tuple[float, ...]  # rising margins, the quantiles of the reference population
     files: dict[str, str]  # name → SHA-256
+    reference_population: str = ""  # who these are, in words
 
 
 class LoadedModel:

@@ -28,7 +28,7 @@ def test_the_weightiest_come_first_and_no_more_than_five() -> None:
 
 
 def test_what_is_small_beside_the_largest_did_not_move_the_decision() -> None:
-    assert told({"C1": 4.0, "C2": 0.19, "C3": -0.21}) == [("COUNT_C1", 4.0), ("COUNT_C3", -0.21)]
+    assert told({"C1": 4.0, "C2": 0.39, "C3": -0.41}) == [("COUNT_C1", 4.0), ("COUNT_C3", -0.41)]
 
 
 def test_when_nothing_moved_it_that_is_the_reason() -> None:
