@@ -1,16 +1,17 @@
 """What the worker does about payments, on the schedule of config/celery.py. Each is harmless when repeated."""
 
 import logging
+from collections.abc import Iterable
 
 from celery import shared_task
 from django.utils import timezone
 from prometheus_client import Gauge
 
+from apps.accounts.models import Tenant
 from apps.billing.collecting import payments, provider_events, reconciliation, refunds
 from apps.billing.collecting.gateway import GatewayError
 from apps.billing.collecting.providers import get_gateway
 from apps.billing.receivables import receivables
-from apps.billing.subscriptions import test_clock
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,17 @@ def work_through_events() -> int:
 def collect_payments() -> int:
     """Ask again where there was no answer, try what is due, note where everybody stands; the tries made."""
     gateway, now = get_gateway(), timezone.now()
-    own_time = test_clock.on_a_clock()
     payments.recover(gateway, now)
     refunds.recover(gateway, now)
     UNANSWERED.set(payments.unanswered())
-    return payments.collect_due(
-        gateway, now, tenant_ids=[one for one in receivables.tenants_owing() if one not in own_time]
-    )
+    return payments.collect_due(gateway, now, tenant_ids=_on_real_time(receivables.tenants_owing()))
+
+
+def _on_real_time(tenant_ids: Iterable[int]) -> list[int]:
+    """Those without a test clock, in their order."""
+    ids = list(tenant_ids)
+    real = set(Tenant.objects.on_real_time().filter(pk__in=ids).values_list("pk", flat=True))
+    return [tenant_id for tenant_id in ids if tenant_id in real]
 
 
 @shared_task

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 from apps.accounts.models import Tenant
 from apps.scoring import feature_drift
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.management.commands.reconcile import reconcile_month
+from apps.scoring.reconciliation import reconcile_month
 
 log = logging.getLogger(__name__)
 

@@ -203,8 +203,11 @@ def _counters(journal: Journal, tenants: Sequence[Tenant], start: date, end: dat
 
 
 def _set_right(journal: Journal, tenant: Tenant, first: int, start: date, end: date) -> list[Difference]:
-    """What was counted at first is journaled by now: if not, nobody was served it. What the books know now was counted
-    before: if the counter, read last, has less, it has lost them."""
+    """Correct the quota counter.
+
+    Too high against the first reading: a process died between admission and journal. Too low against the last reading:
+    Valkey lost increments.
+    """
     expected, last = _units(journal, tenant, start, end), _counted(journal, tenant, start)
     if last is None:
         return []

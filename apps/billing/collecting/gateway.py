@@ -18,7 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from apps.billing.collecting.payment_state import Card, Known
+from apps.billing.collecting.payment_state import Card, PaymentState
 
 
 class GatewayError(Exception):
@@ -32,7 +32,7 @@ class GatewayError(Exception):
 class Declined(GatewayError):
     """The bank said no. `known` is what the provider says of the payment now."""
 
-    def __init__(self, code: str, said: str, known: Known) -> None:
+    def __init__(self, code: str, said: str, known: PaymentState) -> None:
         super().__init__(code, said)
         self.known = known
 
@@ -86,16 +86,16 @@ class Gateway(Protocol):
     def card_of_setup(self, setup: str) -> tuple[str, str]:
         """The customer and the card of a finished setup, "" for what it has not."""
 
-    def pay(self, order: Order) -> Known:
+    def pay(self, order: Order) -> PaymentState:
         """Take the money. Raises `Declined`; asked again with the same order it does nothing new for a day."""
 
-    def find(self, order: Order) -> Known | None:
+    def find(self, order: Order) -> PaymentState | None:
         """The payment made for an order, looked for in the provider's list; None: it never arrived."""
 
-    def look(self, payment: str) -> Known:
+    def look(self, payment: str) -> PaymentState:
         """What the provider says of a payment."""
 
-    def withdraw(self, payment: str) -> Known:
+    def withdraw(self, payment: str) -> PaymentState:
         """Make sure that a payment can't succeed any more; what it came to (it may have succeeded)."""
 
     def refund(self, *, payment: str, amount: Decimal, currency: str, reference: str) -> str:
@@ -107,7 +107,7 @@ class Gateway(Protocol):
     def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Every event since, as webhooks bring them, oldest first."""
 
-    def payments(self, since: datetime) -> Iterator[tuple[str, Known]]:
+    def payments(self, since: datetime) -> Iterator[tuple[str, PaymentState]]:
         """(reference, what is known) of every payment begun since."""
 
     def verify(self, body: bytes, signature: str) -> None:

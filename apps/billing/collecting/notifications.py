@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from apps import times
-from apps.billing.collecting.payment_state import Known
+from apps.billing.collecting.payment_state import PaymentState
 from apps.billing.models import Payment, PaymentCard
 from apps.billing.notifications import notify_customer
 from apps.billing.receivables import receivables
 
 
-def notify_payment_changes(payment: Payment, before: Known, known: Known, now: datetime) -> None:
+def notify_payment_changes(payment: Payment, before: PaymentState, known: PaymentState, now: datetime) -> None:
     """Whatever is new about a payment."""
     if known.status == "failed" and before.status != "failed":
         _notify(payment, "payment.failed", now, reason=known.failure, next_try_at=_next_try(payment))

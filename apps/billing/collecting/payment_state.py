@@ -34,7 +34,7 @@ Status = Literal["intent", "processing", "succeeded", "failed", "canceled", "ref
 
 
 @dataclass(frozen=True)
-class Known:
+class PaymentState:
     """One payment. Amounts in the currency's smallest unit as the provider counts it."""
 
     payment: str = ""
@@ -68,9 +68,9 @@ _STATUS: Mapping[str, Status] = {
 }
 
 
-def merge(one: Known, other: Known) -> Known:
+def merge(one: PaymentState, other: PaymentState) -> PaymentState:
     """All that either knows."""
-    return Known(
+    return PaymentState(
         payment=max(one.payment, other.payment),
         progress=max(one.progress, other.progress, key=PROGRESS.index),
         failure=max(one.failure, other.failure),
@@ -81,11 +81,11 @@ def merge(one: Known, other: Known) -> Known:
     )
 
 
-def of_intent(intent: Json) -> Known:
+def of_intent(intent: Json) -> PaymentState:
     """What a PaymentIntent says. This and all that follow raise `Unreadable` at what they don't document."""
     said = Fields(intent)
     status = said.word("status")
-    return Known(
+    return PaymentState(
         payment=said.id("id"),
         progress=_PROGRESS_OF.get(status, "open"),
         failure=_failure_code(said.object("last_payment_error")) or _UNFINISHED.get(status, ""),
@@ -94,10 +94,10 @@ def of_intent(intent: Json) -> Known:
     )
 
 
-def of_charge(charge: Json) -> Known:
+def of_charge(charge: Json) -> PaymentState:
     """What a Charge says."""
     said = Fields(charge)
-    return Known(
+    return PaymentState(
         payment=said.id_if_any("payment_intent"),
         progress="succeeded" if said.flag("paid", False) and said.flag("captured", True) else "open",
         failure=said.text("failure_code"),
@@ -107,10 +107,10 @@ def of_charge(charge: Json) -> Known:
     )
 
 
-def of_dispute(dispute: Json) -> Known:
+def of_dispute(dispute: Json) -> PaymentState:
     """What a Dispute says: what is disputed had succeeded."""
     said = Fields(dispute)
-    return Known(
+    return PaymentState(
         payment=said.id_if_any("payment_intent"),
         progress="succeeded",
         charge=said.id_if_any("charge"),

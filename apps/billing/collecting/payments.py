@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from apps.billing.collecting.gateway import Declined, Gateway, Order, Refused, Unanswered
 from apps.billing.collecting.notifications import notify_payment_changes
-from apps.billing.collecting.payment_state import PROGRESS, Known, merge
+from apps.billing.collecting.payment_state import PROGRESS, PaymentState, merge
 from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice, Payment, PaymentCard
 from apps.billing.rating.money import from_minor
@@ -70,13 +70,13 @@ def drive(payment: Payment, gateway: Gateway, now: datetime) -> Payment:
     """Bring a try as far as it goes. Harmless when repeated; without an answer the row stays open."""
     try:
         if not _withdraw_earlier(payment, gateway, now):
-            return learn(payment.pk, Known(progress="canceled"), now)
+            return learn(payment.pk, PaymentState(progress="canceled"), now)
         news = gateway.pay(_order(payment))
     except Declined as no:
         news = no.known
     except Refused as wrong:
         log.error("payment %s was refused: %s", payment.idempotency_key, wrong)
-        news = Known(failure=wrong.code)
+        news = PaymentState(failure=wrong.code)
     except Unanswered as silence:
         log.warning("payment %s has no answer yet: %s", payment.idempotency_key, silence)
         return payment
@@ -115,7 +115,7 @@ def _look_for(payment: Payment, gateway: Gateway, now: datetime) -> Payment:
         found = gateway.withdraw(found.payment)
     if found is None and not too_old:
         return payment
-    return learn(payment.pk, found or Known(progress="canceled"), now)
+    return learn(payment.pk, found or PaymentState(progress="canceled"), now)
 
 
 def _withdraw_earlier(payment: Payment, gateway: Gateway, now: datetime) -> bool:
@@ -132,7 +132,7 @@ def _withdraw_earlier(payment: Payment, gateway: Gateway, now: datetime) -> bool
 
 
 @transaction.atomic
-def learn(payment_id: int, news: Known, now: datetime) -> Payment:
+def learn(payment_id: int, news: PaymentState, now: datetime) -> Payment:
     """What the provider says of a payment, in any order and any number of times."""
     payment = Payment.objects.select_for_update(of=("self",)).select_related("invoice").get(pk=payment_id)
     before, known = _known(payment), merge(_known(payment), news)
@@ -152,7 +152,7 @@ def learn(payment_id: int, news: Known, now: datetime) -> Payment:
     return payment
 
 
-def _follow(payment: Payment, before: Known, known: Known, now: datetime) -> None:
+def _follow(payment: Payment, before: PaymentState, known: PaymentState, now: datetime) -> None:
     """What follows from the news."""
     if payment.status in TAKEN:
         try:
@@ -198,8 +198,8 @@ def find_payment(reference: str, provider_payment_id: str) -> Payment | None:
     return Payment.objects.filter(wanted).first()
 
 
-def _known(payment: Payment) -> Known:
-    return Known(**payment.known)
+def _known(payment: Payment) -> PaymentState:
+    return PaymentState(**payment.known)
 
 
 def _order(payment: Payment) -> Order:

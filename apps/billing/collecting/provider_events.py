@@ -25,7 +25,7 @@ from apps.billing.collecting import payment_methods, payments
 from apps.billing.collecting.gateway import Gateway, GatewayError, Refused
 from apps.billing.collecting.payment_state import (
     Card,
-    Known,
+    PaymentState,
     chosen,
     of_charge,
     of_dispute,
@@ -166,7 +166,7 @@ def subject(kind: str) -> str:
 # --- payments ---
 
 #: What events say of a payment, by the beginning of their type: the first that fits.
-READS: Mapping[str, Callable[[Json], Known]] = {
+READS: Mapping[str, Callable[[Json], PaymentState]] = {
     "payment_intent.": of_intent,
     "charge.dispute.": of_dispute,
     "charge.succeeded": of_charge,
@@ -176,7 +176,7 @@ READS: Mapping[str, Callable[[Json], Known]] = {
 }
 
 
-def _of_payment(said: Json, read: Callable[[Json], Known], now: datetime) -> str:
+def _of_payment(said: Json, read: Callable[[Json], PaymentState], now: datetime) -> str:
     known = read(said)
     payment = payments.find_payment(reference_of(said), known.payment)
     if payment is None and read is not of_dispute:

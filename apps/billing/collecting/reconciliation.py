@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from apps.billing.collecting import payments, provider_events, refunds
 from apps.billing.collecting.gateway import Gateway
-from apps.billing.collecting.payment_state import Known
+from apps.billing.collecting.payment_state import PaymentState
 from apps.billing.models import Payment
 from apps.billing.subscriptions import test_clock
 
@@ -38,7 +38,7 @@ def reconcile(gateway: Gateway, now: datetime, *, events: timedelta = EVENT_DAYS
     )
 
 
-def _compare(reference: str, known: Known, now: datetime) -> str:
+def _compare(reference: str, known: PaymentState, now: datetime) -> str:
     """What a payment in the provider's list means for ours: "", "corrected", or a difference in words."""
     payment = payments.find_payment(reference, known.payment)
     if payment is None:

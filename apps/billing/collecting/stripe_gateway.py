@@ -17,7 +17,7 @@ from apps.billing.collecting.payment_state import (
     REFERENCE,
     REFUND,
     Card,
-    Known,
+    PaymentState,
     of_intent,
     of_payment_method,
     reference_of,
@@ -87,7 +87,7 @@ class StripeGateway:
         found = _asked(lambda: self._v1.setup_intents.retrieve(setup)).to_dict()
         return str(found.get("customer") or ""), str(found.get("payment_method") or "")
 
-    def pay(self, order: Order) -> Known:
+    def pay(self, order: Order) -> PaymentState:
         intent = _asked(
             lambda: self._v1.payment_intents.create(
                 {
@@ -106,17 +106,17 @@ class StripeGateway:
         )
         return _read(of_intent, intent.to_dict())
 
-    def find(self, order: Order) -> Known | None:
+    def find(self, order: Order) -> PaymentState | None:
         found = _asked(lambda: self._v1.payment_intents.list({"customer": order.customer, "limit": PAGE}))
         for intent in _pages(found):
             if _read(reference_of, intent) == order.reference:
                 return _read(of_intent, intent)
         return None
 
-    def look(self, payment: str) -> Known:
+    def look(self, payment: str) -> PaymentState:
         return _read(of_intent, _asked(lambda: self._v1.payment_intents.retrieve(payment)).to_dict())
 
-    def withdraw(self, payment: str) -> Known:
+    def withdraw(self, payment: str) -> PaymentState:
         try:
             return _read(of_intent, _asked(lambda: self._v1.payment_intents.cancel(payment)).to_dict())
         except Refused as refused:
@@ -144,7 +144,7 @@ class StripeGateway:
         found = _asked(lambda: self._v1.events.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}))
         yield from reversed(list(_pages(found)))
 
-    def payments(self, since: datetime) -> Iterator[tuple[str, Known]]:
+    def payments(self, since: datetime) -> Iterator[tuple[str, PaymentState]]:
         found = _asked(
             lambda: self._v1.payment_intents.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE})
         )
@@ -193,7 +193,7 @@ def _read(read: Callable[[Json], T], said: Json) -> T:
 def _declined(said: stripe.CardError) -> GatewayError:
     error: dict[str, Any] = said.error.to_dict() if said.error is not None else {}
     intent = error.get("payment_intent")
-    known = _read(of_intent, intent) if intent else Known(failure=str(said.code))
+    known = _read(of_intent, intent) if intent else PaymentState(failure=str(said.code))
     return Declined(known.failure or str(said.code), "", known)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.billing.collecting.gateway import NotCollecting, Order
-from apps.billing.collecting.payment_state import Card, Known
+from apps.billing.collecting.payment_state import Card, PaymentState
 
 
 class TransferGateway:
@@ -30,16 +30,16 @@ class TransferGateway:
     def card_of_setup(self, setup: str) -> tuple[str, str]:
         raise NotCollecting
 
-    def pay(self, order: Order) -> Known:
+    def pay(self, order: Order) -> PaymentState:
         raise NotCollecting
 
-    def find(self, order: Order) -> Known | None:
+    def find(self, order: Order) -> PaymentState | None:
         raise NotCollecting
 
-    def look(self, payment: str) -> Known:
+    def look(self, payment: str) -> PaymentState:
         raise NotCollecting
 
-    def withdraw(self, payment: str) -> Known:
+    def withdraw(self, payment: str) -> PaymentState:
         raise NotCollecting
 
     def refund(self, *, payment: str, amount: Decimal, currency: str, reference: str) -> str:
@@ -51,7 +51,7 @@ class TransferGateway:
     def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
         raise NotCollecting
 
-    def payments(self, since: datetime) -> Iterator[tuple[str, Known]]:
+    def payments(self, since: datetime) -> Iterator[tuple[str, PaymentState]]:
         raise NotCollecting
 
     def verify(self, body: bytes, signature: str) -> None:

@@ -106,7 +106,7 @@ def issue(invoices: Sequence[Invoice], now: datetime) -> None:
 
 
 def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing") -> bool:
-    """The money is there, and whoever was limited for it goes on. False when it was there before (harmless).
+    """Mark as paid and lift any limit. Returns False if it was paid already.
 
     Raises `NotPossible` for a draft or a void one.
     """

@@ -26,7 +26,7 @@ def rounded(amount: Amount, currency: str) -> Decimal:
 
 
 def decimals_of(currency: str) -> str:
-    """A sentence for who said too many."""
+    """Name the decimals a currency has, for an amount with too many."""
     return f"{currency} has {_WORDS[EXPONENTS[currency]]} decimals."
 
 

@@ -58,7 +58,7 @@ def next_try(invoice: Invoice, card: PaymentCard | None) -> datetime | None:
 
 
 def hopeless_since(tenant_id: int, now: datetime) -> datetime | None:
-    """Since when an invoice of the tenant is without hope of being paid by itself."""
+    """When the oldest invoice ran out of automatic retries; None while none has."""
     card = PaymentCard.objects.in_use(tenant_id)
     return dunning.hopeless_since(
         (

@@ -1,7 +1,8 @@
 """Decisions and their usage events into Postgres, in one transaction, once each however often it is repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,26 +11,31 @@ from psycopg.types.string import StrDumperUnknown
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
+from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Record
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
 
-_COLUMNS = (
-    "id, created_at, livemode, schema, transaction_id, body_hash, idempotency_hash, fingerprint, status,"
-    " fraud_probability, risk_score, risk_level, recommended_action, decisive, model_name, model_version, facts,"
-    " answer, features, contributions, row, hidden"
-)
-_INCOMING = """
-CREATE TEMP TABLE IF NOT EXISTS incoming_decision (
-    tenant_schema varchar, id varchar, created_at timestamptz, livemode boolean, schema varchar, transaction_id varchar,
-    body_hash varchar, idempotency_hash varchar, fingerprint varchar, status varchar,
-    fraud_probability double precision, risk_score smallint, risk_level varchar, recommended_action varchar,
-    decisive varchar, model_name varchar, model_version varchar,
-    facts jsonb, answer text, features bytea, contributions bytea, row smallint, hidden jsonb
-) ON COMMIT DELETE ROWS
-"""
+#: Fields of a record that are not their column as they stand: the column's name, and how the value becomes it.
+_OTHERWISE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "created_us": ("created_at", moment),
+    "facts": ("facts", bytes.decode),
+    "answer": ("answer", bytes.decode),
+    "hidden": ("hidden", lambda hashes: None if hashes is None else msgspec.json.encode(hashes).decode()),
+}
+_TENANT, *_FIELDS = Record.__struct_fields__
+_COLUMNS = [_OTHERWISE[name][0] if name in _OTHERWISE else name for name in _FIELDS]
+_CONVERTED = [(Record.__struct_fields__.index(name), convert) for name, (_, convert) in _OTHERWISE.items()]
+
+
+@cache
+def _incoming() -> str:
+    """The temporary table: the tenant's schema, and the columns of a decision in the order of a record's fields."""
+    types = [f"{column} {Decision._meta.get_field(column).db_type(connection)}" for column in _COLUMNS]
+    columns = ", ".join([f"{_TENANT} varchar", *types])
+    return f"CREATE TEMP TABLE IF NOT EXISTS incoming_decision ({columns}) ON COMMIT DELETE ROWS"
 
 
 def record(entries: Sequence[Entry]) -> int:
@@ -45,45 +51,25 @@ def record(entries: Sequence[Entry]) -> int:
 
 
 def _insert_decisions(cursor: Any, records: Sequence[Record]) -> None:
-    cursor.execute(_INCOMING)
+    columns = ", ".join(_COLUMNS)
+    cursor.execute(_incoming())
     with cursor.copy("COPY incoming_decision FROM STDIN") as copy:
-        for one in records:
-            copy.write_row(_row(one))
-    for schema in sorted({one.tenant_schema for one in records}):
+        for record in records:
+            copy.write_row(_row(record))
+    for tenant_schema in sorted({record.tenant_schema for record in records}):
         cursor.execute(
-            f"INSERT INTO {connection.ops.quote_name(schema)}.scoring_decision ({_COLUMNS})"
-            f" SELECT {_COLUMNS} FROM incoming_decision WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING",
-            [schema],
+            f"INSERT INTO {connection.ops.quote_name(tenant_schema)}.scoring_decision ({columns})"
+            f" SELECT {columns} FROM incoming_decision WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING",
+            [tenant_schema],
         )
 
 
-def _row(one: Record) -> tuple:
-    """In the order of the temporary table."""
-    return (
-        one.tenant_schema,
-        one.id,
-        moment(one.created_us),
-        one.livemode,
-        one.schema,
-        one.transaction_id,
-        one.body_hash,
-        one.idempotency_hash,
-        one.fingerprint,
-        one.status,
-        one.fraud_probability,
-        one.risk_score,
-        one.risk_level,
-        one.recommended_action,
-        one.decisive,
-        one.model_name,
-        one.model_version,
-        one.facts.decode(),
-        one.answer.decode(),
-        one.features,
-        one.contributions,
-        one.row,
-        None if one.hidden is None else msgspec.json.encode(one.hidden).decode(),
-    )
+def _row(record: Record) -> list[Any]:
+    """A record in the order of the temporary table."""
+    values = list(msgspec.structs.astuple(record))
+    for place, convert in _CONVERTED:
+        values[place] = convert(values[place])
+    return values
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:

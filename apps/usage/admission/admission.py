@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cache
 
 from django.conf import settings
-from django.db.models import Sum
 from django.utils import timezone
 
 from apps.accounts.tenancy import POSTGRES_AWAY
@@ -25,7 +24,6 @@ from apps.api_keys.gate import (
     KeyNotCached,
     Limits,
     QuotaUnknown,
-    Rate,
     Rider,
     address_inside,
     refusal,
@@ -35,9 +33,10 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.services import get_gate
 from apps.billing.subscriptions.services import allowance
 from apps.errors import Problem
+from apps.periods import Period
 from apps.usage.admission import refused_keys
-from apps.usage.metering.quantities import units_between
-from apps.usage.models import UsageDay
+from apps.usage.admission.local_rates import LocalRates
+from apps.usage.metering.quantities import units_between, units_of_month
 from apps.valkey import Away
 
 #: A counter outlives its month, so that late questions find it.
@@ -144,26 +143,6 @@ class Admissions:
         )
 
 
-class LocalRates:
-    """The rate limit while Valkey is away: each process gives its share, limit ÷ processes, by the same GCRA."""
-
-    def __init__(self, processes: int) -> None:
-        self.processes = processes
-        self._arrivals: dict[str, float] = {}
-
-    def take(self, handle: str, per_minute: int, now: float) -> Rate:
-        """One request at `now` (monotonic seconds). Raises `Problem` when the share is used up."""
-        share = max(per_minute // self.processes, 1)
-        interval = 60.0 / share
-        arrival = max(self._arrivals.get(handle, now), now) + interval
-        room = 60.0 - (arrival - now)
-        reset_ms = int((arrival - now) * 1000)
-        if room < -1e-9:
-            raise refusal("rate_limited", (share, int(-room * 1000) + 1, reset_ms), "")
-        self._arrivals[handle] = arrival
-        return Rate(share, int((room + 1e-9) / interval), reset_ms)
-
-
 def load_document(presented: PresentedKey, digest: str, now: datetime) -> KeyDocument:
     """What the gate has to know of a key: its row, its tenant and what that is allowed, until when. Four queries."""
     key = ApiKey.objects.select_related("tenant", "replaced_by").filter(digest=digest).first()
@@ -197,8 +176,7 @@ def load_document(presented: PresentedKey, digest: str, now: datetime) -> KeyDoc
 
 def recorded_units(tenant_id: int, period: str) -> int:
     """Live units of a month (YYYYMM, UTC) that are recorded."""
-    days = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__year=period[:4], day__month=period[4:])
-    return days.aggregate(units=Sum("units"))["units"] or 0
+    return units_of_month([tenant_id], Period.parse(f"{period[:4]}-{period[4:]}")).get(tenant_id, 0)
 
 
 def period_of(now: datetime) -> str:

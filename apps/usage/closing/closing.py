@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.db import DataError, IntegrityError
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from prometheus_client import Counter
 
 from apps.accounts.models import Tenant
@@ -19,15 +19,14 @@ from apps.billing.models import Closing, Invoice
 from apps.billing.subscriptions import test_clock, timeline
 from apps.periods import Period
 from apps.usage.closing.test_clock_usage import month_by_clock
-from apps.usage.metering.quantities import by_day_and_endpoint, late_units, month_usage_of
-from apps.usage.models import UsageDay
+from apps.usage.metering.quantities import by_day_and_endpoint, late_units, month_usage_of, units_of_month
 
 log = logging.getLogger(__name__)
 
 FAILED = Counter("palisade_closing_failures", "Months of tenants that could not be closed")
 #: Tenants whose usage is read together.
 TOGETHER = 500
-#: What one tenant's month may be unable to be. Everything else is everybody's trouble.
+#: Errors that concern one tenant only: isolate it and go on. Anything else aborts the run.
 ITS_OWN = (ValueError, LookupError, ArithmeticError, IntegrityError, DataError)
 #: Months that close by themselves: who could not be closed, or a worker that was away, is made up for this long.
 DUE_MONTHS = 3
@@ -52,10 +51,10 @@ def close_due(now: datetime) -> int:
 def _close_rest(period: Period, now: datetime) -> int:
     """Close a month for those that were there and were not closed yet."""
     done = Closing.objects.filter(period=str(period)).values("tenant_id")
-    there = Tenant.objects.filter(created_at__lt=period.end)
+    tenants = Tenant.objects.on_real_time().filter(created_at__lt=period.end).exclude(pk__in=done)
     issued = 0
     try:
-        for _ in close_period(period, there.exclude(pk__in=done).exclude(pk__in=test_clock.on_a_clock()), now):
+        for _ in close_period(period, tenants, now):
             issued += 1
     except NotClosed as trouble:
         log.error("%s", trouble)
@@ -78,7 +77,7 @@ def close_period(period: Period, tenants: QuerySet[Tenant], now: datetime, *, ag
 
 
 def _close(period: Period, tenants: Sequence[Tenant], now: datetime, again: bool, failed: list[str]) -> list[Invoice]:
-    """All together; when one can't be closed, by halves, so that it stands alone: its trouble is not everybody's."""
+    """Invoice all of them in one transaction. On an error bisect the batch until the failing tenant is alone."""
     try:
         return issue_invoices(_months(period, tenants), period, now, again=again)
     except ITS_OWN:
@@ -111,7 +110,7 @@ def _late(ids: Sequence[int], period: Period) -> Mapping[int, list[Late]]:
     found: dict[int, list[Late]] = {}
     for earlier in (period.later(-back) for back in range(LATE_MONTHS, 0, -1)):
         invoiced = invoiced_units(ids, earlier)
-        known = _units(list(invoiced), earlier)
+        known = units_of_month(invoiced, earlier)
         more = [tenant_id for tenant_id, units in known.items() if units > invoiced[tenant_id]]
         if more:
             terms, days = timeline.terms_of(more, earlier), by_day_and_endpoint(more, earlier)
@@ -119,10 +118,3 @@ def _late(ids: Sequence[int], period: Period) -> Mapping[int, list[Late]]:
                 anew = late_units(tenant_id, terms[tenant_id], days[tenant_id], earlier)
                 found.setdefault(tenant_id, []).append(anew)
     return found
-
-
-def _units(ids: Sequence[int], period: Period) -> dict[int, int]:
-    days = UsageDay.objects.filter(
-        tenant_id__in=ids, livemode=True, day__gte=period.start.date(), day__lt=period.end.date()
-    )
-    return {row["tenant_id"]: row["all"] for row in days.values("tenant_id").annotate(all=Sum("units"))}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from apps.accounts.models import Tenant
 from apps.billing.invoicing.month_invoices import Late, MonthUsage
@@ -32,13 +32,17 @@ def units_of_terms(tenant_id: int, terms: Sequence[Term], month_units: int) -> t
     return (max(month_units - sum(later), 0), *later)
 
 
+def units_of_month(tenant_ids: Iterable[int], period: Period) -> dict[int, int]:
+    """Live units of a month of each tenant that used any, as recorded."""
+    sums = _days(tenant_ids, period).values("tenant_id").annotate(all=Sum("units"))
+    return dict(sums.values_list("tenant_id", "all"))
+
+
 def by_day_and_endpoint(tenant_ids: Iterable[int], period: Period) -> Mapping[int, Mapping[tuple[date, str], int]]:
     """Live units of a month of each tenant that used any, by day and endpoint."""
-    days = UsageDay.objects.filter(
-        tenant_id__in=list(tenant_ids), livemode=True, day__gte=period.start.date(), day__lt=period.end.date()
-    )
     found: dict[int, dict[tuple[date, str], int]] = {}
-    for tenant_id, day, endpoint, units in days.values_list("tenant_id", "day", "endpoint", "units"):
+    days = _days(tenant_ids, period).values_list("tenant_id", "day", "endpoint", "units")
+    for tenant_id, day, endpoint, units in days:
         found.setdefault(tenant_id, {})[day, endpoint] = units
     return found
 
@@ -67,6 +71,13 @@ def _grouped(used: Mapping[tuple[date, str], int], part: int) -> tuple[tuple[str
     for key, units in used.items():
         found[str(key[part])] = found.get(str(key[part]), 0) + units
     return tuple(sorted(found.items()))
+
+
+def _days(tenant_ids: Iterable[int], period: Period) -> QuerySet[UsageDay]:
+    """The roll-ups by day of a month."""
+    return UsageDay.objects.filter(
+        tenant_id__in=list(tenant_ids), livemode=True, day__gte=period.start.date(), day__lt=period.end.date()
+    )
 
 
 def _of_events(tenant_id: int, start: datetime, end: datetime) -> int:

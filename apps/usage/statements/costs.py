@@ -105,7 +105,7 @@ def by_day(month: MonthStatement, days: Mapping[date, int]) -> dict[date, Decima
 
 
 def shared(amount: Decimal, units: Sequence[int], currency: str) -> list[Decimal]:
-    """An amount divided by units, to the smallest coin; nothing for nobody."""
+    """Split an amount by units (largest remainder). All zeros if there are no units."""
     if not sum(units):
         return [rounded(0, currency)] * len(units)
     parts = allocate(to_minor(amount, currency), [Fraction(one) for one in units])

@@ -11,7 +11,7 @@ from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
 from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import allowance, subscription_of
 from apps.periods import Period
-from apps.usage.metering.quantities import units_between, units_of_terms
+from apps.usage.metering.quantities import units_between, units_of_month, units_of_terms
 from apps.usage.models import UsageDay
 from apps.usage.statements.costs import Comparison, Estimate, MonthStatement, by_day, compare, estimate
 
@@ -27,8 +27,7 @@ def statement_of(tenant_id: int, period: Period) -> MonthStatement | None:
 def statements_of(tenant_ids: Iterable[int], period: Period) -> dict[int, MonthStatement]:
     """The same month of many tenants."""
     ids = list(tenant_ids)
-    days = UsageDay.objects.filter(tenant_id__in=ids, livemode=True, **_within(period)).values("tenant_id")
-    used = dict(days.annotate(all=Sum("units")).values_list("tenant_id", "all"))
+    used = units_of_month(ids, period)
     currencies = dict(Subscription.objects.filter(tenant_id__in=ids).values_list("tenant_id", "currency"))
     return {
         tenant_id: MonthStatement(
@@ -71,7 +70,3 @@ def cheapest_plan(tenant_id: int, now: datetime) -> Comparison | None:
 
 def currency_of(tenant_id: int) -> str:
     return subscription_of(tenant_id).currency
-
-
-def _within(period: Period) -> dict[str, date]:
-    return {"day__gte": period.start.date(), "day__lt": period.end.date()}

@@ -1,34 +1,19 @@
 """`manage.py reconcile [--month YYYY-MM] [--tenant S] [--json]`: exits 1 when a difference needs a person."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.scoring.serving.decisions import count_by_day
-from apps.usage.metering.journal import Journal
-from apps.usage.reconciliation import BookedDay, Books, Difference, reconcile
-from apps.usage.statements.reports import days_of_month
-from apps.valkey import server
+from apps.scoring.reconciliation import reconcile_month
+from apps.usage.reconciliation import BookedDay, Books, Difference
 
 #: What reconciliation calls the units that wait for the next invoice.
 LATE = "units invoiced"
-
-
-def reconcile_month(month: datetime, now: datetime, slug: str | None = None) -> Iterator[Books]:
-    """The books of the month a moment is in, of one tenant or all."""
-    tenants = Tenant.objects.filter(**({"slug": slug} if slug else {})).order_by("slug")
-    journal = Journal(server(settings.REDIS_URL, max(settings.REDIS_TIMEOUT, 5.0)))
-    return reconcile(journal, tenants, *days_of_month(month), _decisions, today=now.date())
-
-
-def _decisions(tenant: Tenant, start: date, end: date) -> Mapping[date, int]:
-    return count_by_day(tenant.schema_name, start, end)
 
 
 class Command(BaseCommand):

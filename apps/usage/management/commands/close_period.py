@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        tenants = Tenant.objects.exclude(pk__in=test_clock.on_a_clock())
+        tenants = Tenant.objects.on_real_time()
         if options["tenant"]:
             tenants = Tenant.objects.filter(slug=options["tenant"])
             if not tenants.exists():

@@ -12,7 +12,7 @@ from apps.billing.collecting.payment_state import (
     DISPUTES,
     PROGRESS,
     Card,
-    Known,
+    PaymentState,
     card_in_use,
     merge,
     of_charge,
@@ -23,7 +23,7 @@ from apps.billing.collecting.payment_state import (
 from apps.billing.receivables.dunning import TRIES, exhausted_at, hopeless_since, next_try_at, standing
 
 KNOWN = st.builds(
-    Known,
+    PaymentState,
     payment=st.just("pi_1"),
     progress=st.sampled_from(PROGRESS),
     failure=st.sampled_from(["", "card_declined", "insufficient_funds"]),
@@ -43,7 +43,9 @@ ISSUED = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 @given(KNOWN, KNOWN, KNOWN)
-def test_merging_has_no_order_and_repeats_change_nothing(one: Known, two: Known, three: Known) -> None:
+def test_merging_has_no_order_and_repeats_change_nothing(
+    one: PaymentState, two: PaymentState, three: PaymentState
+) -> None:
     assert merge(one, two) == merge(two, one)
     assert merge(merge(one, two), three) == merge(one, merge(two, three))
     assert merge(merge(one, two), two) == merge(one, two)
@@ -84,7 +86,7 @@ STATES = [
 
 
 @pytest.mark.parametrize(("known", "status"), STATES)
-def test_what_the_provider_says_is_a_status_of_ours(known: Known, status: str) -> None:
+def test_what_the_provider_says_is_a_status_of_ours(known: PaymentState, status: str) -> None:
     assert known.status == status
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from apps.accounts.models import Tenant
 from apps.api_keys.models import ApiKey
 from apps.billing.collecting import payment_methods, payments, provider_events, reconciliation
-from apps.billing.collecting.payment_state import Known, merge
+from apps.billing.collecting.payment_state import PaymentState, merge
 from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Invoice, Payment, PaymentCard, ProviderEvent, Refund, Subscription
 from apps.notifications.models import Event
@@ -88,10 +88,10 @@ def test_every_order_and_repetition_of_the_story_is_the_same_knowledge(
     assert sorted(one.status for one in ends.pop()) == ["disputed", "failed"]
 
 
-def known_after(order: Sequence[Known], repeats: int) -> frozenset[Known]:
-    known: dict[str, Known] = {}
+def known_after(order: Sequence[PaymentState], repeats: int) -> frozenset[PaymentState]:
+    known: dict[str, PaymentState] = {}
     for one in (one for one in order for _ in range(repeats)):
-        known[one.payment] = merge(known.get(one.payment, Known()), one)
+        known[one.payment] = merge(known.get(one.payment, PaymentState()), one)
     return frozenset(known.values())
 
 

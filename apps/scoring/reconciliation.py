@@ -1,0 +1,24 @@
+"""Do the books of a month agree, decisions included? apps/usage/reconciliation.py compares; it is handed the counts."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+
+from django.conf import settings
+
+from apps.accounts.models import Tenant
+from apps.scoring.serving.decisions import count_by_day
+from apps.usage.metering.journal import Journal
+from apps.usage.reconciliation import Books, reconcile
+from apps.usage.statements.reports import days_of_month
+from apps.valkey import server
+
+
+def reconcile_month(month: datetime, now: datetime, slug: str | None = None) -> Iterator[Books]:
+    """The books of the month a moment is in, of one tenant or all."""
+    tenants = Tenant.objects.filter(**({"slug": slug} if slug else {})).order_by("slug")
+    journal = Journal(server(settings.REDIS_URL, max(settings.REDIS_TIMEOUT, 5.0)))
+    return reconcile(journal, tenants, *days_of_month(month), _decisions, today=now.date())
+
+
+def _decisions(tenant: Tenant, start: date, end: date) -> Mapping[date, int]:
+    return count_by_day(tenant.schema_name, start, end)
