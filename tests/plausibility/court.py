@@ -18,6 +18,7 @@ from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.history import unknown
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import TransactionSchema
 from tests.plausibility.drafts import Draft, crowd, drawn
 from tests.plausibility.laws import LAWS, Busier, Law, Ledger, LeftOut, Ranked, name_of
 
@@ -91,12 +92,18 @@ def trial_of(schema: str, law: Law, random: Random) -> Trial:
 
 def _made(law: Law, draft: Draft, random: Random) -> Trial | None:
     if isinstance(law, LeftOut):
-        values = tuple(draft.with_field(law.field, value) for value in law.values)
+        values = tuple(draft.with_field(law.field, value) for value in _values(SCHEMAS[draft.schema], law))
         return Trial(law, draft.with_field(law.field, None), values, values) if law.when(draft) else None
     pair = _pair(law, draft, random)
     if pair is None or not all(law.when(one) for one in pair):
         return None
     return Trial(law, pair[1], (pair[0],), ())
+
+
+def _values(schema: TransactionSchema, law: LeftOut) -> tuple[Any, ...]:
+    """The law's values, and the one the models take an unknown one for: it is one the field may have."""
+    taken_for = schema.unknown_as.get(law.field)
+    return (*law.values, *(() if taken_for is None or taken_for in law.values else (taken_for,)))
 
 
 def _pair(law: Law, draft: Draft, random: Random) -> Pair | None:
