@@ -20,7 +20,7 @@ from apps.decoding import decode
 from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules, check_tunings
-from apps.scoring.engine.rules import Condition, InvalidRules, Rule, decode_rules
+from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, decode_rules
 from apps.scoring.engine.schemas import SCHEMAS
 
 MOST_BYTES = 5_000_000  # of a file, and of what comes out of a packed one
@@ -213,7 +213,8 @@ def _near(wrong: Problem) -> str:
     """The member that may have been meant, for one there is none of."""
     if not wrong.detail.startswith("There is no field"):
         return ""
-    near = get_close_matches(wrong.detail.split("'")[1], (*Rule.__struct_fields__, *Condition.__struct_fields__), 1)
+    members = (*Rule.__struct_fields__, *Condition.__struct_fields__, *Tuning.__struct_fields__)
+    near = get_close_matches(wrong.detail.split("'")[1], members, 1)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 

@@ -138,6 +138,11 @@ def _asking(**condition: Any) -> bytes:
         (_asking(field="merchant_id", op="in", value=[17]), "'merchant_id' is text, like \"M-17\"; not 17"),
         (_asking(field="merchant_id", op="not_in", value=[17, 18]), "not 17"),
         (_asking(field="shoe", value=1), "'shoe'"),
+        # built-in rules
+        (b'{"built_in": [{"id": "black_whole", "outcome": "off"}]}', "built_in[0] ('black_whole'): there is no such"),
+        (b'{"built_in": [{"id": "black_hole", "outcome": "allow"}]}', "'built_in[0].outcome' takes one of"),
+        (b'{"built_in": [{"id": "black_hole", "limit": {}}]}', "Did you mean 'limits'?"),
+        (b'{"built_in": [{"id": "black_hole", "limits": {"step": 3}}]}', "no limit on 'step'; it has: amount"),
         (_rules(_with(schema="pay")), "rules[0].schema (rule 'r'): there is no schema 'pay'"),
     ],
 )  # fmt: skip

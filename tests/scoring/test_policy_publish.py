@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Tenant
+from apps.scoring.engine.engine import meant_for
+from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import load
 from tests.cast import Cast
 
@@ -30,6 +32,14 @@ def test_what_is_not_given_stays_as_it_was(cast: Cast, tmp_path: Path) -> None:
     policy = load(tenant.schema_name, second["policy_version"])
     assert second["policy_version"] == first["policy_version"] + 1 == tenant.policy_version
     assert (policy.medium, policy.home_country, policy.rules[0].id) == (0.2, "Kenya", "large")
+
+
+def test_a_built_in_rule_is_switched_by_the_file(cast: Cast, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"built_in": [{"id": "black_hole", "outcome": "off"}]}))
+    version = _published("alice", "--file", str(file))["policy_version"]
+    policy = load(Tenant.objects.get(slug="alice").schema_name, version)
+    assert "black_hole" not in [rule.id for rule in policy.rules_for(SCHEMAS["paysim"], meant_for)]
 
 
 @pytest.mark.parametrize(
