@@ -101,6 +101,25 @@ class Membership(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "tenant"], name="one_membership_a_tenant")]
 
 
+class Invitation(models.Model):
+    """Somebody asked into a tenant by e-mail; the link's secret is kept as a hash alone."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Membership.Role)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+
 class AuditEntry(models.Model):
     """Who did what to which object: written once, never changed (a trigger refuses)."""
 

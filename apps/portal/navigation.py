@@ -17,7 +17,16 @@ class Entry(NamedTuple):
 MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
     "Decide": (Entry("/decisions/", "Decisions"),),
-    "Connect": (Entry("/keys/", "API keys"),),
+    "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
+    "Pay": (
+        Entry("/usage/", "Usage and cost"),
+        Entry("/plan/", "Plan", Permission.INVOICES),
+        Entry("/invoices/", "Invoices", Permission.INVOICES),
+    ),
+    "Manage": (
+        Entry("/team/", "Team"),
+        Entry("/audit/", "Audit log", Permission.AUDIT),
+    ),
 }
 
 

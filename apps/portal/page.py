@@ -5,17 +5,25 @@ A page of a new capability is a subclass beside the others in `pages/`, a line i
 the menu, one in `navigation.py`. See the recipe in README.
 """
 
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views import View
 
+from apps import paging
 from apps.accounts.models import Membership, Tenant, User
+from apps.errors import Problem
 from apps.portal.roles import Permission, may
+
+Row = TypeVar("Row", bound=Model)
+#: Rows of a list's page.
+A_PAGE = 25
 
 
 class PortalRequest(HttpRequest):
@@ -82,3 +90,10 @@ class Page(View):
         """The template in the frame."""
         own = {"title": self.title, "may_change": self.may(self.changes or self.permission), "now": self.now}
         return render(self.request, template or self.template, {**own, **context}, status=status)
+
+    def cut(self, rows: QuerySet[Row], key: Sequence[str], limit: int = A_PAGE) -> paging.Page[Row]:
+        """The page of a list that is asked for; the first one when its cursor is none of ours."""
+        try:
+            return paging.page_of(rows, key, self.request.GET.get("cursor") or None, limit)
+        except Problem:
+            return paging.page_of(rows, key, None, limit)

@@ -3,7 +3,20 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.portal.landing import landing
-from apps.portal.pages import dashboard, decisions, keys, mailbox, start, tenants
+from apps.portal.pages import (
+    audit,
+    dashboard,
+    decisions,
+    invoices,
+    keys,
+    mailbox,
+    plan,
+    start,
+    team,
+    tenants,
+    usage,
+    webhooks,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing, name="landing"),
@@ -21,4 +34,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("keys/", keys.KeysPage.as_view(), name="keys"),
     path("keys/<int:key_id>/rotate/", keys.RotateKey.as_view(), name="rotate_key"),
     path("keys/<int:key_id>/revoke/", keys.RevokeKey.as_view(), name="revoke_key"),
+    path("webhooks/", webhooks.WebhooksPage.as_view(), name="webhooks"),
+    path("webhooks/<str:webhook_id>/", webhooks.WebhookPage.as_view(), name="webhook"),
+    path("deliveries/<str:delivery_id>/replay/", webhooks.ReplayDelivery.as_view(), name="replay_delivery"),
+    path("usage/", usage.UsagePage.as_view(), name="usage"),
+    path("invoices/", invoices.InvoicesPage.as_view(), name="invoices"),
+    path("invoices/<str:invoice_id>.pdf", invoices.InvoicePaper.as_view(), name="invoice_paper"),
+    path("audit/", audit.AuditPage.as_view(), name="audit"),
+    path("plan/", plan.PlanPage.as_view(), name="plan"),
+    path("plan/card/", plan.EnterCard.as_view(), name="enter_card"),
+    path("team/", team.TeamPage.as_view(), name="team"),
+    path("team/<int:membership_id>/", team.ChangeMember.as_view(), name="change_member"),
+    path(
+        "team/invitations/<int:invitation_id>/withdraw/", team.WithdrawInvitation.as_view(), name="withdraw_invitation"
+    ),
+    path("invited/<str:secret>/", team.invited, name="invited"),
 ]

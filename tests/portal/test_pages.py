@@ -1,16 +1,20 @@
 """Pages do what they say: first steps, keys, decisions, switching."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client, override_settings
 
 from apps.api_keys.models import ApiKey
+from apps.billing.subscriptions.services import subscription_of
+from apps.notifications.models import Delivery, WebhookEndpoint
 from tests.cast import Api, Cast, enter
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def owner(cast: Cast) -> Client:
     """A browser of alice's owner, in test mode."""
     client = Client()
     membership = MembershipFactory(tenant=cast.alice.tenant)
-    client.force_login(membership.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(membership.user, backend=BACKEND)
     return client
 
 
@@ -116,3 +120,69 @@ def test_a_second_company_is_another_portal(owner: Client) -> None:
     assert "Second Ltd" in text_of(owner.get("/dashboard/"))
     third = enter("third", "free").tenant
     assert owner.post("/switch/", {"tenant": third.pk}).status_code == 403
+
+
+def test_a_webhook_is_made_tested_and_replayed(owner: Client, cast: Cast) -> None:
+    made = text_of(owner.post("/webhooks/", {"url": "https://hooks.example.com/palisade", "events": ["invoice.paid"]}))
+    secret = re.search(r'id="new-secret">(whsec_[^<]+)<', made)[1]  # type: ignore[index]
+    webhook = WebhookEndpoint.objects.get(tenant=cast.alice.tenant)
+    assert (webhook.livemode, webhook.events) == (False, ["invoice.paid"])
+    place = f"/webhooks/{webhook.pk}/"
+    assert secret not in text_of(owner.get(place))
+    owner.post(place, {"do": "test"})
+    sent = Delivery.objects.get(endpoint=webhook)
+    Delivery.objects.filter(pk=sent.pk).update(state="dead", next_try_at=None)
+    assert "Send again" in text_of(owner.get(place))
+    owner.post(f"/deliveries/{sent.pk}/replay/")
+    assert Delivery.objects.filter(endpoint=webhook, event=sent.event).count() == 2
+    owner.post(place, {"do": "disable"})
+    assert "Switched off" in text_of(owner.get(place))
+    owner.post(place, {"do": "delete"})
+    assert not WebhookEndpoint.objects.filter(pk=webhook.pk).exists()
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example.com/", "https://127.0.0.1/", "https://", "ftp://a.example/"])
+def test_an_address_no_webhook_may_have_is_refused_at_its_field(owner: Client, url: str) -> None:
+    answer = owner.post("/webhooks/", {"url": url})
+    assert answer.status_code == 422
+    assert 'class="field wrong"' in answer.content.decode()
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_a_budget_holds_and_a_wrong_one_is_told(owner: Client, cast: Cast) -> None:
+    assert owner.post("/usage/", {"spend_cap": "31.50", "thresholds": "50, 80 %"}).status_code == 302
+    assert subscription_of(cast.alice.tenant.pk).spend_cap == Decimal("31.5")
+    shown = text_of(owner.get("/usage/"))
+    assert 'value="50, 80"' in shown
+    for wrong in (
+        {"spend_cap": "-1", "thresholds": "50"},
+        {"spend_cap": "0.001", "thresholds": "50"},
+        {"thresholds": "x"},
+    ):
+        assert owner.post("/usage/", wrong).status_code == 422
+    assert subscription_of(cast.alice.tenant.pk).spend_cap == Decimal("31.5")
+
+
+def test_the_audit_log_says_who_changed_what(owner: Client) -> None:
+    owner.post("/keys/", {"name": "audited", "scopes": ["read"]})
+    shown = text_of(owner.get("/audit/"))
+    assert "key.created" in shown
+    assert "audited" in shown
+    assert "Nothing found" in text_of(owner.get("/audit/?actor=nobody"))
+
+
+@pytest.mark.parametrize("path", ["/decisions/", "/audit/", "/invoices/"])
+@pytest.mark.parametrize("cursor", ["x", "e30", "W10", "-" * 500])
+def test_a_cursor_that_is_none_of_ours_begins_again(owner: Client, path: str, cursor: str) -> None:
+    assert owner.get(f"{path}?cursor={cursor}").status_code == 200
+
+
+def test_a_plan_is_changed_and_what_is_no_plan_is_refused(owner: Client, cast: Cast) -> None:
+    client = Client()
+    tenant = enter("small", "free").tenant
+    client.force_login(MembershipFactory(tenant=tenant).user, backend=BACKEND)
+    assert "You are on basic from now on" in text_of(client.post("/plan/", {"plan": "basic"}, follow=True))
+    assert subscription_of(tenant.pk).plan_code.startswith("basic")
+    assert "There is no such plan" in text_of(client.post("/plan/", {"plan": "gold"}, follow=True))
+    assert "begins on" in text_of(client.post("/plan/", {"plan": "free"}, follow=True))
+    assert subscription_of(tenant.pk).plan_code.startswith("basic")
