@@ -73,7 +73,7 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + within(START_SECONDS)
     while True:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
+            with urllib.request.urlopen(f"{address}/health", timeout=within(2)):
                 return
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from apps import addresses
 from apps.addresses import address_of, came_over_tls, client_address, network_of, networks_of, was_forwarded
+from tests.pace import within
 
 OURS = networks_of(["172.16.0.0/12", "fd00::/8"])
 PROXY, CALLER = "172.16.0.1", "203.0.113.9"
@@ -125,7 +126,7 @@ def test_long_headers_are_read_in_one_pass(unit: str) -> None:
     began = time.perf_counter()
     client_address(meta({"x": long, "f": long}), OURS)
     came_over_tls(meta({"f": '"' + long}), OURS)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < within(1)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 from apps.scoring.serving.runtime import models
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
+from tests.pace import within
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
 def call(live: str, method: str, path: str, body: object = None, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection(urlsplit(live).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(live).netloc, timeout=within(10))
     try:
         connection.request(method, path, body, {name.replace("_", "-"): said for name, said in headers.items()})
         answer = connection.getresponse()

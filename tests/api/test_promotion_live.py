@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from tests.api.bodies import HONEST
 from tests.cast import Api
 from tests.live import serving
+from tests.pace import within
 
 
 @pytest.fixture
@@ -48,12 +49,14 @@ def _asked(address: str, api: Api, **more: Any) -> dict[str, Any]:
     body = json.dumps(HONEST | more).encode()
     assert api.player is not None
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {api.player.text}"}
-    with urllib.request.urlopen(urllib.request.Request(f"{address}/v1/decisions", body, headers), timeout=10) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{address}/v1/decisions", body, headers), timeout=within(10)
+    ) as answer:
         return json.load(answer)
 
 
 def _until(true: Callable[[], bool], seconds: float = 15.0) -> None:
     begun = time.monotonic()
     while not true():
-        assert time.monotonic() - begun < seconds
+        assert time.monotonic() - begun < within(seconds)
         time.sleep(0.1)

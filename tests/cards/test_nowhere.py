@@ -25,6 +25,7 @@ from tests.cards.asked import Place, everywhere
 from tests.cards.pans import forms, pan, readable
 from tests.cast import Api, enter
 from tests.live import serving
+from tests.pace import within
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import body_of, signature
 
@@ -60,7 +61,7 @@ class Caller:
     """A client of the live server that looks at whatever is told back."""
 
     def __init__(self, address: str, key: str, cards: Cards) -> None:
-        self.connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        self.connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=within(60))
         self.key, self.cards = key, cards
         self.told: list[str] = []
         self.statuses: set[int] = set()
@@ -105,7 +106,9 @@ def test_no_card_number_stays_anywhere(
         _send_signed(caller, stand, Api(stranger))
         _send_a_word(caller)
     drain()
-    gateway = StripeGateway(api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=2.0)
+    gateway = StripeGateway(
+        api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=within(2)
+    )
     provider_events.work_through(gateway, timezone.now())
     assert caller.told == []
     assert len(cards.sent) > 1_500

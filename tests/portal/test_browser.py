@@ -12,6 +12,7 @@ import pytest
 
 from apps.accounts.models import User
 from tests.live import serving
+from tests.pace import within
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -71,7 +72,7 @@ def test_first_page_works_under_its_policy() -> None:
 def test_documentation_works_under_its_policy(path: str, shown: str) -> None:
     with serving("api") as address, looking() as page:
         page.goto(f"{address}{path}")
-        page.wait_for_selector(shown, timeout=60_000)
+        page.wait_for_selector(shown, timeout=within(60_000))
         if path == "/docs":
             page.click(".opblock-summary-control >> nth=0")
             page.wait_for_selector(".opblock.is-open")

@@ -19,6 +19,7 @@ from apps.addresses import networks_of
 from config.logins import NO_NAME, RULES
 from config.serving import portal
 from tests.factories import OperatorFactory
+from tests.pace import within
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -212,13 +213,13 @@ def test_turns_let_one_go_on_some_wait_and_the_rest_away() -> None:
                 now += 1
                 most = max(most, now)
             inside.release()
-            leave.wait(10)
+            leave.wait(within(10))
             with lock:
                 now -= 1
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     threads[0].start()
-    assert inside.acquire(timeout=10)
+    assert inside.acquire(timeout=within(10))
     for thread in threads[1:]:
         thread.start()
     refused = threading.Event()
@@ -235,10 +236,10 @@ def test_turns_let_one_go_on_some_wait_and_the_rest_away() -> None:
 
     watcher = threading.Thread(target=beyond, daemon=True)
     watcher.start()
-    assert refused.wait(10)
+    assert refused.wait(within(10))
     leave.set()
     for thread in (*threads, watcher):
-        thread.join(10)
+        thread.join(within(10))
     assert most == 1
     with turns.taken():  # all gave back what they took
         assert turns._all._value == 2  # type: ignore[attr-defined]

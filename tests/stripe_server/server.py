@@ -21,6 +21,7 @@ from stripe import params
 from stripe.params import billing_portal, checkout
 
 from tests.http_server import EndingServer
+from tests.pace import within
 from tests.stripe_server.ledger import Json, Ledger, Refused, invalid, shown
 from tests.stripe_server.parameters import complaint, decoded
 from tests.stripe_server.webhooks import Send, deliver
@@ -300,7 +301,7 @@ def _post_to(url: str) -> Send:
 
     def send(body: bytes, signed: str) -> int:
         headers = {"Stripe-Signature": signed, "Content-Type": "application/json"}
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=within(10)) as answer:
             return int(answer.status)
 
     return send

@@ -14,6 +14,7 @@ from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice
 from tests.cast import Cast
+from tests.pace import within
 from tests.stripe_server import Stand
 
 #: When the invoices of these tests are issued.
@@ -22,7 +23,7 @@ ISSUED = datetime(2026, 12, 1, tzinfo=UTC)
 
 @pytest.fixture
 def stand() -> Iterator[Stand]:
-    with Stand(hang_seconds=0.7) as stand:
+    with Stand(hang_seconds=within(0.7)) as stand:
         yield stand
     assert stand.complaints == []
 
@@ -31,8 +32,10 @@ def stand() -> Iterator[Stand]:
 def gateway(stand: Stand, settings: Any) -> StripeGateway:
     """The gateway, which is also the installation's."""
     settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRET = stand.api_key, stand.webhook_secret
-    settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT = stand.url, 0.5
-    return StripeGateway(api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=0.5)
+    settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT = stand.url, within(0.5)
+    return StripeGateway(
+        api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=within(0.5)
+    )
 
 
 @pytest.fixture

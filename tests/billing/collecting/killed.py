@@ -11,6 +11,8 @@ from typing import Any
 
 import django
 
+from tests.pace import within
+
 
 def main(base: str, api_key: str, tenant_id: str, times: str) -> int:
     """How many were killed before they were through."""
@@ -18,7 +20,7 @@ def main(base: str, api_key: str, tenant_id: str, times: str) -> int:
     from apps.billing.collecting.stripe_gateway import StripeGateway
     from tests.billing.collecting import attempts  # before the forks: a worker begins to work at once
 
-    gateway, dice, killed = StripeGateway(api_key=api_key, base=base, timeout=5), random.Random(7), 0
+    gateway, dice, killed = StripeGateway(api_key=api_key, base=base, timeout=within(5)), random.Random(7), 0
     for _ in range(int(times)):
         child = os.fork()
         if not child:

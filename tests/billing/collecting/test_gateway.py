@@ -10,6 +10,7 @@ import pytest
 from apps.billing.collecting.gateway import Declined, NotCollecting, Order, Refused, Unanswered
 from apps.billing.collecting.providers import get_gateway
 from apps.billing.collecting.stripe_gateway import StripeGateway, minor_units
+from tests.pace import within
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import signature
 
@@ -18,14 +19,16 @@ HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 @pytest.fixture
 def stand() -> Iterator[Stand]:
-    with Stand(hang_seconds=0.7) as stand:
+    with Stand(hang_seconds=within(0.7)) as stand:
         yield stand
     assert stand.complaints == []
 
 
 @pytest.fixture
 def gateway(stand: Stand) -> StripeGateway:
-    return StripeGateway(api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=0.5)
+    return StripeGateway(
+        api_key=stand.api_key, webhook_secret=stand.webhook_secret, base=stand.url, timeout=within(0.5)
+    )
 
 
 def order(stand: Stand, gateway: StripeGateway, reference: str = "r1", card: str = "pm_card_visa") -> Order:

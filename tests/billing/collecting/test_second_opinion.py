@@ -16,6 +16,7 @@ import pytest
 from apps.billing.collecting.gateway import Declined
 from apps.billing.collecting.payment_state import of_intent
 from apps.billing.collecting.stripe_gateway import StripeGateway, _asked
+from tests.pace import within
 
 LOCALSTRIPE = Path(sys.executable).parent / "localstripe"
 START_SECONDS = 20.0
@@ -34,10 +35,10 @@ def other() -> Iterator[StripeGateway]:
     try:
         if not _listens(port):
             pytest.skip("localstripe did not start: it needs IPv6")
-        yield StripeGateway(api_key="sk_test_second", base=f"http://127.0.0.1:{port}", timeout=10)
+        yield StripeGateway(api_key="sk_test_second", base=f"http://127.0.0.1:{port}", timeout=within(10))
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(within(10))
 
 
 def _listens(port: int) -> bool:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-WAIT = 30.0
+from tests.pace import within
+
+WAIT = within(30)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,13 @@ class Crowd:
         self.thread.join(WAIT)
         for one in self.open:
             one.close()
+
+    def were_cut(self) -> bool:
+        """Whether as many as there are get cut, sooner or later."""
+        deadline = time.monotonic() + WAIT
+        while self.cut < self.number and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self.cut >= self.number
 
     def _new(self, index: int) -> socket.socket:
         one = Peer(self.address).socket

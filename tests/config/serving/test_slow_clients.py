@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from statistics import median
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from apps.api_keys import keys
 from config.serving import limits
 from tests.cast import Api
 from tests.config.serving.sockets import Crowd, Honest, Peer
+from tests.pace import within
 
 SLOW = 200
 SECONDS = limits.SECONDS + 2  # long enough that the crowd is cut and comes back
@@ -45,24 +47,29 @@ def dry_run(key: str) -> Callable[[httpx.Client], int]:
     return lambda client: client.post("/v1/decisions", json=body, headers={"X-API-Key": key}).status_code
 
 
+def held_up(clients: Honest) -> bool:
+    """Whether anybody waited for a slow one's deadline. On a busy machine all wait for the processor, too."""
+    return max(clients.seconds) > within(limits.SECONDS / 2) or median(clients.seconds) > within(limits.SECONDS / 10)
+
+
 @pytest.mark.parametrize("reading", [True, False], ids=["slow_to_send", "slow_to_read"])
 def test_two_hundred_slow_clients_hold_up_no_decision(api: str, alice: Api, reading: bool) -> None:
     beginnings = [*(text.encode() for text in SLOW_BODIES.values()), with_key(alice)] if reading else [ASKS_MUCH]
     honest = dry_run(alice.player.text)  # type: ignore[union-attr]
     with Crowd(api, SLOW, beginnings, reading=reading) as crowd:
         clients = Honest(honest, api, number=4).during(SECONDS)
+        assert crowd.were_cut()
     limited = [failure for failure in clients.failures if failure == "429"]
     assert clients.failures == limited  # the plan's rate: an answer like any other
-    assert max(clients.seconds) < limits.SECONDS / 2
-    assert crowd.cut >= SLOW
+    assert not held_up(clients)
 
 
 def test_two_hundred_slow_clients_hold_up_no_page(portal: str) -> None:
     with Crowd(portal, SLOW, [text.encode() for text in SLOW_BODIES.values()]) as crowd:
         clients = Honest(lambda client: client.get("/health").status_code, portal, number=4).during(SECONDS)
+        assert crowd.were_cut()
     assert clients.failures == []
-    assert max(clients.seconds) < limits.SECONDS / 2
-    assert crowd.cut >= SLOW
+    assert not held_up(clients)
 
 
 def test_who_is_too_slow_is_told_so_and_cut(api: str) -> None:

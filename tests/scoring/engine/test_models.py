@@ -9,6 +9,7 @@ import pytest
 import xgboost
 
 from apps.scoring.engine.models import LoadedModel, ModelRefused, load_active, load_model, verify_example
+from tests.pace import within
 from tests.scoring.engine.conftest import ARTIFACTS
 
 HERE = Path(__file__).resolve().parents[3]
@@ -117,4 +118,4 @@ def test_serving_imports_nothing_heavy():
         "heavy = {'pandas', 'sklearn', 'xgboost', 'shap', 'django', 'redis', 'scipy', 'onnx'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=HERE, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=HERE, check=True, timeout=within(60))
