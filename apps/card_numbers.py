@@ -134,8 +134,8 @@ def mask_json(value: Any) -> Any:
 def holds_one(value: Any, characters: int = 20_000) -> bool:
     """Whether a card number stands anywhere in a JSON value, its first `characters` looked at."""
     looked = 0
-    for one in _leaves(value):
-        beginning = one[:characters] if isinstance(one, str) else one
+    for leaf in _leaves(value):
+        beginning = leaf[:characters] if isinstance(leaf, str) else leaf
         if mask_json(beginning) != beginning:
             return True
         looked += len(beginning) if isinstance(beginning, str) else LONGEST
@@ -243,8 +243,8 @@ class _Luhn:
     """Luhn's check of any part of a row of digits, each in one step: sums up to every place, of both alternations."""
 
     def __init__(self, digits: str) -> None:
-        values = [int(one) for one in digits]
-        doubled = [2 * one - 9 if one > 4 else 2 * one for one in values]
+        values = [int(digit) for digit in digits]
+        doubled = [2 * value - 9 if value > 4 else 2 * value for value in values]
         self._sums = tuple(
             [0, *accumulate(doubled[i] if i % 2 == parity else values[i] for i in range(len(values)))]
             for parity in (0, 1)

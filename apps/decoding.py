@@ -120,7 +120,7 @@ def _kind(name: str) -> str:
 
 def _other_value(found: re.Match[str], kind: Any) -> str:
     values = get_args(kind) if get_origin(kind) is Literal else ()
-    allowed = ", ".join(_as_json(one) for one in values) or "another value"
+    allowed = ", ".join(_as_json(value) for value in values) or "another value"
     return f"takes {'one of ' if len(values) > 1 else ''}{allowed}; not {_in_json(found.group(1))}"
 
 
@@ -169,8 +169,8 @@ def _type_at(kind: Any, at: str) -> Any:
     """The type of the field at msgspec's path, or what its `Meta` says it needs; None where that is not known."""
     found = kind
     for step in _STEP.findall(at):
-        found = next((inner for one in _choices(found) if (inner := _inside(one, step)) is not None), None)
-    return next((one for one in _choices(found) if one not in (None, NoneType)), None)
+        found = next((inner for choice in _choices(found) if (inner := _inside(choice, step)) is not None), None)
+    return next((choice for choice in _choices(found) if choice not in (None, NoneType)), None)
 
 
 def _choices(kind: Any) -> Iterator[Any]:
@@ -180,8 +180,8 @@ def _choices(kind: Any) -> Iterator[Any]:
         needs = next((meta.extra["needs"] for meta in metas if meta.extra and "needs" in meta.extra), "")
         yield from [_Needs(needs)] if needs else _choices(inner)
     elif get_origin(kind) in (Union, UnionType):
-        for one in get_args(kind):
-            yield from _choices(one)
+        for argument in get_args(kind):
+            yield from _choices(argument)
     else:
         yield kind
 
@@ -189,7 +189,7 @@ def _choices(kind: Any) -> Iterator[Any]:
 def _inside(kind: Any, step: str) -> Any:
     """The type of a list's items, a mapping's values, a struct's field."""
     if step.startswith("["):
-        return next((one for one in get_args(kind)[::-1] if one is not Ellipsis), None)
+        return next((argument for argument in get_args(kind)[::-1] if argument is not Ellipsis), None)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return get_type_hints(kind, include_extras=True).get(step)
     return None

@@ -36,7 +36,7 @@ def _masked(form: QueryDict) -> tuple[QueryDict, list[str]]:
     """The form without card numbers, and which of its fields had one."""
     masked, fields = QueryDict(mutable=True, encoding=form.encoding), []
     for name, values in form.lists():
-        shown = values if any(word in name for word in _AS_SENT) else [card_numbers.mask(one) for one in values]
+        shown = values if any(word in name for word in _AS_SENT) else [card_numbers.mask(value) for value in values]
         masked.setlist(card_numbers.mask(name), shown)
         if shown != values:
             fields.append(card_numbers.cut(name, 40))

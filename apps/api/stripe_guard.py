@@ -10,7 +10,6 @@ from msgspec import Meta
 
 from apps import card_numbers
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
 from apps.api import decision_requests
 from apps.api.client_address import check_host, client_address
 from apps.api.decisions import ScoringView
@@ -25,7 +24,7 @@ from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Answered
-from apps.scoring.stripe_guard.account import Account, account_of, forget, remember
+from apps.scoring.stripe_guard.account import Account, account_of, connect, disconnect
 from apps.scoring.stripe_guard.mapping import mapped
 from apps.scoring.stripe_guard.screening import SCHEMA, SCREENED, StripeOfTenant, act_on
 
@@ -139,14 +138,12 @@ class StripeAccountView(GuardView):
         said = self.decoded(request, StripeAccountRequest)
         admission = self.admit_only(request)
         account = Account(said.api_key, said.webhook_secret, self.digest)
-        remember(admission.tenant_schema, self.key.livemode, account, self.now)
-        self._audit(admission, "connected", {"api_key_last4": said.api_key[-4:]})
+        connect(account=account, **self._whose(admission))
         return self._answer(account)
 
     def delete(self, request: HttpRequest) -> HttpResponse:
         admission = self.admit_only(request)
-        if forget(admission.tenant_schema, self.key.livemode):
-            self._audit(admission, "disconnected", None)
+        disconnect(**self._whose(admission))
         return self._answer(None)
 
     def _answer(self, account: Account | None) -> HttpResponse:
@@ -161,15 +158,10 @@ class StripeAccountView(GuardView):
             )
         )
 
-    def _audit(self, admission: Admission, verb: str, after: dict[str, Any] | None) -> None:
-        record_audit(
-            tenant=Tenant.objects.get(pk=admission.tenant_id),
-            actor=admission.actor,
-            action=f"stripe_account.{verb}",
-            target=self.key.handle,
-            after=after,
-            now=self.now,
-        )
+    def _whose(self, admission: Admission) -> dict[str, Any]:
+        """Whose account is changed, by whom and when."""
+        tenant = Tenant.objects.get(pk=admission.tenant_id)
+        return {"tenant": tenant, "livemode": self.key.livemode, "now": self.now, "actor": admission.actor}
 
 
 class ScreenView(GuardView):

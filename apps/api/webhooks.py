@@ -325,8 +325,8 @@ def _delivery(row: Delivery) -> WebhookDelivery:
         delivered_at=_at(row.delivered_at),
         created_at=rfc3339(row.created_at),
         attempts=[
-            WebhookAttempt(rfc3339(one.at), one.delivered, one.status, one.answer, one.duration_ms)
-            for one in row.attempts.all()
+            WebhookAttempt(rfc3339(attempt.at), attempt.delivered, attempt.status, attempt.answer, attempt.duration_ms)
+            for attempt in row.attempts.all()
         ],
     )
 

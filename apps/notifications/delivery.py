@@ -91,7 +91,9 @@ def claim(ids: Sequence[str], now: datetime) -> list[Delivery]:
     spent = [one.pk for one in claimed if one.tries >= MOST_TRIES]
     Delivery.objects.filter(pk__in=spent).update(state=Delivery.State.DEAD, next_try_at=None)
     ours = [one for one in claimed if one.tries < MOST_TRIES]
-    Delivery.objects.filter(pk__in=[one.pk for one in ours]).update(tries=F("tries") + 1, next_try_at=now + LEASE)
+    Delivery.objects.filter(pk__in=[delivery.pk for delivery in ours]).update(
+        tries=F("tries") + 1, next_try_at=now + LEASE
+    )
     for one in ours:
         one.tries += 1
     return ours

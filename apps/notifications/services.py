@@ -223,7 +223,7 @@ def _deliveries(
 ) -> list[Delivery]:
     """Rows that wait to be delivered, from this moment of the database on."""
     rows = [_delivery(event, Delivery.Channel.EMAIL, mail, None, now) for mail in dict.fromkeys(mails)]
-    return rows + [_delivery(event, Delivery.Channel.WEBHOOK, one.url, one, now) for one in webhooks]
+    return rows + [_delivery(event, Delivery.Channel.WEBHOOK, webhook.url, webhook, now) for webhook in webhooks]
 
 
 def _delivery(

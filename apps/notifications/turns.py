@@ -54,7 +54,7 @@ class Turns:
         rows = self._rows(waiting)
         chosen: list[Waiting] = []
         while rows and self.free:
-            for tenant in sorted(rows, key=lambda one: self._tenants[one]):
+            for tenant in sorted(rows, key=lambda row: self._tenants[row]):
                 one = self._next(rows[tenant])
                 if one is None:
                     del rows[tenant]
@@ -102,7 +102,7 @@ class Turns:
         )
 
     def _held_by_slow(self) -> int:
-        return sum(self._recipients[one] for one in self._recipients if one in self._slow)
+        return sum(self._recipients[recipient] for recipient in self._recipients if recipient in self._slow)
 
     def _begin(self, one: Waiting) -> None:
         self._held[one.id] = one

@@ -32,7 +32,10 @@ def membership_of(request: HttpRequest) -> Membership | None:
         return None
     memberships = list(memberships_of(request.user))
     chosen = request.session.get(TENANT)
-    return next((one for one in memberships if one.tenant_id == chosen), memberships[0] if memberships else None)
+    return next(
+        (membership for membership in memberships if membership.tenant_id == chosen),
+        memberships[0] if memberships else None,
+    )
 
 
 def memberships_of(user: User) -> "list[Membership]":

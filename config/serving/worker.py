@@ -145,7 +145,11 @@ class Worker(GunicornWorker):
         await self.loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
     def _close_an_idle_one(self) -> bool:
-        idle = min((one for one in self.connections if one.idle()), key=lambda one: one.since, default=None)
+        idle = min(
+            (connection for connection in self.connections if connection.idle()),
+            key=lambda one: one.since,
+            default=None,
+        )
         if idle is None:
             return False
         idle.transport.abort()
@@ -153,7 +157,7 @@ class Worker(GunicornWorker):
 
     def make_room(self) -> None:
         """Cut who has been slowest to read, while the answers that wait for readers are too much to hold."""
-        unread = {one: one.transport.get_write_buffer_size() for one in self.connections}
+        unread = {connection: connection.transport.get_write_buffer_size() for connection in self.connections}
         total = sum(unread.values())
         for one in sorted(unread, key=lambda one: one.since):
             if total <= limits.UNREAD_BYTES:
@@ -220,7 +224,7 @@ class Worker(GunicornWorker):
         def answer(one: Turn) -> None:
             answers.append((one.done, self._answer(one.request)))
 
-        self.call(together, [partial(answer, one) for one in turns])
+        self.call(together, [partial(answer, turn) for turn in turns])
         for done, response in answers:
             done(response)
 

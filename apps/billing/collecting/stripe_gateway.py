@@ -138,7 +138,7 @@ class StripeGateway:
 
     def refunds_of(self, payment: str) -> dict[str, str]:
         found = _asked(lambda: self._v1.refunds.list({"payment_intent": payment, "limit": PAGE}))
-        return {str((one["metadata"] or {}).get(REFUND, "")): str(one["id"]) for one in _pages(found)}
+        return {str((page["metadata"] or {}).get(REFUND, "")): str(page["id"]) for page in _pages(found)}
 
     def happened(self, since: datetime) -> Iterator[dict[str, Any]]:
         found = _asked(lambda: self._v1.events.list({"created": {"gte": int(since.timestamp())}, "limit": PAGE}))

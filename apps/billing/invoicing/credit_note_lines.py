@@ -52,7 +52,7 @@ def divided(sums: Part, parts: Parts) -> list[Part]:
 
     They may exceed it only in notes from before lines were kept: those rounded each tax by itself.
     """
-    nets, taxes = [one.net for one in parts], [one.tax for one in parts]
+    nets, taxes = [part.net for part in parts], [part.tax for part in parts]
     return _parts(_spread(min(sums.net, sum(nets)), nets), _spread(min(sums.tax, sum(taxes)), taxes))
 
 

@@ -33,7 +33,7 @@ class DashboardPage(Page):
             "total": now,
             "change": None if not before else round(100 * (now - before) / before),
             "usage": reports.month(self.tenant.pk, self.now),
-            "flagged": [msgspec.json.decode(one.answer) for one in worst.rows],
+            "flagged": [msgspec.json.decode(row.answer) for row in worst.rows],
             "chart": {"first": first.isoformat(), "values": series[days:], "before": series[:days]},
         }
 

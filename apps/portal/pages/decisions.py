@@ -38,7 +38,7 @@ class DecisionsPage(Page):
         except Problem:  # the cursor of another page, or none of ours
             found = decisions.page(self.tenant.schema_name, self.livemode, _lookups(asked), None, A_PAGE)
         return {
-            "decisions": [msgspec.json.decode(one.answer) for one in found.rows],
+            "decisions": [msgspec.json.decode(row.answer) for row in found.rows],
             "next_cursor": found.next_cursor,
             "asked": {name: value for name, value in asked.items() if name != "cursor"},
             "schemas": list(SCHEMAS),

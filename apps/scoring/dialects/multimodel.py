@@ -115,7 +115,7 @@ def parse(content: Any, received_ms: int) -> Asked:
         return Asked(schema, schema.parse(content, received_ms))
     except InvalidTransaction as wrong:
         content = schema.read(content)
-        raise _refusal([_error(schema, content, one) for one in schema.problems(content)]) from wrong
+        raise _refusal([_error(schema, content, problem) for problem in schema.problems(content)]) from wrong
 
 
 def render(asked: Asked, decision: Decision) -> Detection:
