@@ -25,28 +25,28 @@ def decode(body: bytes, kind: type[Body]) -> Body:
     if not body:
         raise Problem("body_malformed", "The body is empty.")
     try:
-        said = msgspec.json.decode(body, type=kind)
+        value = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
         raise _field_problem(str(wrong), body, kind) from wrong
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Problem("body_malformed", _malformed(body, str(wrong))) from wrong
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
-    _check_texts(said, "")
-    return said
+    _check_texts(value, "")
+    return value
 
 
-def _check_texts(said: Any, at: str) -> None:
+def _check_texts(value: Any, at: str) -> None:
     """Every text of a body's fields is one line that a store can hold. Raises `Problem` naming one that is not.
 
     What stands in lists and in objects without fields of ours, as transactions do, is their own types' to check.
     """
-    if isinstance(said, str):
-        if never := text.forbidden(said):
+    if isinstance(value, str):
+        if never := text.forbidden(value):
             raise Problem("field_invalid", f"{_subject(at)} {never}.", at)
-    elif isinstance(said, msgspec.Struct):
-        for name in said.__struct_fields__:
-            _check_texts(getattr(said, name), f"{at}.{name}" if at else name)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _check_texts(getattr(value, name), f"{at}.{name}" if at else name)
 
 
 def without_cards(said: Body) -> tuple[Body, tuple[str, ...]]:
@@ -59,18 +59,18 @@ def without_cards(said: Body) -> tuple[Body, tuple[str, ...]]:
     return msgspec.structs.replace(said, **changed), card_numbers.warning(list(changed))  # type: ignore[type-var]
 
 
-def _malformed(body: bytes, said: str) -> str:
+def _malformed(body: bytes, value: str) -> str:
     try:
         body.decode()
     except UnicodeDecodeError:
         return "The body is not UTF-8."
-    return "The body ends in the middle of its JSON." if said == "Input data was truncated" else f"{said}."
+    return "The body ends in the middle of its JSON." if value == "Input data was truncated" else f"{value}."
 
 
-def _field_problem(said: str, body: bytes, kind: Any) -> Problem:
+def _field_problem(value: str, body: bytes, kind: Any) -> Problem:
     """What msgspec said of a body, as our problem: the field's path, and the sentence of `MESSAGES`."""
-    found = _AT.search(said)
-    at, message = (found.group(1), _AT.sub("", said)) if found else ("", said)
+    found = _AT.search(value)
+    at, message = (found.group(1), _AT.sub("", value)) if found else ("", value)
     if message == "Number out of range":
         return Problem("field_invalid", "The number is too large for a double.", _too_large(body) or at)
     if absent := re.fullmatch(r"Object missing required field `(.*)`", message):
@@ -124,8 +124,8 @@ def _other_value(found: re.Match[str], kind: Any) -> str:
     return f"takes {'one of ' if len(values) > 1 else ''}{allowed}; not {_in_json(found.group(1))}"
 
 
-def _in_json(said: str) -> str:
-    return said.lower() if said in ("True", "False") else card_numbers.cut(said, LONGEST_TOLD)
+def _in_json(value: str) -> str:
+    return value.lower() if value in ("True", "False") else card_numbers.cut(value, LONGEST_TOLD)
 
 
 def _as_json(value: Any) -> str:

@@ -67,16 +67,16 @@ def _key_in(cursor: str, fields: Sequence[Field]) -> list[Any]:
         raise Problem("cursor_invalid", param="cursor") from wrong
 
 
-def _value(field: Field, said: str) -> Any:
+def _value(field: Field, text: str) -> Any:
     """A column's value as Postgres takes it. Raises `ValueError`."""
     if isinstance(field, DateTimeField):
-        moment = datetime.fromisoformat(said)
+        moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError("a time without a zone")
         return moment.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
-    if forbidden(said):
+    if forbidden(text):
         raise ValueError("no text of ours")
-    return said
+    return text
 
 
 def _behind(key: Sequence[str], values: Sequence[Any]) -> Q:

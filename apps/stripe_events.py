@@ -53,9 +53,9 @@ def event_in(body: bytes) -> Event:
         raise NoEvent("It is not valid JSON.") from None
 
 
-def event_of(said: Any) -> Event:
+def event_of(value: Any) -> Event:
     """What decoded JSON says, as an event. Raises `NoEvent`."""
-    body = _storable(said, DEEPEST)
+    body = _storable(value, DEEPEST)
     if not isinstance(body, Mapping):
         raise NoEvent("It is no JSON object.")
     for name, takes, fits in _REQUIRED:
@@ -66,16 +66,16 @@ def event_of(said: Any) -> Event:
     return Event(body["id"], body["type"], body["created"], body)
 
 
-def _is_name(said: Any) -> bool:
-    return isinstance(said, str) and _NAME.fullmatch(said) is not None
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
-def _is_second(said: Any) -> bool:
-    return isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= LAST_SECOND
+def _is_second(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LAST_SECOND
 
 
-def _has_object(said: Any) -> bool:
-    return isinstance(said, Mapping) and isinstance(said.get("object"), Mapping)
+def _has_object(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("object"), Mapping)
 
 
 #: Member → what it takes, as the end of a sentence, and whether a value is that.
@@ -87,19 +87,19 @@ _REQUIRED: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 )
 
 
-def _storable(said: Any, levels: int) -> Any:
+def _storable(value: Any, levels: int) -> Any:
     """The same in what JSON documents in Postgres can hold."""
-    if isinstance(said, str):
-        return text.storable(said)
-    if isinstance(said, float) and not isfinite(said):
+    if isinstance(value, str):
+        return text.storable(value)
+    if isinstance(value, float) and not isfinite(value):
         raise NoEvent("It holds a number that is none, or too large for a double.")
-    if not isinstance(said, Mapping | list):
-        return said
+    if not isinstance(value, Mapping | list):
+        return value
     if not levels:
         raise NoEvent("It is nested too deeply.")
-    if isinstance(said, list):
-        return [_storable(one, levels - 1) for one in said]
-    return {text.storable(name): _storable(one, levels - 1) for name, one in said.items()}
+    if isinstance(value, list):
+        return [_storable(one, levels - 1) for one in value]
+    return {text.storable(name): _storable(one, levels - 1) for name, one in value.items()}
 
 
 def _refuse_constant(word: str) -> NoReturn:

@@ -25,11 +25,11 @@ _ANY = re.compile(
 )
 
 
-def read(said: str) -> datetime:
+def read(text: str) -> datetime:
     """The time a text says, with its zone when it has one. Raises `ValueError` when it is none."""
-    if _PLAIN.fullmatch(said) and said[17:19] != "60":
-        return datetime.fromisoformat(said)
-    found = _ANY.fullmatch(said)
+    if _PLAIN.fullmatch(text) and text[17:19] != "60":
+        return datetime.fromisoformat(text)
+    found = _ANY.fullmatch(text)
     if found is None:
         raise ValueError("not a time")
     leap = found["second"] == "60"

@@ -54,8 +54,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _asks_an_operator(request: HttpRequest) -> bool:
     """Whether it comes from the operators' networks or with their token. What a proxy here forwards isn't from here."""
-    said = request.META.get("HTTP_AUTHORIZATION", "").encode()
-    if settings.METRICS_TOKEN and compare_digest(said, f"Bearer {settings.METRICS_TOKEN}".encode()):
+    value = request.META.get("HTTP_AUTHORIZATION", "").encode()
+    if settings.METRICS_TOKEN and compare_digest(value, f"Bearer {settings.METRICS_TOKEN}".encode()):
         return True
     address = addresses.client_address(request.META, settings.TRUSTED_PROXIES)
     forwarded = addresses.inside(address, addresses.LOOPBACK) and addresses.was_forwarded(request.META)

@@ -98,8 +98,8 @@ def name_of(request: HttpRequest, credentials: Credentials) -> str:
     """By what a name is counted."""
     told = credentials or {}
     typed = request.POST.get("username") or request.POST.get("login")  # the admin's form; the portal's
-    said = str(told.get("username") or told.get("email") or typed or "").strip().lower()
-    return said[:254] if "@" in said else NO_NAME
+    value = str(told.get("username") or told.get("email") or typed or "").strip().lower()
+    return value[:254] if "@" in value else NO_NAME
 
 
 def try_again_at(request: HttpRequest, credentials: Credentials) -> datetime:

@@ -41,8 +41,8 @@ class ReadableOnly:
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
     """The portal's handler400."""
-    said = next((words for kind, words in _SAID if isinstance(exception, kind)), "")
-    context = {"said": said or (str(exception) if isinstance(exception, BadRequest) else "")}
+    value = next((words for kind, words in _SAID if isinstance(exception, kind)), "")
+    context = {"said": value or (str(exception) if isinstance(exception, BadRequest) else "")}
     return render(request, "portal/refused.html", context, status=400)
 
 

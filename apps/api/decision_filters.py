@@ -20,24 +20,24 @@ _LOST_PLUS = re.compile("(t[0-9:.,]+|:[0-9]{2}(?:[.,][0-9]+)?) ([0-9]{2}(?::?[0-
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
-    def check(said: str) -> str:
-        if said not in words:
+    def check(text: str) -> str:
+        if text not in words:
             raise ValueError(f"one of {', '.join(words)}")
-        return said
+        return text
 
     return check
 
 
-def _text(said: str) -> tuple[str, ...]:
-    if not said or len(said) > 128:
+def _text(text: str) -> tuple[str, ...]:
+    if not text or len(text) > 128:
         raise ValueError("1 to 128 characters")
-    return spellings(card_numbers.mask_id(said))  # as it is stored
+    return spellings(card_numbers.mask_id(text))  # as it is stored
 
 
-def _moment(said: str) -> datetime:
+def _moment(text: str) -> datetime:
     """In UTC: Postgres knows no offset beyond 16 hours. A day is its first moment."""
     try:
-        found = datetime.fromisoformat(said) if _DAY.fullmatch(said) else times.read(_LOST_PLUS.sub(r"\1+\2", said))
+        found = datetime.fromisoformat(text) if _DAY.fullmatch(text) else times.read(_LOST_PLUS.sub(r"\1+\2", text))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as wrong:
         raise ValueError("a time such as 2026-01-05T10:00:00Z") from wrong
@@ -85,8 +85,8 @@ def filters_of(request: HttpRequest) -> tuple[int, str | None, dict[str, Any]]:
     return *page_in(query), filters
 
 
-def _checked(name: str, check: Callable[[str], Any], said: str) -> Any:
+def _checked(name: str, check: Callable[[str], Any], text: str) -> Any:
     try:
-        return check(said)
+        return check(text)
     except ValueError as wrong:
         raise Problem("field_invalid", f"It takes {wrong}.", name) from wrong

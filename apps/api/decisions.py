@@ -117,7 +117,7 @@ class ScoringView(ApiView):
     def scoring_request(
         self, request: HttpRequest, body: bytes, *, model: str | None = None, dry_run: bool = False, many: bool = False
     ) -> ScoringRequest:
-        said = idempotency_key(request.META)
+        value = idempotency_key(request.META)
         return ScoringRequest(
             key=self.key,
             digest=self.digest,
@@ -125,8 +125,8 @@ class ScoringView(ApiView):
             endpoint=self.endpoint,
             scope=self.scope(request),
             received_us=self.received_us,
-            idempotency_key=ids.text_hash(said) if said else "",
-            fingerprint=ids.fingerprint(request.path, request.META.get("QUERY_STRING", ""), body) if said else "",
+            idempotency_key=ids.text_hash(value) if value else "",
+            fingerprint=ids.fingerprint(request.path, request.META.get("QUERY_STRING", ""), body) if value else "",
             model=model,
             dry_run=dry_run,
             many=many,

@@ -75,9 +75,9 @@ class PredictView(DialectView):
 
     def _item(self, request: HttpRequest) -> tuple[Single, Asked, ScoringRequest, Item]:
         body = self.read_body(request)
-        said = decode(body, dict[str, Any])
-        dialect = detect.dialect_of(said)
-        asked = dialect.parse(said, self.received_us // 1000)
+        content = decode(body, dict[str, Any])
+        dialect = detect.dialect_of(content)
+        asked = dialect.parse(content, self.received_us // 1000)
         self.require_model(asked.schema.name, asked.model)
         scoring_request = self.scoring_request(request, body, model=asked.model)
         return dialect, asked, scoring_request, item_of(scoring_request, asked.schema, asked.parsed)

@@ -52,12 +52,12 @@ def query_of(meta: Mapping[str, Any]) -> Query:
 
 def count_in(query: Query, name: str, *, default: int, most: int) -> int:
     """How many are asked for. Raises `Problem`."""
-    said = query.get(name)
-    if said is None:
+    value = query.get(name)
+    if value is None:
         return default
-    if not re.fullmatch("[0-9]{1,9}", said) or not 1 <= int(said) <= most:
+    if not re.fullmatch("[0-9]{1,9}", value) or not 1 <= int(value) <= most:
         raise Problem("field_invalid", f"It takes a whole number from 1 to {most}.", name)
-    return int(said)
+    return int(value)
 
 
 def page_in(query: Query) -> tuple[int, str | None]:
@@ -70,20 +70,20 @@ def page_in(query: Query) -> tuple[int, str | None]:
 
 def one_of(query: Query, name: str, words: Sequence[str]) -> str | None:
     """One of some words; None when nothing is asked for. Raises `Problem`."""
-    said = query.get(name)
-    if said is not None and said not in words:
+    value = query.get(name)
+    if value is not None and value not in words:
         raise Problem("field_invalid", f"It takes one of: {', '.join(words)}.", name)
-    return said
+    return value
 
 
 def day_in(query: Query, name: str, default: date) -> date:
     """A day. Raises `Problem`."""
-    said = query.get(name)
-    if said is None:
+    value = query.get(name)
+    if value is None:
         return default
     try:
-        if _DAY.fullmatch(said):
-            return date.fromisoformat(said)
+        if _DAY.fullmatch(value):
+            return date.fromisoformat(value)
     except ValueError:  # there is no such day
         pass
     raise Problem("field_invalid", "It takes a day such as 2026-01-31.", name)

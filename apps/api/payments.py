@@ -75,12 +75,12 @@ class ReceivedWebhook(msgspec.Struct, frozen=True):
 
 def stripe_signature(request: HttpRequest) -> str:
     """The header Stripe signs with. Raises `Problem` when there is none, or one that can't be a signature."""
-    said = str(request.META.get("HTTP_STRIPE_SIGNATURE", ""))
-    if not said:
+    value = str(request.META.get("HTTP_STRIPE_SIGNATURE", ""))
+    if not value:
         raise Problem("signature_invalid", "There is no Stripe-Signature header.", "Stripe-Signature")
-    if not said.isascii():
+    if not value.isascii():
         raise Problem("signature_invalid", "Stripe-Signature takes ASCII characters.", "Stripe-Signature")
-    return said
+    return value
 
 
 class PaymentView(ApiView):

@@ -51,14 +51,14 @@ def _presented(meta: dict[str, Any]) -> str | None:
     plain = plain.strip(" \t")
     if not (bearer and bearer.strip(" \t")):
         return plain
-    said = _of_bearer(bearer)
-    if plain not in ("", said):
+    value = _of_bearer(bearer)
+    if plain not in ("", value):
         raise Problem("key_malformed", "Authorization and X-API-Key say different things: send one of them.")
-    return said
+    return value
 
 
-def _of_bearer(said: str) -> str:
-    kind, _, text = said.strip(" \t").partition(" ")
+def _of_bearer(value: str) -> str:
+    kind, _, text = value.strip(" \t").partition(" ")
     if kind.lower() != "bearer":
         raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
     return text.strip(" \t")

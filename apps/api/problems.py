@@ -96,8 +96,8 @@ def detail_only(problem: Problem) -> bytes:
 
 def _detail(problem: Problem) -> str:
     """What happened, and what to do about it, unless the fix only says to read the detail."""
-    said = problem.detail or f"{problem.kind.title}."
-    return said if "`detail`" in problem.kind.fix and problem.detail else f"{said} {problem.kind.fix}"
+    value = problem.detail or f"{problem.kind.title}."
+    return value if "`detail`" in problem.kind.fix and problem.detail else f"{value} {problem.kind.fix}"
 
 
 def headers(problem: Problem) -> dict[str, str]:
@@ -141,8 +141,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def request_id(meta: Mapping[str, Any]) -> str:
     """The caller's X-Request-Id when it is harmless, card numbers in it masked; else a new one."""
-    said = meta.get("HTTP_X_REQUEST_ID", "")
-    return card_numbers.mask(said) if _REQUEST_ID.fullmatch(said) else f"req_{os.urandom(12).hex()}"
+    value = meta.get("HTTP_X_REQUEST_ID", "")
+    return card_numbers.mask(value) if _REQUEST_ID.fullmatch(value) else f"req_{os.urandom(12).hex()}"
 
 
 def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:

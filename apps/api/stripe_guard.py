@@ -135,9 +135,9 @@ class StripeAccountView(GuardView):
         return self._answer(account_of(admission.tenant_schema, self.key.livemode))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        said = self.decoded(request, StripeAccountRequest)
+        body = self.decoded(request, StripeAccountRequest)
         admission = self.admit_only(request)
-        account = Account(said.api_key, said.webhook_secret, self.digest)
+        account = Account(body.api_key, body.webhook_secret, self.digest)
         connect(account=account, **self._whose(admission))
         return self._answer(account)
 
@@ -205,11 +205,11 @@ class ScreenWebhookView(GuardView):
         return account
 
 
-def _intent_id(said: Any) -> str:
+def _intent_id(value: Any) -> str:
     """The id of the PaymentIntent an event is about. Raises `Problem`."""
-    if not isinstance(said, str) or not _INTENT_ID.fullmatch(said):
+    if not isinstance(value, str) or not _INTENT_ID.fullmatch(value):
         raise Problem("event_invalid", "'data.object.id' takes the id of a PaymentIntent, such as pi_1.")
-    return said
+    return value
 
 
 _DECIDED = ("quota_exceeded", "journal_full", "field_invalid")

@@ -70,8 +70,8 @@ def _part_of(of_the_key: tuple[str, ...], wanted: list[Scope] | None) -> tuple[s
     """The scopes wanted, in the key's order. Raises `Problem` when the key lacks one."""
     lacking = [scope for scope in wanted or () if scope not in of_the_key]
     if lacking:
-        said = f"The key has no scope '{lacking[0]}'. It has: {', '.join(of_the_key)}."
-        raise Problem("scope_missing", said, "scopes", extra={"required_scope": lacking[0]})
+        message = f"The key has no scope '{lacking[0]}'. It has: {', '.join(of_the_key)}."
+        raise Problem("scope_missing", message, "scopes", extra={"required_scope": lacking[0]})
     return tuple(scope for scope in of_the_key if wanted is None or scope in wanted)
 
 

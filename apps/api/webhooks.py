@@ -186,9 +186,9 @@ class WebhookView(_WebhooksView):
         admission, sent = self.admitted_with(request, WebhookChange)
         asked, warnings = without_cards(sent)
         row = self.webhook(admission, webhook_id)
-        said = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
+        facts = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
         changed = _allowed(
-            lambda: services.change_webhook(webhook=row, changes=said, now=self.now, actor=admission.actor)
+            lambda: services.change_webhook(webhook=row, changes=facts, now=self.now, actor=admission.actor)
         )
         return json_answer(_webhook(changed, warnings))
 
@@ -285,8 +285,8 @@ def _allowed(do: Callable[[], WebhookEndpoint]) -> WebhookEndpoint:
     except NotAllowed as wrong:
         raise Problem("field_invalid", str(wrong), "url") from wrong
     except services.TooMany as wrong:
-        said = f"A tenant may have {services.MOST_WEBHOOKS} webhooks of each mode."
-        raise Problem("limit_reached", said) from wrong
+        message = f"A tenant may have {services.MOST_WEBHOOKS} webhooks of each mode."
+        raise Problem("limit_reached", message) from wrong
 
 
 def _with_secret(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> HttpResponse:

@@ -38,11 +38,11 @@ class CouponForm(forms.ModelForm):
         return code
 
     def clean(self) -> dict[str, Any] | None:
-        said = super().clean() or self.cleaned_data
+        value = super().clean() or self.cleaned_data
         if not self.errors and "percent" in self.fields:
-            for field, wrong in _wrong(said["percent"], said["amount"], said["currency"]):
+            for field, wrong in _wrong(value["percent"], value["amount"], value["currency"]):
                 self.add_error(field, wrong)
-        return said
+        return value
 
 
 def _wrong(percent: Decimal | None, amount: Decimal | None, currency: str) -> list[tuple[str, str]]:

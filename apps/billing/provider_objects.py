@@ -23,10 +23,10 @@ class Unreadable(ValueError):
 class Fields:
     """One JSON object. What is null is as good as missing; every reader raises `Unreadable`."""
 
-    def __init__(self, said: Any, at: str = "") -> None:
-        if not isinstance(said, Mapping):
+    def __init__(self, value: Any, at: str = "") -> None:
+        if not isinstance(value, Mapping):
             raise Unreadable(f"{at or 'it'} takes an object")
-        self._said: Json = said
+        self._said: Json = value
         self._at = f"{at}." if at else ""
 
     def __contains__(self, name: str) -> bool:
@@ -34,12 +34,12 @@ class Fields:
 
     def id(self, name: str) -> str:
         """An id, or the id of the object that was sent in its place."""
-        said = self._said.get(name)
-        if isinstance(said, Mapping):
-            return Fields(said, f"{self._at}{name}").id("id")
-        if not isinstance(said, str) or not _ID.fullmatch(said):
+        value = self._said.get(name)
+        if isinstance(value, Mapping):
+            return Fields(value, f"{self._at}{name}").id("id")
+        if not isinstance(value, str) or not _ID.fullmatch(value):
             raise self._wrong(name, f"an id of 1 to {LONGEST_ID} visible ASCII characters")
-        return said
+        return value
 
     def id_if_any(self, name: str) -> str:
         """The same, "" when there is none."""
@@ -47,38 +47,38 @@ class Fields:
 
     def text(self, name: str, longest: int = LONGEST_CODE) -> str:
         """A text in one line, cut where it is longer; "" when there is none."""
-        said = self._said.get(name)
-        if said is None:
+        value = self._said.get(name)
+        if value is None:
             return ""
-        if not isinstance(said, str) or (said and text.refusal(said)):
+        if not isinstance(value, str) or (value and text.refusal(value)):
             raise self._wrong(name, "text in one line")
-        return said[:longest]
+        return value[:longest]
 
     def word(self, name: str) -> str:
         """A text that must be there."""
-        said = self.text(name)
-        if not said:
+        value = self.text(name)
+        if not value:
             raise self._wrong(name, "text in one line")
-        return said
+        return value
 
     def number(self, name: str, most: int = MOST_UNITS) -> int:
         """A whole number from 0 on."""
-        said = self._said.get(name)
-        if not isinstance(said, int) or isinstance(said, bool) or not 0 <= said <= most:
+        value = self._said.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
             raise self._wrong(name, f"a whole number from 0 to {most:,}")
-        return said
+        return value
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
-        said = self._said.get(name)
-        if said is not None and not isinstance(said, bool):
+        value = self._said.get(name)
+        if value is not None and not isinstance(value, bool):
             raise self._wrong(name, "true or false")
-        return default if said is None else said
+        return default if value is None else value
 
     def object(self, name: str) -> "Fields":
         """Another object, an empty one when there is none."""
-        said = self._said.get(name)
-        return Fields({} if said is None else said, f"{self._at}{name}")
+        value = self._said.get(name)
+        return Fields({} if value is None else value, f"{self._at}{name}")
 
     def _wrong(self, name: str, takes: str) -> Unreadable:
         there = "is missing" if self._said.get(name) is None else "is something else"

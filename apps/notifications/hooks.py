@@ -164,9 +164,9 @@ def _connected(target: Target, addresses: Sequence[str], deadline: _Deadline) ->
     return socket.create_connection((addresses[-1], target.port), min(CONNECT_SECONDS, deadline.left()))
 
 
-def _seconds(said: str | None) -> float | None:
+def _seconds(value: str | None) -> float | None:
     """Retry-After in its form of seconds; its form of a date is left alone."""
-    return float(said) if said is not None and said.isascii() and said.isdigit() and len(said) < 10 else None
+    return float(value) if value is not None and value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
 @cache

@@ -42,12 +42,12 @@ class InvalidPolicy(ValueError):
     """A policy that can't be published; the message says where, what, and how to mend it."""
 
 
-def changed(policy: Policy, said: Mapping[str, Any]) -> Policy:
+def changed(policy: Policy, value: Mapping[str, Any]) -> Policy:
     """The policy with what is said in place of what it said, card numbers masked, if that is one to publish.
 
     Raises `InvalidPolicy`.
     """
-    found = _decoded({**msgspec.to_builtins(policy), **card_numbers.mask_json(said)})
+    found = _decoded({**msgspec.to_builtins(policy), **card_numbers.mask_json(value)})
     _check_thresholds(found)
     if found.home_country:
         _check_country(found.home_country)
@@ -63,15 +63,15 @@ def changed(policy: Policy, said: Mapping[str, Any]) -> Policy:
 def members(raw: bytes) -> dict[str, Any]:
     """What a file says, member by member of a policy. Raises `InvalidPolicy`."""
     _check_size(raw, "The file")
-    said = _parsed(_text(_unpacked(raw)))
-    for problem in _problems(said, ""):
+    value = _parsed(_text(_unpacked(raw)))
+    for problem in _problems(value, ""):
         raise InvalidPolicy(problem)
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise InvalidPolicy('the whole file must be one JSON object, like {"medium": 0.3}.')
-    unknown = [name for name in said if name not in Policy.__struct_fields__]
+    unknown = [name for name in value if name not in Policy.__struct_fields__]
     if unknown:
         raise InvalidPolicy(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(Policy.__struct_fields__)}.")
-    return said
+    return value
 
 
 # --- bytes to text ----------------------------------------------------------------------------------------------------
@@ -113,13 +113,13 @@ def _text(raw: bytes) -> str:
     if b"\x00" in raw[:4]:
         raise InvalidPolicy("The file is UTF-16 or UTF-32; save it as UTF-8.")
     try:
-        said = raw.decode("utf-8-sig")
+        value = raw.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         line, column = _place(raw[: wrong.start].decode("utf-8-sig", "replace"))
         raise InvalidPolicy(f"line {line}, column {column}: this is not UTF-8; save the file as UTF-8.") from wrong
-    if not said.strip():
+    if not value.strip():
         raise InvalidPolicy('The file is empty; write a JSON object, like {"medium": 0.3}.')
-    return said
+    return value
 
 
 def _place(before: str) -> tuple[int, int]:
@@ -142,9 +142,9 @@ class _Twice(NamedTuple):
     name: str
 
 
-def _parsed(said: str) -> Any:
+def _parsed(value: str) -> Any:
     try:
-        return json.loads(said, parse_int=_whole, parse_float=_number, object_pairs_hook=_object)
+        return json.loads(value, parse_int=_whole, parse_float=_number, object_pairs_hook=_object)
     except json.JSONDecodeError as wrong:
         raise InvalidPolicy(f"line {wrong.lineno}, column {wrong.colno}: the JSON breaks: {wrong.msg}.") from wrong
     except RecursionError as wrong:
@@ -195,18 +195,18 @@ def _cut(name: str) -> str:
 # --- members to a policy ----------------------------------------------------------------------------------------------
 
 
-def _decoded(said: Mapping[str, Any]) -> Policy:
-    rules = said.get("rules")
+def _decoded(value: Mapping[str, Any]) -> Policy:
+    rules = value.get("rules")
     for number, rule in enumerate(rules if isinstance(rules, list) else ()):
         if isinstance(rule, dict) and rule.get("all") == []:
             raise InvalidPolicy(
-                f"rules[{number}].all{_named(said, f'rules[{number}]')}: the list has a length of 0; "
+                f"rules[{number}].all{_named(value, f'rules[{number}]')}: the list has a length of 0; "
                 "a rule without conditions would hit everything."
             )
     try:
-        return decode(json.dumps(said).encode(), Policy)
+        return decode(json.dumps(value).encode(), Policy)
     except Problem as wrong:
-        raise InvalidPolicy(f"{wrong.param}{_named(said, wrong.param or '')}: {wrong.detail}{_near(wrong)}") from wrong
+        raise InvalidPolicy(f"{wrong.param}{_named(value, wrong.param or '')}: {wrong.detail}{_near(wrong)}") from wrong
 
 
 def _near(wrong: Problem) -> str:
@@ -218,12 +218,12 @@ def _near(wrong: Problem) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
-def _named(said: Mapping[str, Any], at: str) -> str:
+def _named(value: Mapping[str, Any], at: str) -> str:
     """The id of the rule a path leads into."""
     number = at.removeprefix("rules[").partition("]")[0]
     if not (at.startswith("rules[") and number.isdigit()):
         return ""
-    rule = said["rules"][int(number)]
+    rule = value["rules"][int(number)]
     name = rule.get("id") if isinstance(rule, dict) else None
     return f" (rule '{_cut(name)}')" if isinstance(name, str) else ""
 

@@ -120,8 +120,8 @@ class Server(ABC):
             with self._lock_of_the_process():
                 return None
         except BlockingIOError:
-            said = file.read_text()
-            return int(said) if said.strip() and not is_gone(int(said)) else None
+            value = file.read_text()
+            return int(value) if value.strip() and not is_gone(int(value)) else None
 
     def _spawn(self, lock: int) -> "subprocess.Popen[bytes]":
         """In a session of its own, so that Ctrl-C at the terminal reaches the supervisor and not the server."""

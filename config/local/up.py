@@ -246,26 +246,26 @@ def _prepare(environment: dict[str, str], steps: Steps) -> dict[str, Any]:
     steps.say("looking at the database")
     process = preloading.start(["python", "manage.py", "prepare", "--json"], environment, CHECKOUT)
     try:
-        said = _passed_on(process.output, steps)
+        value = _passed_on(process.output, steps)
     except BaseException:
         with suppress(ProcessLookupError):  # it may have had the same Ctrl-C
             os.killpg(process.pid, signal.SIGTERM)
         process.reap()
         raise
     if process.reap() != 0:
-        raise Unavailable("the database could not be prepared.\n" + "".join(said).rstrip())
-    return dict(json.loads(said[-1]))
+        raise Unavailable("the database could not be prepared.\n" + "".join(value).rstrip())
+    return dict(json.loads(value[-1]))
 
 
 def _passed_on(output: int, steps: Steps) -> list[str]:
     """All its lines; those that say what it does are steps of ours."""
-    said = []
+    value = []
     with open(output, errors="replace", closefd=False) as lines:
         for line in lines:
-            said.append(line)
+            value.append(line)
             if line.startswith(STEP):
                 steps.say(line.removeprefix(STEP).rstrip())
-    return said
+    return value
 
 
 def _environment_of_the_children() -> dict[str, str]:

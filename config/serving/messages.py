@@ -122,11 +122,11 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def _content_type(said: str) -> tuple[str, dict[str, str]]:
+def _content_type(text: str) -> tuple[str, dict[str, str]]:
     """A body's type and its parameters. Of them `charset` is never asked: what we read is UTF-8, and Python's codec of
     any name a client may think of would be handed the query, too."""
     try:
-        return parse_header_parameters(said)
+        return parse_header_parameters(text)
     except (ValueError, LookupError) as wrong:
         raise Malformed("The Content-Type can't be read.") from wrong
 

@@ -138,8 +138,8 @@ WEBHOOK_NETWORKS = env.list("PALISADE_WEBHOOK_NETWORKS", default=[])
 # --- who sends the invoices: the defaults are an example, and `check --deploy` says so --------------------------------
 def _lines_of(name: str, example: str) -> str:
     """Lines are separated by a semicolon or a written \\n; unset or empty is the example."""
-    said = (env(name, default="") or example).replace("\\n", "\n").replace(";", "\n")
-    return "\n".join(line.strip() for line in said.splitlines() if line.strip())
+    value = (env(name, default="") or example).replace("\\n", "\n").replace(";", "\n")
+    return "\n".join(line.strip() for line in value.splitlines() if line.strip())
 
 
 #: As it stands on invoices; each keeps a copy of what was true when it was drafted.

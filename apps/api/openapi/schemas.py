@@ -61,12 +61,12 @@ def components() -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _one(said: dict[str, Any], schema: str) -> dict[str, Any]:
-    return {"description": said["description"], **transaction_ref(schema)}
+def _one(value: dict[str, Any], schema: str) -> dict[str, Any]:
+    return {"description": value["description"], **transaction_ref(schema)}
 
 
-def _many(said: dict[str, Any], schema: str) -> dict[str, Any]:
-    return said | {"items": transaction_ref(schema)}
+def _many(value: dict[str, Any], schema: str) -> dict[str, Any]:
+    return value | {"items": transaction_ref(schema)}
 
 
 def _plain(schema: str) -> str:

@@ -24,16 +24,16 @@ from apps.billing.collecting.payment_state import Card, PaymentState
 class GatewayError(Exception):
     """`code` says which, in the provider's words; the text never holds a secret."""
 
-    def __init__(self, code: str, said: str = "") -> None:
-        super().__init__(f"{code}: {said}" if said else code)
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(f"{code}: {text}" if text else code)
         self.code = code
 
 
 class Declined(GatewayError):
     """The bank said no. `known` is what the provider says of the payment now."""
 
-    def __init__(self, code: str, said: str, known: PaymentState) -> None:
-        super().__init__(code, said)
+    def __init__(self, code: str, text: str, known: PaymentState) -> None:
+        super().__init__(code, text)
         self.known = known
 
 

@@ -41,14 +41,14 @@ def is_in_use(card: str) -> bool:
 
 
 @transaction.atomic
-def learn_card(tenant: Tenant, customer: str, said: Card, now: datetime) -> PaymentCard:
+def learn_card(tenant: Tenant, customer: str, value: Card, now: datetime) -> PaymentCard:
     """What the provider says of a card, in any order and any number of times; and what follows for the tenant."""
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-    row, _ = PaymentCard.objects.get_or_create(card=said.id, defaults={"tenant": tenant, "customer": customer})
-    row.brand, row.last4 = max(row.brand, said.brand), max(row.last4, said.last4)
-    row.expires = max(row.expires, said.expires)
-    row.removed = row.removed or said.removed
-    chosen = datetime.fromtimestamp(said.chosen_at, UTC) if said.chosen_at else None
+    row, _ = PaymentCard.objects.get_or_create(card=value.id, defaults={"tenant": tenant, "customer": customer})
+    row.brand, row.last4 = max(row.brand, value.brand), max(row.last4, value.last4)
+    row.expires = max(row.expires, value.expires)
+    row.removed = row.removed or value.removed
+    chosen = datetime.fromtimestamp(value.chosen_at, UTC) if value.chosen_at else None
     row.chosen_at = max((at for at in (row.chosen_at, chosen) if at is not None), default=None)
     row.save()
     _use(tenant.pk, PaymentCard.objects.in_use(tenant.pk), now)

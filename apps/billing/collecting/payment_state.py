@@ -83,38 +83,38 @@ def merge(one: PaymentState, other: PaymentState) -> PaymentState:
 
 def of_intent(intent: Json) -> PaymentState:
     """What a PaymentIntent says. This and all that follow raise `Unreadable` at what they don't document."""
-    said = Fields(intent)
-    status = said.word("status")
+    value = Fields(intent)
+    status = value.word("status")
     return PaymentState(
-        payment=said.id("id"),
+        payment=value.id("id"),
         progress=_PROGRESS_OF.get(status, "open"),
-        failure=_failure_code(said.object("last_payment_error")) or _UNFINISHED.get(status, ""),
-        charge=said.id_if_any("latest_charge"),
-        amount=said.number("amount"),
+        failure=_failure_code(value.object("last_payment_error")) or _UNFINISHED.get(status, ""),
+        charge=value.id_if_any("latest_charge"),
+        amount=value.number("amount"),
     )
 
 
 def of_charge(charge: Json) -> PaymentState:
     """What a Charge says."""
-    said = Fields(charge)
+    value = Fields(charge)
     return PaymentState(
-        payment=said.id_if_any("payment_intent"),
-        progress="succeeded" if said.flag("paid", False) and said.flag("captured", True) else "open",
-        failure=said.text("failure_code"),
-        charge=said.id("id"),
-        amount=said.number("amount"),
-        refunded=said.number("amount_refunded") if "amount_refunded" in said else 0,
+        payment=value.id_if_any("payment_intent"),
+        progress="succeeded" if value.flag("paid", False) and value.flag("captured", True) else "open",
+        failure=value.text("failure_code"),
+        charge=value.id("id"),
+        amount=value.number("amount"),
+        refunded=value.number("amount_refunded") if "amount_refunded" in value else 0,
     )
 
 
 def of_dispute(dispute: Json) -> PaymentState:
     """What a Dispute says: what is disputed had succeeded."""
-    said = Fields(dispute)
+    value = Fields(dispute)
     return PaymentState(
-        payment=said.id_if_any("payment_intent"),
+        payment=value.id_if_any("payment_intent"),
         progress="succeeded",
-        charge=said.id_if_any("charge"),
-        dispute=_DISPUTE_OF.get(said.word("status"), "open"),
+        charge=value.id_if_any("charge"),
+        dispute=_DISPUTE_OF.get(value.word("status"), "open"),
     )
 
 
@@ -143,18 +143,18 @@ class Card:
 Cards = Mapping[str, Card]
 
 
-def with_card(cards: Cards, said: Card) -> Cards:
+def with_card(cards: Cards, value: Card) -> Cards:
     """The cards, and what is said of one of them. Ids are never used again: what is removed stays so."""
-    known = cards.get(said.id, Card(said.id))
+    known = cards.get(value.id, Card(value.id))
     merged = Card(
-        id=said.id,
-        brand=max(known.brand, said.brand),
-        last4=max(known.last4, said.last4),
-        expires=max(known.expires, said.expires),
-        chosen_at=max(known.chosen_at, said.chosen_at),
-        removed=known.removed or said.removed,
+        id=value.id,
+        brand=max(known.brand, value.brand),
+        last4=max(known.last4, value.last4),
+        expires=max(known.expires, value.expires),
+        chosen_at=max(known.chosen_at, value.chosen_at),
+        removed=known.removed or value.removed,
     )
-    return {**cards, said.id: merged}
+    return {**cards, value.id: merged}
 
 
 def card_in_use(cards: Cards) -> Card | None:
@@ -165,11 +165,11 @@ def card_in_use(cards: Cards) -> Card | None:
 
 def of_payment_method(method: Json) -> Card:
     """What a PaymentMethod says of itself."""
-    said = Fields(method)
-    kind = said.text("type", LONGEST_BRAND)
-    card = said.object(kind or "card")
+    value = Fields(method)
+    kind = value.text("type", LONGEST_BRAND)
+    card = value.object(kind or "card")
     expires = f"{card.number('exp_year', 9999):04d}-{card.number('exp_month', 12):02d}" if "exp_year" in card else ""
-    return Card(said.id("id"), card.text("brand", LONGEST_BRAND) or kind, card.text("last4", 4), expires)
+    return Card(value.id("id"), card.text("brand", LONGEST_BRAND) or kind, card.text("last4", 4), expires)
 
 
 def chosen(card: Card, at: int) -> Card:

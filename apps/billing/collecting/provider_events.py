@@ -71,10 +71,10 @@ def receive(body: bytes, signature: str, gateway: Gateway, now: datetime) -> boo
         raise
 
 
-def keep(said: Json, now: datetime) -> bool:
+def keep(value: Json, now: datetime) -> bool:
     """Keep an event of the provider's list once; whether it is new. One that can never be an event is passed over."""
     try:
-        return _keep(stripe_events.event_of(said), now)
+        return _keep(stripe_events.event_of(value), now)
     except NoEvent as wrong:
         NO_EVENTS.inc()
         log.error("the provider lists an event that is none: %s", wrong)
@@ -176,9 +176,9 @@ READS: Mapping[str, Callable[[Json], PaymentState]] = {
 }
 
 
-def _of_payment(said: Json, read: Callable[[Json], PaymentState], now: datetime) -> str:
-    known = read(said)
-    payment = payments.find_payment(reference_of(said), known.payment)
+def _of_payment(value: Json, read: Callable[[Json], PaymentState], now: datetime) -> str:
+    known = read(value)
+    payment = payments.find_payment(reference_of(value), known.payment)
     if payment is None and read is not of_dispute:
         return "not a payment of ours"
     if payment is None:  # a dispute doesn't carry our reference, and its payment's id may be on its way
@@ -189,13 +189,13 @@ def _of_payment(said: Json, read: Callable[[Json], PaymentState], now: datetime)
 # --- cards ---
 
 
-def _learn(customer: str, said: Card, now: datetime) -> str:
+def _learn(customer: str, value: Card, now: datetime) -> str:
     if not customer:
         return "nobody's card"
     tenant = payment_methods.tenant_of(customer)
     if tenant is None:
         raise NotYet(f"no customer {customer}")
-    return str(payment_methods.learn_card(tenant, customer, said, test_clock.now_for(tenant.pk, now)))
+    return str(payment_methods.learn_card(tenant, customer, value, test_clock.now_for(tenant.pk, now)))
 
 
 def _attached(event: Json, gateway: Gateway, now: datetime) -> str:
@@ -272,7 +272,7 @@ _HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _without_secrets(said: Any) -> Any:
-    if isinstance(said, Mapping):
-        return {name: _without_secrets(one) for name, one in said.items() if name not in _SECRET}
-    return [_without_secrets(one) for one in said] if isinstance(said, list) else said
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(one) for name, one in value.items() if name not in _SECRET}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value

@@ -182,19 +182,19 @@ def _asked(call: Callable[[], T]) -> T:
         raise Refused(code, f"request {said.request_id}") from None
 
 
-def _read(read: Callable[[Json], T], said: Json) -> T:
+def _read(read: Callable[[Json], T], value: Json) -> T:
     """What an object of Stripe's says. Where it isn't what they document, nobody knows what happened."""
     try:
-        return read(said)
+        return read(value)
     except Unreadable as wrong:
         raise Unanswered("unreadable", str(wrong)) from wrong
 
 
-def _declined(said: stripe.CardError) -> GatewayError:
-    error: dict[str, Any] = said.error.to_dict() if said.error is not None else {}
+def _declined(value: stripe.CardError) -> GatewayError:
+    error: dict[str, Any] = value.error.to_dict() if value.error is not None else {}
     intent = error.get("payment_intent")
-    known = _read(of_intent, intent) if intent else PaymentState(failure=str(said.code))
-    return Declined(known.failure or str(said.code), "", known)
+    known = _read(of_intent, intent) if intent else PaymentState(failure=str(value.code))
+    return Declined(known.failure or str(value.code), "", known)
 
 
 def _pages(found: Any) -> Iterator[dict[str, Any]]:

@@ -20,8 +20,8 @@ class DashboardPage(Page):
     title, template = "Overview", "portal/pages/dashboard.html"
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        said = self.request.GET.get("days", "")
-        days = int(said) if said in map(str, SPANS) else 30
+        value = self.request.GET.get("days", "")
+        days = int(value) if value in map(str, SPANS) else 30
         series = self._series(2 * days)
         now, before = sum(series[days:]), sum(series[:days])
         flagged = {"recommended_action__in": ("block", "review", "challenge")}

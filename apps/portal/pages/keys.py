@@ -40,8 +40,8 @@ class KeyForm(forms.Form):
     )
 
     def networks_asked(self) -> list[str]:
-        said = self.cleaned_data["networks"].replace(",", " ")
-        return said.split()
+        value = self.cleaned_data["networks"].replace(",", " ")
+        return value.split()
 
 
 class KeysPage(Page):
@@ -98,8 +98,8 @@ class RotateKey(_OneKey):
     """A successor, and the old key's end."""
 
     def post(self, request: HttpRequest, key_id: int) -> HttpResponse:
-        said = request.POST.get("overlap", "0")
-        overlap = timedelta(hours=int(said) if said.isdecimal() and int(said) in OVERLAPS else 0)
+        value = request.POST.get("overlap", "0")
+        overlap = timedelta(hours=int(value) if value.isdecimal() and int(value) in OVERLAPS else 0)
         try:
             key, text = services.rotate_key(
                 key=self.key(key_id), gate=services.get_gate(), now=self.now, overlap=overlap, actor=self.actor

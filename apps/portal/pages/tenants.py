@@ -35,8 +35,8 @@ def mode(request: HttpRequest) -> HttpResponse:
 @require_POST
 def switch(request: HttpRequest) -> HttpResponse:
     """Look at another company's portal."""
-    said = request.POST.get("tenant", "")
-    if not (said.isdecimal() and len(said) < 19 and tenancy.choose(request, cast(User, request.user), int(said))):
+    value = request.POST.get("tenant", "")
+    if not (value.isdecimal() and len(value) < 19 and tenancy.choose(request, cast(User, request.user), int(value))):
         raise PermissionDenied("You are no member there.")
     return redirect("dashboard")
 
@@ -62,5 +62,5 @@ def no_tenant(request: HttpRequest) -> HttpResponse:
 
 def _back(request: HttpRequest) -> str:
     """The page one came from, when it is one of ours; else the overview."""
-    said = request.POST.get("next", "")
-    return said if url_has_allowed_host_and_scheme(said, None) and said.startswith("/") else "/dashboard/"
+    value = request.POST.get("next", "")
+    return value if url_has_allowed_host_and_scheme(value, None) and value.startswith("/") else "/dashboard/"

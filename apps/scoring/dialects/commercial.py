@@ -92,12 +92,12 @@ def render_many(asked: AskedMany, decisions: Sequence[Decision], elapsed_ms: flo
 
 
 def _model(body: dict[str, Any]) -> str | None:
-    said = body.get("model_version")
-    if said is None:
+    value = body.get("model_version")
+    if value is None:
         return None
-    if not isinstance(said, str) or len(said) > LONGEST_NAME:
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
         raise Problem("field_invalid", f"'model_version' must be text, like \"{CHAMPION}\".", "model_version")
-    return None if said == CHAMPION else said
+    return None if value == CHAMPION else value
 
 
 def _answer(model: str | None, decision: Decision) -> CommercialAnswer:

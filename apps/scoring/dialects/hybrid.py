@@ -80,5 +80,5 @@ def _verdict(decision: Decision) -> dict[str, Any]:
 
 def _refuse(wrong: InvalidTransaction) -> NoReturn:
     field = f"'{wrong.param}'" if wrong.param else "the payload"
-    said = f"Invalid payload or missing required numeric fields: {field}"
-    raise Problem("payload_invalid", said if wrong.missing else f"{said}. {wrong.detail}", wrong.param) from wrong
+    message = f"Invalid payload or missing required numeric fields: {field}"
+    raise Problem("payload_invalid", message if wrong.missing else f"{message}. {wrong.detail}", wrong.param) from wrong

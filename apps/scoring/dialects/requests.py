@@ -45,13 +45,13 @@ class Many(Protocol):
     def render_many(self, asked: AskedMany, decisions: Sequence[Decision], elapsed_ms: float) -> Any: ...
 
 
-def transaction(schema: str, said: Any, received_ms: int, at: str = "") -> Parsed:
+def transaction(schema: str, value: Any, received_ms: int, at: str = "") -> Parsed:
     """A transaction checked by its schema; `at` is where it stands in the body. Raises `Problem` (422)."""
     place = f"{at}: " if at else ""
-    if not isinstance(said, dict):
+    if not isinstance(value, dict):
         raise Problem("field_invalid", f"{place}A transaction is a JSON object.", at)
     try:
-        return SCHEMAS[schema].parse(said, received_ms)
+        return SCHEMAS[schema].parse(value, received_ms)
     except InvalidTransaction as wrong:
         raise Problem("field_invalid", f"{place}{wrong.detail}", wrong.param or at) from wrong
 

@@ -64,8 +64,8 @@ def _number(value: float) -> Any:
     return msgspec.Raw(str(whole).encode())
 
 
-def _moment(said: str) -> Any:
+def _moment(value: str) -> Any:
     try:
-        return {"µs": times.instant_us(times.read(said))}
+        return {"µs": times.instant_us(times.read(value))}
     except ValueError:
-        return text.composed(said)
+        return text.composed(value)

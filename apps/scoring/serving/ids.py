@@ -25,8 +25,8 @@ def fresh(now_us: int) -> str:
 
 def repeatable(handle: str, livemode: bool, idempotency_key: str, day: int, row: int) -> str:
     """28 characters, the same for the same key on the same UTC day (days since 1970), one per row of a batch."""
-    said = f"{handle}\0{livemode}\0{idempotency_key}\0{day}\0{row}"
-    return blake2b(said.encode(), digest_size=14).hexdigest()
+    message = f"{handle}\0{livemode}\0{idempotency_key}\0{day}\0{row}"
+    return blake2b(message.encode(), digest_size=14).hexdigest()
 
 
 def body_hash(schema: str, facts: dict) -> str:
@@ -51,9 +51,9 @@ def fingerprint(path: str, query: str, body: bytes) -> str:
     return _hashed("request", repr((path.rstrip("/"), asked)).encode() + canonical_form.of_request(body))
 
 
-def _hashed(purpose: str, said: bytes, size: int = 16) -> str:
+def _hashed(purpose: str, body: bytes, size: int = 16) -> str:
     hashing = _keyed(purpose, size).copy()  # takes the key in once a process
-    hashing.update(said)
+    hashing.update(body)
     return hashing.hexdigest()
 
 

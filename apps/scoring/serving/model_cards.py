@@ -96,24 +96,24 @@ def _card(schema: str, name: str, model: LoadedModel | ModelRefused, *, champion
 @lru_cache(maxsize=256)
 def _read(root: Path, schema: str, entry: str) -> ModelCard:
     """A card as it is told; read once, for a version never changes."""
-    said = shelf.card(root, schema, entry)
+    value = shelf.card(root, schema, entry)
     return ModelCard(
         schema=schema,
-        name=said["name"],
-        version=said["version"],
-        family=_family(said.get("family", said["name"])),
+        name=value["name"],
+        version=value["version"],
+        family=_family(value.get("family", value["name"])),
         champion=False,
         status="available",
-        threshold=said["threshold"],
-        features=len(said["features"]),
+        threshold=value["threshold"],
+        features=len(value["features"]),
         file=f"{schema}/{entry}/model.onnx",
-        trained_on=_trained_on(said),
-        quality=msgspec.convert(said["quality"]["out_of_time"], Quality),
+        trained_on=_trained_on(value),
+        quality=msgspec.convert(value["quality"]["out_of_time"], Quality),
     )
 
 
-def _trained_on(said: Mapping[str, Any]) -> TrainedOn:
-    data = said["data"]
+def _trained_on(value: Mapping[str, Any]) -> TrainedOn:
+    data = value["data"]
     files = ", ".join(file["name"] for file in data["files"])
     return TrainedOn(
         name=data.get("title") or files,
@@ -121,7 +121,7 @@ def _trained_on(said: Mapping[str, Any]) -> TrainedOn:
         frauds=data["frauds"],
         period=data["period"],
         licence=data["licence"],
-        research_only=said["research_only"],
+        research_only=value["research_only"],
     )
 
 

@@ -136,17 +136,17 @@ def _time(created: Any) -> Any:
         return created
 
 
-def _text(said: Any) -> Any:
+def _text(value: Any) -> Any:
     """Text, or what a merchant's code wrote as a number or a truth."""
-    return str(said) if isinstance(said, int | float) else said
+    return str(value) if isinstance(value, int | float) else value
 
 
-def _number(said: Any) -> Any:
-    return float(said) if isinstance(said, str) and _NUMBER.fullmatch(said.strip(" ")) else _text(said)
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value.strip(" ")) else _text(value)
 
 
-def _yes_or_no(said: Any) -> Any:
-    return _TRUTHS.get(said.strip(" ").lower(), said) if isinstance(said, str) else said
+def _yes_or_no(value: Any) -> Any:
+    return _TRUTHS.get(value.strip(" ").lower(), value) if isinstance(value, str) else value
 
 
 _TRUTHS = {"true": True, "false": False}
@@ -172,18 +172,18 @@ def _needs(detail: str) -> str:
     return detail.removesuffix(".").replace(", without quotes", "")
 
 
-def _as_it_is(said: Any) -> Any:
-    return said
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
-def _upper(said: Any) -> Any:
-    return said.upper() if isinstance(said, str) else said
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
 
 
-def _object(said: Any) -> Json:
-    return said if isinstance(said, Mapping) else {}
+def _object(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
 
 
-def _id(said: Any) -> Any:
+def _id(value: Any) -> Any:
     """An id, or that of the object that was sent in its place."""
-    return said.get("id") if isinstance(said, Mapping) else said
+    return value.get("id") if isinstance(value, Mapping) else value

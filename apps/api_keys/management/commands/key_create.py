@@ -15,13 +15,13 @@ from apps.api_keys.services import InvalidKeyRequest, create_key
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_expiry(said: str, now: datetime) -> datetime:
+def parse_expiry(text: str, now: datetime) -> datetime:
     """A moment: ISO 8601 (2026-12-31 or with a time), or from now on: 30m, 12h, 90d."""
-    if said[-1:] in UNITS and said[:-1].isdigit():
-        return now + timedelta(**{UNITS[said[-1]]: int(said[:-1])})
+    if text[-1:] in UNITS and text[:-1].isdigit():
+        return now + timedelta(**{UNITS[text[-1]]: int(text[:-1])})
     try:
-        day = parse_date(said)
-        moment = times.read(said) if day is None else datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)
+        day = parse_date(text)
+        moment = times.read(text) if day is None else datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)
     except ValueError as wrong:
         raise CommandError(
             "--expires: say a date (2026-12-31), a time (2026-12-31T10:00:00Z) or a span (30m, 12h, 90d)"

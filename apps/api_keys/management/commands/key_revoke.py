@@ -18,11 +18,11 @@ def add_key_argument(parser: CommandParser) -> None:
 
 
 def the_key(options: dict[str, Any]) -> ApiKey:
-    said = options["key"] or options["key_option"]
-    if not said:
+    value = options["key"] or options["key_option"]
+    if not value:
         raise CommandError("say which key: its id or its text")
     try:
-        return find_key(str(said))
+        return find_key(str(value))
     except ApiKey.DoesNotExist as missing:
         raise CommandError("there is no such key") from missing
 

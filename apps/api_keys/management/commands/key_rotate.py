@@ -12,13 +12,13 @@ from apps.api_keys.management.commands.key_revoke import add_key_argument, the_k
 from apps.api_keys.services import InvalidKeyRequest, get_gate, rotate_key
 
 
-def parse_span(said: str) -> timedelta:
+def parse_span(text: str) -> timedelta:
     """30m, 12h, 7d or 0."""
-    if said == "0":
+    if text == "0":
         return timedelta(0)
-    if said[-1:] not in UNITS or not said[:-1].isdigit():
+    if text[-1:] not in UNITS or not text[:-1].isdigit():
         raise CommandError("--overlap: say 30m, 12h, 7d or 0")
-    return timedelta(**{UNITS[said[-1]]: int(said[:-1])})
+    return timedelta(**{UNITS[text[-1]]: int(text[:-1])})
 
 
 class Command(BaseCommand):

@@ -30,19 +30,19 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        said = options["plan"]
-        if said not in CURRENT and said not in PLANS:
-            raise CommandError(f"--plan: there is no '{said}'; choose from {', '.join((*CURRENT, *PLANS))}")
+        value = options["plan"]
+        if value not in CURRENT and value not in PLANS:
+            raise CommandError(f"--plan: there is no '{value}'; choose from {', '.join((*CURRENT, *PLANS))}")
         if not 0 <= options["units"] <= MOST_UNITS:
             raise CommandError(f"--units: 0 to {MOST_UNITS:,}")
-        plan = current(said) if said in CURRENT else PLANS[said]
+        plan = current(value) if value in CURRENT else PLANS[value]
         found = quoted(plan, options["units"], options["currency"], Period.of(timezone.now()), _percent(options["tax"]))
         self.stdout.write(json.dumps(found) if options["json"] else _as_text(found))
 
 
-def _percent(said: str) -> Decimal:
+def _percent(text: str) -> Decimal:
     try:
-        percent = Decimal(said)
+        percent = Decimal(text)
     except InvalidOperation as wrong:
         raise CommandError("--tax: a percentage such as 19 or 7.7") from wrong
     if not percent.is_finite() or not 0 <= percent <= 100:

@@ -53,12 +53,12 @@ def _present(tenant: Tenant) -> Policy:
 def _changed(policy: Policy, file: Path | None, home_country: str | None, warn: Callable[[str], Any]) -> Policy:
     """The policy with what the file says, and the home country. Raises `CommandError` naming what is wrong."""
     try:
-        said = {} if file is None else members(_read(file))
+        value = {} if file is None else members(_read(file))
         if home_country is not None:
-            said["home_country"] = home_country
-        if card_numbers.mask_json(said) != said:
+            value["home_country"] = home_country
+        if card_numbers.mask_json(value) != value:
             warn(*card_numbers.warning(["the policy"]))
-        return changed(policy, said)
+        return changed(policy, value)
     except InvalidPolicy as wrong:
         raise CommandError(f"{_option(wrong, file, home_country)}: {wrong}") from wrong
 

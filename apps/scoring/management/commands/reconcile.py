@@ -83,8 +83,8 @@ def _line(one: Difference) -> str:
     return f"{one.tenant} {one.day}: {one.what}: expected {one.expected}, found {one.found}{mended}"
 
 
-def _month(said: str) -> datetime:
+def _month(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(f"{said}-15T00:00:00+00:00")
+        return datetime.fromisoformat(f"{text}-15T00:00:00+00:00")
     except ValueError as wrong:
         raise CommandError("--month: say YYYY-MM") from wrong
