@@ -17,6 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from apps.notifications import hooks
 from apps.notifications.models import Attempt, Delivery, Event, WebhookEndpoint
 from apps.notifications.services import notify, rotate_secret, send_test
+from apps.times import rfc3339
 from tests.cast import Cast
 from tests.notifications.receiver import Received, Receiver, dripping, receiving
 from tests.pace import within
@@ -38,7 +39,7 @@ def test_event_arrives_signed(hook: WebhookEndpoint, receiver: Receiver, deliver
     told = verified(receiver.received[0], hook.secret)
     event = Event.objects.get()
     assert (told["id"], told["type"], told["livemode"], told["data"]) == (event.pk, "invoice.paid", True, PAID)
-    assert told["timestamp"] == now.isoformat().replace("+00:00", "Z")
+    assert told["timestamp"] == rfc3339(now)
     assert receiver.received[0].headers["webhook-id"] == event.pk
     assert receiver.received[0].path == "/hook?from=palisade"
     assert Delivery.objects.get().state == "delivered"

@@ -15,6 +15,7 @@ from apps.billing.invoicing import invoices
 from apps.billing.models import Invoice, Payment, Subscription
 from apps.billing.receivables import delinquency
 from apps.notifications.models import Delivery, Event
+from apps.times import rfc3339
 from tests.billing.collecting.conftest import ISSUED, bill, give_card
 from tests.factories import MembershipFactory, UserFactory
 from tests.stripe_server import Stand
@@ -76,7 +77,7 @@ def test_a_failed_try_is_told_with_the_next_one(tenant: Tenant, gateway: StripeG
     sweep(gateway, tenant, ISSUED)
     (mail,) = told("payment.failed")
     assert mail.data["reason"] == "generic_decline"
-    assert mail.data["next_try_at"] == (ISSUED + DAY).isoformat()
+    assert mail.data["next_try_at"] == rfc3339(ISSUED + DAY)
     assert sweep(gateway, tenant, ISSUED + timedelta(hours=23)) == 0
     assert sweep(gateway, tenant, ISSUED + DAY) == 1
     invoice.refresh_from_db()
