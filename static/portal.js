@@ -63,6 +63,13 @@
     const next = tab && (event.key === "ArrowRight" ? tab.nextElementSibling : tab.previousElementSibling);
     if (next) { showTab(next); next.focus(); }
   });
+  // A slider and the number beside it say the same.
+  document.addEventListener("input", (event) => {
+    const slider = event.target;
+    if (slider.dataset.mirrors) document.getElementById(slider.dataset.mirrors).value = Math.round(slider.value * 100) / 100;
+    const mirror = slider.id && document.querySelector(`[data-mirrors="${slider.id}"]`);
+    if (mirror) mirror.value = slider.value;
+  });
   // A form that can't be undone asks first.
   document.addEventListener("submit", (event) => {
     const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;

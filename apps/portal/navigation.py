@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
 MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
-    "Decide": (Entry("/decisions/", "Decisions"),),
+    "Decide": (Entry("/decisions/", "Decisions"), Entry("/try/", "Try it out", Permission.SCORE)),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
     "Pay": (
         Entry("/usage/", "Usage and cost"),

@@ -14,6 +14,7 @@ from apps.portal.pages import (
     start,
     team,
     tenants,
+    try_it,
     usage,
     webhooks,
 )
@@ -49,4 +50,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "team/invitations/<int:invitation_id>/withdraw/", team.WithdrawInvitation.as_view(), name="withdraw_invitation"
     ),
     path("invited/<str:secret>/", team.invited, name="invited"),
+    path("try/", try_it.TryPage.as_view(), name="try"),
+    path("try/<str:name>/", try_it.TryAnswer.as_view(), name="try_answer"),
 ]
