@@ -11,6 +11,7 @@ from typing import Any
 
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.models import load_active
 from apps.scoring.engine.schemas import SCHEMAS
 from tests.plausibility.__main__ import ARTIFACTS
@@ -56,15 +57,22 @@ def _of_the_crowd(engine: Engine, schema: str, count: int) -> list[str]:
 def _aloud(name: str, fields: dict[str, Any], decision: Decision) -> str:
     sent = ", ".join(f"{field} {value}" for field, value in fields.items())
     reasons = "\n".join(
-        f"   - {'+' if reason.direction == 'up' else '-'}{abs(reason.contribution or 0):.2f} {reason.code} "
-        f"[{reason.value} {reason.unit or ''}; usual {reason.usual}] {reason.text}"
-        for reason in decision.reasons
+        f"   - {_weight(reason)} {reason.code} [{_value(reason)}] {reason.text}" for reason in decision.reasons
     )
     return (
         f"{name}: {sent[:LONGEST]}\n   p {decision.fraud_probability:.4f}, rank {decision.risk_score}, "
         f"{decision.risk_level}, {decision.recommended_action}, {decision.fraud_type}, by {decision.decisive.id}\n"
         f"{reasons}"
     )
+
+
+def _weight(reason: Reason) -> str:
+    return "rule" if reason.contribution is None else f"{reason.contribution:+.2f}"
+
+
+def _value(reason: Reason) -> str:
+    usual = "" if reason.usual is None else f", usually {reason.usual:.4g}"
+    return f"{'' if reason.value is None else reason.value} {reason.unit or ''}".strip() + usual
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, Verdict, decide
-from apps.scoring.engine.explain import MOST_REASONS, Reason, reasons, rule_reason
+from apps.scoring.engine.explain import reasons, rule_reason
 from apps.scoring.engine.history import Activity, PastColumns, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
 from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
@@ -152,9 +152,7 @@ def conclude(
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
-    why: tuple[Reason, ...] = (rule_reason(schema, verdict.rule, parsed.shown, values),) if verdict.rule else ()
-    if scored:
-        why += reasons(schema, parsed.shown, row, scored.contributions, MOST_REASONS - len(why))
+    rule = rule_reason(schema, verdict.rule, parsed.shown, values) if verdict.rule else None
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,
@@ -162,7 +160,7 @@ def conclude(
         recommended_action=verdict.action,
         fraud_type=_fraud_type(schema, verdict, values),
         decisive=verdict.cause,
-        reasons=why,
+        reasons=reasons(schema, parsed.shown, row, scored.contributions, rule) if scored else (rule,) if rule else (),
         rules=results,
         model=scored.used if scored else None,
         degraded=degraded,

@@ -70,13 +70,15 @@ def reasons(
     transaction: Any,
     row: Sequence[float],
     contributions: np.ndarray,
-    most: int = MOST_REASONS,
+    rule: Reason | None = None,
 ) -> tuple[Reason, ...]:
-    """What moved a score most, of float32[F] contributions: at least one reason and at most `most`, in that order.
+    """Why: the reason of the rule that decided, if one did, and what moved the score most, of float32[F] contributions.
 
-    What was not sent is one reason together, and so is what is not known of the past. A reason that its own words would
-    contradict is not told, nor is one that is small beside the largest.
+    At least one and at most five, the weightiest first. What was not sent is one reason together, and so is what is not
+    known of the past. A reason that its own words would contradict is not told, nor is one that is small beside the
+    largest, nor one that repeats the rule's.
     """
+    first, most = ((rule,), MOST_REASONS - 1) if rule else ((), MOST_REASONS)
     added: list[float] = contributions.tolist()
     largest: list[int] = (-np.abs(contributions)).argsort(kind="stable")[:MOST_LOOKED_AT].tolist()
     least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(added[largest[0]]))
@@ -97,12 +99,12 @@ def reasons(
         if -least < total < least or len(found) == most:
             continue
         reason = _reason(schema, transaction, index, value, total)
-        if reason is not None:
+        if reason is not None and (rule is None or reason.text != rule.text):
             found.append(reason)
     if unknown:
         found += [one for one in _unknown(schema, transaction, row, added) if _weight(one) >= least]
         found.sort(key=_weight, reverse=True)
-    return tuple(found[:most]) or (NOTHING_UNUSUAL,)
+    return (*first, *found[:most]) or (NOTHING_UNUSUAL,)
 
 
 def _weight(reason: Reason) -> float:
@@ -129,9 +131,10 @@ def _reason(
 def _unknown(
     schema: TransactionSchema, transaction: Any, row: Sequence[float], added: Sequence[float]
 ) -> Iterator[Reason]:
-    """One reason for all that was not sent, one for all that the past does not tell."""
+    """One reason for all that was not sent, one for all that the past of somebody new does not tell, and one for each
+    thing that is unknown otherwise."""
     not_sent: dict[str, float] = {}
-    past = 0.0
+    past, stranger = 0.0, schema.is_stranger(row)
     for index in [index for index, value in enumerate(row) if value != value]:
         share = added[index]
         if -LEAST_UNKNOWN < share < LEAST_UNKNOWN:
@@ -141,10 +144,14 @@ def _unknown(
                 not_sent[name] = not_sent.get(name, 0.0) + share
                 break
         else:
-            past += share
+            if stranger:
+                past += share
+            else:
+                feature = schema.features[index]
+                yield _summed(feature.code, feature.field, share, feature.unknown)
     if not_sent:
         yield _not_sent(not_sent)
-    if past and schema.roles:
+    if past:
         yield _summed("NO_HISTORY", schema.roles[0].name, past, schema.stranger)
 
 

@@ -185,7 +185,8 @@ class TransactionSchema:
     sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest
     usuals: Mapping[str, Callable[[Any, float], float | None]] = field(default_factory=dict)  # feature → what is usual
     currency: Callable[[Any], str | None] = _no_currency  # of a transaction's amount, where that is told
-    stranger: str = "No earlier payment of the user is known."
+    stranger: str = "No earlier payment of the user is known."  # said of a past nobody knows
+    known_by: str = ""  # the feature that is above 0 for those whose past is known
     ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:
@@ -283,6 +284,10 @@ class TransactionSchema:
         """The features of n transactions given as columns, which happened at float64[n] ms: float64[n, features]."""
         built = self.build(columns, at_ms, pasts, BLOCK)
         return np.column_stack([np.asarray(column, dtype=np.float64) for column in built])
+
+    def is_stranger(self, row: Sequence[float]) -> bool:
+        """Whether it is by somebody whose past is not known, as far as the schema can tell."""
+        return bool(self.known_by) and not row[self.place_of[self.known_by]] > 0.0
 
     def columns(self, transactions: Sequence[Any]) -> "Columns":
         """Transactions as one array a field."""

@@ -5,10 +5,11 @@ from math import log1p, nan
 import numpy as np
 import pytest
 
-from apps.scoring.engine.explain import LEAST_CONTRIBUTION, MOST_REASONS, NOTHING_UNUSUAL, reasons
+from apps.scoring.engine.explain import LEAST_CONTRIBUTION, MOST_REASONS, NOTHING_UNUSUAL, Reason, reasons
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature
 from apps.scoring.engine.wording import say, shown
+from tests.scoring.engine.conftest import EXAMPLES
 
 IEEE = SCHEMAS["ieee_cis"]
 PAID = IEEE.parse({"TransactionAmt": 150, "ProductCD": "W", "C1": 3}).transaction
@@ -72,3 +73,20 @@ def test_the_usual_stands_beside_the_value() -> None:
     feature = Feature("against", "A", "amount", "The amount is {factor} the usual{usual}.", "", shown_as="exp")
     assert say(feature, "up", 45.2, 950.0, "usually 21") == "The amount is 45 times the usual (usually 21)."
     assert say(feature, "up", 45.2) == "The amount is 45 times the usual."
+
+
+def test_a_rules_reason_comes_first_and_is_not_repeated() -> None:
+    row = [1.0] * len(IEEE.feature_names)
+    added = np.array([1.0 if name in ("C1", "C2") else 0.0 for name in IEEE.feature_names], dtype="<f4")
+    alone = reasons(IEEE, PAID, row, added)
+    rule = Reason("RULE", "C1", 3.0, None, "up", alone[0].text)
+    assert [one.code for one in reasons(IEEE, PAID, row, added, rule)] == ["RULE", "COUNT_C2"]
+
+
+def test_what_is_unknown_for_a_reason_of_its_own_says_it() -> None:
+    paysim = SCHEMAS["paysim"]
+    payment = paysim.parse({**EXAMPLES["paysim"], "nameOrig": "C1", "nameDest": "M1"}).transaction
+    row = [nan if name == "share_of_balance" else 1.0 for name in paysim.feature_names]
+    added = np.array([-2.0 if name == "share_of_balance" else 0.0 for name in paysim.feature_names], dtype="<f4")
+    (reason,) = reasons(paysim, payment, row, added)
+    assert (reason.code, reason.text) == ("SHARE_OF_BALANCE", "The origin held nothing before.")
