@@ -34,6 +34,8 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
+from hypothesis import HealthCheck  # noqa: E402
+from hypothesis import settings as laws  # noqa: E402
 
 from apps.api_keys.services import get_gate  # noqa: E402
 from apps.scoring.recording import recorder  # noqa: E402
@@ -43,6 +45,7 @@ from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config.local import embedded  # noqa: E402
 from tests import leftovers  # noqa: E402
+from tests.campaign import SIZE  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
 from tests.pace import within  # noqa: E402
 from tests.parallel import (  # noqa: E402, F401 - hooks of the run
@@ -54,6 +57,11 @@ from tests.progress import Progress  # noqa: E402
 from tests.sweeping import Snapshot  # noqa: E402
 
 _DATA = os.environ["PALISADE_DATA"]
+#: What holds of an example holds of it on a slow machine, too. As many examples as a test doesn't say otherwise.
+laws.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, max_examples=SIZE.examples
+)
+laws.load_profile("suite")
 
 
 @pytest.hookimpl(trylast=True)  # when there is a terminal to tell it to
