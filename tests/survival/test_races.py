@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.transactions import question
+from tests.pace import within
 from tests.survival.client import Client
 from tests.survival.copy import Inside, palisade, tenant
 from tests.together import together
@@ -22,22 +23,24 @@ def inside() -> Iterator[Inside]:
         yield copy
 
 
-def hammer(inside: Inside, key: str, seconds: float, seed: int) -> Counter[int]:
-    """Ask as fast as one client can; answers by status."""
+def hammer(inside: Inside, key: str, seed: int, seconds: float, patience: float = 0.0) -> Counter[int]:
+    """Ask as fast as one client can; answers by status. `patience`: seconds a slow machine may take to be refused."""
     chance, client, found = random.Random(seed), Client(inside.copy.api, key), Counter[int]()
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
+    begun = time.monotonic()
+    while time.monotonic() < begun + seconds or (not found[429] and time.monotonic() < begun + within(patience)):
         found[client.post("/v1/decisions", question(chance))[0]] += 1
     return found
 
 
 def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:
-    per_minute, seconds = 1_200, 6.0
+    per_minute = 600
     fast = tenant(inside.copy, "fast", rate_per_minute=per_minute, included=1_000_000)
-    hammer(inside, fast["key"], 0.2, 99)  # the key is cached; its share of the allowance is used up below
+    hammer(inside, fast["key"], 99, seconds=0.2)  # the key is cached; its share of the allowance is used up below
     time.sleep(1.0)
     begun = time.monotonic()
-    found = sum(together(CLIENTS, lambda seed: hammer(inside, fast["key"], seconds, seed)), Counter[int]())
+    found = sum(
+        together(CLIENTS, lambda seed: hammer(inside, fast["key"], seed, seconds=6, patience=20)), Counter[int]()
+    )
     elapsed = time.monotonic() - begun
     inside.drained()
     served = inside.rows("SELECT count(*) FROM usage_usageevent WHERE tenant_id = %s", fast["id"])[0][0]
@@ -56,14 +59,14 @@ def _first_share(served: int, later: int) -> int:
 
 
 def test_a_refused_request_changes_no_counter(inside: Inside) -> None:
-    slow = tenant(inside.copy, "slow", rate_per_minute=5, included=1_000)
+    slow = tenant(inside.copy, "slow", rate_per_minute=2, included=1_000)
     chance, client = random.Random(1), Client(inside.copy.api, slow["key"])
-    statuses = [client.post("/v1/decisions", question(chance))[0] for _ in range(5)]
+    statuses = [client.post("/v1/decisions", question(chance))[0] for _ in range(2)]
     before = _counters(inside, slow["handle"])
     status, headers, _ = client.post("/v1/decisions", question(chance), Idempotency_Key="refused")
-    assert statuses == [200] * 5
+    assert statuses == [200] * 2
     assert status == 429
-    assert int(headers["retry-after"]) in range(1, 13)
+    assert int(headers["retry-after"]) in range(1, 31)
     assert headers["x-ratelimit-remaining"] == "0"
     assert _counters(inside, slow["handle"]) == before
 
