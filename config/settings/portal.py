@@ -6,7 +6,7 @@ from csp.constants import NONE, SELF
 from django.templatetags.static import static
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import BASE_DIR, PUBLIC_HOSTS, SHARED_APPS, TENANT_APPS
+from config.settings.base import BASE_DIR, LOGGING, PUBLIC_HOSTS, SHARED_APPS, TENANT_APPS
 
 SHARED_APPS = [
     # before django_tenants, or the admin's index renders broken; its default configuration puts its own site for ours
@@ -14,6 +14,7 @@ SHARED_APPS = [
     *SHARED_APPS,
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",  # of allauth's templates
     "django.contrib.staticfiles",
     "apps.backoffice.site.PalisadeAdminConfig",
     "apps.backoffice",
@@ -28,6 +29,7 @@ SHARED_APPS = [
     "django_htmx",
 ]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
+LOGGING["loggers"]["django.request"]["level"] = "ERROR"  # type: ignore[index]  # a page that failed, with its traceback
 ROOT_URLCONF = "config.urls_portal"
 MIDDLEWARE = [
     "config.masking.MaskCardNumbers",  # first: no redirect, no message tells one back

@@ -11,6 +11,7 @@ from django.test import Client
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.accounts.services import free_slug
 from apps.billing.models import Subscription
+from tests.cast import Cast
 from tests.pace import within
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +92,11 @@ def test_companies_of_one_name_have_slugs_of_their_own() -> None:
     slugs = Tenant.objects.filter(name="Acme Kräuter GmbH").order_by("pk").values_list("slug", flat=True)
     assert list(slugs) == ["acme-krauter-gmbh", "acme-krauter-gmbh-2"]
     assert free_slug("公司") == "company"
+
+
+@pytest.mark.parametrize("path", ["password/change", "email", "2fa", "sessions", "logout"])
+def test_pages_of_an_account_open(cast: Cast, path: str) -> None:
+    client = Client()
+    link = sign_up(client)
+    client.get(link)
+    assert client.get(f"/account/{path}/").status_code == 200
