@@ -16,7 +16,11 @@ class Entry(NamedTuple):
 
 MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
-    "Decide": (Entry("/decisions/", "Decisions"), Entry("/try/", "Try it out", Permission.SCORE)),
+    "Decide": (
+        Entry("/decisions/", "Decisions"),
+        Entry("/try/", "Try it out", Permission.SCORE),
+        Entry("/policy/", "Policy"),
+    ),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
     "Pay": (
         Entry("/usage/", "Usage and cost"),

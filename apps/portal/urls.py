@@ -11,6 +11,7 @@ from apps.portal.pages import (
     keys,
     mailbox,
     plan,
+    policy,
     start,
     team,
     tenants,
@@ -52,4 +53,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("invited/<str:secret>/", team.invited, name="invited"),
     path("try/", try_it.TryPage.as_view(), name="try"),
     path("try/<str:name>/", try_it.TryAnswer.as_view(), name="try_answer"),
+    path("policy/", policy.PolicyPage.as_view(), name="policy"),
+    path("policy/<int:version>/restore/", policy.RestorePolicy.as_view(), name="restore_policy"),
 ]

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from apps import card_numbers
 from apps.accounts.models import Tenant
+from apps.accounts.services import record_audit
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed
@@ -45,7 +46,13 @@ def load(tenant_schema: str, version: int) -> Policy:
         return msgspec.convert(PublishedPolicy.objects.get(pk=version).document, Policy)
 
 
-def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int:
+def versions_of(tenant: Tenant) -> list[PublishedPolicy]:
+    """Every policy a tenant published, the newest first."""
+    with in_tenant(tenant):
+        return list(PublishedPolicy.objects.order_by("-version"))
+
+
+def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str = "command") -> int:
     """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
 
     A card number in it is masked first, and so holds of every transaction whose own is masked alike. Raises
@@ -61,6 +68,10 @@ def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime) -> int
         with in_tenant(locked):
             PublishedPolicy.objects.create(version=version, document=document, published_at=now)
         Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
+        record_audit(
+            tenant=locked, actor=actor, action="policy.published", target=f"policy {version}",
+            before={"version": version - 1}, after={"version": version}, now=now,
+        )  # fmt: skip
         mark_changed(locked)
     invalidate_pending(gate)
     return version

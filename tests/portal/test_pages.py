@@ -186,3 +186,39 @@ def test_a_plan_is_changed_and_what_is_no_plan_is_refused(owner: Client, cast: C
     assert "There is no such plan" in text_of(client.post("/plan/", {"plan": "gold"}, follow=True))
     assert "begins on" in text_of(client.post("/plan/", {"plan": "free"}, follow=True))
     assert subscription_of(tenant.pk).plan_code.startswith("basic")
+
+
+POLICY = {
+    "medium": "0.2", "high": "0.6", "critical": "0.9",
+    "review_at": "0.2", "block_at": "0.6", "default_action": "review",
+}  # fmt: skip
+
+
+def test_a_policy_is_published_felt_and_taken_back(owner: Client, cast: Cast, drain: Any) -> None:
+    rule = '[{"id": "mine", "outcome": "block", "all": [{"field": "amount", "op": "ge", "value": 25}]}]'
+    assert owner.post("/policy/", POLICY | {"rules": rule}).status_code == 302
+    decided = decide(Api(cast.alice, cast.alice.test_text), "ruled")
+    assert (decided["recommended_action"], decided["decisive"]["id"]) == ("block", "mine")
+    owner.post("/policy/", POLICY)
+    shown = text_of(owner.get("/policy/"))
+    assert "Version 2" in shown
+    assert "Go back to it" in shown
+    owner.post("/policy/1/restore/")
+    assert decide(Api(cast.alice, cast.alice.test_text), "again")["decisive"]["id"] == "mine"
+    assert "policy.published" in text_of(owner.get("/audit/"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"high": "0.1"}, "medium"),
+        ({"block_at": "2"}, "less than or equal to 1"),
+        ({"rules": "[{"}, "line 1"),
+        ({"rules": '[{"id": "x", "outcome": "block", "all": [{"field": "nope", "op": "ge", "value": 1}]}]'}, "nope"),
+    ],
+)
+def test_a_policy_that_can_not_be_is_told_at_its_field(owner: Client, cast: Cast, changes: Any, said: str) -> None:
+    answer = owner.post("/policy/", POLICY | changes)
+    assert (answer.status_code, said in text_of(answer)) == (422, True), text_of(answer)[-3000:]
+    cast.alice.tenant.refresh_from_db()
+    assert cast.alice.tenant.policy_version == 0
