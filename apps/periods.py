@@ -2,7 +2,10 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import NamedTuple
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Period(NamedTuple):
@@ -35,8 +38,12 @@ class Period(NamedTuple):
         return self.next().start
 
     @property
-    def seconds(self) -> int:
-        return (self.end - self.start) // timedelta(seconds=1)
+    def days(self) -> int:
+        return (self.end - self.start) // timedelta(days=1)
+
+    def share(self, start: datetime, end: datetime) -> Fraction:
+        """What part of the month [start, end) is, exact to the microsecond."""
+        return Fraction((end - start) // _MICROSECOND, (self.end - self.start) // _MICROSECOND)
 
     def next(self) -> "Period":
         return Period(self.year + self.month // 12, self.month % 12 + 1)

@@ -9,7 +9,7 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.api_keys.services import mark_changed
-        from apps.billing.invoicing.documents import attached_pdf
+        from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
         from apps.billing.subscriptions.signals import on_change
         from apps.notifications.attachments import attach
         from config import checks
@@ -22,4 +22,5 @@ class ConfigConfig(AppConfig):
         # billing and keys are strangers: what changes in a subscription is told to the gate from here
         on_change(mark_changed)
         # and so are mails and invoices: what is mailed of an invoice has its PDF with it
-        attach("invoice.issued", attached_pdf)
+        attach("invoice.issued", attached_invoice)
+        attach("credit_note.issued", attached_credit_note)

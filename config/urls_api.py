@@ -19,7 +19,7 @@ from apps.api.dialects import (
     GatewayView,
     PredictView,
 )
-from apps.api.invoices import InvoicesView, InvoiceView
+from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.model_list import ModelsView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
@@ -42,6 +42,7 @@ ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
+NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -67,6 +68,9 @@ urlpatterns = [
     at(f"v1/invoices/{INVOICE}", InvoiceView.as_view()),
     at(rf"v1/invoices/{INVOICE}\.(?P<drawn>pdf)", InvoiceView.as_view()),
     at(rf"v1/invoices/{INVOICE}\.(?P<drawn>html)", InvoiceView.as_view()),
+    at(f"v1/credit-notes/{NOTE}", CreditNoteView.as_view()),
+    at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>pdf)", CreditNoteView.as_view()),
+    at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>html)", CreditNoteView.as_view()),
     at("v1/credits", CreditsView.as_view()),
     at("v1/payment-method", PaymentMethodView.as_view()),
     at("v1/payment-method/portal", PortalView.as_view()),

@@ -13,8 +13,8 @@ from apps.api.operation import REQUEST_ID, WITH_A_BODY, Answer, Body, Operation,
 from apps.billing import models
 from apps.billing.invoicing import credits
 from apps.billing.rating.money import rounded
-from apps.billing.rating.quotes import plain
 from apps.errors import Problem
+from apps.formats import plain
 from apps.times import rfc3339
 
 Code = Annotated[

@@ -1,4 +1,4 @@
-"""`/v1/invoices`: as JSON, as a page, as PDF. Amounts are decimal strings."""
+"""`/v1/invoices` and `/v1/credit-notes`: as JSON, as a page, as PDF. Amounts are decimal strings."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -15,12 +15,15 @@ from apps.api.operation import Answer, Operation, id_in_path, operation, page_of
 from apps.api.parameters import page_in, query_of
 from apps.billing import models
 from apps.billing.invoicing import documents, payment_instructions
-from apps.billing.rating.quotes import plain
+from apps.billing.receivables import receivables
 from apps.errors import Problem
+from apps.formats import plain
 from apps.times import rfc3339
 
 #: By what invoices are listed, newest first.
 KEY = ("created_at", "public_id")
+Method = Literal["card", "bank_transfer", "balance"]
+_METHODS: dict[str, Method] = {models.TRANSFER: "bank_transfer", models.BALANCE: "balance"}
 
 
 class InvoiceLine(msgspec.Struct, frozen=True):
@@ -54,7 +57,11 @@ class CreditNoteLine(msgspec.Struct, frozen=True):
 class CreditNote(msgspec.Struct, frozen=True):
     """A correction of the invoice: so much less is owed. Notes over all of it sum to it, line by line."""
 
+    id: str
+    object: Literal["credit_note"]
     number: str
+    invoice: Annotated[str, Meta(description="The id of the invoice it corrects.")]
+    currency: str
     amount: Annotated[Money, Meta(description="net + tax")]
     net: Money
     tax: Money
@@ -75,6 +82,15 @@ class Refund(msgspec.Struct, frozen=True):
     created_at: Moment
 
 
+class Payment(msgspec.Struct, frozen=True):
+    """Money for the invoice that came: by card, by bank transfer, or left of an earlier transfer."""
+
+    amount: Annotated[Money, Meta(description="What counts towards this invoice.")]
+    method: Method
+    reference: Annotated[str, Meta(description="What stood on the transfer; empty for cards.")]
+    paid_at: Moment
+
+
 class Invoice(msgspec.Struct, frozen=True):
     """subtotal − credits + tax = total."""
 
@@ -93,12 +109,16 @@ class Invoice(msgspec.Struct, frozen=True):
     tax_name: str
     tax_percent: str
     total: Money
+    amount_due: Annotated[
+        Money, Meta(description="What is still to be paid: the total without payments and credit notes; 0 once paid.")
+    ]
     issued_at: Moment
     due_at: Moment
     paid_at: Moment | None
     lines: list[InvoiceLine]
     deductions: list[Deduction]
     credit_notes: Annotated[list[CreditNote], Meta(description="What corrects it, the newest first.")]
+    payments: Annotated[list[Payment], Meta(description="The earliest first; declined tries are not among them.")]
     refunds: Annotated[list[Refund], Meta(description="The newest first.")]
 
 
@@ -137,6 +157,20 @@ class InvoiceView(ApiView):
         return _FORMS[drawn](row)
 
 
+class CreditNoteView(ApiView):
+    """GET: one; as JSON, as HTML, as PDF."""
+
+    endpoint = "credit_note"
+
+    def get(self, request: HttpRequest, note_id: str, drawn: str = "") -> HttpResponse:
+        tenant_id = self.admit_only(request).tenant_id
+        rows = models.CreditNote.objects.filter(invoice__in=_invoices(tenant_id, self.key.livemode))
+        row = rows.select_related("invoice").prefetch_related("lines__line").filter(public_id=note_id).first()
+        if row is None:
+            raise Problem("not_found")
+        return _FORMS[drawn](row)
+
+
 def _invoices(tenant_id: int, livemode: bool) -> QuerySet[models.Invoice]:
     """What a customer sees: no drafts, and nothing with a test key, which is never billed."""
     rows = models.Invoice.objects.filter(tenant_id=tenant_id) if livemode else models.Invoice.objects.none()
@@ -163,6 +197,7 @@ def _invoice(row: models.Invoice) -> Invoice:
         tax_name=row.tax_name,
         tax_percent=plain(row.tax_percent),
         total=str(row.money(row.total)),
+        amount_due=str(receivables.due(row)),
         issued_at=rfc3339(row.issued_at),
         due_at=rfc3339(row.due_at),
         paid_at=rfc3339(row.paid_at) if row.paid_at else None,
@@ -172,12 +207,17 @@ def _invoice(row: models.Invoice) -> Invoice:
             for one in row.deductions.all()
         ],
         credit_notes=[_note(row, note) for note in row.credit_notes.all()],
+        payments=[_payment(row, one) for one in sorted(receivables.taken(row), key=lambda one: one.created_at)],
         refunds=[_refund(row, one) for one in payment_instructions.refunds_of(row)],
     )
 
 
 def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
     return CreditNote(
+        id=note.public_id,
+        object="credit_note",
+        invoice=row.public_id,
+        currency=row.currency,
         number=note.number,
         amount=str(row.money(note.amount)),
         net=str(row.money(note.net)),
@@ -188,6 +228,12 @@ def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
             CreditNoteLine(one.line.place, str(row.money(one.net)), str(row.money(one.tax))) for one in note.lines.all()
         ],
     )
+
+
+def _payment(row: models.Invoice, payment: models.Payment) -> Payment:
+    amount = row.money(payment.amount - payment.unapplied - payment.moved)
+    method = _METHODS.get(payment.provider, "card")
+    return Payment(str(amount), method, payment.reference, rfc3339(payment.created_at))
 
 
 def _refund(row: models.Invoice, refund: models.Refund) -> Refund:
@@ -207,7 +253,7 @@ def _line(row: models.Invoice, line: models.InvoiceLine) -> InvoiceLine:
     )
 
 
-def _pdf(row: models.Invoice) -> HttpResponse:
+def _pdf(row: documents.Paper) -> HttpResponse:
     try:
         content = documents.pdf_of(row)
     except documents.PdfUnavailable as missing:
@@ -217,18 +263,19 @@ def _pdf(row: models.Invoice) -> HttpResponse:
     return HttpResponse(content, content_type="application/pdf", headers=disposition)
 
 
-def _html(row: models.Invoice) -> HttpResponse:
+def _html(row: documents.Paper) -> HttpResponse:
     return HttpResponse(documents.html_of(row), content_type="text/html; charset=utf-8")
 
 
-_FORMS: dict[str, Callable[[models.Invoice], HttpResponse]] = {
-    "": lambda row: json_answer(_invoice(row)),
-    "pdf": _pdf,
-    "html": _html,
-}
+def _json(row: documents.Paper) -> HttpResponse:
+    return json_answer(_note(row.invoice, row) if isinstance(row, models.CreditNote) else _invoice(row))
+
+
+_FORMS: dict[str, Callable[[documents.Paper], HttpResponse]] = {"": _json, "pdf": _pdf, "html": _html}
 
 
 TAG = "Billing"
+_NOTE = id_in_path("note_id", "The credit note's id.", "cn_5d0c2f75d1e0b7c4a9f21e60")
 _INVOICE = id_in_path("invoice_id", "The invoice's id.", "in_5d0c2f75d1e0b7c4a9f21e60")
 
 
@@ -271,6 +318,33 @@ OPERATIONS: Sequence[Operation] = (
         "The same as the PDF; it loads nothing from elsewhere.",
         Answer({"type": "string"}, "The page.", "text/html; charset=utf-8"),
         parameters=(_INVOICE,),
+        problems=("not_found",),
+    ),
+    _read(
+        "/v1/credit-notes/{note_id}",
+        "getCreditNote",
+        "Read a credit note",
+        "What corrects an invoice, line by line. It never changes.",
+        Answer(CreditNote, "The credit note."),
+        parameters=(_NOTE,),
+        problems=("not_found",),
+    ),
+    _read(
+        "/v1/credit-notes/{note_id}.pdf",
+        "getCreditNotePdf",
+        "A credit note as PDF",
+        "With the tax it takes back.",
+        Answer({"type": "string", "contentMediaType": "application/pdf"}, "The PDF.", "application/pdf"),
+        parameters=(_NOTE,),
+        problems=("not_found", "pdf_unavailable"),
+    ),
+    _read(
+        "/v1/credit-notes/{note_id}.html",
+        "getCreditNoteHtml",
+        "A credit note as a page",
+        "The same as the PDF; it loads nothing from elsewhere.",
+        Answer({"type": "string"}, "The page.", "text/html; charset=utf-8"),
+        parameters=(_NOTE,),
         problems=("not_found",),
     ),
 )

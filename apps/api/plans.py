@@ -12,7 +12,7 @@ from apps.api.fields import Money
 from apps.api.operation import Answer, Operation, operation
 from apps.billing.rating.money import rounded
 from apps.billing.rating.plans import CURRENT, current
-from apps.billing.rating.quotes import plain
+from apps.formats import plain
 
 
 class TierPrice(msgspec.Struct, frozen=True):

@@ -40,9 +40,9 @@ from apps.billing.models import (
     PlanSpan,
 )
 from apps.billing.rating.money import wrong_with
-from apps.billing.rating.quotes import plain
 from apps.billing.subscriptions import test_clock
 from apps.billing.subscriptions.services import subscription_of
+from apps.formats import plain
 
 
 class _Part(TabularInline):

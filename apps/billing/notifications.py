@@ -17,9 +17,12 @@ def billing_recipients(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
     return {one: _once([billing.get(one, ""), *people.get(one, ())]) for one in ids}
 
 
-def notify_customer(tenant: Tenant, kind: str, data: dict[str, Any], *, key: str, now: datetime) -> bool:
-    """Tell one of them something about money; False when `key` was told before."""
-    return notify(tenant=tenant, kind=kind, data=data, key=key, now=now, to=billing_recipients([tenant.pk])[tenant.pk])
+def notify_customer(
+    tenant: Tenant, kind: str, data: dict[str, Any], *, key: str, now: datetime, mailed: bool = True
+) -> bool:
+    """Tell a tenant something about money; False when `key` was told before. Not `mailed`: by webhook alone."""
+    to = billing_recipients([tenant.pk])[tenant.pk] if mailed else []
+    return notify(tenant=tenant, kind=kind, data=data, key=key, now=now, to=to)
 
 
 def _once(addresses: Iterable[str]) -> list[str]:

@@ -28,7 +28,39 @@ KINDS: Mapping[str, Kind] = {
         "An invoice was issued", ("invoice", "number", "period", "total", "currency", "due_at", "how_to_pay")
     ),
     "invoice.paid": Kind("An invoice was paid in full", ("invoice", "number", "total", "currency")),
+    "invoice.partly_paid": Kind(
+        "A part of an invoice was paid", ("invoice", "number", "amount", "amount_due", "currency")
+    ),
+    "invoice.reminder": Kind(
+        "An open invoice that no card is charged for: 3 days before it is due, and 3, 14 and 28 days after",
+        (
+            "invoice",
+            "number",
+            "due_at",
+            "amount_due",
+            "currency",
+            "overdue_days",
+            "next_step",
+            "next_step_at",
+            "how_to_pay",
+        ),
+    ),
     "invoice.voided": Kind("An invoice was voided", ("invoice", "number", "total", "currency")),
+    "credit_note.issued": Kind(
+        "A credit note corrects an invoice",
+        (
+            "credit_note",
+            "number",
+            "invoice",
+            "invoice_number",
+            "amount",
+            "tax",
+            "currency",
+            "reason",
+            "amount_due",
+            "outcome",
+        ),
+    ),
     "payment.succeeded": Kind("A payment went through", ("invoice", "amount", "currency"), mailed=False),
     "payment.failed": Kind(
         "A payment failed; `next_try_at` says when it is tried again",
@@ -39,9 +71,13 @@ KINDS: Mapping[str, Kind] = {
     # --- subscriptions ---
     "subscription.changed": Kind("The plan changes, at `at`", ("plan", "before", "at")),
     "subscription.trial_ending": Kind("A trial ends in three days", ("plan", "ends_at")),
-    "subscription.past_due": Kind("Payments failed for two weeks", ("plan", "number", "total", "currency")),
+    "subscription.past_due": Kind(
+        "An invoice was not paid for two weeks", ("plan", "number", "total", "amount_due", "currency")
+    ),
     "subscription.limited": Kind("Calls are limited to the free volume until it is paid", ("plan",)),
-    "subscription.cancelled": Kind("The subscription ended", ("plan", "at")),
+    "subscription.cancelled": Kind(
+        "The subscription ended, and limits that were agreed with it", ("plan", "at", "ended_limits")
+    ),
     "subscription.restored": Kind("It was paid and everything works again", ("plan",)),
     # --- webhooks themselves ---
     "webhook.disabled": Kind("A webhook failed for so long that it was switched off", ("url", "reason"), hooked=False),

@@ -114,7 +114,7 @@ def test_an_invoice_is_drawn_as_pdf_and_html(dora: Api) -> None:
     page = dora.get(f"/v1/invoices/{invoice.public_id}.html")
     assert invoice.number in page.content.decode()
     assert "179.01" in page.content.decode()
-    assert "2026-10-05: 20001" in page.content.decode()
+    assert "5 Oct: 20,001" in page.content.decode()
     assert "http" not in page.content.decode().replace("http-equiv", "")
     drawn = dora.get(f"/v1/invoices/{invoice.public_id}.pdf")
     assert (drawn.status_code, drawn["Content-Type"], drawn.content[:5]) == (200, "application/pdf", b"%PDF-")
@@ -131,11 +131,28 @@ def test_credit_notes_and_refunds_stand_with_the_invoice(dora: Api) -> None:
     Refund.objects.create(payment=payment, amount=Decimal(3), reason="x", idempotency_key="ref_1", **facts)
     told = dora.get(f"/v1/invoices/{invoice.public_id}").json()
     assert told["credit_notes"] == [
-        {"number": note.number, "amount": "5.00", "net": "5.00", "tax": "0.00", "reason": "too much",
+        {"id": note.public_id, "object": "credit_note", "invoice": invoice.public_id, "currency": "USD",
+         "number": note.number, "amount": "5.00", "net": "5.00", "tax": "0.00", "reason": "too much",
          "issued_at": "2026-11-04T00:00:00.000Z",
          "lines": [{"line": 1, "net": "2.77", "tax": "0.00"}, {"line": 2, "net": "2.23", "tax": "0.00"}]}
     ]  # fmt: skip
+    assert told["payments"] == [
+        {"amount": "174.01", "method": "card", "reference": "", "paid_at": "2026-11-05T00:00:00.000Z"}
+    ]
+    assert told["amount_due"] == "0.00"
     assert told["refunds"] == [{"amount": "3.00", "status": "pending", "created_at": "2026-11-05T00:00:00.000Z"}]
+
+
+def test_a_credit_note_is_read_and_drawn_by_its_own_tenant_alone(dora: Api, bob: Api) -> None:
+    invoice = close(dora.tenant, 10)
+    note = issue_credit_note(invoice=invoice, amount=Decimal("5.00"), reason="too much", now=at(11, 4))
+    address = f"/v1/credit-notes/{note.public_id}"
+    assert dora.get(address).json() == dora.get(f"/v1/invoices/{invoice.public_id}").json()["credit_notes"][0]
+    page = dora.get(f"{address}.html").content.decode()
+    assert f"for invoice {invoice.number} of 1 November 2026" in page
+    assert dora.get(f"{address}.pdf").content[:5] == b"%PDF-"
+    assert [api.get(address).status_code for api in (bob, dora.in_test_mode())] == [404, 404]
+    assert dora.get(f"/v1/invoices/{invoice.public_id}").json()["amount_due"] == "174.01"
 
 
 def test_without_its_libraries_the_pdf_says_so(dora: Api, monkeypatch: pytest.MonkeyPatch) -> None:

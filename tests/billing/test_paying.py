@@ -110,8 +110,8 @@ def test_corrections_and_refunds_stand_on_paper() -> None:
             payment=payment, amount=Decimal(amount), reason="x", status=status, idempotency_key=status, **facts
         )
     page = html_of(invoice)
-    assert f"Corrected by {note.number}: 5.00 USD, &lt;too&gt; much, 4 November 2026." in page
-    assert "Refunded: 3.00 USD, 4 November 2026." in page
+    assert f"Credit note {note.number}, 4 November 2026: &lt;too&gt; much: 5.00 USD." in page
+    assert "Refunded 4 November 2026: 3.00 USD." in page
     assert page.count("Refunded") == 1
 
 

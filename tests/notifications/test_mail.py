@@ -68,13 +68,45 @@ def test_mail_waits_while_the_server_is_away(cast: Cast, deliver: Deliver) -> No
     assert "ConnectionRefusedError" in Attempt.objects.get().answer
 
 
+#: A field of an event: how it stands there, and how a mail says it. What is no field here is said as it is.
+AS_SAID = {
+    "plan": ("professional", "Professional"),
+    "before": ("basic-2026-11", "Basic"),
+    "total": ("12345.60", "12,345.60"),
+    "amount": ("12345.60", "12,345.60"),
+    "amount_due": ("1345.60", "1,345.60"),
+    "tax": ("1234.56", "1,234.56"),
+    "used": ("2500", "2,500 of 1,000 units"),
+    "limit": ("1000", "That is 250 %"),
+    "unit": ("units", "units"),
+    "threshold": (80, "80 %"),
+    "period": ("2026-12", "December 2026"),
+    "due_at": ("2026-12-15T00:00:00+00:00", "15 December 2026"),
+    "at": ("2026-12-15T10:30:00Z", "15 December 2026, 10:30 UTC"),
+    "ends_at": ("2026-12-15T10:30:00.123Z", "15 December 2026, 10:30 UTC"),
+    "next_try_at": ("2026-12-15T10:30:00Z", "15 December 2026, 10:30 UTC"),
+    "next_step_at": ("2026-12-22T00:00:00+00:00", "22 December 2026"),
+    "next_step": ("limited", "calls are limited"),
+    "overdue_days": (3, "3 days overdue"),
+    "ended_limits": ({"included": 70_000, "rate_per_minute": 900}, "70,000 included units a month and 900 requests"),
+}
+
+
 @pytest.mark.parametrize("kind", MAILED)
-def test_every_mailed_kind_has_words_for_all_its_fields(kind: str) -> None:
-    subject, text = mail.render(kind, {name: f"<{name}>" for name in KINDS[kind].fields} | {"tenant": "Alice & Co."})
+def test_every_mailed_kind_says_all_its_fields_as_people_write_them(kind: str) -> None:
+    said = {name: AS_SAID.get(name, (f"<{name}>", f"<{name}>")) for name in KINDS[kind].fields}
+    subject, text = mail.render(kind, {name: value for name, (value, _) in said.items()} | {"tenant": "Alice & Co."})
     assert 10 < len(subject) < 100
     assert "Alice & Co." in text
-    unsaid = [name for name in KINDS[kind].fields if f"<{name}>" not in subject + text]
+    unsaid = [name for name, (_, words) in said.items() if words not in subject + text]
     assert set(unsaid) <= {"invoice", "budget"}
+
+
+def test_what_was_not_agreed_is_not_said_to_have_ended() -> None:
+    facts = {"plan": "basic", "at": "2026-12-15T10:30:00Z", "tenant": "x"}
+    assert "agreed" not in mail.render("subscription.cancelled", facts | {"ended_limits": None})[1]
+    one = mail.render("subscription.cancelled", facts | {"ended_limits": {"included": 0}})[1]
+    assert "agreed with you: 0 included units a month.\n" in one
 
 
 def test_an_issued_invoice_is_mailed_with_its_pdf_and_how_to_pay_it(
@@ -90,7 +122,7 @@ def test_an_issued_invoice_is_mailed_with_its_pdf_and_how_to_pay_it(
     text, (pdf,) = str(message.get_body(("plain",))), message.iter_attachments()
     assert (message["To"], pdf.get_filename()) == ("books@example.com", f"palisade-{draft.number}.pdf")
     assert pdf.get_payload(decode=True)[:5] == b"%PDF-"
-    for words in ("99.00 USD, due on 2026-12-15", f"with the reference {draft.number} to:", "Example Bank"):
+    for words in ("99.00 USD, due on 15 December 2026", f"with the reference {draft.number} to:", "Example Bank"):
         assert words in text
     assert f"http://127.0.0.1:8000/v1/invoices/{draft.public_id}" in text
 

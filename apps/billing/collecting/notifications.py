@@ -17,9 +17,15 @@ def notify_payment_changes(payment: Payment, before: PaymentState, known: Paymen
     if known.progress == "succeeded" != before.progress:
         _notify(payment, "payment.succeeded", now)
     if known.refunded > before.refunded:
-        _notify(payment, "payment.refunded", now, of=str(known.refunded), amount=str(payment.amount_refunded))
+        notify_refund(payment, now, of=str(known.refunded))
     if known.dispute and not before.dispute:
         _notify(payment, "payment.disputed", now)
+
+
+def notify_refund(payment: Payment, now: datetime, *, of: str = "") -> None:
+    """Tell how much of a payment was given back by now. `of`: the same in the provider's units, as part of the key."""
+    amount = str(payment.invoice.money(payment.amount_refunded))
+    _notify(payment, "payment.refunded", now, of=of or amount, amount=amount)
 
 
 def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: Any) -> None:

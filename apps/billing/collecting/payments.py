@@ -18,6 +18,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from apps.billing.collecting import reminders
 from apps.billing.collecting.gateway import Declined, Gateway, Order, Refused, Unanswered
 from apps.billing.collecting.notifications import notify_payment_changes
 from apps.billing.collecting.payment_state import PROGRESS, PaymentState, merge
@@ -49,7 +50,11 @@ def begin(invoice_id: int, provider: str, now: datetime) -> Payment | None:
     invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
     card = PaymentCard.objects.in_use(invoice.tenant_id)
     tries = list(Payment.objects.filter(invoice=invoice))
-    if card is None or not receivables.collectable(invoice) or any(one.status in (*OPEN, *TAKEN) for one in tries):
+    if (
+        card is None
+        or not receivables.collectable(invoice)
+        or any(one.status in (*OPEN, *TAKEN) and not one.by_hand for one in tries)
+    ):
         return None
     return Payment.objects.create(
         invoice=invoice,
@@ -182,6 +187,7 @@ def _collect_due(tenant_id: int, gateway: Gateway, now: datetime) -> int:
     times = [(receivables.next_try(invoice, card), invoice) for invoice in receivables.open_invoices(tenant_id)]
     made = [collect(invoice, gateway, now) for at, invoice in times if at is not None and at <= now]
     delinquency.refresh(tenant_id, now)
+    reminders.remind(tenant_id, now)
     return sum(one is not None for one in made)
 
 

@@ -10,6 +10,7 @@ from django.db.models import Sum
 
 from apps.billing import audit
 from apps.billing.collecting.gateway import Gateway, Refused, Unanswered
+from apps.billing.collecting.notifications import notify_refund
 from apps.billing.collecting.payments import ASKED_AGAIN_AFTER, KEY_LIFE
 from apps.billing.models import Payment, Refund
 from apps.billing.rating.money import EXPONENTS
@@ -41,11 +42,13 @@ def begin(
     if before is not None:
         return before
     _check(payment, amount, gateway)
+    by_hand = payment.by_hand
     made = Refund.objects.create(
         payment=payment,
         amount=payment.invoice.money(amount),
         reason=reason,
         form=form or None,
+        status=Refund.Status.DONE if by_hand else Refund.Status.INTENT,
         idempotency_key=f"ref_{uuid4().hex}",
         created_at=now,
         updated_at=now,
@@ -54,7 +57,20 @@ def begin(
     audit.record(
         tenant=payment.tenant, actor=actor, action="payment.refunded", target=str(payment), after=after, now=now
     )
+    if by_hand:
+        _note_by_hand(payment, made.amount, now)
     return made
+
+
+def _note_by_hand(payment: Payment, amount: Decimal, now: datetime) -> None:
+    """Note what our own bank gives back: first of what was kept for later invoices, then of what its invoice got."""
+    payment.unapplied = max(payment.unapplied - amount, Decimal(0))
+    payment.amount_refunded += amount
+    if payment.amount_refunded == payment.amount:
+        payment.status = Payment.Status.REFUNDED
+    payment.updated_at = now
+    payment.save(update_fields=["unapplied", "amount_refunded", "status", "updated_at"])
+    notify_refund(payment, now)
 
 
 def check(*, payment_id: int, amount: Decimal, gateway: Gateway, form: str = "") -> None:
@@ -75,23 +91,21 @@ def left_of(payment: Payment) -> Decimal:
     if payment.status not in TAKEN:
         return payment.invoice.money(Decimal(0))
     asked = payment.refunds.exclude(status=Refund.Status.FAILED).aggregate(all=Sum("amount"))["all"] or Decimal(0)
-    return payment.invoice.money(max(_charged(payment) - max(asked, payment.amount_refunded), Decimal(0)))
+    there = payment.amount - payment.amount % _step(payment) - payment.moved
+    return payment.invoice.money(max(there - max(asked, payment.amount_refunded), Decimal(0)))
 
 
-def _charged(payment: Payment) -> Decimal:
-    """Cut an amount to the steps cards are charged in: what the provider cut off was never taken."""
-    return payment.amount - payment.amount % _step(payment.currency)
-
-
-def _step(currency: str) -> Decimal:
-    return Decimal(1).scaleb(-min(EXPONENTS[currency], CHARGED_DECIMALS))
+def _step(payment: Payment) -> Decimal:
+    """The steps an amount is given back in: what a card's provider cut off was never taken."""
+    decimals = EXPONENTS[payment.currency]
+    return Decimal(1).scaleb(-(decimals if payment.by_hand else min(decimals, CHARGED_DECIMALS)))
 
 
 def _check(payment: Payment, amount: Decimal, gateway: Gateway) -> None:
     """Only whole steps of a currency: what the provider would cut off was not given back."""
-    if payment.provider != gateway.name:
+    if payment.provider != gateway.name and not payment.by_hand:
         raise CanNotRefund(f"It was paid by {payment.provider}, which is not asked from here any more.")
-    left, step = left_of(payment), _step(payment.currency)
+    left, step = left_of(payment), _step(payment)
     if amount <= 0:
         raise CanNotRefund("It must be more than 0.")
     if amount > left:

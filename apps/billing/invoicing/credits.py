@@ -13,6 +13,7 @@ from apps.billing.rating.money import rounded, shown, wrong_with
 from apps.billing.rating.pricing import Offer
 from apps.billing.subscriptions import test_clock
 from apps.billing.subscriptions.services import subscription_of
+from apps.formats import percent_text
 from apps.periods import Period
 
 
@@ -128,5 +129,5 @@ def _holds(redemption: CouponRedemption, month: Period, currency: str) -> bool:
 
 
 def _coupon(coupon: Coupon, currency: str) -> Offer:
-    what = f"{coupon.percent.normalize():f} % off" if coupon.percent else shown(coupon.amount or Decimal(0), currency)
+    what = f"{percent_text(coupon.percent)} off" if coupon.percent else shown(coupon.amount or Decimal(0), currency)
     return Offer("coupon", coupon.code, f"Coupon {coupon.code}: {what}", percent=coupon.percent, amount=coupon.amount)

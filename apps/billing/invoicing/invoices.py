@@ -21,9 +21,10 @@ from django.db.models import F, Sum
 from apps import times
 from apps.accounts.models import Tenant
 from apps.billing import audit
-from apps.billing.invoicing import credit_note_lines, credits, payment_instructions
+from apps.billing.invoicing import balances, credit_note_lines, credits, documents, payment_instructions
 from apps.billing.invoicing.credit_note_lines import Part
 from apps.billing.models import (
+    BY_HAND,
     Closing,
     Credit,
     CreditNote,
@@ -34,16 +35,18 @@ from apps.billing.models import (
     NumberSeries,
     Subscription,
 )
-from apps.billing.rating.money import from_minor, rounded, to_minor, wrong_with
+from apps.billing.rating.money import from_minor, rounded, shown, to_minor, wrong_with
 from apps.billing.rating.pricing import Deduction, Line, deduct, totals
-from apps.billing.rating.quotes import plain
-from apps.billing.receivables import delinquency
+from apps.billing.receivables import delinquency, receivables
 from apps.billing.subscriptions.services import subscription_of
+from apps.formats import plain
 from apps.notifications.services import News, notify_all
 from apps.periods import Period
 
 #: An invoice is due this long after it was issued.
 DUE = timedelta(days=14)
+#: How an invoice was paid that earlier transfers had paid before it was issued.
+BALANCE_TEXT = "earlier over-payment"
 
 Status = Invoice.Status
 
@@ -93,8 +96,9 @@ def draft(bills: Sequence[Bill], now: datetime) -> list[Invoice]:
     return invoices
 
 
+@transaction.atomic
 def issue(invoices: Sequence[Invoice], now: datetime) -> None:
-    """Drafts get their numbers and become bills; one of nothing is paid at once. In the caller's transaction."""
+    """Give drafts their numbers; one of nothing is paid at once, and so is one that earlier transfers have paid."""
     for invoice in invoices:
         if invoice.status != Status.DRAFT:
             raise NotPossible(f"{invoice} is {invoice.status}: only drafts are issued.")
@@ -102,13 +106,18 @@ def issue(invoices: Sequence[Invoice], now: datetime) -> None:
         invoice.status, invoice.issued_at, invoice.due_at, invoice.number = Status.ISSUED, now, now + DUE, number
     Invoice.objects.bulk_update(invoices, ["status", "issued_at", "due_at", "number"])
     _move([one for one in invoices if not one.total], status=Status.PAID, paid_at=now, paid_how="nothing due")
-    _notify_issued([one for one in invoices if one.total], now)
+    owed = [one for one in invoices if one.total]
+    left = _pay_from_balance(owed, now)
+    _notify_issued(owed, left, now)
+    paid = [one for one in owed if not left[one.pk]]
+    _move(paid, status=Status.PAID, paid_at=now, paid_how=BALANCE_TEXT)
+    notify_all([_news(one, "invoice.paid") for one in paid], now)
 
 
-def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing") -> bool:
-    """Mark as paid and lift any limit. Returns False if it was paid already.
+def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billing", kept: str = "") -> bool:
+    """Mark an invoice as paid in full and lift any limit. False when it was paid already (harmless).
 
-    Raises `NotPossible` for a draft or a void one.
+    `kept`: what was paid beyond it. Raises `NotPossible` for a draft or a void one.
     """
     with transaction.atomic():
         row = Invoice.objects.select_for_update().select_related("tenant").get(pk=invoice.pk)
@@ -116,30 +125,34 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
             return False
         if row.status != Status.ISSUED:
             raise NotPossible(f"{row} is {row.status}: it can't be paid.")
-        _not_under_way(row)
+        check_not_under_way(row)
         _move([row], status=Status.PAID, paid_at=now, paid_how=how)
         _audit(row, "invoice.paid", actor, now, {"how": how})
-        _notify(row, "invoice.paid", now)
+        notify_all([_news(row, "invoice.paid", **({"kept": kept} if kept else {}))], now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return True
 
 
-def void_invoice(*, invoice: Invoice, now: datetime, actor: str = "command") -> None:
-    """Take an unpaid invoice back: nothing of it is owed, its credits return. Its number stays used."""
+def void_invoice(*, invoice: Invoice, now: datetime, reason: str = "", actor: str = "command") -> None:
+    """Take an unpaid invoice back: nothing of it is owed, its credits return. Its number stays used.
+
+    Raises `NotPossible`, also where a part of it was paid: that is given back first, or a credit note corrects it.
+    """
     with transaction.atomic():
         row = Invoice.objects.select_for_update().select_related("tenant").get(pk=invoice.pk)
         if row.status == Status.VOID:
             return
         if row.status != Status.ISSUED:
             raise NotPossible(f"{row} is {row.status}: only an issued, unpaid invoice is voided.")
-        _not_under_way(row)
+        check_not_under_way(row)
+        _check_nothing_paid(row)
         check_not_carried_on(row)
         _move([row], status=Status.VOID, voided_at=now)
         InvoiceLine.objects.filter(invoice=row).update(void=True)
         for used in row.deductions.exclude(credit=None):
             Credit.objects.filter(uses=used).update(remaining=F("remaining") + used.amount)
-        _audit(row, "invoice.voided", actor, now, None)
+        _audit(row, "invoice.voided", actor, now, {"reason": reason} if reason else None)
         _notify(row, "invoice.voided", now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
@@ -165,7 +178,7 @@ def issue_credit_note(
         before = CreditNote.objects.filter(form=form).first() if form else None
         if before is not None:
             return before
-        noted = _check_note(row, amount)
+        _check_note(row, amount)
         parts = credit_note_lines.taken(to_minor(amount, row.currency), _left(row))
         net, tax = (from_minor(sums, row.currency) for sums in credit_note_lines.total(parts))
         note = CreditNote.objects.create(
@@ -179,11 +192,14 @@ def issue_credit_note(
         )
         _itemise(note, parts)
         if to_balance and net:
-            key, why = f"credit note {note.number}", _credit_reason(row, note)
-            credits.grant(row.tenant, net, row.currency, reason=why, key=key, now=now, actor=actor)
-        if row.status == Status.ISSUED and noted + amount == row.total:
+            why = _credit_reason(row, note)
+            credits.grant(row.tenant, net, row.currency, reason=why, key=note.credit_key, now=now, actor=actor)
+        if row.status == Status.ISSUED and not receivables.due(row):
+            balances.release(row)
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
-        _audit(row, "invoice.credit_note", actor, now, {"number": note.number, "amount": str(amount)})
+        after = {"number": note.number, "amount": str(amount), "reason": reason}
+        _audit(row, "invoice.credit_note", actor, now, after)
+        _notify_note(note, now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
     return note
@@ -322,25 +338,31 @@ def _bill_to(tenant: Tenant, subscription: Subscription) -> dict[str, str]:
     }
 
 
-def _not_under_way(invoice: Invoice) -> None:
-    """While a card is being charged for it and no charge is known to have gone through, what is due must not change."""
-    found = set(invoice.payments.values_list("status", flat=True))
+def check_not_under_way(invoice: Invoice) -> None:
+    """Refuse while a card is being charged for it and no charge is known to have gone through: what is due must not
+    change then. Raises `NotPossible`."""
+    found = set(invoice.payments.exclude(provider__in=BY_HAND).values_list("status", flat=True))
     if found & {"intent", "processing"} and not found & {"succeeded", "refunded", "disputed"}:
         raise NotPossible(f"A payment of {invoice} is under way: wait for its outcome.")
 
 
-def _check_note(invoice: Invoice, amount: Decimal) -> Decimal:
-    """What of it was corrected before."""
+def _check_nothing_paid(invoice: Invoice) -> None:
+    paid = sum((payment.applied for payment in receivables.taken(invoice)), Decimal(0))
+    if paid:
+        amount = shown(paid, invoice.currency)
+        raise NotPossible(f"{amount} of {invoice} were paid: refund that first, or correct it by a credit note.")
+
+
+def _check_note(invoice: Invoice, amount: Decimal) -> None:
     noted = invoice.credit_notes.aggregate(all=Sum("amount"))["all"] or Decimal(0)
     if invoice.status not in (Status.ISSUED, Status.PAID):
         raise NotPossible(f"{invoice} is {invoice.status}: there is nothing to correct.")
-    _not_under_way(invoice)
+    check_not_under_way(invoice)
     left = invoice.money(invoice.total - noted)
     if wrong := wrong_with(amount, invoice.currency):
         raise NotPossible(wrong)
     if amount > left:
         raise NotPossible(f"A credit note on {invoice} takes up to {left} {invoice.currency}.")
-    return noted
 
 
 def _left(invoice: Invoice) -> list[Part]:
@@ -390,13 +412,42 @@ def _notify(invoice: Invoice, kind: str, now: datetime) -> None:
     notify_all([_news(invoice, kind)], now)
 
 
-def _notify_issued(invoices: Sequence[Invoice], now: datetime) -> None:
+def _pay_from_balance(invoices: Sequence[Invoice], now: datetime) -> dict[int, Decimal]:
+    """Pay new invoices from what earlier transfers brought too much; what is left to pay of each, by its id."""
+    left = {invoice.pk: invoice.money(invoice.total) for invoice in invoices}
+    for payment in balances.of_tenants([invoice.tenant_id for invoice in invoices]):
+        for invoice in (one for one in invoices if one.tenant_id == payment.tenant_id):
+            if invoice.currency == payment.currency:
+                left[invoice.pk] -= balances.move(payment, invoice, left[invoice.pk], now)
+    return left
+
+
+def _notify_note(note: CreditNote, now: datetime) -> None:
+    invoice = note.invoice
+    data = {
+        "credit_note": note.public_id,
+        "number": note.number,
+        "invoice": invoice.public_id,
+        "invoice_number": invoice.number,
+        "amount": str(invoice.money(note.amount)),
+        "tax": str(invoice.money(note.tax)),
+        "currency": invoice.currency,
+        "reason": note.reason,
+        "amount_due": str(receivables.due(invoice)),
+        "outcome": documents.outcome(note),
+    }
+    recipient = invoice.bill_to.get("email")
+    to = [recipient] if recipient else None
+    notify_all([News(invoice.tenant, "credit_note.issued", data, f"credit_note:{note.pk}", to=to)], now)
+
+
+def _notify_issued(invoices: Sequence[Invoice], left: Mapping[int, Decimal], now: datetime) -> None:
     cards = payment_instructions.cards_of([one.tenant_id for one in invoices])
     more = [
         {
             "period": one.period,
             "due_at": times.rfc3339(now + DUE),
-            "how_to_pay": payment_instructions.asked_at_first(one, cards.get(one.tenant_id)),
+            "how_to_pay": payment_instructions.asked_at_first(one, cards.get(one.tenant_id), left[one.pk]),
         }
         for one in invoices
     ]

@@ -22,6 +22,7 @@ from apps.billing.models import Closing, Invoice, InvoiceLine, Subscription
 from apps.billing.rating.money import rounded
 from apps.billing.rating.pricing import Line, Term, statement
 from apps.billing.subscriptions.services import subscriptions_of
+from apps.formats import month_text
 from apps.periods import Period
 
 Days = tuple[tuple[str, int], ...]
@@ -135,7 +136,7 @@ def _late_lines(month: MonthUsage, period: Period, currency: str) -> Iterator[tu
         if more > 0:
             charged = _charged(billed) + (before["amount"] or 0)
             amount = rounded(whole.subtotal - charged, currency)
-            text = f"Usage of {one.period} recorded late: {more:,} units"
+            text = f"Usage of {month_text(str(one.period))} recorded late: {more:,} units"
             exact = Fraction(amount)
             yield Line(component, text, Decimal(more), Decimal(0), exact, amount, period.start, period.end), one
 

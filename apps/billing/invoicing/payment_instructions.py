@@ -8,6 +8,7 @@ from django.conf import settings
 from apps.billing.models import Invoice, PaymentCard, Refund
 from apps.billing.rating.money import shown
 from apps.billing.receivables import receivables
+from apps.formats import day_text
 
 
 def seller_of(invoice: Invoice) -> Mapping[str, str]:
@@ -42,17 +43,32 @@ def asked_for(invoice: Invoice, card: PaymentCard | None) -> str:
     return _sentence(invoice, left, charged(invoice, card))
 
 
-def asked_at_first(invoice: Invoice, card: PaymentCard | None) -> str:
-    """The same when it has just been issued, and where to. No query: many are told at once."""
-    by_card = card if invoice.total >= receivables.LEAST[invoice.currency] else None
-    sentence = _sentence(invoice, invoice.total, by_card)
+def how(provider: str) -> str:
+    """The end of a sentence about money that came: by which way."""
+    return {"transfer": "by bank transfer", "balance": "from an earlier over-payment"}.get(provider, "by card")
+
+
+def asked_at_first(invoice: Invoice, card: PaymentCard | None, left: Decimal) -> str:
+    """The same when it has just been issued, and where to. `left`: what is still to be paid. No query: many are told at
+    once."""
+    by_card = card if left >= receivables.LEAST[invoice.currency] else None
+    if not left:
+        return "It is paid from what an earlier transfer brought too much. There is nothing to do."
+    if by_card is not None:
+        return _sentence(invoice, left, by_card)
+    return transfer_instructions(invoice, left)
+
+
+def transfer_instructions(invoice: Invoice, left: Decimal, *, overdue: bool = False) -> str:
+    """How much is to be transferred, by when unless that is over, and where to: several lines."""
     seller = seller_of(invoice)
-    return sentence if by_card else "\n".join((sentence, seller["name"], seller["payment_details"]))
+    return "\n".join((_sentence(invoice, left, None, overdue), seller["name"], seller["payment_details"]))
 
 
-def _sentence(invoice: Invoice, left: Decimal, by_card: PaymentCard | None) -> str:
+def _sentence(invoice: Invoice, left: Decimal, by_card: PaymentCard | None, overdue: bool = False) -> str:
     assert invoice.due_at is not None  # noqa: S101 - it is issued
     amount = shown(left, invoice.currency)
     if by_card is not None:
         return f"{amount} will be charged to your card ({by_card}). There is nothing to do."
-    return f"Please transfer {amount} by {invoice.due_at:%-d %B %Y} with the reference {invoice.number} to:"
+    by = "" if overdue else f" by {day_text(invoice.due_at)}"
+    return f"Please transfer {amount}{by} with the reference {invoice.number} to:"

@@ -20,6 +20,9 @@ from apps.billing.models.invoice import (
     NumberSeries,
 )
 from apps.billing.models.payment import (
+    BALANCE,
+    BY_HAND,
+    TRANSFER,
     Payment,
     PaymentCard,
     ProviderEvent,
@@ -28,11 +31,15 @@ from apps.billing.models.payment import (
 from apps.billing.models.subscription import (
     BillingClock,
     ClockStep,
+    Limitation,
     PlanSpan,
     Subscription,
 )
 
 __all__ = [
+    "BALANCE",
+    "BY_HAND",
+    "TRANSFER",
     "BillingClock",
     "ClockStep",
     "Closing",
@@ -44,6 +51,7 @@ __all__ = [
     "Invoice",
     "InvoiceDeduction",
     "InvoiceLine",
+    "Limitation",
     "NumberSeries",
     "Payment",
     "PaymentCard",

@@ -213,6 +213,9 @@ class InvoiceDeduction(models.Model):
         ordering: ClassVar = ["invoice_id", "place"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["invoice", "place"], name="billing_deduction_place")]
 
+    def __str__(self) -> str:
+        return self.description
+
 
 class CreditNote(models.Model):
     """A correction of an issued invoice: written once. `amount` includes `tax`."""
@@ -238,6 +241,11 @@ class CreditNote(models.Model):
     def net(self) -> Decimal:
         """The amount without its tax."""
         return self.amount - self.tax
+
+    @property
+    def credit_key(self) -> str:
+        """What a credit over its net amount is called, where it went to the account's balance."""
+        return f"credit note {self.number}"
 
 
 class CreditNoteLine(models.Model):

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from apps.accounts.models import Tenant
 from apps.billing.models.fields import CURRENCIES, amount_field
@@ -42,8 +42,16 @@ class PaymentCard(models.Model):
         return f"{self.brand or 'card'} •••• {self.last4}"
 
 
+#: Providers nobody is asked at: the money came by bank transfer, or was left of an earlier one.
+TRANSFER, BALANCE = "transfer", "balance"
+BY_HAND = (TRANSFER, BALANCE)
+
+
 class Payment(models.Model):
-    """One try to collect an invoice. The row with its idempotency key is there before the provider is asked."""
+    """Money for an invoice: one try to collect it with a card, or what came by bank transfer.
+
+    The row of a card with its idempotency key is there before the provider is asked.
+    """
 
     class Status(models.TextChoices):
         INTENT = "intent"  # written down, nobody asked yet
@@ -64,6 +72,11 @@ class Payment(models.Model):
     known = models.JSONField(default=dict, blank=True)
     amount = amount_field()
     amount_refunded = amount_field(default=Decimal(0))
+    #: More than was due, kept for the next invoices; and what of it went to them, whose rows name their `source`.
+    unapplied = amount_field(default=Decimal(0))
+    moved = amount_field(default=Decimal(0))
+    source = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="moved_to")
+    reference = models.CharField(max_length=140, blank=True, help_text="What stood on the transfer.")
     currency = models.CharField(max_length=3, choices=CURRENCIES)
     status = models.CharField(max_length=12, choices=Status, default=Status.INTENT)
     idempotency_key = models.CharField(max_length=120, unique=True)
@@ -79,15 +92,33 @@ class Payment(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["invoice", "attempt"], name="billing_payment_attempt"),
             models.UniqueConstraint(
-                fields=["invoice"], condition=Q(status="succeeded"), name="billing_invoice_paid_once"
+                fields=["invoice"],
+                condition=Q(status="succeeded") & ~Q(provider__in=BY_HAND),
+                name="billing_invoice_paid_once",
             ),
             models.UniqueConstraint(
                 fields=["invoice"], condition=Q(status__in=["intent", "processing"]), name="billing_one_try_at_a_time"
             ),
+            models.CheckConstraint(
+                condition=Q(unapplied__gte=0, moved__gte=0, amount__gte=F("unapplied") + F("moved")),
+                name="billing_payment_parts",
+            ),
         ]
 
     def __str__(self) -> str:
+        if self.by_hand:
+            return f"{self.invoice}: {shown(self.amount, self.currency)} by transfer"
         return f"{self.invoice} try {self.attempt}: {self.status}"
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether no provider is asked about it: a bank transfer, or what was left of one."""
+        return self.provider in BY_HAND
+
+    @property
+    def applied(self) -> Decimal:
+        """What of it counts towards its invoice."""
+        return self.amount - self.unapplied - self.moved - self.amount_refunded
 
 
 class Refund(models.Model):

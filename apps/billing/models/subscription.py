@@ -94,6 +94,31 @@ class PlanSpan(models.Model):
         return PLANS[self.plan_code]
 
 
+class Limitation(models.Model):
+    """A tenant was limited for not paying in [starts_at, ends_at).
+
+    No fee is charged for that time. No end: it still is.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="limitations")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["tenant_id", "starts_at"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gte=F("starts_at")), name="billing_limitation_ahead"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(ends_at=None), name="billing_one_limitation_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} limited from {self.starts_at:%Y-%m-%d %H:%M}"
+
+
 class BillingClock(models.Model):
     """A tenant in test mode: its billing's own time, moved by `manage.py billing_clock` alone."""
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from apps.currencies import CURRENCIES
+from apps.formats import amount_text
 
 #: Decimals of the currencies we bill in (ISO 4217).
 EXPONENTS: Mapping[str, int] = {code: CURRENCIES[code].decimals for code in ("USD", "EUR", "GBP", "JPY", "KWD")}
@@ -64,5 +65,5 @@ def allocate(total: int, weights: Sequence[Fraction]) -> list[int]:
 
 
 def shown(amount: Decimal, currency: str) -> str:
-    """An amount for people: 1,299.00 USD."""
-    return f"{amount:,.{EXPONENTS[currency]}f} {currency}"
+    """An amount for people: −1,299.00 USD."""
+    return f"{amount_text(amount, EXPONENTS[currency])} {currency}"

@@ -11,6 +11,8 @@ from decimal import Decimal
 Tier = tuple[int | None, Decimal]
 
 
+#: Units a month a tenant limited for not paying may still use, or what it has included when that is less.
+LIMITED_UNITS = 1_000
 #: What a tenant pays in unless another currency was agreed.
 DEFAULT_CURRENCY = "USD"
 

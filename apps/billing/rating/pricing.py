@@ -9,22 +9,25 @@
 
 A month cut into pieces of the same plan is the same month: neighbours of one plan are joined before anything is priced.
 One more unit lengthens exactly one tier's line by one, so more units never cost less. A trial costs nothing; its units
-beyond the included ones are free (the gate stops there).
+beyond the included ones are free (the gate stops there). So it is with a term in which a tenant was limited for not
+paying: no fee, and it includes what a limited tenant may use (`plans.LIMITED_UNITS`), by its share like any other.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from apps.billing.rating.money import allocate, rounded
-from apps.billing.rating.plans import Plan, Price, Tier
+from apps.billing.rating.plans import LIMITED_UNITS, Plan, Price, Tier
+from apps.formats import days_text
 from apps.periods import Period
 
+#: [begin, end).
+Interval = tuple[datetime, datetime]
 _NOTHING = Fraction(0)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,17 @@ class Term:
     end: datetime
     trial: bool = False
     own_included: int | None = None
+    limited: bool = False
 
     @property
     def included(self) -> int:
-        return self.plan.included if self.own_included is None else self.own_included
+        whole = self.plan.included if self.own_included is None else self.own_included
+        return min(whole, LIMITED_UNITS) if self.limited else whole
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is charged for it."""
+        return self.trial or self.limited
 
     def continues(self, other: "Term") -> bool:
         """Whether this is the same promise as the term before it, unbroken."""
@@ -90,7 +100,7 @@ def statement(terms: Sequence[Term], units: Sequence[int], period: Period, curre
 
 def included_units(terms: Sequence[Term], period: Period) -> int:
     """Units the month includes. A tenant's first plan counts from the first of its month: newcomers get it in full."""
-    if terms[-1].own_included is not None:
+    if terms[-1].own_included is not None and not any(term.limited for term in terms):
         return terms[-1].own_included
     return rounded_units(sum(_weights(terms, period), _NOTHING))
 
@@ -135,6 +145,19 @@ def most_units(terms: Sequence[Term], used: Sequence[int], period: Period, curre
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
+
+
+def limited_during(terms: Sequence[Term], limits: Sequence[Interval]) -> list[Term]:
+    """Cut terms where a limitation begins or ends, and mark what lies within one. `limits`: in order, apart."""
+    marks = sorted({moment for limit in limits for moment in limit})
+    pieces = []
+    for term in terms:
+        inside = [mark for mark in marks if term.start < mark < term.end]
+        pieces += [replace(term, start=a, end=b) for a, b in itertools.pairwise([term.start, *inside, term.end])]
+    return [
+        replace(piece, limited=any(begin <= piece.start and piece.end <= end for begin, end in limits))
+        for piece in pieces
+    ]
 
 
 @dataclass(frozen=True)
@@ -214,27 +237,23 @@ def _joined(terms: Sequence[Term], units: Sequence[int]) -> tuple[list[Term], li
     return joined, counts
 
 
-def _share(start: datetime, end: datetime, period: Period) -> Fraction:
-    return Fraction((end - start) // _MICROSECOND, (period.end - period.start) // _MICROSECOND)
-
-
 def _weights(terms: Sequence[Term], period: Period) -> list[Fraction]:
     """Included units each term brings, exactly."""
     starts = [period.start, *(term.start for term in terms[1:])]
-    return [_share(start, term.end, period) * term.included for start, term in zip(starts, terms, strict=True)]
+    return [period.share(start, term.end) * term.included for start, term in zip(starts, terms, strict=True)]
 
 
 def _fees(terms: Sequence[Term], included: int, period: Period, currency: str) -> Iterator[Line]:
     weights = _weights(terms, period)
     parts = allocate(included, weights) if sum(weights) else [included, *([0] * (len(terms) - 1))]
     for term, part in zip(terms, parts, strict=True):
-        share, monthly = _share(term.start, term.end, period), _price(term.plan, currency).monthly
-        exact = _NOTHING if term.trial else Fraction(monthly) * share
+        share, monthly = period.share(term.start, term.end), _price(term.plan, currency).monthly
+        exact = _NOTHING if term.free else Fraction(monthly) * share
         yield Line(
             component="plan",
             description=_fee_text(term, share, part, period),
             quantity=_decimal(share),
-            unit_price=Decimal(0) if term.trial else monthly,
+            unit_price=Decimal(0) if term.free else monthly,
             exact=exact,
             amount=rounded(exact, currency),
             start=term.start,
@@ -243,19 +262,10 @@ def _fees(terms: Sequence[Term], included: int, period: Period, currency: str) -
 
 
 def _fee_text(term: Term, share: Fraction, included: int, period: Period) -> str:
-    name = f"{term.plan.name.title()} plan" + (", trial" if term.trial else "")
-    part = "" if share == 1 else f", {_time_text(share * period.seconds)} of {period.seconds // 86_400} days"
+    state = ", trial" if term.trial else ", limited while unpaid" if term.limited else ""
+    name = f"{term.plan.name.title()} plan{state}"
+    part = "" if share == 1 else f", {days_text(share, period.days)}"
     return f"{name}{part}: {included:,} units included"
-
-
-def _time_text(seconds: Fraction) -> str:
-    """What follows it is days; less than one is said in hours and minutes."""
-    if seconds >= 86_400:
-        return f"{float(seconds / 86_400):.2f}"
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    if not hours:
-        return f"{minutes} min" if minutes else "less than a minute"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def _overage(
@@ -263,7 +273,7 @@ def _overage(
 ) -> Iterator[Line]:
     by_plan: dict[str, tuple[Plan, int]] = {}
     for term, over in zip(terms, beyond(units, included), strict=True):
-        if over and not term.trial:
+        if over and not term.free:
             by_plan[term.plan.code] = (term.plan, by_plan.get(term.plan.code, (term.plan, 0))[1] + over)
     for plan, over in by_plan.values():
         for number, (first, count, price) in enumerate(tiers_used(_price(plan, currency).overage, over), start=1):

@@ -6,6 +6,7 @@ from typing import Any
 from apps.billing.rating.money import EXPONENTS
 from apps.billing.rating.plans import Plan
 from apps.billing.rating.pricing import Line, quote, totals
+from apps.formats import plain
 from apps.periods import Period
 
 
@@ -38,9 +39,3 @@ def line_as_json(line: Line) -> dict[str, Any]:
         "start": line.start.isoformat(),
         "end": line.end.isoformat(),
     }
-
-
-def plain(number: Decimal) -> str:
-    """Without exponent or trailing zeros: 0.005, 15000."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

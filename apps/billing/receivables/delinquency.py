@@ -1,5 +1,6 @@
 """Where a tenant stands: what its unpaid invoices make of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,21 +42,24 @@ def refresh(tenant_id: int, now: datetime) -> str:
 
 
 def _move(tenant_id: int, wanted: str, since: datetime | None, now: datetime) -> None:
-    plan = services.plan_for(tenant_id)[0].name
+    plan, ended = services.plan_for(tenant_id)[0].name, {}
     if wanted == "cancelled":
-        services.cancel_now(tenant_id=tenant_id, now=now)
+        ended = services.cancel_now(tenant_id=tenant_id, now=now)
     else:
         services.set_status(tenant_id=tenant_id, status=wanted, now=now)
-    _notify(tenant_id, plan, wanted, since, now)
+    _notify(tenant_id, plan, wanted, since, now, ended)
 
 
-def _notify(tenant_id: int, plan: str, wanted: str, since: datetime | None, now: datetime) -> None:
-    """A tenant became past due, limited, cancelled, or is as before."""
+def _notify(
+    tenant_id: int, plan: str, wanted: str, since: datetime | None, now: datetime, ended_limits: Mapping[str, int]
+) -> None:
+    """Tell that a tenant became past due, limited, cancelled (with what limits of its own ended), or is as before."""
     data: dict[str, Any] = {"plan": plan}
     if wanted == "cancelled":
-        data["at"] = times.rfc3339(now)
+        data |= {"at": times.rfc3339(now), "ended_limits": ended_limits or None}
     if wanted == "past_due":
         oldest = receivables.open_invoices(tenant_id)[0]
         data |= {"number": oldest.number, "total": str(oldest.money(oldest.total)), "currency": oldest.currency}
+        data["amount_due"] = str(receivables.due(oldest))
     key = f"standing:{tenant_id}:{wanted}:{(since or now).isoformat()}"
     notify_customer(Tenant.objects.get(pk=tenant_id), _STANDINGS[wanted], data, key=key, now=now)

@@ -5,6 +5,7 @@
                                    + 7   limited: the free volume and nothing more
                                    + 31  cancelled: the plan ends
     paid at any time                     as before, at once
+    −3 +3 +14 +28                        days from the due date: a reminder, where no card is tried
 
 Tries are counted, not days: while Stripe is away nothing is tried, nothing fails and nobody is limited.
 """
@@ -19,6 +20,9 @@ TRIES = tuple(timedelta(days=day) for day in (0, 1, 3, 5, 7, 9, 11, 14))
 LEAST_APART = timedelta(hours=20)
 #: By transfer: how long an invoice may stand open.
 TRANSFER_DAYS = timedelta(days=14)
+
+#: When whoever transfers is reminded, from the due date. The last one is three days before the plan ends.
+REMINDERS = tuple(timedelta(days=day) for day in (-3, 3, 14, 28))
 
 Standing = Literal["active", "past_due", "limited", "cancelled"]
 #: From when all tries had failed to what the tenant is then, the last one first.
@@ -58,3 +62,16 @@ def standing(since: datetime | None, now: datetime) -> Standing:
     if since is None:
         return "active"
     return next(standing for after, standing in STEPS if now >= since + after)
+
+
+def next_step(since: datetime | None, now: datetime) -> tuple[Standing, datetime] | None:
+    """What a tenant that has been without hope since then becomes next, and when; None after the last."""
+    ahead = [(since + after, step) for after, step in STEPS if since is not None and now < since + after]
+    return min(((step, at) for at, step in ahead), key=lambda one: one[1], default=None)
+
+
+def reminder(due_at: datetime, now: datetime) -> timedelta | None:
+    """The last reminder of an invoice whose time has come; None before the first. One before the due date is none
+    after it."""
+    reached = [after for after in REMINDERS if due_at + after <= now and (after > timedelta(0) or now < due_at)]
+    return max(reached, default=None)

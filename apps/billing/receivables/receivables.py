@@ -22,8 +22,21 @@ LEAST: Mapping[str, Decimal] = {
 
 
 def due(invoice: Invoice) -> Decimal:
-    """What is still to be paid: the total without what credit notes took back."""
-    return invoice.money(invoice.total - sum((note.amount for note in invoice.credit_notes.all()), Decimal(0)))
+    """Compute what is still to be paid: the total without credit notes and payments; 0 once it is settled or void."""
+    if invoice.status in (Invoice.Status.PAID, Invoice.Status.VOID):
+        return invoice.money(Decimal(0))
+    off = [note.amount for note in invoice.credit_notes.all()] + [payment.applied for payment in taken(invoice)]
+    return invoice.money(max(invoice.total - sum(off, Decimal(0)), Decimal(0)))
+
+
+def taken(invoice: Invoice) -> list[Payment]:
+    """List the payments of an invoice whose money came."""
+    return [payment for payment in invoice.payments.all() if payment.status in TAKEN]
+
+
+def overdue(invoice: Invoice, now: datetime) -> bool:
+    """Tell whether its due date is over and something is still to be paid."""
+    return invoice.status == Invoice.Status.ISSUED and invoice.due_at is not None and invoice.due_at < now
 
 
 def collectable(invoice: Invoice) -> bool:
@@ -34,7 +47,9 @@ def collectable(invoice: Invoice) -> bool:
 def open_invoices(tenant_id: int) -> list[Invoice]:
     """Issued and not paid, the oldest first."""
     rows = Invoice.objects.filter(tenant_id=tenant_id, status=Invoice.Status.ISSUED).order_by("issued_at", "pk")
-    return [one for one in rows.prefetch_related("payments", "credit_notes") if collectable(one)]
+    return [
+        one for one in rows.select_related("tenant").prefetch_related("payments", "credit_notes") if collectable(one)
+    ]
 
 
 def tenants_owing() -> list[int]:

@@ -25,7 +25,7 @@ def change_plan_for_customer(*, tenant_id: int, plan: str, now: datetime, actor:
         raise PaymentMethodRequired(plan)
     change = change_plan(tenant_id=tenant_id, plan=plan, now=test_clock.now_for(tenant_id, now), actor=actor)
     if change.kind != "kept":
-        data = {"plan": change.plan.name, "before": before.plan_code, "at": times.rfc3339(change.at)}
+        data = {"plan": change.plan.name, "before": PLANS[before.plan_code].name, "at": times.rfc3339(change.at)}
         key = f"plan:{tenant_id}:{now.timestamp():.6f}"
         notify_customer(Tenant.objects.get(pk=tenant_id), "subscription.changed", data, key=key, now=now)
     return change

@@ -19,13 +19,11 @@ from apps.billing import audit
 from apps.billing.models import PlanSpan, Subscription
 from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import EXPONENTS, rounded
-from apps.billing.rating.plans import DEFAULT_CURRENCY, PLANS, Plan, current
+from apps.billing.rating.plans import DEFAULT_CURRENCY, LIMITED_UNITS, PLANS, Plan, current
 from apps.billing.rating.pricing import included_units, most_units
 from apps.billing.subscriptions import signals, test_clock, timeline
 from apps.periods import Period
 
-#: Units a tenant limited for not paying may still use, or what it has included when that is less.
-LIMITED_UNITS = 1_000
 #: How long an allowance holds after a plan changed under a cap: units of the time before are still being recorded.
 SETTLING = timedelta(minutes=10)
 SETTLING_LIFE = timedelta(seconds=20)
@@ -39,6 +37,8 @@ CLOCK_LIFE = timedelta(minutes=1)
 Status = Subscription.Status
 #: Statuses that cap usage at the free volume.
 UNPAID = (Status.LIMITED, Status.CANCELLED)
+#: Columns of what was agreed with a tenant instead of its plan's limits.
+OWN_LIMITS = ("custom_included", "custom_rate_per_minute")
 #: Live units of a tenant used in [start, end); handed in, because usage is above this room.
 UnitsBetween = Callable[[int, datetime, datetime], int]
 
@@ -175,7 +175,9 @@ def change_plan(*, tenant_id: int, plan: str, now: datetime, actor: str = "comma
         elif prices[1] >= prices[0] or (span.trial and prices[1]):
             change = PlanChange(new, now, "at_once")
             timeline.begin(tenant_id, new, now, own_included=subscription.custom_included)
-            _in_force(subscription, new, Status.ACTIVE if span.trial else subscription.status)
+            _in_force(
+                subscription, new, Status.ACTIVE if subscription.status == Status.TRIALING else subscription.status
+            )
         else:
             at = (span.ends_at if span.trial else None) or Period.of(now).end
             change = PlanChange(new, at, "at_period_end")
@@ -190,14 +192,26 @@ def cancel(*, tenant_id: int, now: datetime, actor: str = "command") -> PlanChan
     return change_plan(tenant_id=tenant_id, plan="free", now=now, actor=actor)
 
 
-def cancel_now(*, tenant_id: int, now: datetime, actor: str = "billing") -> None:
-    """End the plan at once, for not paying: Free from now on, status cancelled. Harmless when repeated."""
+def cancel_now(*, tenant_id: int, now: datetime, actor: str = "billing") -> dict[str, int]:
+    """End the plan at once, for not paying: Free from now on, status cancelled. Harmless when repeated.
+
+    Limits that were agreed with the tenant end with it: `included` and `rate_per_minute`, as far as there were any.
+    """
     with _changing(tenant_id, now) as (subscription, span):
         if span.plan != current("free") or timeline.scheduled(tenant_id, now):
             timeline.begin(tenant_id, current("free"), now)
-        Subscription.objects.filter(pk=subscription.pk).update(custom_included=None, custom_rate_per_minute=None)
+        timeline.lift_limit(tenant_id, now)
+        Subscription.objects.filter(pk=subscription.pk).update(**dict.fromkeys(OWN_LIMITS))
         _in_force(subscription, current("free"), Status.CANCELLED)
-        _audit(tenant_id, "subscription.cancelled", actor, now, {"plan": span.plan_code}, None)
+        ended = _own_limits(subscription)
+        before, after = {"plan": span.plan_code} | ended, {"plan": current("free").code} | dict.fromkeys(ended)
+        _audit(tenant_id, "subscription.cancelled", actor, now, before, after)
+    return ended
+
+
+def _own_limits(subscription: Subscription) -> dict[str, int]:
+    agreed = {name.removeprefix("custom_"): getattr(subscription, name) for name in OWN_LIMITS}
+    return {name: value for name, value in agreed.items() if value is not None}
 
 
 def agree(
@@ -223,6 +237,8 @@ def start_trial(*, tenant_id: int, plan: str, days: int, now: datetime, actor: s
     if not 1 <= days <= LONGEST_TRIAL:
         raise NotPossible(f"A trial takes 1 to {LONGEST_TRIAL} days.")
     with _changing(tenant_id, now) as (subscription, span):
+        if subscription.status in UNPAID:
+            raise NotPossible("A trial begins once the open invoices are paid.")
         if (
             span.plan.prices[subscription.currency].monthly
             or PlanSpan.objects.filter(tenant_id=tenant_id, trial=True).exists()
@@ -270,6 +286,7 @@ def set_status(*, tenant_id: int, status: str, now: datetime, actor: str = "bill
         if subscription.status == status:
             return
         since = (subscription.past_due_since or now) if status in (Status.PAST_DUE, Status.LIMITED) else None
+        timeline.limit(tenant_id, now) if status == Status.LIMITED else timeline.lift_limit(tenant_id, now)
         Subscription.objects.filter(pk=subscription.pk).update(status=status, past_due_since=since)
         _audit(tenant_id, "subscription.status", actor, now, {"status": subscription.status}, {"status": status})
 

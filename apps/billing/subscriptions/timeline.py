@@ -1,11 +1,18 @@
-"""Which plan was in force when: spans follow on without gap or overlap; only what is still to come may be changed."""
+"""Which plan was in force when: spans follow on without gap or overlap; only what is still to come may be changed.
+
+Beside them stands when a tenant was limited for not paying. A month's terms are both: spans, cut where a limit begins
+or ends.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from apps.billing.models import PlanSpan
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+
+from apps.billing.models import Limitation, PlanSpan
 from apps.billing.rating.plans import Plan, current
-from apps.billing.rating.pricing import Term
+from apps.billing.rating.pricing import Interval, Term, limited_during
 from apps.periods import Period
 
 
@@ -14,7 +21,11 @@ def terms_of(tenant_ids: Iterable[int], period: Period) -> dict[int, list[Term]]
     found: dict[int, list[PlanSpan]] = {tenant_id: [] for tenant_id in tenant_ids}
     for span in PlanSpan.objects.filter(tenant_id__in=found).order_by("tenant_id", "starts_at"):
         found[span.tenant_id].append(span)
-    return {tenant_id: _terms(spans, period) for tenant_id, spans in found.items()}
+    limited = _limitations(found, period)
+    return {
+        tenant_id: limited_during(_terms(spans, period), limited.get(tenant_id, ()))
+        for tenant_id, spans in found.items()
+    }
 
 
 def span_at(tenant_id: int, now: datetime) -> PlanSpan | None:
@@ -66,6 +77,25 @@ def keep(tenant_id: int, now: datetime) -> None:
     """Drop what was scheduled: the span in force goes on."""
     PlanSpan.objects.filter(tenant_id=tenant_id, starts_at__gt=now).delete()
     PlanSpan.objects.filter(tenant_id=tenant_id, starts_at__lte=now, ends_at__gt=now).update(ends_at=None)
+
+
+def limit(tenant_id: int, now: datetime) -> None:
+    """Begin a limitation. Harmless when there is one."""
+    if not Limitation.objects.filter(tenant_id=tenant_id, ends_at=None).exists():
+        Limitation.objects.create(tenant_id=tenant_id, starts_at=now)
+
+
+def lift_limit(tenant_id: int, now: datetime) -> None:
+    """End the limitation there is, if any."""
+    Limitation.objects.filter(tenant_id=tenant_id, ends_at=None).update(ends_at=Greatest(F("starts_at"), Value(now)))
+
+
+def _limitations(tenant_ids: Iterable[int], period: Period) -> dict[int, list[Interval]]:
+    rows = Limitation.objects.filter(tenant_id__in=list(tenant_ids), starts_at__lt=period.end)
+    found: dict[int, list[Interval]] = {}
+    for row in rows.exclude(ends_at__lte=period.start).order_by("tenant_id", "starts_at"):
+        found.setdefault(row.tenant_id, []).append((row.starts_at, row.ends_at or period.end))
+    return found
 
 
 def _terms(spans: Sequence[PlanSpan], period: Period) -> list[Term]:

@@ -1,5 +1,7 @@
 """Budgets: a tenant is told when its month reaches a percentage of the included volume, or of its spend cap.
 
+Where several are reached at once webhooks get each, and one mail tells the highest.
+
 Each threshold of each of the two is told once a month: its event's key is what makes it so, however often and by how
 many workers it is looked at.
 """
@@ -53,6 +55,19 @@ class Alert(NamedTuple):
     reached_at: datetime
     budget: Literal["included", "spend_cap"]
     threshold: int
+
+
+class Reached(NamedTuple):
+    """A threshold that was reached. `highest`: no other one of this limit and month is above it."""
+
+    tenant_id: int
+    state: BudgetState
+    threshold: int
+    highest: bool
+
+    def key(self, period: Period) -> str:
+        """What makes that it is told once."""
+        return _key(period, self.state.budget, self.threshold)
 
 
 def budget_states(month: MonthStatement, cap: Decimal | None) -> Iterator[BudgetState]:
@@ -120,32 +135,35 @@ def _notify(tenant_ids: Sequence[int], now: datetime) -> int:
     caps = dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "spend_cap"))
     thresholds = thresholds_of(tenant_ids)
     reached = [
-        (tenant_id, standing, threshold)
+        alert
         for tenant_id, month in months.items()
-        for standing in budget_states(month, caps.get(tenant_id))
-        for threshold in standing.reached(thresholds[tenant_id])
+        for state in budget_states(month, caps.get(tenant_id))
+        for alert in _reached(tenant_id, state, thresholds[tenant_id])
     ]
-    keys = [f"{tenant_id}:{_key(period, standing.budget, threshold)}" for tenant_id, standing, threshold in reached]
+    keys = [f"{alert.tenant_id}:{alert.key(period)}" for alert in reached]
     known = set(Event.objects.filter(key__in=keys).values_list("key", flat=True))
-    new = [one for one, key in zip(reached, keys, strict=True) if key not in known]
-    tenants = Tenant.objects.in_bulk([tenant_id for tenant_id, _, _ in new])
-    return sum(
-        _notify_one(tenants[tenant_id], period, standing, threshold, now)
-        for tenant_id, standing, threshold in new
-        if tenant_id in tenants
-    )
+    new = [alert for alert, key in zip(reached, keys, strict=True) if key not in known]
+    tenants = Tenant.objects.in_bulk([alert.tenant_id for alert in new])
+    return sum(_notify_one(tenants[alert.tenant_id], alert, period, now) for alert in new if alert.tenant_id in tenants)
 
 
-def _notify_one(tenant: Tenant, period: Period, standing: BudgetState, threshold: int, now: datetime) -> bool:
+def _reached(tenant_id: int, state: BudgetState, thresholds: Iterable[int]) -> list[Reached]:
+    """What is reached of one limit; the last is the highest."""
+    reached = list(state.reached(thresholds))
+    return [Reached(tenant_id, state, threshold, threshold == reached[-1]) for threshold in reached]
+
+
+def _notify_one(tenant: Tenant, alert: Reached, period: Period, now: datetime) -> bool:
+    state = alert.state
     data = {
-        "budget": standing.budget,
-        "threshold": threshold,
-        "used": str(standing.used),
-        "limit": str(standing.limit),
-        "unit": standing.unit,
+        "budget": state.budget,
+        "threshold": alert.threshold,
+        "used": str(state.used),
+        "limit": str(state.limit),
+        "unit": state.unit,
         "period": str(period),
     }
-    return notify_customer(tenant, "budget.reached", data, key=_key(period, standing.budget, threshold), now=now)
+    return notify_customer(tenant, "budget.reached", data, key=alert.key(period), now=now, mailed=alert.highest)
 
 
 def _key(period: Period, budget: str, threshold: int | str = "") -> str:
