@@ -12,8 +12,9 @@ class ConfigConfig(AppConfig):
         from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
         from apps.billing.subscriptions.signals import on_change
         from apps.notifications.attachments import attach
-        from config import checks
+        from config import checks, hidden_commands
 
+        hidden_commands.hide()
         register(checks.demo_mode_is_off, Tags.security, deploy=True)
         register(checks.active_models_may_be_used, Tags.security, deploy=True)
         register(checks.seller_is_set, deploy=True)

@@ -10,7 +10,8 @@ from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 
-from apps.addresses import came_over_tls
+from apps.accounts.services import REQUEST_ADDRESS
+from apps.addresses import came_over_tls, client_address
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -65,6 +66,19 @@ def believe_our_proxies(respond: Respond) -> Respond:
         elif "HTTP_X_FORWARDED_PROTO" in request.META:
             request.META["HTTP_X_FORWARDED_PROTO"] = "http"
         return respond(request)
+
+    return handle
+
+
+def note_address(respond: Respond) -> Respond:
+    """Let the audit trail know where the request that is answered came from."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        noted = REQUEST_ADDRESS.set(client_address(request.META, settings.TRUSTED_PROXIES))
+        try:
+            return respond(request)
+        finally:
+            REQUEST_ADDRESS.reset(noted)
 
     return handle
 

@@ -7,8 +7,11 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
+
+from apps.accounts.naming import check_one_line, check_slug
 
 HANDLE_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 HANDLE_LENGTH = 6
@@ -31,8 +34,8 @@ class Tenant(TenantMixin):
     auto_create_schema = False
     auto_drop_schema = False
 
-    slug = models.SlugField(max_length=48, unique=True)
-    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=48, unique=True, validators=[check_slug])
+    name = models.CharField(max_length=200, validators=[check_one_line])
     handle = models.CharField(
         max_length=HANDLE_LENGTH, unique=True, default=new_handle, validators=[RegexValidator(r"^[0-9a-z]{6}$")]
     )
@@ -45,6 +48,13 @@ class Tenant(TenantMixin):
 
     class Meta:
         ordering: ClassVar = ["slug"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("slug"),
+                name="accounts_slug_in_any_case",
+                violation_error_message="A tenant with this slug already exists; upper and lower case are the same.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug
@@ -71,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person; may belong to several tenants, or be one of our operators (`is_staff`)."""
 
     email = models.EmailField(unique=True)
-    name = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200, blank=True, validators=[check_one_line])
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -128,15 +138,28 @@ class AuditEntry(models.Model):
     actor = models.CharField(max_length=200, help_text="An e-mail, 'key:<id>' or 'command'.")
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=200)
+    address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the request came from.")
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-at"]
-        verbose_name_plural = "audit entries"
+        verbose_name, verbose_name_plural = "audit entry", "audit trail"
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class RegularCheck(models.Model):
+    """What a check that runs by itself found last, for operators to see."""
+
+    name = models.CharField(max_length=40, unique=True)
+    checked_at = models.DateTimeField()
+    differences = models.JSONField(default=list, help_text="In words, the first hundred of them.")
+    count = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SchemaTemplate(models.Model):

@@ -1,6 +1,8 @@
 """What changes several rows or leaves the process: making a tenant, writing the audit trail."""
 
 import itertools
+from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +11,14 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from apps.accounts import template
-from apps.accounts.models import AuditEntry, Membership, Tenant, User, new_handle
+from apps.accounts.models import AuditEntry, Membership, RegularCheck, Tenant, User, new_handle
+
+#: Names of regular checks: served = journaled = recorded = rolled up = invoiced; and the provider's payments = ours.
+USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
+#: Differences that a regular check keeps in words.
+MOST_DIFFERENCES = 100
+#: The address of the request that is being answered; set by the faces, for the audit trail alone.
+REQUEST_ADDRESS: ContextVar[str | None] = ContextVar("request_address", default=None)
 
 
 @transaction.atomic
@@ -64,7 +73,23 @@ def record_audit(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """One line of the audit trail. Secrets never stand in `before` or `after`."""
+    """One line of the audit trail. Secrets never stand in `before` or `after`.
+
+    Where the request came from the faces have said (`REQUEST_ADDRESS`); commands and workers have none.
+    """
     AuditEntry.objects.create(
-        tenant=tenant, actor=actor, action=action, target=target, before=before, after=after, at=now
+        tenant=tenant,
+        actor=actor,
+        action=action,
+        target=target,
+        before=before,
+        after=after,
+        at=now,
+        address=REQUEST_ADDRESS.get(),
     )
+
+
+def record_check(name: str, differences: Sequence[str], now: datetime) -> None:
+    """Keep what a regular check found, in place of what it found before."""
+    found = {"checked_at": now, "differences": list(differences[:MOST_DIFFERENCES]), "count": len(differences)}
+    RegularCheck.objects.update_or_create(name=name, defaults=found)

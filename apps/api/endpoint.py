@@ -24,6 +24,7 @@ from prometheus_client import Histogram
 from rest_framework.views import APIView
 
 from apps import card_numbers
+from apps.accounts.services import REQUEST_ADDRESS
 from apps.api import problems
 from apps.api.client_address import check_host, client_address
 from apps.api.presented_key import presented_key
@@ -106,8 +107,10 @@ class ApiView(APIView):
         return self.admitted(self.admissions.admit(ask))
 
     def admit_only(self, request: HttpRequest) -> Admission:
-        """Admit a request that scores nothing."""
-        return self.admit(self.ask(request))
+        """Admit a request that scores nothing. What it changes is audited with its address."""
+        ask = self.ask(request)
+        REQUEST_ADDRESS.set(ask.address)
+        return self.admit(ask)
 
     def admit_live(self, request: HttpRequest) -> Admission:
         """Admit a call that changes the contract. Only live keys may."""

@@ -7,13 +7,14 @@ from django.db import models
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
+from apps.accounts.naming import check_one_line
 
 
 class ApiKey(models.Model):
     """One key of a tenant. `digest` finds it; `prefix` and `last_four` are all a person can see of it again."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=100, validators=[check_one_line])
     digest = models.CharField(max_length=64, unique=True, editable=False)
     prefix = models.CharField(max_length=20)
     last_four = models.CharField(max_length=4)
@@ -34,6 +35,7 @@ class ApiKey(models.Model):
     gate_pending = models.BooleanField(default=False, db_index=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = "API key", "API keys"
         ordering: ClassVar = ["-created_at"]
 
     def __str__(self) -> str:

@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.accounts.models import Tenant
+from apps.accounts.naming import check_one_line
 from apps.accounts.services import record_audit
 from apps.addresses import network_of
 from apps.api_keys import keys
@@ -55,7 +57,7 @@ def create_key(
     text: str | None = None,
 ) -> tuple[ApiKey, str]:
     """A key and its text, which is shown once. Raises `InvalidKeyRequest`."""
-    _check(scopes, networks, expires_at, rate_per_minute, now)
+    _check(name, scopes, networks, expires_at, rate_per_minute, now)
     text = text or keys.generate(tenant.handle, livemode=livemode)
     with transaction.atomic():
         key = ApiKey.objects.create(
@@ -75,11 +77,11 @@ def create_key(
     return key, text
 
 
-def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, actor: str = "command") -> bool:
+def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, reason: str = "", actor: str = "command") -> bool:
     """Revoke at once, everywhere. True when the gate has been told; False when it is away and will be told later."""
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now, gate_pending=True)
-        _audit(key, "key.revoked", actor, now)
+        _audit(key, "key.revoked", actor, now, after={"reason": reason} if reason else None)
     return invalidate_keys(gate, [key])
 
 
@@ -157,6 +159,7 @@ def touch(cursor: Any, used: Mapping[int, tuple[datetime, str]]) -> None:
 
 
 def _check(
+    name: str,
     scopes: Sequence[str],
     networks: Sequence[str],
     expires_at: datetime | None,
@@ -166,6 +169,10 @@ def _check(
     unknown = sorted(set(scopes) - set(keys.SCOPES))
     if unknown or not scopes:
         raise InvalidKeyRequest(f"scopes: {', '.join(unknown) or 'none given'}; choose from {', '.join(keys.SCOPES)}")
+    try:
+        check_one_line(name)
+    except ValidationError as wrong:
+        raise InvalidKeyRequest(f"name: {' '.join(wrong.messages)}") from wrong
     for network in networks:
         try:
             network_of(network)

@@ -1,6 +1,6 @@
 """What every operators' page has in common: audited changes, nothing deleted, lists that refuse what no row can be."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -10,10 +10,11 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import DataError
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from apps import text
 from apps.accounts.services import record_audit
@@ -50,6 +51,33 @@ def _is_field(offered: Any) -> bool:
     return isinstance(offered, str | tuple | list)
 
 
+#: Yes and no of a column, in words: a cross beside what is as it should be would be read as a fault.
+WORDS: Mapping[str, tuple[str, str]] = {
+    "livemode": ("live", "test"),
+    "trial": ("trial", ""),
+    "removed": ("removed", ""),
+    "is_active": ("active", "inactive"),
+    "is_staff": ("operator", ""),
+    "has_payment_method": ("agreed or a card", "none"),
+    "degraded": ("degraded", ""),
+}
+_TITLES = {"livemode": "mode", "is_active": "state", "is_staff": "role", "has_payment_method": "payment method"}
+
+
+def in_words(field: str) -> Callable[[Any], str]:
+    """A column for a field of yes and no."""
+    yes, no = WORDS[field]
+
+    @display(description=_TITLES.get(field, field), ordering=field)
+    def show(row: Any) -> str:
+        return yes if getattr(row, field) else no
+
+    return show
+
+
+_IN_WORDS = {field: in_words(field) for field in WORDS}
+
+
 class OperatorAdmin(ModelAdmin):
     """What is changed here is written into the audit trail; nothing is deleted unless a page says so."""
 
@@ -59,6 +87,14 @@ class OperatorAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self._in_words(super().get_list_display(request))
+
+    def _in_words(self, fields: Iterable[Any]) -> list[Any]:
+        """Columns with those of yes and no in words."""
+        yes_or_no = {field.name for field in self.model._meta.fields if isinstance(field, BooleanField)}
+        return [_IN_WORDS[field] if field in yes_or_no and field in WORDS else field for field in fields]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list that is asked for. That a filter takes something else, Django may hear from Postgres alone."""
@@ -125,6 +161,9 @@ class ReadOnlyAdmin(OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return self._in_words(super().get_fields(request, obj)) if obj else super().get_fields(request, obj)
 
 
 def changes(form: forms.ModelForm) -> tuple[dict[str, Any], dict[str, Any]]:

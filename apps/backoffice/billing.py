@@ -4,148 +4,33 @@ Nothing here writes rows by itself: each action is a service, audited, and refus
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from unfold.admin import TabularInline
-from unfold.decorators import display
 
 from apps.backoffice.base import OnceAdmin, OnceForm, OperatorAdmin, ReadOnlyAdmin, operator
+from apps.backoffice.invoices import Part, now_of
 from apps.backoffice.papers import AmountsAdmin, OnPaperAdmin, in_currency
 from apps.billing.invoicing import credits
 from apps.billing.invoicing.invoices import (
     NotPossible,
     check_credit_note,
-    issue,
     issue_credit_note,
-    mark_paid,
-    void_invoice,
 )
 from apps.billing.models import (
     CouponRedemption,
     Credit,
     CreditNote,
     CreditNoteLine,
-    Invoice,
-    InvoiceDeduction,
-    InvoiceLine,
     PlanSpan,
 )
 from apps.billing.rating.money import wrong_with
-from apps.billing.subscriptions import test_clock
 from apps.billing.subscriptions.services import subscription_of
-from apps.formats import plain
-
-
-class _Part(TabularInline):
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class LineInline(_Part):
-    model = InvoiceLine
-    fields = ("description", "shown_quantity", "shown_price", "shown_amount", "starts_at", "ends_at", "void")
-    readonly_fields = ("shown_quantity", "shown_price", "shown_amount")
-    shown_amount = in_currency("amount", lambda line: line.invoice.currency)
-
-    @display(description="quantity")
-    def shown_quantity(self, line: InvoiceLine) -> str:
-        return plain(line.quantity)
-
-    @display(description="unit price")
-    def shown_price(self, line: InvoiceLine) -> str:
-        return "" if line.unit_price is None else plain(line.unit_price)
-
-
-class DeductionInline(_Part):
-    model = InvoiceDeduction
-    fields = ("kind", "description", "shown_amount")
-    readonly_fields = ("shown_amount",)
-    shown_amount = in_currency("amount", lambda one: one.invoice.currency)
-
-
-@admin.register(Invoice)
-class InvoiceAdmin(OnPaperAdmin, ReadOnlyAdmin):
-    """Invoices: to look at, to issue, to settle, to take back. What was issued is corrected by a credit note."""
-
-    list_display = ("__str__", "tenant", "period", "shown_total", "state", "issued_at", "due_at")
-    list_filter = ("status", "period", "currency")
-    list_select_related = ("tenant",)
-    search_fields = ("number", "public_id", "tenant__slug")
-    actions: ClassVar = ["issue_chosen", "mark_chosen_paid", "void_chosen", "credit_chosen"]
-    inlines: ClassVar = [LineInline, DeductionInline]
-    amounts = ("subtotal", "credits", "tax", "total")
-    exclude = ("bill_to", "seller", "usage")
-    readonly_fields = ("on_paper", "shown_bill_to", "shown_seller", "shown_usage")
-    shown_subtotal, shown_credits, shown_tax, shown_total = (
-        in_currency(name, lambda invoice: invoice.currency) for name in amounts
-    )
-
-    @display(description="state", ordering="status", label={"paid": "success", "issued": "info", "void": "danger"})
-    def state(self, invoice: Invoice) -> str:
-        return invoice.status
-
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("billing.change_invoice")
-
-    @admin.action(description="Issue drafts", permissions=["settle"])
-    def issue_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
-        self._each(request, chosen, "Issued", _issue)
-
-    @admin.action(description="Mark as paid by bank transfer", permissions=["settle"])
-    def mark_chosen_paid(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
-        def pay(invoice: Invoice) -> None:
-            mark_paid(invoice=invoice, now=_now(invoice.tenant_id), how="bank transfer", actor=operator(request))
-
-        self._each(request, chosen, "Paid", pay)
-
-    @admin.action(description="Void: nothing of it is owed", permissions=["settle"])
-    def void_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
-        def void(invoice: Invoice) -> None:
-            void_invoice(invoice=invoice, now=_now(invoice.tenant_id), actor=operator(request))
-
-        self._each(request, chosen, "Void", void)
-
-    @admin.action(description="Credit note over all of it", permissions=["settle"])
-    def credit_chosen(self, request: HttpRequest, chosen: QuerySet[Invoice]) -> None:
-        def credit(invoice: Invoice) -> None:
-            issue_credit_note(
-                invoice=invoice,
-                amount=invoice.money(invoice.total),
-                reason="Cancelled",
-                now=_now(invoice.tenant_id),
-                actor=operator(request),
-            )
-
-        self._each(request, chosen, "Corrected", credit)
-
-    def _each(self, request: HttpRequest, chosen: QuerySet[Invoice], said: str, act: Callable[[Invoice], None]) -> None:
-        for invoice in chosen:
-            try:
-                act(invoice)
-            except NotPossible as refused:
-                self.message_user(request, str(refused), messages.ERROR)
-            else:
-                self.message_user(request, f"{said}: {invoice}.", messages.SUCCESS)
-
-
-@transaction.atomic
-def _issue(invoice: Invoice) -> None:
-    issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], _now(invoice.tenant_id))
 
 
 class CreditNoteForm(OnceForm):
@@ -166,7 +51,7 @@ class CreditNoteForm(OnceForm):
         return said
 
 
-class NoteLineInline(_Part):
+class NoteLineInline(Part):
     model = CreditNoteLine
     verbose_name_plural = "what it takes of which line"
     fields = ("line", "shown_net", "shown_tax")
@@ -175,7 +60,7 @@ class NoteLineInline(_Part):
 
 
 @admin.register(CreditNote)
-class CreditNoteAdmin(AmountsAdmin, OnceAdmin):
+class CreditNoteAdmin(OnPaperAdmin, OnceAdmin):
     """Corrections of issued invoices. Written once; the database refuses changes."""
 
     form = CreditNoteForm
@@ -186,6 +71,9 @@ class CreditNoteAdmin(AmountsAdmin, OnceAdmin):
     search_fields = ("number", "invoice__number", "invoice__tenant__slug")
     autocomplete_fields = ("invoice",)
     inlines: ClassVar = [NoteLineInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("on_paper", *super().get_readonly_fields(request, obj)) if obj else ()
 
     def get_inlines(self, request: HttpRequest, obj: CreditNote | None) -> Any:
         return self.inlines if obj else ()
@@ -279,17 +167,12 @@ class PlanSpanAdmin(ReadOnlyAdmin):
     ordering = ("-starts_at",)
 
 
-def _now(tenant_id: int) -> datetime:
-    """The tenant's."""
-    return test_clock.now_for(tenant_id, timezone.now())
-
-
 def _note(said: dict[str, Any], actor: str) -> CreditNote:
     return issue_credit_note(
         invoice=said["invoice"],
         amount=said["amount"],
         reason=said["reason"],
-        now=_now(said["invoice"].tenant_id),
+        now=now_of(said["invoice"].tenant_id),
         to_balance=said["to_balance"],
         form=said["token"],
         actor=actor,
@@ -303,7 +186,7 @@ def _granted(said: dict[str, Any], actor: str) -> Credit:
         subscription_of(said["tenant"].pk).currency,
         reason=said["reason"],
         key=said["key"],
-        now=_now(said["tenant"].pk),
+        now=now_of(said["tenant"].pk),
         expires_at=said["expires_at"],
         actor=actor,
     )
@@ -311,7 +194,7 @@ def _granted(said: dict[str, Any], actor: str) -> Credit:
 
 def _redeemed(said: dict[str, Any], actor: str) -> CouponRedemption:
     tenant, currency = said["tenant"], subscription_of(said["tenant"].pk).currency
-    now = _now(tenant.pk)
+    now = now_of(tenant.pk)
     return credits.redeem(tenant=tenant, code=said["coupon"].code, currency=currency, now=now, actor=actor)
 
 

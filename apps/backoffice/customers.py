@@ -5,12 +5,12 @@ is done to them must reach the gate.
 """
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Case, Model, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -23,8 +23,9 @@ from unfold.decorators import display
 from apps.accounts.models import Tenant
 from apps.api_keys.services import get_gate
 from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
+from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 from apps.billing.models import Subscription
-from apps.billing.rating.money import decimals_of, rounded
+from apps.billing.rating.money import decimals_of, rounded, shown
 from apps.billing.rating.plans import CURRENT, PLANS
 from apps.billing.subscriptions.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
@@ -42,22 +43,92 @@ class NewTenantForm(forms.ModelForm):
         fields = ("slug", "name", "plan")
 
 
+def _suspend(request: HttpRequest, tenant: Tenant, reason: str) -> str:
+    now = timezone.now()
+    suspend_tenant(tenant=tenant, gate=get_gate(), now=now, reason=reason, actor=operator(request))
+    return f"Suspended: {tenant}."
+
+
+def _reinstate(request: HttpRequest, tenant: Tenant, reason: str) -> str:
+    now = timezone.now()
+    reinstate_tenant(tenant=tenant, gate=get_gate(), now=now, reason=reason, actor=operator(request))
+    return f"Reinstated: {tenant}."
+
+
+#: What a tenant's subscription makes of its state; a suspension is above it.
+STATES = ("active", "trialing", "past_due", "limited", "cancelled", "suspended")
+
+STATE_COLOURS = {
+    "active": "success",
+    "trialing": "info",
+    "past due": "warning",
+    "limited": "danger",
+    "cancelled": "danger",
+    "suspended": "danger",
+}
+
+
+class TenantState(admin.SimpleListFilter):
+    """Suspended, or what the payments of its invoices make of it."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state, state.replace("_", " ")) for state in STATES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Tenant]) -> QuerySet[Tenant]:
+        return queryset.filter(own_state=self.value()) if self.value() in STATES else queryset
+
+
 @admin.register(Tenant)
-class TenantAdmin(OperatorAdmin):
+class TenantAdmin(ConfirmedAdmin):
     """Customers: their limits, what they used of them, and whether they may call."""
 
     audited = "tenant"
     list_display = ("slug", "name", "plan", "rate", "included", "used", "created_at", "state")
-    list_filter = (("suspended_at", admin.EmptyFieldListFilter), "subscription__plan_code")
+    list_filter = (TenantState, "subscription__plan_code")
     search_fields = ("slug", "name", "handle")
-    actions: ClassVar = ["suspend", "reinstate"]
-    seen = ("slug", "name", "handle", "schema_name", "plan", "rate", "included", "used", "created_at", "suspended_at")
+    confirmed = (
+        Confirmed(
+            "suspend",
+            "Suspend",
+            "Every request of the tenant is refused from now on (403 tenant_suspended). Nothing is deleted.",
+            _suspend,
+            lambda tenant: tenant.suspended_at is None,
+        ),
+        Confirmed(
+            "reinstate",
+            "Reinstate",
+            "The tenant's keys work again from now on.",
+            _reinstate,
+            lambda tenant: tenant.suspended_at is not None,
+        ),
+    )
+    seen = (
+        "can_be_done",
+        "slug",
+        "name",
+        "handle",
+        "schema_name",
+        "state",
+        "plan",
+        "rate",
+        "included",
+        "used",
+        "created_at",
+        "suspended_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         start, end = days_of_month(timezone.now())
         days = UsageDay.objects.filter(tenant_id=OuterRef("pk"), livemode=True, day__gte=start, day__lt=end)
         units = days.values("tenant_id").annotate(all=Sum("units")).values("all")
-        return super().get_queryset(request).annotate(month_units=Coalesce(Subquery(units), 0))
+        state = Case(
+            When(suspended_at__isnull=False, then=Value("suspended")),
+            default=Coalesce("subscription__status", Value("active")),
+        )
+        rows = super().get_queryset(request)
+        return rows.annotate(month_units=Coalesce(Subquery(units), 0), own_state=state)
 
     def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
         return super().get_form(request, obj, change, **options | ({} if obj else {"form": NewTenantForm}))
@@ -79,37 +150,29 @@ class TenantAdmin(OperatorAdmin):
         )
         obj.__dict__.update(made.__dict__)
 
-    @admin.action(description="Suspend: refuse every request", permissions=["change"])
-    def suspend(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
-        for tenant in chosen:
-            suspend_tenant(tenant=tenant, gate=get_gate(), now=timezone.now(), actor=operator(request))
-        self.message_user(request, f"Suspended: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
-
-    @admin.action(description="Reinstate", permissions=["change"])
-    def reinstate(self, request: HttpRequest, chosen: QuerySet[Tenant]) -> None:
-        for tenant in chosen:
-            reinstate_tenant(tenant=tenant, gate=get_gate(), now=timezone.now(), actor=operator(request))
-        self.message_user(request, f"Reinstated: {', '.join(tenant.slug for tenant in chosen)}.", messages.SUCCESS)
-
     @display(description="plan")
     def plan(self, tenant: Tenant) -> str:
         return plan_for(tenant.pk)[0].name
 
-    @display(description="a minute")
+    @display(description="requests a minute")
     def rate(self, tenant: Tenant) -> int:
         return plan_for(tenant.pk)[1]
 
-    @display(description="included")
+    @display(description="included units")
     def included(self, tenant: Tenant) -> int:
         return plan_for(tenant.pk)[2]
 
-    @display(description="used this month", ordering="month_units")
+    @display(description="units this month", ordering="month_units")
     def used(self, tenant: Any) -> int:
         return int(tenant.month_units)
 
-    @display(description="state", ordering="suspended_at", label={"active": "success", "suspended": "danger"})
-    def state(self, tenant: Tenant) -> str:
-        return "suspended" if tenant.suspended_at else "active"
+    @display(
+        description="state",
+        ordering="own_state",
+        label=STATE_COLOURS,
+    )
+    def state(self, tenant: Any) -> str:
+        return str(tenant.own_state).replace("_", " ")
 
 
 #: What else is agreed with a tenant.
@@ -155,7 +218,7 @@ class SubscriptionAdmin(OperatorAdmin):
     """What was agreed with a tenant. A tenant without a row is on the Free plan."""
 
     form = SubscriptionForm
-    list_display = ("tenant", "plan_code", "status", "currency", "spend_cap", "has_payment_method", "started_at")
+    list_display = ("tenant", "plan", "state", "currency", "cap", "has_payment_method", "started_at")
     list_filter = ("plan_code", "status", "currency", "has_payment_method")
     list_select_related = ("tenant",)
     search_fields = ("tenant__slug", "tenant__name")
@@ -170,6 +233,18 @@ class SubscriptionAdmin(OperatorAdmin):
         "currency",
         *AGREED,
     )
+
+    @display(description="plan", ordering="plan_code")
+    def plan(self, row: Subscription) -> str:
+        return PLANS[row.plan_code].name
+
+    @display(description="state", ordering="status", label=STATE_COLOURS)
+    def state(self, row: Subscription) -> str:
+        return row.status.replace("_", " ")
+
+    @display(description="spend cap", ordering="spend_cap")
+    def cap(self, row: Subscription) -> str:
+        return "" if row.spend_cap is None else shown(row.spend_cap, row.currency)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """A tenant has one currency; its status is what its payments make of it."""

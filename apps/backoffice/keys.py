@@ -1,11 +1,10 @@
 """Operators' pages of API keys: made here, shown once, revoked at once; never changed and never deleted."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,7 +15,8 @@ from apps.addresses import network_of
 from apps.api_keys.keys import SCOPES
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, get_gate, revoke_key
-from apps.backoffice.base import OperatorAdmin, operator
+from apps.backoffice.base import operator
+from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 
 
 class NewKeyForm(forms.ModelForm):
@@ -56,8 +56,15 @@ class NewKeyForm(forms.ModelForm):
         return said
 
 
+def _revoke(request: HttpRequest, key: ApiKey, reason: str) -> str:
+    if key.revoked_at is not None:
+        raise ValueError(f"{key} was revoked before.")
+    told = revoke_key(key=key, gate=get_gate(), now=timezone.now(), reason=reason, actor=operator(request))
+    return f"Revoked: {key}." + ("" if told else " Valkey is away and will be told as soon as it is back.")
+
+
 @admin.register(ApiKey)
-class ApiKeyAdmin(OperatorAdmin):
+class ApiKeyAdmin(ConfirmedAdmin):
     """Keys by what may be seen of them."""
 
     form = NewKeyForm
@@ -66,9 +73,18 @@ class ApiKeyAdmin(OperatorAdmin):
     list_select_related = ("tenant", "replaced_by")
     search_fields = ("tenant__slug", "name", "prefix", "last_four")
     autocomplete_fields = ("tenant",)
-    actions: ClassVar = ["revoke"]
+    confirmed = (
+        Confirmed(
+            "revoke",
+            "Revoke",
+            "The key is refused from its next request on, everywhere. It never works again: make a new one instead.",
+            _revoke,
+            lambda key: key.revoked_at is None,
+        ),
+    )
     #: All there is to see of a key: its digest is nobody's business.
     seen = (
+        "can_be_done",
         "shown",
         "tenant",
         "name",
@@ -111,15 +127,6 @@ class ApiKeyAdmin(OperatorAdmin):
         obj.__dict__.update(made.__dict__)
         once = format_html("The key, shown this once: <code>{}</code>", text)
         self.message_user(request, once, messages.WARNING)
-
-    @admin.action(description="Revoke at once, everywhere", permissions=["change"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        gate, now = get_gate(), timezone.now()
-        keys = list(chosen.filter(revoked_at=None).select_related("tenant"))
-        told = [revoke_key(key=key, gate=gate, now=now, actor=operator(request)) for key in keys]
-        self.message_user(request, f"{len(keys)} revoked.", messages.SUCCESS)
-        if not all(told):
-            self.message_user(request, "Valkey is away and will be told as soon as it is back.", messages.WARNING)
 
     @display(description="key")
     def shown(self, key: ApiKey) -> str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from apps.billing.invoicing.documents import PdfUnavailable, html_of, pdf_of
+from apps.billing.invoicing.documents import Paper, PdfUnavailable, html_of, pdf_of
 from apps.billing.invoicing.payment_instructions import seller_of
 from apps.billing.models import Invoice
 from apps.billing.rating.money import shown
@@ -43,11 +43,11 @@ class AmountsAdmin(ModelAdmin):
 
 
 class OnPaperAdmin(AmountsAdmin):
-    """An invoice in words, and as its customer sees it."""
+    """An invoice or a credit note in words, and as its customer sees it."""
 
     @admin.display(description="on paper")
-    def on_paper(self, invoice: Invoice) -> SafeString:
-        addresses = [(reverse(f"admin:billing_invoice_{form}", args=[invoice.pk]), form.upper()) for form in _FORMS]
+    def on_paper(self, paper: Paper) -> SafeString:
+        addresses = [(reverse(f"admin:{self._drawn_as(form)}", args=[paper.pk]), form.upper()) for form in _FORMS]
         return format_html_join(" · ", '<a class="underline" href="{}" target="_blank">{}</a>', addresses)
 
     @admin.display(description="from")
@@ -64,9 +64,12 @@ class OnPaperAdmin(AmountsAdmin):
 
     def get_urls(self) -> list[Any]:
         return [
-            path(f"<int:pk>/{form}/", self.admin_site.admin_view(self._drawn(form)), name=f"billing_invoice_{form}")
+            path(f"<int:pk>/{form}/", self.admin_site.admin_view(self._drawn(form)), name=self._drawn_as(form))
             for form in _FORMS
         ] + super().get_urls()
+
+    def _drawn_as(self, form: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{form}"
 
     def _drawn(self, form: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -80,18 +83,18 @@ class OnPaperAdmin(AmountsAdmin):
         return view
 
 
-def _html(invoice: Invoice) -> HttpResponse:
-    return HttpResponse(html_of(invoice))
+def _html(paper: Paper) -> HttpResponse:
+    return HttpResponse(html_of(paper))
 
 
-def _pdf(invoice: Invoice) -> HttpResponse:
+def _pdf(paper: Paper) -> HttpResponse:
     try:
-        return HttpResponse(pdf_of(invoice), content_type="application/pdf")
+        return HttpResponse(pdf_of(paper), content_type="application/pdf")
     except PdfUnavailable as missing:
         return HttpResponse(str(missing), status=503, content_type="text/plain")
 
 
-_FORMS: Mapping[str, Callable[[Invoice], HttpResponse]] = {"html": _html, "pdf": _pdf}
+_FORMS: Mapping[str, Callable[[Paper], HttpResponse]] = {"html": _html, "pdf": _pdf}
 
 
 def _lines(said: Iterator[str]) -> SafeString:

@@ -1,5 +1,6 @@
 """Operators' pages of payments: what was tried and taken, cards, refunds, and the inbox of the provider's events."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -10,11 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.backoffice.base import OnceAdmin, OnceForm, ReadOnlyAdmin, operator
+from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 from apps.backoffice.papers import AmountsAdmin, in_currency
 from apps.billing.collecting import payments, provider_events
 from apps.billing.collecting.gateway import GatewayError
@@ -27,8 +27,23 @@ from apps.billing.receivables.receivables import TAKEN
 from apps.billing.subscriptions import test_clock
 
 
+def _refund(request: HttpRequest, payment: Payment, reason: str) -> str:
+    try:
+        made = refund(
+            payment=payment,
+            amount=left_of(payment),
+            reason=reason,
+            gateway=get_gateway(),
+            now=timezone.now(),
+            actor=operator(request),
+        )
+    except GatewayError as refused:
+        raise CanNotRefund(f"{payment}: {refused}") from refused
+    return f"Refund {made.status}: {payment}."
+
+
 @admin.register(Payment)
-class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
+class PaymentAdmin(AmountsAdmin, ConfirmedAdmin, ReadOnlyAdmin):
     """Every try to collect an invoice. A refund is beside a credit note, not in its place."""
 
     list_display = ("__str__", "tenant", "shown_amount", "state", "failure_code", "shown_amount_refunded", "created_at")
@@ -36,8 +51,17 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
     list_select_related = ("tenant", "invoice")
     search_fields = ("invoice__number", "tenant__slug", "provider_payment_id", "idempotency_key")
     exclude = ("idempotency_key",)
-    readonly_fields = ("give_back",)
-    actions: ClassVar = ["ask_chosen", "refund_chosen"]
+    readonly_fields = ("can_be_done",)
+    actions: ClassVar = ["ask_chosen"]
+    confirmed = (
+        Confirmed(
+            "refund",
+            "Refund all that is left of it",
+            "The provider is asked to give the money back; what came by transfer you give back by your own bank.",
+            _refund,
+            lambda payment: bool(left_of(payment)),
+        ),
+    )
 
     amounts = ("amount", "amount_refunded")
     shown_amount = in_currency("amount", lambda payment: payment.currency)
@@ -46,13 +70,12 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
     def shown_amount_refunded(self, payment: Payment) -> str:
         return shown(payment.amount_refunded, payment.currency) if payment.amount_refunded else ""
 
-    @admin.display(description="give back")
-    def give_back(self, payment: Payment) -> SafeString | str:
-        left = left_of(payment)
-        if not left:
-            return "nothing is left to give back"
-        address = f"{reverse('admin:billing_refund_add')}?payment={payment.pk}"
-        return format_html('<a href="{}">A part of {}</a>', address, shown(left, payment.currency))
+    def links(self, row: Payment) -> Iterable[tuple[str, str]]:
+        """Beside what is confirmed: the form that gives a part back."""
+        yield from super().links(row)
+        if left := left_of(row):
+            address = f"{reverse('admin:billing_refund_add')}?payment={row.pk}"
+            yield address, f"Refund a part of {shown(left, row.currency)} …"
 
     @display(description="state", ordering="status", label={"succeeded": "success", "failed": "danger"})
     def state(self, payment: Payment) -> str:
@@ -67,23 +90,6 @@ class PaymentAdmin(AmountsAdmin, ReadOnlyAdmin):
         for one in chosen.filter(status__in=payments.OPEN, provider=gateway.name).select_related("invoice"):
             payments.ask_again(one, gateway, test_clock.now_for(one.tenant_id, now))
         self.message_user(request, "Asked.", messages.SUCCESS)
-
-    @admin.action(description="Refund all that is left of it", permissions=["settle"])
-    def refund_chosen(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
-        for one in chosen:
-            try:
-                made = refund(
-                    payment=one,
-                    amount=left_of(one),
-                    reason="By an operator",
-                    gateway=get_gateway(),
-                    now=timezone.now(),
-                    actor=operator(request),
-                )
-            except (CanNotRefund, GatewayError) as refused:
-                self.message_user(request, f"{one}: {refused}", messages.ERROR)
-            else:
-                self.message_user(request, f"Refund {made.status}: {one}.", messages.SUCCESS)
 
 
 class RefundForm(OnceForm):
@@ -114,7 +120,7 @@ class RefundAdmin(AmountsAdmin, OnceAdmin, ReadOnlyAdmin):
     """What was given back, and giving back a part. The provider is asked once the row is committed."""
 
     form = RefundForm
-    list_display = ("__str__", "status", "reason", "failure_code", "created_at")
+    list_display = ("__str__", "state", "reason", "failure_code", "created_at")
     list_filter = ("status",)
     list_select_related = ("payment__invoice",)
     search_fields = ("payment__invoice__number", "provider_refund_id")
@@ -122,6 +128,10 @@ class RefundAdmin(AmountsAdmin, OnceAdmin, ReadOnlyAdmin):
     exclude = ("idempotency_key",)
     amounts = ("amount",)
     shown_amount = in_currency("amount", lambda refund: refund.payment.currency)
+
+    @display(description="state", ordering="status", label={"done": "success", "failed": "danger", "intent": "info"})
+    def state(self, refund: Refund) -> str:
+        return refund.status
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)

@@ -1,5 +1,6 @@
 """Operators' pages of people and of the audit trail."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,7 +10,7 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 
@@ -101,16 +102,39 @@ class MembershipAdmin(OperatorAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what. Written once; the database refuses changes."""
 
-    list_display = ("at", "clock", "actor", "action", "target", "tenant")
+    list_display = ("at", "actor", "address", "action", "target", "changed", "tenant", "clock")
     list_filter = ("action", ("at", admin.DateFieldListFilter))
     list_select_related = ("tenant",)
     search_fields = ("actor", "target", "tenant__slug")
     date_hierarchy = "at"
 
+    @admin.display(description="changed")
+    def changed(self, entry: AuditEntry) -> SafeString:
+        """What changed, from → to."""
+        return format_html_join(SafeString("<br>"), "{}", ((one,) for one in differences(entry.before, entry.after)))
+
     @admin.display(description="by its own clock")
     def clock(self, entry: AuditEntry) -> str:
         """What time it was for a tenant on a billing clock."""
         return str((entry.after or {}).get("clock", ""))[:16].replace("T", " ")
+
+
+def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
+    """Each member that changed, as "plan: basic → professional"; what was not there before is said by itself."""
+    old, new = before or {}, {name: value for name, value in (after or {}).items() if name != "clock"}
+    for name in {**old, **new}:
+        if name in old and old[name] != new.get(name):
+            yield f"{name}: {_said(old[name])} → {_said(new.get(name))}"
+        elif name not in old:
+            yield f"{name}: {_said(new[name])}"
+
+
+def _said(value: Any) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 admin.site.unregister(Group)

@@ -5,38 +5,33 @@ from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp_replace
+from django.apps import apps
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
 from unfold.sites import UnfoldAdminSite
 
-#: The menu: heading → the pages under it as (title, model).
-MENU: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "Customers": (
-        ("Tenants", "accounts.tenant"),
-        ("Subscriptions", "billing.subscription"),
-        ("API keys", "api_keys.apikey"),
-    ),
+#: The menu: heading → the pages under it by their models. What a page is called says its model alone.
+MENU: Mapping[str, tuple[str, ...]] = {
+    "Customers": ("accounts.tenant", "billing.subscription", "api_keys.apikey"),
     "Money": (
-        ("Invoices", "billing.invoice"),
-        ("Credit notes", "billing.creditnote"),
-        ("Payments", "billing.payment"),
-        ("Refunds", "billing.refund"),
-        ("Cards", "billing.paymentcard"),
-        ("Webhook inbox", "billing.providerevent"),
-        ("Credits", "billing.credit"),
-        ("Coupons", "billing.coupon"),
-        ("Redemptions", "billing.couponredemption"),
-        ("Timelines", "billing.planspan"),
+        "billing.invoice",
+        "billing.creditnote",
+        "billing.payment",
+        "billing.refund",
+        "billing.paymentcard",
+        "billing.providerevent",
+        "billing.credit",
+        "billing.coupon",
+        "billing.couponredemption",
+        "billing.planspan",
     ),
-    "Usage": (("By day", "usage.usageday"), ("By hour", "usage.usagehour")),
-    "Notifications": (
-        ("Events", "notifications.event"),
-        ("Deliveries", "notifications.delivery"),
-        ("Webhooks", "notifications.webhookendpoint"),
-    ),
-    "People": (("Users", "accounts.user"), ("Memberships", "accounts.membership"), ("Groups", "auth.group")),
-    "Security": (("Audit trail", "accounts.auditentry"),),
+    "Usage": ("usage.usageday", "usage.usagehour"),
+    "Notifications": ("notifications.event", "notifications.delivery", "notifications.webhookendpoint"),
+    "People": ("accounts.user", "accounts.membership", "auth.group"),
+    "Security": ("accounts.auditentry",),
 }
 
 View = Callable[..., Any]
@@ -50,7 +45,14 @@ class PalisadeAdminSite(UnfoldAdminSite):
     """What our operators see: tenants, keys, usage."""
 
     site_header = site_title = "Palisade"
-    index_title = "Operations"
+    index_title = "What needs a person"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """The front page: what needs a person, then all pages."""
+        from apps.backoffice import attention  # this file is read before there are models
+
+        concerns = [one for one in attention.concerns(timezone.now()) if _may_view(request, one.model)]
+        return super().index(request, {"concerns": concerns, **(extra_context or {})})
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return _as_unfold_needs(super().admin_view(view, cacheable))
@@ -69,11 +71,12 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"title": heading, "separator": True, "items": items}
         for heading, pages in MENU.items()
-        if (items := [_item(title, model) for title, model in pages if _may_view(request, model)])
+        if (items := [_item(model) for model in pages if _may_view(request, model)])
     ]
 
 
-def _item(title: str, model: str) -> dict[str, Any]:
+def _item(model: str) -> dict[str, Any]:
+    title = capfirst(apps.get_model(model)._meta.verbose_name_plural)
     return {"title": title, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
 
 

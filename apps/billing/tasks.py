@@ -8,6 +8,7 @@ from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.accounts.models import Tenant
+from apps.accounts.services import PROVIDER_BOOKS, record_check
 from apps.billing.collecting import payments, provider_events, reconciliation, refunds
 from apps.billing.collecting.gateway import GatewayError
 from apps.billing.collecting.providers import get_gateway
@@ -58,6 +59,7 @@ def reconcile_with_provider() -> int:
         log.error("the provider's books could not be read: %s", away)
         raise
     DIFFERENCES.set(len(report.differences))
+    record_check(PROVIDER_BOOKS, report.differences, timezone.now())
     for difference in report.differences:
         log.error("the provider's books differ: %s", difference)
     return len(report.differences)

@@ -49,6 +49,7 @@ class WebhookEndpoint(models.Model):
     disabled_because = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = "webhook", "webhooks"
         ordering: ClassVar = ["id"]
         verbose_name = "webhook"
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.accounts.models import Tenant
+from apps.accounts.services import USAGE_BOOKS, record_check
 from apps.scoring import feature_drift
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.reconciliation import reconcile_month
@@ -37,7 +38,9 @@ def reconcile_books() -> int:
     """Compare this month's books; a difference is an alert. Harmless when repeated."""
     now = timezone.now()
     found = [difference for books in reconcile_month(now, now) for difference in books.differences]
-    DIFFERENCES.set(sum(not difference.corrected for difference in found))
+    open_ones = [str(difference) for difference in found if not difference.corrected]
+    DIFFERENCES.set(len(open_ones))
+    record_check(USAGE_BOOKS, open_ones, now)
     for difference in found:
         log.log(logging.WARNING if difference.corrected else logging.ERROR, "the books differ: %s", difference)
     return len(found)

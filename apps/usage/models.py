@@ -49,6 +49,7 @@ class UsageHour(models.Model):
     latency_us = models.BigIntegerField(help_text="Sum; divide by decisions.")
 
     class Meta:
+        verbose_name, verbose_name_plural = "usage of an hour", "usage by hour"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["tenant_id", "hour", "key_id", "endpoint", "livemode"], name="usage_hour_once"
@@ -81,6 +82,7 @@ class UsageDay(models.Model):
     degraded = models.BigIntegerField()
 
     class Meta:
+        verbose_name, verbose_name_plural = "usage of a day", "usage by day"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant_id", "day", "endpoint", "livemode"], name="usage_day_once")
         ]

@@ -14,26 +14,27 @@ from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import agree
 
 
-def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
+def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, reason: str = "", actor: str = "command") -> None:
     """Refuse every request of the tenant (403 tenant_suspended); nothing is deleted. Harmless when repeated."""
-    _set_suspended(tenant, now, "tenant.suspended", actor, now)
+    _set_suspended(tenant, now, "tenant.suspended", actor, now, reason)
     invalidate_pending(gate)
 
 
-def reinstate_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str = "command") -> None:
+def reinstate_tenant(*, tenant: Tenant, gate: Gate, now: datetime, reason: str = "", actor: str = "command") -> None:
     """Let a suspended tenant's keys work again. Harmless when repeated."""
-    _set_suspended(tenant, None, "tenant.reinstated", actor, now)
+    _set_suspended(tenant, None, "tenant.reinstated", actor, now, reason)
     invalidate_pending(gate)
 
 
 @transaction.atomic
-def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str, now: datetime) -> None:
+def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str, now: datetime, reason: str) -> None:
     row = Tenant.objects.select_for_update().get(pk=tenant.pk)
     if (row.suspended_at is None) == (at is None):
         return
     Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
     mark_changed(row)
-    audit.record(tenant=row, actor=actor, action=action, target=row.slug, now=now)
+    after = {"reason": reason} if reason else None
+    audit.record(tenant=row, actor=actor, action=action, target=row.slug, after=after, now=now)
 
 
 def change_subscription(

@@ -1,5 +1,6 @@
 """403: known, and not allowed: scope, address, suspended tenant, plan."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from apps.addresses import networks_of
 from apps.api_keys.services import get_gate
+from apps.billing.rating.plans import FEATURES
 from apps.usage.tenant_operations import reinstate_tenant, suspend_tenant
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
@@ -127,3 +129,19 @@ def test_network_of_mapped_addresses_is_one_of_ipv4(cast: Cast) -> None:
     assert caller.calling_from("192.0.2.9").get("/v1/usage").status_code == 200
     assert caller.calling_from("::ffff:192.0.2.9").get("/v1/usage").status_code == 200
     assert caller.calling_from("192.0.3.9").get("/v1/usage").status_code == 403
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_feature_opens_its_endpoint_to_the_plans_that_have_it_and_to_no_other(cast: Cast, feature: str) -> None:
+    method, path = FEATURES[feature].split()
+    for player in cast.players:
+        plans = {one["name"]: one for one in Api(player).get("/v1/plans").json()["data"]}
+        has_it = feature in plans[Api(player).get("/v1/subscription").json()["name"]]["features"]
+        answer = Api(player).call(method, path, json.dumps(BATCH).encode())
+        assert (answer.json().get("code") != "plan_lacks_feature") == has_it
+        assert has_it or answer.status_code == 403
+
+
+def test_plans_sell_only_features_that_open_something(alice: Api) -> None:
+    sold = {feature for plan in alice.get("/v1/plans").json()["data"] for feature in plan["features"]}
+    assert sold == set(FEATURES)

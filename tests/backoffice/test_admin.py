@@ -5,13 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
+from apps.accounts.services import USAGE_BOOKS, record_check
 from apps.api_keys.models import ApiKey
 from apps.backoffice.site import MENU
 from apps.billing.collecting import provider_events
@@ -98,7 +101,7 @@ def test_index_names_apps_as_people_do(browser: Client) -> None:
 
 
 def test_menu_names_every_page() -> None:
-    assert sorted(model for pages in MENU.values() for _, model in pages) == MODELS
+    assert sorted(model for pages in MENU.values() for model in pages) == MODELS
 
 
 def test_every_list_opens_searches_and_filters(browser: Client, rows: None) -> None:
@@ -179,9 +182,9 @@ def test_staff_without_rights_see_nothing(cast: Cast) -> None:
 
 
 def act(browser: Client, model: str, action: str, *rows: Any) -> None:
-    chosen = [str(row.pk) for row in rows]
-    answer = browser.post(address(model, "changelist"), {"action": action, "_selected_action": chosen})
-    assert answer.status_code == 302
+    """From the list; what asks for a reason is given one."""
+    said = {"action": action, "_selected_action": [str(row.pk) for row in rows], "reason": "it had to be"}
+    assert browser.post(address(model, "changelist"), said).status_code == 302
 
 
 def score(api: Api) -> int:
@@ -234,6 +237,102 @@ def test_new_limit_holds_from_the_next_request_on(browser: Client, alice: Api) -
     assert Subscription.objects.get(tenant=alice.tenant).custom_included == 1
 
 
+CONFIRMED = [
+    (model._meta.label_lower, one.name)
+    for model, page in admin.site._registry.items()
+    for one in getattr(page, "confirmed", ())
+]
+A_REASON = {"reason": "it had to be"}
+
+
+@pytest.mark.parametrize(("model", "name"), CONFIRMED)
+def test_what_can_not_be_undone_asks_for_a_reason_on_the_list_and_on_its_own_page(
+    browser: Client, rows: None, model: str, name: str
+) -> None:
+    row = apps.get_model(model)._default_manager.first()
+    entries = AuditEntry.objects.count()
+    chosen = {"action": name, "_selected_action": [row.pk]}
+    for asked in (
+        browser.get(address(model, name, row.pk)),
+        browser.post(address(model, name, row.pk), {"reason": ""}),
+        browser.post(address(model, "changelist"), chosen),
+    ):
+        assert asked.status_code == 200
+        assert b'name="reason"' in asked.content
+    assert AuditEntry.objects.count() == entries
+
+
+@pytest.mark.parametrize(("model", "name"), CONFIRMED)
+def test_what_can_not_be_undone_is_for_who_may_change_it(cast: Cast, rows: None, model: str, name: str) -> None:
+    client, staff = Client(), UserFactory(is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename=f"view_{model.split('.')[1]}"))
+    client.force_login(staff)
+    row = apps.get_model(model)._default_manager.first()
+    assert client.post(address(model, name, row.pk), A_REASON).status_code == 403
+    assert f"/{name}/".encode() not in client.get(address(model, "changelist")).content
+
+
+def test_reason_and_address_stand_in_the_audit_trail_and_what_changed_from_and_to(browser: Client, cast: Cast) -> None:
+    bob = cast.bob.tenant
+    browser.post(address("accounts.tenant", "suspend", bob.pk), {"reason": "a stolen card"})
+    form = {"plan_code": "free-2026-11", "spend_cap": "12.50", "custom_rate_per_minute": ""}
+    browser.post(address("billing.subscription", "change", bob.subscription.pk), form)
+    entry = AuditEntry.objects.get(action="tenant.suspended")
+    assert (entry.address, entry.after) == ("127.0.0.1", {"reason": "a stolen card"})
+    page = browser.get(address("accounts.auditentry", "changelist")).content.decode()
+    for words in ("reason: a stolen card", "plan_code: basic-2026-11 → free-2026-11", "spend_cap: none → 12.50"):
+        assert words in page
+
+
+@pytest.mark.parametrize("state", ["limited", "cancelled", "past_due"])
+def test_tenants_show_what_became_of_them(browser: Client, cast: Cast, state: str) -> None:
+    Subscription.objects.filter(tenant=cast.bob.tenant).update(status=state)
+    page = browser.get(address("accounts.tenant", "changelist"), {"state": state}).content.decode()
+    assert state.replace("_", " ") in page
+    assert "bob" in page
+    assert "alice" not in page
+    assert "Reinstate …" not in browser.get(address("accounts.tenant", "change", cast.bob.tenant.pk)).content.decode()
+
+
+def test_overdue_is_a_state_and_a_filter(browser: Client, cast: Cast) -> None:
+    late, early = an_invoice(cast), an_invoice(cast)
+    for invoice, days in ((late, 20), (early, 2)):
+        with transaction.atomic():
+            issue([invoice], timezone.now() - timedelta(days=days))
+    page = browser.get(address("billing.invoice", "changelist"), {"state": "overdue"}).content.decode()
+    assert str(late.number) in page
+    assert str(early.number) not in page
+
+
+def test_front_page_says_what_needs_a_person(browser: Client, cast: Cast) -> None:
+    assert "Nothing: no invoice is overdue" in browser.get("/admin/").content.decode()
+    invoice = an_invoice(cast)
+    with transaction.atomic():
+        issue([invoice], timezone.now() - timedelta(days=20))
+    Subscription.objects.filter(tenant=cast.bob.tenant).update(status="limited")
+    Delivery.objects.update(state="dead")
+    record_check(USAGE_BOOKS, ["bob 2026-11-03: 5 served, 4 recorded"], timezone.now())
+    page = browser.get("/admin/").content.decode()
+    assert "Nothing: no invoice is overdue" not in page
+    for words in (
+        "Invoices overdue",
+        "state=overdue",
+        "Tenants limited for not paying",
+        "Differences in the usage books",
+        "bob 2026-11-03: 5 served, 4 recorded",
+    ):
+        assert words in page
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_are_called_by_what_they_are_and_good_ones_bear_no_cross(browser: Client, rows: None, model: str) -> None:
+    row = apps.get_model(model)._default_manager.first()
+    for page in (browser.get(address(model, "changelist")), browser.get(address(model, "change", row.pk))):
+        content = page.content.decode()
+        assert " object (" not in content
+        assert f"> {'close'} <" not in content.replace("\n", " ")
+
+
 # --- money ---
 
 
@@ -246,11 +345,13 @@ def an_invoice(cast: Cast) -> Invoice:
 def test_invoice_is_issued_paid_and_not_voided_any_more(browser: Client, cast: Cast) -> None:
     invoice = an_invoice(cast)
     states = []
-    for action in ("issue_chosen", "mark_chosen_paid", "void_chosen"):
-        act(browser, "billing.invoice", action, invoice)
+    transfer = {"amount": "9.00", "received": timezone.now().date(), "reference": "BOB 9", "token": "a"}
+    for page, said in (("issue", A_REASON), ("transfer", transfer), ("transfer", transfer), ("void", A_REASON)):
+        assert browser.post(address("billing.invoice", page, invoice.pk), said).status_code == 302
         invoice.refresh_from_db()
         states.append(invoice.status)
-    assert states == ["issued", "paid", "paid"]
+    assert states == ["issued", "paid", "paid", "paid"]
+    assert Payment.objects.get(invoice=invoice).reference == "BOB 9"
     assert AuditEntry.objects.get(action="invoice.paid").actor == "olga@example.com"
 
 
@@ -290,7 +391,7 @@ def test_amounts_have_the_decimals_of_their_currency(browser: Client, rows: None
 
 def test_credit_note_and_credit_are_made_by_their_forms(browser: Client, cast: Cast) -> None:
     invoice = an_invoice(cast)
-    act(browser, "billing.invoice", "issue_chosen", invoice)
+    act(browser, "billing.invoice", "issue", invoice)
     invoice.refresh_from_db()
     mark_paid(invoice=invoice, now=timezone.now(), how="x")
     note = {"invoice": invoice.pk, "reason": "too much", "to_balance": "on", "token": "a" * 32}
@@ -315,7 +416,7 @@ def test_an_amount_that_can_not_be_is_told_at_its_field_in_words(
     browser: Client, cast: Cast, amount: str, said: str
 ) -> None:
     invoice = an_invoice(cast)
-    act(browser, "billing.invoice", "issue_chosen", invoice)
+    act(browser, "billing.invoice", "issue", invoice)
     note = {"invoice": invoice.pk, "reason": "too much", "token": "a" * 32, "amount": amount}
     credit = {"tenant": cast.bob.tenant.pk, "amount": amount, "reason": "sorry", "key": "sorry:1"}
     for model, form in (("billing.creditnote", note), ("billing.credit", credit)):
@@ -390,7 +491,7 @@ def test_event_of_the_provider_is_replayed(browser: Client, rows: None) -> None:
 
 
 def test_payment_that_took_nothing_is_not_refunded(browser: Client, rows: None) -> None:
-    act(browser, "billing.payment", "refund_chosen", Payment.objects.get())
+    act(browser, "billing.payment", "refund", Payment.objects.get())
     assert Refund.objects.count() == 1
 
 

@@ -196,6 +196,7 @@ class CouponRedemption(models.Model):
     redeemed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name, verbose_name_plural = "redemption", "redemptions"
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "coupon"], name="billing_coupon_once")]
 
 

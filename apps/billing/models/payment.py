@@ -36,6 +36,7 @@ class PaymentCard(models.Model):
     objects = PaymentCardManager()
 
     class Meta:
+        verbose_name, verbose_name_plural = "card", "cards"
         ordering: ClassVar = ["tenant_id", "-chosen_at"]
 
     def __str__(self) -> str:
@@ -181,6 +182,7 @@ class ProviderEvent(models.Model):
     objects = ProviderEvents.as_manager()
 
     class Meta:
+        verbose_name, verbose_name_plural = "event of the provider", "webhook inbox"
         ordering: ClassVar = ["-received_at", "-pk"]
         indexes: ClassVar = [
             models.Index(fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="billing_event_waiting"),

@@ -11,9 +11,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
+from apps.accounts.naming import check_one_line
 from apps.billing.models.fields import CURRENCIES, amount_field
 from apps.billing.provider_objects import LONGEST_ID
 from apps.billing.rating.plans import DEFAULT_CURRENCY, PLANS, Plan
+from apps.countries import COUNTRIES
 
 
 class Subscription(models.Model):
@@ -45,10 +47,12 @@ class Subscription(models.Model):
     stripe_customer_id = models.CharField(max_length=LONGEST_ID, blank=True, db_index=True)
     stripe_payment_method_id = models.CharField(max_length=LONGEST_ID, blank=True)
     past_due_since = models.DateTimeField(null=True, blank=True)
-    billing_name = models.CharField(max_length=200, blank=True, help_text="Empty = the tenant's.")
+    billing_name = models.CharField(
+        max_length=200, blank=True, validators=[check_one_line], help_text="Empty = the tenant's."
+    )
     billing_email = models.EmailField(blank=True)
     billing_address = models.TextField(blank=True)
-    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166.")
+    country = models.CharField(max_length=2, blank=True, choices=list(COUNTRIES.items()))
     tax_id = models.CharField(max_length=40, blank=True)
     tax_name = models.CharField(max_length=40, blank=True, help_text="Such as: VAT.")
     tax_percent = models.DecimalField(max_digits=6, decimal_places=3, default=Decimal(0))
@@ -78,6 +82,7 @@ class PlanSpan(models.Model):
     own_included = models.PositiveBigIntegerField(null=True, blank=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = "span of a timeline", "timelines"
         ordering: ClassVar = ["tenant_id", "starts_at"]
         constraints: ClassVar = [
             models.CheckConstraint(

@@ -13,6 +13,9 @@ Tier = tuple[int | None, Decimal]
 
 #: Units a month a tenant limited for not paying may still use, or what it has included when that is less.
 LIMITED_UNITS = 1_000
+#: What a feature of plans opens: method and path. One that is promised and not here is still to be built, and no plan
+#: says it has it; whoever builds it adds its row, and its endpoint asks the gate for it.
+FEATURES: Mapping[str, str] = {"batch": "POST /v1/decisions/batch"}
 #: What a tenant pays in unless another currency was agreed.
 DEFAULT_CURRENCY = "USD"
 
@@ -33,8 +36,13 @@ class Plan:
     name: str
     included: int
     rate_per_minute: int
-    features: tuple[str, ...]
+    promised: tuple[str, ...]
     prices: Mapping[str, Price]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What it has beyond single scoring: of what was promised all that is built."""
+        return tuple(feature for feature in self.promised if feature in FEATURES)
 
     @property
     def monthly(self) -> Decimal:
@@ -63,7 +71,7 @@ _TABLE = (
         name="free",
         included=1_000,
         rate_per_minute=10,
-        features=(),
+        promised=(),
         prices=_prices(None, USD="0 | 0.01", EUR="0 | 0.009", GBP="0 | 0.008", JPY="0 | 1.5", KWD="0 | 0.003"),
     ),
     Plan(
@@ -71,7 +79,7 @@ _TABLE = (
         name="basic",
         included=10_000,
         rate_per_minute=100,
-        features=("batch", "monitoring"),
+        promised=("batch", "monitoring"),
         prices=_prices(
             10_000,
             None,
@@ -87,7 +95,7 @@ _TABLE = (
         name="professional",
         included=50_000,
         rate_per_minute=500,
-        features=("batch", "monitoring", "analytics", "drift", "custom_models"),
+        promised=("batch", "monitoring", "analytics", "drift", "custom_models"),
         prices=_prices(
             25_000,
             100_000,
@@ -104,7 +112,7 @@ _TABLE = (
         name="enterprise",
         included=200_000,
         rate_per_minute=2_000,
-        features=("batch", "monitoring", "analytics", "drift", "custom_models", "sla", "sso"),
+        promised=("batch", "monitoring", "analytics", "drift", "custom_models", "sla", "sso"),
         prices=_prices(
             100_000,
             500_000,

@@ -1,6 +1,7 @@
 """`manage.py tenant_create --slug S --plan P [--owner-email E] [--currency C] [--trial-days N] [--included N] …`"""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,10 +12,11 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import add_owner
-from apps.billing.rating.money import EXPONENTS
-from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.rating.money import EXPONENTS, shown
+from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, Plan, current
 from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import LONGEST_TRIAL, plan_for, sign_up, subscription_of
+from apps.formats import moment_text
 
 #: Said where no owner was given.
 NOBODY = (
@@ -96,8 +98,22 @@ class Command(BaseCommand):
         }
         if not options["owner_email"]:
             self.stderr.write(NOBODY)
-        text = json.dumps(facts) if options["json"] else "\n".join(f"{name}: {value}" for name, value in facts.items())
-        self.stdout.write(text)
+        self.stdout.write(json.dumps(facts) if options["json"] else _text(tenant, plan, facts))
+
+
+def _text(tenant: Tenant, plan: Plan, facts: dict[str, Any]) -> str:
+    """What was made, for people, and what comes next."""
+    price = shown(plan.prices[facts["currency"]].monthly, facts["currency"])
+    lines = [
+        f"Tenant {tenant.slug} ({tenant.name}) is there, on {plan.name.title()} for {price} a month:"
+        f" {facts['included']:,} units included, {facts['rate_per_minute']:,} requests a minute.",
+    ]
+    if facts["trial_ends"]:
+        lines.append(f"On trial until {moment_text(datetime.fromisoformat(facts['trial_ends']))}.")
+    if facts["owner"]:
+        lines.append(f"{facts['owner']} owns it and is told about invoices and limits.")
+    lines.append(f"Next, a key: manage.py key_create --tenant {tenant.slug} --scopes read,predict")
+    return "\n".join(lines)
 
 
 def _check_email(said: str) -> None:

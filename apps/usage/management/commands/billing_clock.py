@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.billing.models import BillingClock, Invoice, Subscription
+from apps.billing.rating.money import shown
+from apps.formats import moment_text, month_text
 from apps.usage.closing.closing import NotClosed
 from apps.usage.closing.test_clock import advance, start_clock
 
@@ -54,7 +56,21 @@ class Command(BaseCommand):
                 for one in issued
             ],
         }
-        self.stdout.write(json.dumps(facts) if as_json else "\n".join(f"{name}: {facts[name]}" for name in facts))
+        self.stdout.write(json.dumps(facts) if as_json else _text(tenant, now, facts, list(issued)))
+
+
+def _text(tenant: Tenant, now: datetime, facts: dict[str, Any], issued: list[Invoice]) -> str:
+    """Where the clock stands and what happened on the way, for people."""
+    plan = str(facts["plan"]).partition("-")[0].title()
+    lines = [
+        f"{tenant.slug}'s clock stands at {moment_text(now)}. It is on {plan}, {facts['status'].replace('_', ' ')}."
+    ]
+    for one in issued:
+        month = f" for {month_text(one.period)}" if one.period else ""
+        lines.append(f"Invoice {one.number}{month}: {shown(one.total, one.currency)}, {one.status}.")
+    if facts["stops"] and not issued:
+        lines.append("No invoice was issued on the way.")
+    return "\n".join(lines)
 
 
 def _span(said: str) -> timedelta:
