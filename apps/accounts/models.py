@@ -110,6 +110,9 @@ class Membership(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "tenant"], name="one_membership_a_tenant")]
 
+    def __str__(self) -> str:
+        return f"{self.user}, {self.role} of {self.tenant}"
+
 
 class Invitation(models.Model):
     """Somebody asked into a tenant by e-mail; the link's secret is kept as a hash alone."""

@@ -105,7 +105,10 @@ class OperatorAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """A list is filtered by what it offers, and by no other column or comparison."""
-        offered = [one if isinstance(one, str) else one[0] for one in self.get_list_filter(request) if _is_field(one)]
+        filters = self.get_list_filter(request)
+        if lookup in {getattr(one, "parameter_name", None) for one in filters}:
+            return True
+        offered = [one if isinstance(one, str) else one[0] for one in filters if _is_field(one)]
         asked = any(lookup == name or lookup.startswith(f"{name}__") for name in (*offered, self.date_hierarchy))
         return asked and super().lookup_allowed(lookup, value, request)
 

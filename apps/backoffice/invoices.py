@@ -153,7 +153,7 @@ class TransferForm(forms.Form):
         widget=UnfoldAdminDecimalFieldWidget,
         help_text="All that came; less or more too.",
     )
-    received = forms.DateField(label="received on", widget=UnfoldAdminDateWidget)
+    received = forms.DateField(label="Received on", widget=UnfoldAdminDateWidget)
     reference = forms.CharField(max_length=140, widget=UnfoldAdminTextInputWidget, help_text="What stood on it.")
     token = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
@@ -188,7 +188,32 @@ class InvoiceAdmin(OnPaperAdmin, ConfirmedAdmin, ReadOnlyAdmin):
     search_fields = ("number", "public_id", "tenant__slug")
     inlines: ClassVar = [LineInline, DeductionInline, PaymentInline, CreditNoteInline]
     amounts = ("subtotal", "credits", "tax", "total")
-    exclude = ("bill_to", "seller", "usage", "period", "status", "tax_percent", "tax_name")
+    fields = (
+        "can_be_done",
+        "on_paper",
+        "state",
+        "tenant",
+        "number",
+        "month",
+        "plan_name",
+        "units",
+        "included",
+        "shown_subtotal",
+        "shown_credits",
+        "tax_rate",
+        "shown_tax",
+        "shown_total",
+        "amount_due",
+        "issued_at",
+        "due_at",
+        "paid_at",
+        "paid_how",
+        "voided_at",
+        "created_at",
+        "shown_bill_to",
+        "shown_seller",
+        "shown_usage",
+    )
     readonly_fields = (
         "can_be_done",
         "on_paper",

@@ -1,6 +1,7 @@
 """What operators' pages of money have in common: amounts with their currency, and invoices as they are on paper."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -16,6 +17,7 @@ from apps.billing.invoicing.documents import Paper, PdfUnavailable, html_of, pdf
 from apps.billing.invoicing.payment_instructions import seller_of
 from apps.billing.models import Invoice
 from apps.billing.rating.money import shown
+from apps.formats import month_text, short_day_text
 
 
 def in_currency(field: str, currency: Callable[[Any], str]) -> Any:
@@ -101,10 +103,15 @@ def _lines(said: Iterator[str]) -> SafeString:
     return format_html_join(SafeString("<br>"), "{}", ((line,) for line in said if line))
 
 
+def by_day(days: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Units by day, the days as people write them."""
+    return [(short_day_text(date.fromisoformat(day)), units) for day, units in days]
+
+
 def _usage_of(usage: Mapping[str, Any]) -> Iterator[str]:
     """A line a heading: by endpoint, by day, and what came late."""
-    late = {f"Recorded late, of {month}": days for month, days in usage.get("late", {}).items()}
-    parts = {"By endpoint": usage.get("by_endpoint", []), "By day": usage.get("by_day", []), **late}
+    late = {f"Recorded late, of {month_text(month)}": by_day(days) for month, days in usage.get("late", {}).items()}
+    parts = {"By endpoint": usage.get("by_endpoint", []), "By day": by_day(usage.get("by_day", [])), **late}
     for heading, counted in parts.items():
         if counted:
             yield f"{heading}: " + ", ".join(f"{name} {units:,}" for name, units in counted)

@@ -63,8 +63,10 @@ class PaymentAdmin(AmountsAdmin, ConfirmedAdmin, ReadOnlyAdmin):
         ),
     )
 
-    amounts = ("amount", "amount_refunded")
-    shown_amount = in_currency("amount", lambda payment: payment.currency)
+    amounts = ("amount", "amount_refunded", "unapplied", "moved")
+    shown_amount, _, shown_unapplied, shown_moved = (
+        in_currency(name, lambda payment: payment.currency) for name in amounts
+    )
 
     @display(description="refunded", ordering="amount_refunded")
     def shown_amount_refunded(self, payment: Payment) -> str:

@@ -130,7 +130,7 @@ def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> 
 
 
 def _said(value: Any) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", [], {}):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

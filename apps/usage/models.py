@@ -56,6 +56,9 @@ class UsageHour(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"{self.endpoint} on {self.hour:%Y-%m-%d %H}:00"
+
 
 class Budget(models.Model):
     """At which percentages of its included volume and of its spend cap a tenant is told. No row: `budgets.DEFAULT`."""
@@ -87,3 +90,6 @@ class UsageDay(models.Model):
             models.UniqueConstraint(fields=["tenant_id", "day", "endpoint", "livemode"], name="usage_day_once")
         ]
         indexes: ClassVar = [models.Index(fields=["day", "tenant_id"], name="usage_day_of_all")]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} on {self.day}"

@@ -358,11 +358,15 @@ def test_invoice_is_issued_paid_and_not_voided_any_more(browser: Client, cast: C
 def test_invoice_is_read_in_words_with_its_currency_and_on_paper(browser: Client, cast: Cast) -> None:
     invoice = an_invoice(cast)
     facts = {"currency": "JPY", "bill_to": {"name": "Bob <b>", "address": "Road 1\nTown"}}
-    usage = {"by_endpoint": [["decisions", 1200]], "by_day": [["2026-11-01", 1200]], "late": {"2026-10": [["x", 7]]}}
+    usage = {
+        "by_endpoint": [["decisions", 1200]],
+        "by_day": [["2026-11-01", 1200]],
+        "late": {"2026-10": [["2026-10-31", 7]]},
+    }
     Invoice.objects.filter(pk=invoice.pk).update(**facts, usage=usage)
     page = browser.get(address("billing.invoice", "change", invoice.pk)).content.decode()
     said = ("9 JPY", "Bob &lt;b&gt;<br>Road 1<br>Town", "Palisade Example Ltd", "By endpoint: decisions 1,200<br>")
-    for words in (*said, "Recorded late, of 2026-10: x 7"):
+    for words in (*said, "Recorded late, of October 2026: 31 Oct 7"):
         assert words in page
     assert "9.000" not in page
     assert "by_endpoint" not in page

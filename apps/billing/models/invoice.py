@@ -199,6 +199,9 @@ class CouponRedemption(models.Model):
         verbose_name, verbose_name_plural = "redemption", "redemptions"
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "coupon"], name="billing_coupon_once")]
 
+    def __str__(self) -> str:
+        return f"{self.coupon} by {self.tenant}"
+
 
 class InvoiceDeduction(models.Model):
     """What a coupon or a credit took off an invoice."""
