@@ -33,7 +33,57 @@ def decode(body: bytes, kind: type[Body]) -> Body:
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
     _check_texts(value, "")
+    check_members(body, msgspec.json.decode(body))
     return value
+
+
+def check_members(body: bytes, document: Any, more: int = 0) -> None:
+    """Refuse a body in which a member stands twice: msgspec would take the last in silence. Raises `Problem`.
+
+    `document` is what was decoded; `more`: colons of the body that are not in it. Outside of texts a colon stands after
+    each member's name and nowhere else, so a body with as many as its members and texts have is sound (about 1 µs).
+    Others are read once more, member by member; `\\u003a`, a colon in disguise, is one of those.
+    """
+    colons = body.count(b":") - more
+    disguised = body.find(b"\\") >= 0 and b"\\u003" in body  # the former alone is five times as fast
+    if disguised or (colons != _members(document) and colons != _colons(document)):
+        _find_double(body)
+
+
+def _members(document: Any) -> int:
+    """Members of an object, or of a list of objects: all the colons there are where texts have none."""
+    if type(document) is list:
+        return sum([len(row) for row in document if type(row) is dict])
+    return len(document) if type(document) is dict else 0
+
+
+def _colons(document: Any) -> int:
+    """Colons that JSON of a value has: one a member, and those of its texts."""
+    if type(document) is not dict:
+        return sum(map(_colons, document)) if type(document) is list else document.count(":") if type(document) is str else 0
+    colons = len(document)
+    for name, value in document.items():
+        colons += name.count(":")
+        if type(value) is str:
+            colons += value.count(":")
+        elif type(value) is dict or type(value) is list:
+            colons += _colons(value)
+    return colons
+
+
+def _find_double(body: bytes) -> None:
+    """Read a body member by member. Raises `Problem` for one of a name that was there before."""
+
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in members:
+            if name in found:
+                shown = card_numbers.cut(name, LONGEST_TOLD)
+                raise Problem("field_invalid", f"'{shown}' stands twice in the JSON: leave one out.", shown)
+            found[name] = value
+        return found
+
+    json.loads(body, object_pairs_hook=once, parse_int=str, parse_float=str, parse_constant=str)
 
 
 def _check_texts(value: Any, at: str) -> None:

@@ -12,6 +12,7 @@ from django.utils.text import slugify
 
 from apps.accounts import template
 from apps.accounts.models import AuditEntry, Membership, RegularCheck, Tenant, User, new_handle
+from apps.accounts.naming import RESERVED
 
 #: Names of regular checks: served = journaled = recorded = rolled up = invoiced; and the provider's payments = ours.
 USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
@@ -55,12 +56,12 @@ def make_owner(*, tenant: Tenant, user: User, now: datetime, actor: str) -> Memb
 
 
 def free_slug(name: str) -> str:
-    """A slug made of a company's name that nobody has yet: `acme`, else `acme-2`, `acme-3` …"""
+    """A slug made of a company's name that nobody has yet and that is not ours: `acme`, else `acme-2`, `acme-3` …"""
     plain = slugify(name)[:40].strip("-") or "company"
-    taken = set(Tenant.objects.filter(slug__startswith=plain).values_list("slug", flat=True))
-    return (
-        plain if plain not in taken else next(f"{plain}-{n}" for n in itertools.count(2) if f"{plain}-{n}" not in taken)
-    )
+    there = Tenant.objects.filter(slug__istartswith=plain).values_list("slug", flat=True)
+    taken = RESERVED | {slug.lower() for slug in there}
+    tries = itertools.chain([plain], (f"{plain}-{n}" for n in itertools.count(2)))
+    return next(slug for slug in tries if slug not in taken)
 
 
 def record_audit(

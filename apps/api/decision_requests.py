@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from apps import card_numbers
-from apps.decoding import decode
+from apps.decoding import check_members, decode
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
@@ -61,12 +61,22 @@ def understood(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     Such a field makes the exact twin refuse, so that bodies without one are read once. Raises `Problem`.
     """
     try:
-        return msgspec.json.decode(body, type=_EXACT[kind]), ()
+        exact = msgspec.json.decode(body, type=_EXACT[kind])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = decode(body, kind)
+    else:
+        check_members(body, *_facts(exact))
+        return exact, ()
     fields, known = msgspec.json.decode(body, type=dict[str, Any]), _EXACT[kind].__struct_fields__
     unknown = {name: value for name, value in fields.items() if name not in known}
     return said, ignored("Unknown fields of the request", unknown)
+
+
+def _facts(said: Any) -> tuple[Any, int]:
+    """A body's transaction or transactions, and its colons beside them: a member sent as what it is without being sent
+    is not among those, so that such a body is looked at once more."""
+    beside = 2 + (said.model is not None) + said.dry_run
+    return (said.transaction if isinstance(said, DecisionRequest) else said.transactions), beside
 
 
 def schema_named(name: str) -> TransactionSchema:

@@ -15,7 +15,7 @@ from apps.accounts.models import Tenant, User
 from apps.accounts.services import free_slug, make_owner, record_audit
 from apps.billing.subscriptions.services import sign_up
 from apps.portal.tenancy import TENANT
-from apps.text import forbidden
+from apps.text import refusal
 
 PLAN_AT_SIGN_UP = "free"
 
@@ -28,7 +28,7 @@ class CompanyField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         company = " ".join(str(super().clean(value)).split())
-        if wrong := forbidden(company):
+        if wrong := refusal(company):
             raise forms.ValidationError(f"The name {wrong}.")
         return company
 

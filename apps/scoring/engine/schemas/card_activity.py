@@ -4,6 +4,7 @@ The published fields of the Multi-model interface, in their order. Eight of them
 computed here when absent, and what is sent is held against what it should be. The features never read them.
 """
 
+from calendar import monthrange
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from math import isfinite, log, log1p, nan, pi, prod
@@ -66,6 +67,7 @@ NIGHT_ENDS = 6.0  # hours after midnight
 USUAL_SHARE = 0.2  # of a user's payments, from which on a place is a usual one
 FEW_EVENTS = 3.0  # of which nothing usual can be said yet
 
+_LEAP_YEAR = 2024
 _PER_HOUR, _PER_WEEKDAY = 2.0 * pi / 24.0, 2.0 * pi / 7.0
 
 
@@ -416,7 +418,15 @@ def remarks(t: CardActivity) -> tuple[str, ...]:
         for name, right in zip(DERIVED, derived(t, SCALAR), strict=True)
         if not _agrees(t, name, right)
     ]
-    return (*unknown, *off)
+    return (*unknown, *off, *_of_date(t))
+
+
+def _of_date(t: CardActivity) -> tuple[str, ...]:
+    """A day that no year has. The day itself is not weighed: what is, are hour and weekday."""
+    longest = monthrange(_LEAP_YEAR, t.Transaction_Month)[1]
+    if t.Transaction_Day <= longest:
+        return ()
+    return (f"Transaction_Day is {t.Transaction_Day}, but month {t.Transaction_Month} has {longest} days at most.",)
 
 
 def _unknown_words(t: CardActivity) -> list[str]:

@@ -413,6 +413,8 @@ def remarks(t: Payment) -> tuple[str, ...]:
 
 def _of_money(t: Payment) -> tuple[str, ...]:
     """What an amount was weighed as, where that is not what it says."""
+    if t.currency and t.currency not in WORTH:
+        return (f"Unknown currency '{t.currency}': the amount was weighed as US dollars. Known are ISO 4217's codes.",)
     worth = WORTH.get(t.currency or "", 1.0)
     if 1 / FAR_FROM_A_DOLLAR <= worth <= FAR_FROM_A_DOLLAR:
         return ()
