@@ -1,6 +1,6 @@
 """The operators' admin: one site, on the public side only, for staff who are active."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
@@ -34,6 +34,9 @@ MENU: Mapping[str, tuple[str, ...]] = {
     "Security": ("accounts.auditentry",),
 }
 
+#: Applications that bring pages of their own: what proves who a person is, nobody reads.
+OTHERS = ("account", "mfa", "socialaccount", "usersessions")
+
 View = Callable[..., Any]
 #: unfold's pages are drawn by Alpine, which evaluates their attributes, and style elements inline.
 _as_unfold_needs: Callable[[View], View] = csp_replace(
@@ -46,6 +49,12 @@ class PalisadeAdminSite(UnfoldAdminSite):
 
     site_header = site_title = "Palisade"
     index_title = "What needs a person"
+
+    def register(self, model_or_iterable: Any, *arguments: Any, **options: Any) -> None:
+        """Give models their pages, but not those in `OTHERS`."""
+        models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+        ours = [model for model in models if model._meta.app_label not in OTHERS]
+        super().register(ours, *arguments, **options)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The front page: what needs a person, then all pages."""
