@@ -37,6 +37,7 @@ from django.test import TransactionTestCase  # noqa: E402
 from hypothesis import HealthCheck  # noqa: E402
 from hypothesis import settings as laws  # noqa: E402
 
+from apps.api_keys import uses  # noqa: E402
 from apps.api_keys.services import get_gate  # noqa: E402
 from apps.scoring.recording import recorder  # noqa: E402
 from apps.usage.admission.admission import get_admissions  # noqa: E402
@@ -133,7 +134,8 @@ def _clean_ground(request: pytest.FixtureRequest) -> None:
 
 
 def forget_guesses() -> None:
-    """This process has refused no key yet, and recognises none."""
+    """This process has refused no key yet, recognises none and has noted no use of one."""
+    uses.forget()
     get_guesses().forget()
     get_admissions().forget_recognised()
 

@@ -29,6 +29,7 @@ from apps.api import problems
 from apps.api.client_address import check_host, client_address
 from apps.api.presented_key import presented_key
 from apps.api.response_headers import shielded, with_own
+from apps.api_keys import uses
 from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.decoding import decode
@@ -107,10 +108,13 @@ class ApiView(APIView):
         return self.admitted(self.admissions.admit(ask))
 
     def admit_only(self, request: HttpRequest) -> Admission:
-        """Admit a request that scores nothing. What it changes is audited with its address."""
+        """Admit a request that scores nothing. What it changes is audited with its address; its key was used."""
         ask = self.ask(request)
         REQUEST_ADDRESS.set(ask.address)
-        return self.admit(ask)
+        admission = self.admit(ask)
+        if not admission.storage_away:
+            uses.note(admission.key_id, self.now, ask.address)
+        return admission
 
     def admit_live(self, request: HttpRequest) -> Admission:
         """Admit a call that changes the contract. Only live keys may."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.rehearsal import EXAMPLES
 from tests.api.bodies import TRANSFER, asking
 from tests.cast import Api
 
@@ -67,6 +67,6 @@ def test_a_currency_nobody_knows_is_told(alice: Api, currency: str, told: bool) 
 
 @pytest.mark.parametrize(("day", "month", "told"), [(30, 2, True), (31, 4, True), (29, 2, False), (31, 12, False)])
 def test_a_day_that_no_year_has_is_told(alice: Api, day: int, month: int, told: bool) -> None:
-    example = SCHEMAS["card_activity"].example | {"Transaction_Day": day, "Transaction_Month": month}
+    example = dict(EXAMPLES["card_activity"]) | {"Transaction_Day": day, "Transaction_Month": month}
     warnings = alice.post("/v1/decisions", {"schema": "card_activity", "transaction": example}).json()["warnings"]
     assert bool([one for one in warnings if one.startswith(f"Transaction_Day is {day}, but month {month}")]) == told

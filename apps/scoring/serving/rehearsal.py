@@ -2,8 +2,12 @@
 connections, scripts. Nothing of them is kept, counted or billed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from django.utils import timezone
+
+from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys import keys
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
@@ -12,6 +16,7 @@ from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
+from apps.usage.admission import admission
 
 #: One transaction a schema.
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -48,6 +53,8 @@ def go_the_whole_way(scoring: Scoring) -> None:
     text = keys.generate("000000", livemode=True)
     key = keys.parse(text)
     assert key is not None  # noqa: S101 - it was made for that
+    with suppress(*POSTGRES_AWAY):  # that is for requests to say
+        admission.rehearse(timezone.now())
     for name, transaction in EXAMPLES.items():
         schema = SCHEMAS[name]
         request = ScoringRequest(key, digest_of(text), "127.0.0.1", "rehearsal", "predict", _RECEIVED_US)
