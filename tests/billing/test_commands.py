@@ -82,3 +82,26 @@ def test_what_can_not_be_agreed_names_its_flag_and_makes_nobody(said: tuple[str,
 def test_a_tax_that_is_none_is_told_at_its_flag(percent: str) -> None:
     with pytest.raises(CommandError, match="--tax"):
         call_command("price", "--plan", "basic", "--units", "1", f"--tax={percent}")
+
+
+def test_people_read_what_was_made_and_what_comes_next() -> None:
+    out = StringIO()
+    said = ("--name", "Acme & Co.", "--plan", "basic", "--trial-days", "14", "--owner-email", "anna@acme.example")
+    call_command("tenant_create", "--slug", "acme", *said, stdout=out)
+    first, trial, owner, following = out.getvalue().strip().splitlines()
+    assert first == (
+        "Tenant acme (Acme & Co.) is there, on Basic for 99.00 USD a month: 10,000 units included,"
+        " 100 requests a minute."
+    )
+    assert trial.startswith("On trial until ") and trial.endswith(" UTC.")
+    assert owner == "anna@acme.example owns it and is told about invoices and limits."
+    assert following == "Next, a key: manage.py key_create --tenant acme --scopes read,predict"
+
+
+def test_people_read_where_a_billing_clock_stands_and_what_it_brought() -> None:
+    create("--plan", "basic")
+    out = StringIO()
+    call_command("billing_clock", "--tenant", "acme", "--advance", "40d", stdout=out)
+    stands, *invoices = out.getvalue().strip().splitlines()
+    assert stands.startswith("acme's clock stands at ") and stands.endswith(" UTC. It is on Basic, active.")
+    assert invoices and all(line.startswith("Invoice P-") and " USD, issued." in line for line in invoices)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, set_spend_cap
+from apps.notifications.mail import render
 from apps.notifications.models import Delivery, Event
 from apps.usage.models import UsageDay
 from apps.usage.statements.budgets import notify_reached, set_thresholds
@@ -119,3 +120,15 @@ def test_a_budget_is_told_to_the_billing_email_too(charlie: Tenant) -> None:
     notify_reached(NOW)
     sent = Delivery.objects.filter(event__kind="budget.reached", channel="email").values_list("recipient", flat=True)
     assert {*sent} >= {"books@charlie.example", "owner@charlie.example"} and len(sent) == len({*sent})
+
+
+def test_one_mail_tells_the_highest_threshold_and_webhooks_each(charlie: Tenant) -> None:
+    MembershipFactory(tenant=charlie, user=UserFactory(email="charlie@example.com"))
+    use(charlie, 2_500)
+    assert notify_reached(NOW) == 2
+    mails = Delivery.objects.filter(event__kind="budget.reached", channel="email").select_related("event")
+    assert {mail.event.data["threshold"] for mail in mails} == {100}
+    assert Event.objects.filter(kind="budget.reached").count() == 2
+    subject, text = render("budget.reached", mails[0].event.data | {"tenant": "Charlie"})
+    assert subject == "2,500 of 1,000 units of your included volume are used"
+    assert "That is 250 % of the volume your plan includes; you asked to be told at 100 %." in text
