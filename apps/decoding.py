@@ -33,7 +33,10 @@ def decode(body: bytes, kind: type[Body]) -> Body:
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
     _check_texts(value, "")
-    check_members(body, msgspec.json.decode(body))
+    try:
+        check_members(body, msgspec.json.decode(body))
+    except msgspec.DecodeError:  # a number too large for a double, in a field that nothing reads
+        _find_double(body)
     return value
 
 
@@ -46,8 +49,13 @@ def check_members(body: bytes, document: Any, more: int = 0) -> None:
     """
     colons = body.count(b":") - more
     disguised = body.find(b"\\") >= 0 and b"\\u003" in body  # the former alone is five times as fast
-    if disguised or (colons != _members(document) and colons != _colons(document)):
-        _find_double(body)
+    if not disguised and colons == _members(document):
+        return
+    try:
+        if disguised or colons != _colons(document):
+            _find_double(body)
+    except RecursionError as wrong:
+        raise Problem("body_malformed", "The body is nested too deeply.") from wrong
 
 
 def _members(document: Any) -> int:
@@ -59,8 +67,10 @@ def _members(document: Any) -> int:
 
 def _colons(document: Any) -> int:
     """Colons that JSON of a value has: one a member, and those of its texts."""
+    if type(document) is str:
+        return document.count(":")
     if type(document) is not dict:
-        return sum(map(_colons, document)) if type(document) is list else document.count(":") if type(document) is str else 0
+        return sum(map(_colons, document)) if type(document) is list else 0
     colons = len(document)
     for name, value in document.items():
         colons += name.count(":")

@@ -59,3 +59,18 @@ def test_sound_bodies_pass_however_they_are_written(said: dict[str, Any], ascii:
         doubled = body.rstrip()[:-1] + f", {name}: 0}}".encode()
         with pytest.raises(Problem):
             check_members(doubled, msgspec.json.decode(doubled))
+
+
+@pytest.mark.parametrize("depth", range(850, 1_050, 20))
+def test_a_body_nested_deeply_is_taken_or_refused_and_no_fault_of_ours(depth: int) -> None:
+    deep = b'{"schema": "paysim", "transaction": {"x": ' + b'{"y": ' * depth + b"1" + b"}" * (depth + 2)
+    try:
+        understood(deep, DecisionRequest)
+    except Problem as refused:
+        assert refused.detail == "The body is nested too deeply."
+
+
+def test_a_number_too_large_where_nothing_reads_it_is_no_double() -> None:
+    assert decode(b'{"name": "a", "unread": 1e999}', Body).name == "a"
+    with pytest.raises(Problem, match="stands twice"):
+        decode(b'{"name": "a", "unread": 1e999, "unread": 1}', Body)
