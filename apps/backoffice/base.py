@@ -99,9 +99,16 @@ class OperatorAdmin(ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list that is asked for. That a filter takes something else, Django may hear from Postgres alone."""
         try:
+            self._check_year(request)
             return super().get_changelist_instance(request)
         except (IncorrectLookupParameters, DataError, OverflowError) as wrong:
             raise BadRequest("A filter of this list takes something else, or there is no such page of it.") from wrong
+
+    def _check_year(self, request: HttpRequest) -> None:
+        """Refuse a year that no page of days reaches: the last day of 9999 has none after it, and Django looks for it."""
+        year = request.GET.get(f"{self.date_hierarchy}__year", "")
+        if year.isdecimal() and not 1970 <= int(year[:10]) < 2200:
+            raise OverflowError(year[:10])
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """A list is filtered by what it offers, and by no other column or comparison."""
