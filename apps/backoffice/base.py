@@ -105,7 +105,7 @@ class OperatorAdmin(ModelAdmin):
             raise BadRequest("A filter of this list takes something else, or there is no such page of it.") from wrong
 
     def _check_year(self, request: HttpRequest) -> None:
-        """Refuse a year that no page of days reaches: the last day of 9999 has none after it, and Django looks for it."""
+        """Refuse a year that no page of days reaches: the last day of 9999 has no next one to look for."""
         year = request.GET.get(f"{self.date_hierarchy}__year", "")
         if year.isdecimal() and not 1970 <= int(year[:10]) < 2200:
             raise OverflowError(year[:10])
