@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import allauth.account.admin
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401 - these three register first
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
@@ -138,6 +141,9 @@ def _said(value: Any) -> str:
 
 
 admin.site.unregister(Group)
+#: allauth's own pages would show secrets of second factors, and change without an audit line.
+for model in [model for model in admin.site._registry if model.__module__.startswith("allauth.")]:
+    admin.site.unregister(model)
 
 
 @admin.register(Group)
