@@ -82,12 +82,13 @@ def reasons(
     added: list[float] = contributions.tolist()
     largest: list[int] = (-np.abs(contributions)).argsort(kind="stable")[:MOST_LOOKED_AT].tolist()
     least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(added[largest[0]]))
+    stranger = schema.is_stranger(row)
     found: list[Reason] = []
     told: set[int] = set()
     unknown = False
     for index in largest:
         value, total = row[index], added[index]
-        if value != value:
+        if value != value or (stranger and index == schema.place_of[schema.known_by]):
             unknown = True
             continue
         if index in schema.shares_a_code:
@@ -102,7 +103,7 @@ def reasons(
         if reason is not None and (rule is None or reason.text != rule.text):
             found.append(reason)
     if unknown:
-        found += [one for one in _unknown(schema, transaction, row, added) if _weight(one) >= least]
+        found += [one for one in _unknown(schema, transaction, row, added, stranger) if _weight(one) >= least]
         found.sort(key=_weight, reverse=True)
     return (*first, *found[:most]) or (NOTHING_UNUSUAL,)
 
@@ -120,6 +121,8 @@ def _reason(
     direction: Direction = "up" if contribution > 0 else "down"
     if seen is None or not (accuses if direction == "up" else excuses)(feature, seen):
         return None
+    if name in schema.accusing and (value == schema.accusing[name]) is not (contribution > 0):
+        return None
     own = getattr(transaction, schema.own[name]) if name in schema.own else None
     usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
     text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
@@ -129,15 +132,15 @@ def _reason(
 
 
 def _unknown(
-    schema: TransactionSchema, transaction: Any, row: Sequence[float], added: Sequence[float]
+    schema: TransactionSchema, transaction: Any, row: Sequence[float], added: Sequence[float], stranger: bool
 ) -> Iterator[Reason]:
     """One reason for all that was not sent, one for all that the past of somebody new does not tell, and one for each
     thing that is unknown otherwise."""
     not_sent: dict[str, float] = {}
-    past, stranger = 0.0, schema.is_stranger(row)
+    past = added[schema.place_of[schema.known_by]] if stranger else 0.0
     for index in [index for index, value in enumerate(row) if value != value]:
         share = added[index]
-        if -LEAST_UNKNOWN < share < LEAST_UNKNOWN:
+        if -LEAST_UNKNOWN < share < LEAST_UNKNOWN or (stranger and index == schema.place_of[schema.known_by]):
             continue
         for name in schema.needs[index]:
             if getattr(transaction, name) is None:

@@ -187,6 +187,7 @@ class TransactionSchema:
     currency: Callable[[Any], str | None] = _no_currency  # of a transaction's amount, where that is told
     stranger: str = "No earlier payment of the user is known."  # said of a past nobody knows
     known_by: str = ""  # the feature that is above 0 for those whose past is known
+    flags: frozenset[str] = frozenset()  # features that are yes or no, and under a law: only one of the two accuses
     ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:
@@ -203,6 +204,8 @@ class TransactionSchema:
             if feature.own or feature.name in self.types
         }
         self.needs = tuple(feature.needs or (feature.field,) for feature in self.features)
+        #: Flag → the value that may be told as a reason for a higher risk; the other one only for a lower.
+        self.accusing: Mapping[str, float] = {name: 1.0 if self.directions[name] > 0 else 0.0 for name in self.flags}
         codes = [feature.code for feature in self.features]
         #: Features that share their code with others: the index of each → the indexes of all of them.
         self.shares_a_code: Mapping[int, list[int]] = {
