@@ -11,7 +11,7 @@ import numpy as np
 from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, Verdict, decide
-from apps.scoring.engine.explain import reasons, rule_reason
+from apps.scoring.engine.explain import Reason, reasons, rule_reason
 from apps.scoring.engine.history import Activity, PastColumns, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
 from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
@@ -152,7 +152,6 @@ def conclude(
     results = evaluate(rules, values)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
-    rule = rule_reason(schema, verdict.rule, parsed.shown, values) if verdict.rule else None
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
         risk_score=scored.risk_score if scored else None,
@@ -160,7 +159,7 @@ def conclude(
         recommended_action=verdict.action,
         fraud_type=_fraud_type(schema, verdict, values),
         decisive=verdict.cause,
-        reasons=reasons(schema, parsed.shown, row, scored.contributions, rule) if scored else (rule,) if rule else (),
+        reasons=_why(schema, parsed, row, verdict, values, scored),
         rules=results,
         model=scored.used if scored else None,
         degraded=degraded,
@@ -169,6 +168,18 @@ def conclude(
         contributions=scored.contributions.tobytes() if scored else b"",
         ensemble=scored.ensemble if scored else None,
     )
+
+
+def _why(
+    schema: TransactionSchema, parsed: Parsed, row: Sequence[float], verdict: Verdict, values: Mapping[str, Any],
+    scored: Scored | None,
+) -> tuple[Reason, ...]:  # fmt: skip
+    """The deciding rule's reason, and what moved the score."""
+    rule = rule_reason(schema, verdict.rule, parsed.shown, values) if verdict.rule else None
+    if scored is None:
+        return (rule,) if rule else ()
+    asked = verdict.rule.all[0].field if verdict.rule else ""
+    return reasons(schema, parsed.shown, row, scored.contributions, rule, asked)
 
 
 def _fraud_type(schema: TransactionSchema, verdict: Verdict, values: Mapping[str, Any]) -> str | None:

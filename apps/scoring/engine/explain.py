@@ -71,12 +71,13 @@ def reasons(
     row: Sequence[float],
     contributions: np.ndarray,
     rule: Reason | None = None,
+    asked: str = "",
 ) -> tuple[Reason, ...]:
     """Why: the reason of the rule that decided, if one did, and what moved the score most, of float32[F] contributions.
 
     At least one and at most five, the weightiest first. What was not sent is one reason together, and so is what is not
     known of the past. A reason that its own words would contradict is not told, nor is one that is small beside the
-    largest, nor one that repeats the rule's.
+    largest, nor one of the feature the rule `asked` for.
     """
     first, most = ((rule,), MOST_REASONS - 1) if rule else ((), MOST_REASONS)
     added: list[float] = contributions.tolist()
@@ -100,7 +101,7 @@ def reasons(
         if -least < total < least or len(found) == most:
             continue
         reason = _reason(schema, transaction, index, value, total)
-        if reason is not None and (rule is None or reason.text != rule.text):
+        if reason is not None and schema.feature_names[index] != asked:
             found.append(reason)
     if unknown:
         found += [one for one in _unknown(schema, transaction, row, added, stranger) if _weight(one) >= least]
@@ -126,9 +127,18 @@ def _reason(
     own = getattr(transaction, schema.own[name]) if name in schema.own else None
     usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
     text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
-    unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
-    told = YES_OR_NO[own] if isinstance(own, bool) else own if own is not None else _rounded(seen)
+    told, unit = _seen(schema, transaction, feature, value)
     return Reason(feature.code, feature.field, told, round(contribution, 4), direction, text, unit, usual)
+
+
+def _seen(
+    schema: TransactionSchema, transaction: Any, feature: Feature, value: float
+) -> tuple[float | str | None, str | None]:
+    """What is told of a feature's value, in the sender's units, and the unit."""
+    own = getattr(transaction, schema.own[feature.name], None) if feature.name in schema.own else None
+    told = shown(schema, feature, value) if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
+    unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
+    return (_rounded(told) if own is None else told), unit
 
 
 def _unknown(
@@ -172,21 +182,24 @@ def _summed(code: str, field: str, contribution: float, text: str) -> Reason:
 
 def rule_reason(schema: TransactionSchema, rule: Rule, transaction: Any, values: Mapping[str, Any]) -> Reason:
     """The reason a deciding rule gives: its own code and words, pointing at the first field it asks for."""
-    field, value, unit = rule.all[0].field, None, None
+    field = rule.all[0].field
+    value, unit, usual = None, None, None
     if field in schema.types:
         value = getattr(transaction, field, None)
     elif field in schema.place_of:
-        feature = schema.features[schema.place_of[field]]
-        field, value, unit = feature.field, shown(schema, feature, float(values[field])), feature.unit or None
+        feature, number = schema.features[schema.place_of[field]], float(values[field])
+        value, unit = _seen(schema, transaction, feature, number)
+        usual = schema.usuals[field](transaction, number) if field in schema.usuals else None
+        field = feature.field
     code = rule.reason_code or rule.id.upper()
     direction: Direction = "down" if rule.outcome == "allow" else "up"
     text = rule.description or f"The rule '{rule.id}' was hit."
     if isinstance(rule, BuiltIn) and rule.says:
         text = fill(rule.says, values)
-    return Reason(code, field, value, None, direction, text, unit)
+    return Reason(code, field, value, None, direction, text, unit, usual)
 
 
-def _rounded(seen: float | str) -> float | str:
+def _rounded(seen: float | str | None) -> float | str | None:
     return round(seen, ROUNDED) if isinstance(seen, float) else seen
 
 

@@ -78,9 +78,8 @@ def test_the_usual_stands_beside_the_value() -> None:
 def test_a_rules_reason_comes_first_and_is_not_repeated() -> None:
     row = [1.0] * len(IEEE.feature_names)
     added = np.array([1.0 if name in ("C1", "C2") else 0.0 for name in IEEE.feature_names], dtype="<f4")
-    alone = reasons(IEEE, PAID, row, added)
-    rule = Reason("RULE", "C1", 3.0, None, "up", alone[0].text)
-    assert [one.code for one in reasons(IEEE, PAID, row, added, rule)] == ["RULE", "COUNT_C2"]
+    rule = Reason("RULE", "C1", 3.0, None, "up", "Too many.")
+    assert [one.code for one in reasons(IEEE, PAID, row, added, rule, "C1")] == ["RULE", "COUNT_C2"]
 
 
 def test_what_is_unknown_for_a_reason_of_its_own_says_it() -> None:
