@@ -135,6 +135,8 @@ def _seen(
     schema: TransactionSchema, transaction: Any, feature: Feature, value: float
 ) -> tuple[float | str | None, str | None]:
     """What is told of a feature's value, in the sender's units, and the unit."""
+    if feature.unit == "index":
+        return None, None
     own = getattr(transaction, schema.own[feature.name], None) if feature.name in schema.own else None
     told = shown(schema, feature, value) if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
     unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
@@ -164,7 +166,7 @@ def _unknown(
                 yield _summed(feature.code, feature.field, share, feature.unknown)
     if not_sent:
         yield _not_sent(not_sent)
-    if past:
+    if past > 0.0:  # that somebody is new excuses nothing
         yield _summed("NO_HISTORY", schema.roles[0].name, past, schema.stranger)
 
 

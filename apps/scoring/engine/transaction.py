@@ -93,12 +93,13 @@ class Feature(msgspec.Struct, frozen=True):
     `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
     contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
     `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value. Only above
-    `up_above` it is a reason for a higher risk, only below `down_below` one for a lower risk. `label` is the feature's
-    short name in a picture: "the" can stand before it.
+    `up_above` and below `up_below` it is a reason for a higher risk, only below `down_below` one for a lower risk.
+    `label` is the feature's short name in a picture: "the" can stand before it.
 
     What is told is the number, or what it stands for (`shown_as`, a key of `wording.SHOWN`), or the field as it was
     sent (`own`; always where the feature has the field's name). `unit` is the unit of that; "money" is the
-    transaction's currency. `needs`: the fields of which any may be missing when it is unknown, if not `field` alone.
+    transaction's currency, "index" a number that means nothing to a sender and is not told. `needs`: the fields of
+    which any may be missing when it is unknown, if not `field` alone.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Feature(msgspec.Struct, frozen=True):
     unknown: str = ""
     zero: str = ""
     up_above: float = -inf
+    up_below: float = inf
     down_below: float = inf
     shown_as: str = ""
     own: bool = False

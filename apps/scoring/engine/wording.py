@@ -114,7 +114,7 @@ def say(feature: Feature, direction: Direction, seen: float | str | None, own: A
 
 def accuses(feature: Feature, value: float | str) -> bool:
     """Whether a shown value may be told as a reason for a higher risk."""
-    return isinstance(value, str) or value > feature.up_above
+    return isinstance(value, str) or feature.up_above < value < feature.up_below
 
 
 def excuses(feature: Feature, value: float | str) -> bool:
