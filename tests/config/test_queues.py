@@ -92,7 +92,7 @@ def test_busy_heavy_task_and_an_unanswered_payment_delay_no_other_payment_and_no
         send_test(webhook=hook, now=timezone.now())
         until(lambda: stand.command("EXISTS", "test:paid") and receiver.received)
         niceness = [int(stand.command("GET", f"test:{one}")) for one in ("niceness of grind", "niceness of pay")]
-        assert niceness == [os.nice(0) + celery.HEAVY_NICENESS, os.nice(0)]
+        assert niceness == [min(os.nice(0) + celery.HEAVY_NICENESS, 19), os.nice(0)]  # there is none above
         assert not stand.command("EXISTS", "test:ground")
         stand.command("SET", "test:enough", "1")
 
