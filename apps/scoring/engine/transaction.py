@@ -93,8 +93,8 @@ class Feature(msgspec.Struct, frozen=True):
     `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
     contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
     `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value. Only above
-    `up_above` and below `up_below` it is a reason for a higher risk, only below `down_below` one for a lower risk.
-    `label` is the feature's short name in a picture: "the" can stand before it.
+    `up_above` and below `up_below` it is a reason for a higher risk, only between `down_above` and `down_below` for a
+    lower. `label` is the feature's short name in a picture: "the" can stand before it.
 
     What is told is the number, or what it stands for (`shown_as`, a key of `wording.SHOWN`), or the field as it was
     sent (`own`; always where the feature has the field's name). `unit` is the unit of that; "money" is the
@@ -112,6 +112,7 @@ class Feature(msgspec.Struct, frozen=True):
     zero: str = ""
     up_above: float = -inf
     up_below: float = inf
+    down_above: float = -inf
     down_below: float = inf
     shown_as: str = ""
     own: bool = False

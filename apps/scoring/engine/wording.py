@@ -119,7 +119,7 @@ def accuses(feature: Feature, value: float | str) -> bool:
 
 def excuses(feature: Feature, value: float | str) -> bool:
     """Whether a shown value may be told as a reason for a lower risk."""
-    return isinstance(value, str) or value < feature.down_below
+    return isinstance(value, str) or feature.down_above < value < feature.down_below
 
 
 def fill(sentence: str, values: Mapping[str, Any]) -> str:
