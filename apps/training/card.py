@@ -126,7 +126,9 @@ def _worth(prepared: Prepared, trained: Trained, onnx: bytes) -> dict[str, Any]:
             "shipped has the same settings, number of trees and calibration, and was fitted on all rows.",
             "out_of_time": measured.report(),
             "baselines": trained.baselines,
+            "sparse": measured.sparse(),
         },
+        "worth": measured.worth(),
         "reference_population": measured.population(),
         "reference": measured.reference(partial(served, onnx)),
     }

@@ -26,15 +26,17 @@ class Dataset(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """Rows added to a fit. `of` int64[n] is the file's row each was made from, so that it stays in that row's part of
-    the time; -1 when it was made from none."""
+    """Rows added to a fit or a calibration. `of` int64[n] is the file's row each was made from, so that it stays in
+    that row's part of the time; -1 when it was made from none: then its weight is counted in frauds of the part."""
 
     block: Dataset
     of: np.ndarray
 
-    def within(self, part: np.ndarray) -> Dataset:
-        """Those of a part bool[rows of the file]."""
-        return self.block.where(np.where(self.of < 0, True, part[self.of]))
+    def within(self, part: np.ndarray, label: np.ndarray) -> Dataset:
+        """Those of a part bool[rows of the file], among rows of bool[rows of the file] labels."""
+        made_up = self.of < 0
+        weight = np.where(made_up, self.block.weight * label[part].sum(), self.block.weight)
+        return self.block._replace(weight=weight).where(made_up | part[self.of])
 
 
 def joined(*blocks: Dataset) -> Dataset:

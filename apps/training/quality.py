@@ -1,6 +1,6 @@
 """What the card says about quality: the last part of the time, with intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,10 @@ class Measured:
         self._prepared, self._model, self._calibration = prepared, model, calibration
         self._margins = model.margins(prepared.material.measured[self._kept])
 
+    def figures(self) -> dict[str, float | None]:
+        """The metrics alone."""
+        return self._metrics(probabilities(self._calibration, self._margins))
+
     def report(self) -> dict[str, Any]:
         """Metrics with bootstrap intervals, and the metrics when nothing is known of any past."""
         moment, (first, last) = self._prepared.recipe.moment, self._prepared.split.bounds["last"]
@@ -43,6 +47,37 @@ class Measured:
             "intervals_95": metrics.intervals(self._label, probability, self._weight, THRESHOLD),
             "metrics_without_history": self._metrics(away),
         }
+
+    def sparse(self) -> list[dict[str, Any]]:
+        """The metrics of requests that send a few fields only, the past unknown."""
+        return [
+            {"request": name, "fields": list(kept), "metrics": self._metrics(self._masked(kept))}
+            for name, kept in self._prepared.recipe.sparse.items()
+        ]
+
+    def worth(self) -> list[dict[str, Any]]:
+        """What each group of fields adds to the average precision of requests that send everything else."""
+        fields_of = self._prepared.schema.fields
+        whole = self._average_precision(self._masked(fields_of))
+        return [
+            {
+                "group": name,
+                "fields": list(fields),
+                "with": round(whole, 4),
+                "without": round(self._average_precision(self._masked(set(fields_of) - set(fields))), 4),
+            }
+            for name, fields in self._prepared.recipe.groups.items()
+        ]
+
+    def _masked(self, kept: Container[str]) -> np.ndarray:
+        """Probabilities when every optional field that is not kept was left out, float64[n]."""
+        schema, rows = self._prepared.schema, self._prepared.rows.where(self._kept)
+        there = [name for name in rows.frame if name in schema.required or name in kept]
+        masked = rows._replace(frame=rows.frame[there])
+        return probabilities(self._calibration, self._model.margins(without_history(schema, masked)))
+
+    def _average_precision(self, probability: np.ndarray) -> float:
+        return metrics.Ranking(self._label, probability).metrics(self._weight)["average_precision"]
 
     def reference(self, serving: Callable[[np.ndarray], np.ndarray]) -> list[float]:
         """Rising margins: the quantiles of what the model as it is served says of this population, weighted.

@@ -1,6 +1,6 @@
 """What differs from schema to schema in training: where the data come from, how rows become features, the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Plan:
     family: str
     settings: Settings
     masked: tuple[str, ...] = ()  # features unknown in the fit; a model without them must not depend on them
-    on_measured: bool = False  # fit on the features and weights of the metrics, without made-up rows
+    on_measured: bool = False  # fit on the features and weights of the metrics, half of them as if no past were known
     active: bool = True
 
 
@@ -87,8 +87,11 @@ class Recipe:
     fit_weight: Callable[[Rows], np.ndarray] = as_measured
     typical: Callable[[TransactionSchema, Rows, np.ndarray], np.ndarray] = median_honest
     tick_ms: float = 1.0  # the log's own unit of time
+    window_ms: float = 30 * 86_400_000.0  # what rolling origins leave out, and measure
     moment: Callable[[float], Any] = calendar
-    made_up: Mapping[str, int] = field(default_factory=dict)  # rows added to the fit, by kind
+    made_up: Mapping[str, Any] = field(default_factory=dict)  # what is added to the fit, by kind
+    sparse: Mapping[str, Sequence[str]] = field(default_factory=dict)  # requests of few fields: name → what they send
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # fields that are sent or left out together
 
 
 class Prepared(NamedTuple):
@@ -100,5 +103,6 @@ class Prepared(NamedTuple):
     split: Split
     material: Material
     added: Extra | None
+    calibrated_on: Extra | None  # drawn apart from `added`, for stopping and calibration
     baseline: np.ndarray  # float32[F]
     files: tuple[dict[str, str], ...]

@@ -1,6 +1,6 @@
 """docs/model-quality.md, written from the models' cards: the tables are theirs, the words the template's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -22,6 +22,9 @@ MODELS_HEAD = (
     "| model | trees | ROC AUC | average precision | recall at 1 % FPR | calibration error | AP, history away | MB |"
 )
 BASELINES_HEAD = "| stands beside | ROC AUC | average precision | recall at 1 % FPR |"
+ROLLING_HEAD = "| model | fitted until | measured on | ROC AUC | average precision | recall at 1 % FPR |"
+SPARSE_HEAD = "| all that is sent | ROC AUC | average precision | recall at 1 % FPR | calibration error |"
+WORTH_HEAD = "| group of fields | average precision with it | without it |"
 
 Say = Callable[[str], None]
 Card = dict[str, Any]
@@ -82,8 +85,53 @@ def section(root: Path, schema: str) -> str:
             "",
             _threshold(champion),
             "",
+            *_rolling(cards),
+            *_sparse(champion),
         ]
     )
+
+
+def _rolling(cards: Sequence[Card]) -> list[str]:
+    """The figures at several origins of the models they were measured of."""
+    measured = [card["quality"]["rolling_origins"] for card in cards if "rolling_origins" in card["quality"]]
+    if not measured:
+        return []
+    rows = [
+        _row(
+            [
+                f"`{one['model']}`",
+                str(origin["fitted_until"]),
+                _span(origin["measured"]),
+                *map(_of(origin), INTERVALS_OF),
+            ]
+        )
+        for one in measured
+        for origin in one["origins"]
+    ]
+    means = [
+        _row([f"`{one['model']}`", "", "mean, least to most", *[_spread(one["spread"][name]) for name in INTERVALS_OF]])
+        for one in measured
+    ]
+    return [ROLLING_HEAD, _rule(ROLLING_HEAD), *rows, *means, ""]
+
+
+def _of(origin: Mapping[str, float]) -> Callable[[str], str]:
+    return lambda name: _number(origin[name])
+
+
+def _spread(spread: Mapping[str, float]) -> str:
+    return f"{_number(spread['mean'])}, {_number(spread['least'])} to {_number(spread['most'])}"
+
+
+def _sparse(card: Card) -> list[str]:
+    """Requests of few fields, and what each group of fields is worth."""
+    requests = [
+        _row([one["request"], *[_number(one["metrics"][name]) for name in (*INTERVALS_OF, "calibration_error")]])
+        for one in card["quality"].get("sparse", ())
+    ]
+    groups = [_row([one["group"], f"{one['with']:.3f}", f"{one['without']:.3f}"]) for one in card.get("worth", ())]
+    found = [SPARSE_HEAD, _rule(SPARSE_HEAD), *requests, ""] if requests else []
+    return found + ([WORTH_HEAD, _rule(WORTH_HEAD), *groups, ""] if groups else [])
 
 
 def _entries(root: Path, schema: str) -> Sequence[str]:

@@ -18,7 +18,7 @@ from apps.training.recipe import Prepared, Recipe
 from apps.training.recipes import RECIPES
 from apps.training.split import by_time
 
-VERSION = "2026.11.1"
+VERSION = "2026.11.2"
 GIGABYTE = 1e6  # of ru_maxrss's kilobytes
 
 
@@ -68,7 +68,8 @@ def prepare(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], sa
     say(f"made {material.measured.shape[1]} features")
     files = tuple({"name": path.name, "sha256": data.sha256_of(path)} for path in paths)
     typical = recipe.typical(schema, rows, material.measured)
-    return Prepared(schema, recipe, rows, split, material, recipe.added(schema, rows, random), typical, files)
+    added, calibrated_on = (recipe.added(schema, rows, random) for _ in range(2))
+    return Prepared(schema, recipe, rows, split, material, added, calibrated_on, typical, files)
 
 
 def name_active(out: Path, recipe: Recipe, schema: str, fresh: Sequence[str]) -> None:

@@ -102,7 +102,8 @@ def _made(law: Law, draft: Draft, random: Random) -> Trial | None:
 
 def _values(schema: TransactionSchema, law: LeftOut) -> tuple[Any, ...]:
     """The law's values, and the one the models take an unknown one for: it is one the field may have."""
-    taken_for = schema.unknown_as.get(law.field)
+    number = schema.unknown_as.get(law.field)
+    taken_for = schema.words.get(law.field, {}).get(number, number)
     return (*law.values, *(() if taken_for is None or taken_for in law.values else (taken_for,)))
 
 

@@ -222,7 +222,7 @@ def _named_paysim(draft: Draft, at_ms: int) -> dict[str, Any]:
         "newbalanceOrig": round(max(0.0, fields["oldbalanceOrg"] - moved), 2),
         "newbalanceDest": round(max(0.0, fields["oldbalanceDest"] + moved), 2),
     }
-    names = {"nameOrig": f"C{draft.person} {draft.variant}", "nameDest": f"D{fields['amount']}"}
+    names = {"nameOrig": f"C{draft.person} {draft.variant}", "nameDest": f"D{draft.person}"}
     return {"step": at_ms // HOUR_MS % 1_000_000, **after, **names, **fields}
 
 

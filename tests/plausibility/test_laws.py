@@ -17,7 +17,7 @@ from tests.plausibility.drafts import Draft, crowd
 from tests.plausibility.laws import LAWS, Law, name_of
 
 #: Schemas whose models do not obey yet. To be empty; one that obeys by now must leave the list.
-NOT_YET = frozenset(SCHEMAS)
+NOT_YET = frozenset({"payments", "card_activity"})
 PAIRS = 2_000  # a schema's; `python -m tests.plausibility --laws 100000` tries more
 SEVERITY = ("approve", "review", "challenge", "block")
 EACH = [(schema, law) for schema in SCHEMAS for law in LAWS[schema]]

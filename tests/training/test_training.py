@@ -195,7 +195,7 @@ def test_an_earlier_log_is_replayed_first(schema, log):
 
 def test_features_that_look_at_no_past_are_known_without_being_named(schema, log):
     prepared = SimpleNamespace(schema=schema, rows=data.rows(schema, log))
-    assert row_features(prepared) == schema.feature_names[:13]
+    assert row_features(prepared) == schema.feature_names[:14]
 
 
 def test_the_time_is_split_in_three(schema, log):

@@ -57,6 +57,7 @@ class Scored(NamedTuple):
     used: ModelUsed
     features: bytes
     contributions: np.ndarray
+    by: LoadedModel
     ensemble: Ensemble | None = None
 
 
@@ -163,7 +164,7 @@ def conclude(
         rules=results,
         model=scored.used if scored else None,
         degraded=degraded,
-        warnings=parsed.warnings + not_evaluated(results),
+        warnings=parsed.warnings + not_evaluated(results) + (scored.by.not_sent(parsed.transaction) if scored else ()),
         features=scored.features if scored else b"",
         contributions=scored.contributions.tobytes() if scored else b"",
         ensemble=scored.ensemble if scored else None,
@@ -233,7 +234,7 @@ def _scored(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scor
         return _together(chosen, answer, index, features)
     margin = answer.margins[by.name][index]
     used = ModelUsed(by.name, by.version, by.threshold, by.card.reference_population)
-    return Scored(by.probability(margin), by.risk_score(margin), used, features, answer.contributions[index])
+    return Scored(by.probability(margin), by.risk_score(margin), used, features, answer.contributions[index], by)
 
 
 def _together(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scored | None:
@@ -250,7 +251,7 @@ def _together(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Sc
         return None
     rank = round(sum(model.risk_score(margin) for model, margin in heard.values()) / len(heard))
     used = ModelUsed(ENSEMBLE, f"{by.name}@{by.version}", ENSEMBLE_THRESHOLD, by.card.reference_population)
-    return Scored(found.probability, rank, used, features, answer.contributions[index], found.ensemble)
+    return Scored(found.probability, rank, used, features, answer.contributions[index], by, found.ensemble)
 
 
 def _vote(name: str, model: Model, heard: Mapping[str, tuple[LoadedModel, float]]) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
 from math import exp, isfinite
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ class Calibration(msgspec.Struct, frozen=True):
         return min(max(sigmoid(log_odds), self.floor), self.ceiling)
 
 
+class Worth(msgspec.Struct, frozen=True):
+    """Fields that are sent or left out together: average precision on later rows with them, and without."""
+
+    group: str
+    fields: tuple[str, ...]
+    whole: float = msgspec.field(name="with")
+    without: float
+
+
 class Card(msgspec.Struct, frozen=True):
     """What the engine needs of `card.json`; the rest of the card is for people."""
 
@@ -74,6 +84,7 @@ class Card(msgspec.Struct, frozen=True):
     reference: tuple[float, ...]  # rising margins, the quantiles of the reference population
     files: dict[str, str]  # name → SHA-256
     reference_population: str = ""  # who these are, in words
+    worth: tuple[Worth, ...] = ()
 
 
 class LoadedModel:
@@ -84,6 +95,18 @@ class LoadedModel:
         self.name, self.version, self.threshold = card.name, card.version, card.threshold
         self.example = example
         self._session, self._explainer = session, explainer
+        self._groups = tuple((one, attrgetter(*one.fields), len(one.fields)) for one in card.worth)
+
+    def not_sent(self, transaction: Any) -> tuple[str, ...]:
+        """A warning for each group of fields of which none was sent: what the group is worth."""
+        return tuple(
+            [
+                f"Not sent: {group.group}. On later rows the model's average precision was {group.whole:.2f} with them "
+                f"and {group.without:.2f} without."
+                for group, fields, count in self._groups
+                if _all_unknown(fields(transaction), count)
+            ]
+        )
 
     def score(self, features: np.ndarray) -> float:
         """float32[1, F] → the margin. Raises `ModelFailed`."""
@@ -122,6 +145,11 @@ class LoadedModel:
         """0-1000: 900 is riskier than 90 % of the reference population."""
         reference = self.card.reference
         return round(1000 * bisect_left(reference, margin) / len(reference))
+
+
+def _all_unknown(values: Any, count: int) -> bool:
+    """Of what an attrgetter of `count` names found; of one name it is the value itself."""
+    return values is None if count == 1 else values.count(None) == count
 
 
 class Example(msgspec.Struct, frozen=True):

@@ -49,6 +49,17 @@ def card(root: Path, schema: str, entry: str) -> dict[str, Any]:
     return json.loads((root / schema / entry / "card.json").read_bytes())
 
 
+def note(root: Path, schema: str, wanted: str, name: str, found: Any) -> None:
+    """Write into the card's `quality` what was measured of a model later. Raises `ModelRefused` when there is none."""
+    entry = find(root, schema, wanted)
+    whole = card(root, schema, entry)
+    whole["quality"][name] = found
+    path = root / schema / entry / "card.json"
+    fresh = path.with_name(f".card.{os.getpid()}")
+    fresh.write_text(json.dumps(whole, indent=1))
+    fresh.replace(path)
+
+
 def size(root: Path, schema: str, entry: str) -> int:
     """Bytes of all its files."""
     return sum(file.stat().st_size for file in (root / schema / entry).iterdir())

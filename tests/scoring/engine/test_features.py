@@ -33,7 +33,8 @@ def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
     pasts = [PastColumns([one[role] for one in drawn]) for role in (1, 2, 3)]
     block = PAYSIM.block(columns, np.zeros(len(drawn)), pasts)
     assert np.array(rows, dtype=np.float32).tobytes() == block.astype(np.float32).tobytes()
-    assert np.isfinite(block[:, :13]).sum() >= block[:, :13].size - len(rows)  # only the share may be unknown
+    known = np.isfinite(block[:, :14])
+    assert known.sum() >= known.size - 2 * len(rows)  # only the two shares of a balance may be unknown
 
 
 def features(paysim, **changed):
@@ -47,6 +48,34 @@ def test_a_ledger_that_agrees_to_the_cent_has_no_gap(paysim):
 
 def test_an_origin_that_loses_more_has_an_excess(paysim):
     assert features(paysim, amount=1000.0, oldbalanceOrg=5000.0, newbalanceOrig=2500.0)["excess_loss"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({"amount": 950.0}, 0.05),
+        ({"amount": 999.5}, 0.0),  # less than a thousandth is nothing
+        ({"amount": 1000.0}, 0.0),
+        ({"amount": 500.0, "newbalanceOrig": 100.0}, 0.1),  # the balance afterwards says less than the amount does
+        ({"amount": 0.0}, 1.0),
+        ({"amount": 700.0, "type": "CASH_IN"}, 1.0),
+        ({"amount": 1000.02}, math.nan),  # the origin can't pay it
+    ],
+)
+def test_what_is_left_of_a_balance(paysim, changed, left):
+    body = {"oldbalanceOrg": 1000.0, "newbalanceOrig": 1000.0 - changed["amount"], **changed}
+    assert features(paysim, **body)["share_left"] == pytest.approx(left, nan_ok=True)
+
+
+@pytest.mark.parametrize(("hour", "into"), [(8, 0), (14, 0), (21, 0), (22, 1), (0, 3), (2, 5), (3, 5), (7, 1)])
+def test_how_deep_in_the_night(paysim, hour, into):
+    assert features(paysim, step=48 + hour)["hours_into_night"] == into
+
+
+def test_a_balance_that_can_not_pay_is_told(paysim):
+    told = paysim(type="TRANSFER", amount=50_000.0, oldbalanceOrg=100.0, newbalanceOrig=0.0).warnings
+    assert "balance of 100 can't pay 50,000" in told[0]
+    assert paysim(type="CASH_IN", amount=50_000.0, oldbalanceOrg=100.0, newbalanceOrig=50_100.0).warnings == ()
 
 
 def test_an_unmoved_destination_says_nothing_of_a_payment(paysim):

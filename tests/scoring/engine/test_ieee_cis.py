@@ -8,17 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.scoring.engine.schemas.ieee_cis import (
-    AMOUNT_PER,
-    CENTS_OF,
     COLUMNS,
     FEATURES,
     FEW_KNOWN,
     IEEE_CIS,
     PLAIN,
-    RATIOS,
     READ,
-    SUMMED,
     TEXTS,
+    UNKNOWN_AS,
     WORDS,
 )
 from apps.scoring.engine.transaction import InvalidTransaction
@@ -170,31 +167,11 @@ def test_the_time_is_the_transactions_own_or_the_requests():
     assert math.isnan(features()["hour_of_day"])
 
 
-@pytest.mark.parametrize(
-    ("amount", "roundness", "thousandths"),
-    [(31.957, 0, 957), (12.0, 1, 0), (35.0, 2, 0), (70, 3, 0), (150.0, 4, 0), (200, 5, 0), (0.3, 0, 300)],
-)
-def test_how_round_an_amount_is(amount, roundness, thousandths):
-    found = features(TransactionAmt=amount)
-    assert (found["amount_roundness"], found["amount_thousandths"]) == (roundness, thousandths)
-
-
-def test_ratios_and_sums_of_what_is_known():
-    found = features(C1=3, C14=1, V307=149.25)
-    assert found["C1_per_C14"] == 1.5
-    assert found["amount_per_V307"] == 150.0 / 150.25 and found["V307_cents"] == 25.0
-    assert math.isnan(found["C13_per_C1"]) and math.isnan(found["counts_together"])
-    assert features(**dict.fromkeys(SUMMED, 2))["counts_together"] == 2.0 * len(SUMMED)
-
-
-def test_a_count_of_minus_one_divides_nothing():
-    assert math.isnan(features(C1=3, C14=-1)["C1_per_C14"])
-
-
-def test_every_card_has_a_number_of_its_own_with_each_provider():
-    pairs = [(card, mail) for card in (1000, 1001) for mail in (None, "gmail.com", "some.org", "protonmail.com")]
-    told = {features(card1=card, R_emaildomain=mail)["card_and_provider"] for card, mail in pairs}
-    assert len(told) == len(pairs)
+def test_what_is_not_sent_is_taken_for_something_of_its_kind():
+    """Every field but the amount, which is always sent, and nothing else."""
+    assert set(UNKNOWN_AS) == set(IEEE_CIS.feature_names) - {"TransactionAmt"}
+    for name, field, table in TEXTS:
+        assert UNKNOWN_AS[name] in table.values(), field
 
 
 def test_features_read_only_known_fields_and_speak_in_sentences():
@@ -202,5 +179,5 @@ def test_features_read_only_known_fields_and_speak_in_sentences():
     for feature in FEATURES:
         assert feature.field in IEEE_CIS.fields and feature.code.replace("_", "").isalnum()
         assert feature.up.endswith(".") and feature.down.endswith(".") and feature.up != feature.down
-    assert {top for pair in RATIOS for top in pair} | set(AMOUNT_PER) | set(CENTS_OF) | set(SUMMED) <= set(PLAIN)
+    assert set(PLAIN) <= set(IEEE_CIS.fields)
     assert set(WORDS) <= set(IEEE_CIS.feature_names)

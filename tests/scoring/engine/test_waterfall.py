@@ -25,7 +25,7 @@ def test_an_explanation_sums_and_is_ordered(explained):
     added = [item.contribution for item in explained.items]
     assert math.isclose(explained.base_value + sum(added), explained.log_odds)
     assert added == sorted(added, key=lambda one: -abs(one))
-    assert explained.items[0].feature == "account_emptied"
+    assert explained.items[0].feature == "share_left"
     assert {item.feature: item.value for item in explained.items}["type"] == "TRANSFER"
 
 

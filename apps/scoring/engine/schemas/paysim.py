@@ -16,6 +16,10 @@ MOST_MONEY = 1e12
 CENT = 0.015  # ledgers round: differences below a cent and a half are none
 ROUND = 100.0  # multiples of it repeat by chance: as amounts they have no past
 LEAST_TELLING = 0.01  # nor have amounts below it
+NOTHING_LEFT = 0.001  # a smaller share of a balance is none
+ALL_BUT_ALL = 0.1  # of a balance: who leaves less has emptied it
+# Day is from 8 to 21 o'clock, the deepest of the night between 2 and 3.
+MIDDAY, HALF_A_DAY, DEEPEST_NIGHT = 14.5, 6.5, 5.0
 MOST_TIMES = 1e6  # ratios saturate here, far beyond any threshold
 OUTGOING = ("TRANSFER", "CASH_OUT")  # types in which both sides' balances are kept
 # Types as one number, in the order of the risk they carry; an unknown type stands between the safe and the risky.
@@ -79,9 +83,11 @@ FEATURES = (
     weighed("newbalanceDest", "DESTINATION_BALANCE_AFTER", "newbalanceDest", "destination's balance after",
             "That the destination holds {value} afterwards"),
     weighed("hour_of_day", "HOUR_OF_DAY", "step", "hour of the day", "Hour {value} of the day"),
-    stated("account_emptied", "ACCOUNT_EMPTIED", "newbalanceOrig", "account emptied",
-           "The transaction takes exactly all the origin held.",
-           zero="The transaction does not take exactly all the origin held."),
+    stated("hours_into_night", "NIGHT_TIME", "step", "hours into the night", "It is {value} hour{s} into the night.",
+           zero="It is day."),
+    stated("share_left", "ACCOUNT_EMPTIED", "newbalanceOrig", "share left",
+           "Of what the origin held {percent} is left.", zero="Nothing to speak of is left of what the origin held.",
+           unknown="The origin held less than it sends: its balances say nothing."),
     stated("share_of_balance", "SHARE_OF_BALANCE", "amount", "share of the balance",
            "The amount is {times} the origin's balance.", unknown="The origin held nothing before."),
     stated("origin_gap", "LEDGER_GAP", "newbalanceOrig", "origin's ledger gap",
@@ -129,15 +135,16 @@ FEATURES = (
 )  # fmt: skip
 
 
-# More of these never lowers the score.
+# What every model is held to: more of the first ones never lowers the score, more of the last never raises it.
 DIRECTIONS = dict.fromkeys(
-    ("excess_loss", "orig_count_1h", "orig_count_24h", "orig_count_7d", "orig_sum_24h", "orig_distinct_24h"), 1
-)
+    ("type", "amount", "hours_into_night", "excess_loss", "orig_count_1h", "orig_count_24h", "orig_count_7d",
+     "orig_sum_24h", "orig_distinct_24h", "dest_distinct_24h", "same_amount_count_1h"), 1
+) | {"share_left": -1}  # fmt: skip
 
 # How far features reach that are no fields: beyond, a rule would never hit.
 REACH = {
-    "hour_of_day": (0.0, 23.0), "account_emptied": (0.0, 1.0), "share_of_balance": (0.0, MOST_TIMES),
-    "excess_loss": (0.0, MOST_TIMES), "destination_unmoved": (0.0, 1.0),
+    "hour_of_day": (0.0, 23.0), "hours_into_night": (0.0, DEEPEST_NIGHT), "share_left": (0.0, 1.0),
+    "share_of_balance": (0.0, MOST_TIMES), "excess_loss": (0.0, MOST_TIMES), "destination_unmoved": (0.0, 1.0),
     **{f"{who}_{what}": COUNTS for who in ("orig", "dest")
        for what in ("count_1h", "count_24h", "count_7d", "distinct_24h")},
     **{f"{who}_sum_24h": FROM_NOTHING for who in ("orig", "dest")}, "same_amount_count_1h": COUNTS,
@@ -155,11 +162,11 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     gap = where((gap < CENT) & (gap > -CENT), 0.0, gap)
     destination_gap = received - amount
     destination_gap = where((destination_gap < CENT) & (destination_gap > -CENT), 0.0, destination_gap)
-    emptied = (before > 0.0) & (after == 0.0) & (gap == 0.0)
     kind = ops.lookup(TYPE_RANK, t.type, UNKNOWN_TYPE)
     # A merchant's or a bank's balance is not kept in such ledgers: there an unmoved destination says nothing.
     unmoved = (kind >= UNKNOWN_TYPE) & (amount > 0.0) & (before > after) & (received == 0.0)
     excess = ops.maximum(gap, 0.0) / ops.maximum(amount, 0.01)
+    hour = t.step % 24.0
     return (
         kind,
         amount,
@@ -167,8 +174,9 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
         after,
         t.oldbalanceDest,
         t.newbalanceDest,
-        t.step % 24.0,
-        where(emptied, 1.0, 0.0),
+        hour,
+        _into_night(hour, ops),
+        _share_left(kind, amount, before, after, ops),
         where(before > 0.0, minimum(ratio(amount, before, nan), MOST_TIMES), nan),
         gap,
         minimum(excess, MOST_TIMES),
@@ -191,6 +199,25 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     )
 
 
+def _into_night(hour: Any, ops: Operations) -> Any:
+    """Hours to the nearest hour of the day: 0 by day, 5 in the middle of the night."""
+    away = ops.maximum(hour - MIDDAY, MIDDAY - hour)
+    return ops.maximum(ops.minimum(away, 24.0 - away) - HALF_A_DAY, 0.0)
+
+
+def _share_left(kind: Any, amount: Any, before: Any, after: Any, ops: Operations) -> Any:
+    """What remains of the balance, 0 to 1, by the amount or by the balance afterwards, whichever says less.
+
+    Less than a thousandth is nothing: emptied to the cent and all but emptied are alike. Unknown where the origin could
+    not pay: nine in ten of the honest TRANSFERs and CASH_OUTs of such ledgers say so, and prove nothing by it.
+    """
+    left = ops.maximum(ops.minimum(before - amount, after), 0.0)
+    share = ops.minimum(ops.ratio(left, before, 1.0), 1.0)
+    share = ops.where(share < NOTHING_LEFT, 0.0, share)
+    share = ops.where((before <= 0.0) | (amount > before + CENT), nan, share)
+    return ops.where((kind == TYPE_RANK["CASH_IN"]) | (amount == 0.0), 1.0, share)
+
+
 # Only TRANSFER and CASH_OUT: a merchant's balance is always 0/0, so PAYMENT would be flagged wholesale.
 BLACK_HOLE = block(
     "black_hole",
@@ -207,8 +234,8 @@ BLACK_HOLE = block(
 TYPOLOGIES = (
     Typology("black_hole_transfer", (Condition("type", "in", OUTGOING), Condition("destination_unmoved", "gt", 0.0))),
     Typology("ledger_tampering", (Condition("excess_loss", "gt", 0.0),)),
-    Typology("account_takeover", (Condition("type", "in", ("TRANSFER",)), Condition("account_emptied", "gt", 0.0))),
-    Typology("mule_cash_out", (Condition("type", "in", ("CASH_OUT",)), Condition("account_emptied", "gt", 0.0))),
+    Typology("account_takeover", (Condition("type", "in", ("TRANSFER",)), Condition("share_left", "le", ALL_BUT_ALL))),
+    Typology("mule_cash_out", (Condition("type", "in", ("CASH_OUT",)), Condition("share_left", "le", ALL_BUT_ALL))),
     Typology("high_velocity", (Condition("orig_count_1h", "ge", 5.0),)),
     Typology("other"),
 )
@@ -251,9 +278,23 @@ def tidy(t: PaySimTransaction) -> PaySimTransaction:
 
 
 def remarks(t: PaySimTransaction) -> tuple[str, ...]:
+    return (*_of_type(t), *_of_ledger(t))
+
+
+def _of_type(t: PaySimTransaction) -> tuple[str, ...]:
     if t.type in TYPE_RANK:
         return ()
     return (f"Unknown transaction type '{t.type}': accuracy may be lower. Known: {', '.join(sorted(TYPE_RANK))}.",)
+
+
+def _of_ledger(t: PaySimTransaction) -> tuple[str, ...]:
+    """A balance that could not pay: what it shows was not weighed."""
+    if t.type == "CASH_IN" or t.amount <= t.oldbalanceOrg + CENT:
+        return ()
+    return (
+        f"The origin's balance of {t.oldbalanceOrg:,.15g} can't pay {t.amount:,.15g}: the ledger can't be, or is not "
+        "this account's. The balances say nothing here and were not weighed; type, amount, hour and activity were.",
+    )
 
 
 PAYSIM = TransactionSchema(
