@@ -1,0 +1,122 @@
+"""One call of each operation, with objects that are there: every generated client makes all of them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.api.documentation import OPENAPI
+from tests.api.test_404_isolation import MAKE
+from tests.cast import Api
+from tests.stripe_server import Stand
+from tests.stripe_server.webhooks import signature
+
+DESCRIPTION: dict[str, Any] = json.loads(OPENAPI.read_text())
+SECRET = "whsec_of_the_tenant"
+_DONE = "https://shop.example/done"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an operation is called with, by the names the description gives. `kind` is the schema of the body."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the description, and how it is called."""
+
+    id: str
+    method: str
+    address: str
+    tag: str
+    answer: Mapping[str, Any]
+    call: Call
+
+    @property
+    def media_type(self) -> str:
+        """What it answers with."""
+        return next(iter(self.answer["content"])).partition(";")[0]
+
+    @property
+    def answer_schema(self) -> Mapping[str, Any]:
+        return next(iter(self.answer["content"].values()))["schema"]  # type: ignore[no-any-return]  # JSON
+
+
+def operations(api: Api, stand: Stand, drain: Callable[[], int]) -> list[Operation]:
+    """Every operation, to be called with a key of `api`'s tenant; what reads objects finds them recorded."""
+    calls = _calls(api, stand)
+    drain()
+    return [
+        Operation(one["operationId"], method, path, one["tags"][0], one["responses"]["200"], calls[one["operationId"]])
+        for path, methods in DESCRIPTION["paths"].items()
+        for method, one in methods.items()
+    ]
+
+
+def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
+    """Operation id → its call; those that take nothing need no line."""
+    named = {name: {name: make(api)} for name, make in MAKE.items()}
+    another = {"webhook_id": MAKE["webhook_id"](api)}
+    connected = {"api_key": stand.api_key, "webhook_secret": SECRET}
+    handle, mode = api.post("/v1/stripe/account", connected).json()["webhook"].split("/")[-2:]
+    intent = stand.ledger.create_intent({"amount": "1250", "currency": "usd", "receipt_email": "ada@example.com"})
+    event = stand.ledger.events[-1]
+    return dict.fromkeys((one["operationId"] for _, one in _described()), Call()) | {
+        "listDecisions": Call(query={"limit": 5, "schema": "paysim", "created_after": "2026-01-05T10:00:00Z"}),
+        "createDecision": Call(body=_example("createDecision", "drained"), kind="PaySimDecisionRequest"),
+        "createDecisions": Call(body=_batch(), kind="PaySimBatchRequest"),
+        **dict.fromkeys(("getDecision", "getExplanation", "drawExplanation"), Call(named["decision_id"])),
+        "createToken": Call(body=_example("createToken", "reader"), kind="TokenRequest"),
+        "listDailyUsage": Call(query={"start": "2026-01-01", "end": "2026-02-01"}),
+        "changeBudget": Call(body=_example("changeBudget", "cap"), kind="BudgetChange"),
+        "predict": Call(body=_example("predict", "drained"), kind="HybridRequest"),
+        "predictBatch": Call(body=_example("predictBatch", "two"), kind="CommercialBatchRequest"),
+        "batchPredict": Call(body=_example("batchPredict", "two"), kind="EnterpriseBatchRequest"),
+        "score": Call(body=_example("score", "merchant"), kind="GatewayRequest"),
+        "detect": Call(query={"model": "xgboost"}, body=_example("detect", "abroad"), kind="CardActivity"),
+        "detectEnsemble": Call(body=_example("detectEnsemble", "abroad"), kind="CardActivity"),
+        "changeSubscription": Call(body={"plan": "basic"}, kind="SubscriptionChange"),
+        **dict.fromkeys(("getInvoice", "getInvoicePdf", "getInvoiceHtml"), Call(named["invoice_id"])),
+        "redeemCoupon": Call(body={"coupon": "WELCOME"}, kind="CouponRequest"),
+        "createCardPage": Call(body={"success_url": _DONE, "cancel_url": _DONE}, kind="CardPageRequest"),
+        "createCustomerPortal": Call(body={"return_url": _DONE}, kind="PortalRequest"),
+        "receiveStripeWebhook": _signed(event, stand.webhook_secret),
+        "connectStripeAccount": Call(body=connected, kind="StripeAccountRequest"),
+        "screenPaymentIntent": Call({"intent_id": intent["id"]}),
+        "receiveTenantsStripeWebhook": _signed(event, SECRET, handle=handle, mode=mode),
+        "createWebhook": Call(body=_example("createWebhook", "some"), kind="NewWebhook"),
+        "changeWebhook": Call(named["webhook_id"], body=_example("changeWebhook", "off"), kind="WebhookChange"),
+        "rotateWebhookSecret": Call(named["webhook_id"], body={"overlap_hours": 48}, kind="Rotation"),
+        **dict.fromkeys(("getWebhook", "testWebhook", "listWebhookDeliveries"), Call(named["webhook_id"])),
+        "deleteWebhook": Call(another),
+        **dict.fromkeys(("getWebhookDelivery", "replayWebhookDelivery"), Call(named["delivery_id"])),
+    }
+
+
+def _described() -> Iterator[tuple[str, Any]]:
+    for path, methods in DESCRIPTION["paths"].items():
+        yield from ((path, operation) for operation in methods.values())
+
+
+def _example(operation_id: str, name: str) -> Any:
+    """A body the description gives as an example."""
+    operation = next(one for _, one in _described() if one["operationId"] == operation_id)
+    return operation["requestBody"]["content"]["application/json"]["examples"][name]["value"]
+
+
+def _batch() -> Any:
+    """Two rows that are right, and one that only the service can tell to be wrong."""
+    body = _example("createDecisions", "three")
+    return body | {"transactions": [*body["transactions"][:2], body["transactions"][0] | {"nameOrig": "\u0000"}]}
+
+
+def _signed(event: Any, secret: str, **path: str) -> Call:
+    """An event of Stripe's, signed as every client writes JSON: without spaces."""
+    body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+    return Call(path, headers={"Stripe-Signature": signature(body, secret)}, body=event, kind="StripeEvent")
