@@ -13,8 +13,9 @@
 A block is not an error: it is a 200 with an answer. Format: RFC 9457 (problem details).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from apps import card_numbers
 
@@ -62,7 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "limit_reached": Kind(422, "There are as many as there may be", "Delete one first."),
     # --- who are you ---
     "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),
-    "key_malformed": Kind(401, "The API key is malformed", "Copy the key again: a character is missing or wrong."),
+    "key_malformed": Kind(401, "The API key is malformed", "Copy the key again; `detail` says what is wrong with it."),
     "key_unknown": Kind(401, "The API key is unknown", "Create a key, or copy it again."),
     "key_revoked": Kind(401, "The API key was revoked", "Use another key or create one."),
     "key_expired": Kind(401, "The API key has expired", "Use the key it was replaced by, or create one."),
@@ -83,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
     "plan_lacks_feature": Kind(403, "The plan does not include this", "Upgrade to a plan that includes it."),
     # --- no such thing ---
     "not_found": Kind(404, "There is no such object", "Check the id; test and live objects are apart."),
+    "address_unknown": Kind(404, "There is no such address", "See `detail` for addresses near it, and /docs for all."),
     "method_not_allowed": Kind(405, "The method is not allowed here", "See the Allow header."),
     # --- not now ---
     "idempotency_in_progress": Kind(409, "The same request is still being answered", "Repeat it in a moment."),
@@ -95,11 +97,7 @@ KINDS: Mapping[str, Kind] = {
         429, "Too many refused keys came from this address", "Wait as Retry-After says; a valid key is never held up."
     ),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says, or ask for a higher rate."),
-    "quota_exceeded": Kind(
-        429,
-        "The volume of the month is used up",
-        "See `detail`: add a payment method, raise the spend cap or change the plan.",
-    ),
+    "quota_exceeded": Kind(429, "The volume of the month is used up", "See `detail` for how to go on."),
     "bodies_waiting": Kind(503, "Too many bodies are on their way", "Try again as Retry-After says."),
     "server_busy": Kind(503, "Too many requests are waiting", "Try again as Retry-After says."),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
@@ -110,11 +108,23 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+#: Wrong fields that are told at once; a row of a batch may have as many.
+MOST_TOLD = 20
+
+
+class FieldError(NamedTuple):
+    """A field, parameter or header that is wrong, by its place in the request, and a sentence about it."""
+
+    param: str
+    detail: str
+
+
 @dataclass
 class Problem(Exception):
     """A refusal: its code names a row of `KINDS`; `detail` says what happened in this request, `param` which field.
 
-    What it quotes of the request holds no card number, wherever and in whatever form it is told.
+    `errors` are all the wrong fields where there may be several. What it quotes of the request holds no card number,
+    wherever and in whatever form it is told.
     """
 
     code: str
@@ -123,9 +133,12 @@ class Problem(Exception):
     retry_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
+    errors: Sequence[FieldError] = ()
 
     def __post_init__(self) -> None:
         self.detail, self.param = card_numbers.mask(self.detail), card_numbers.mask(self.param)
+        said = self.errors or ([FieldError(self.param, self.detail)] if self.code == "field_invalid" else [])
+        self.errors = tuple(FieldError(card_numbers.mask(one.param), card_numbers.mask(one.detail)) for one in said)
         self.extra = card_numbers.mask_json(self.extra)
 
     @property
@@ -134,3 +147,25 @@ class Problem(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail or self.kind.title}"
+
+
+def fields_invalid(errors: Sequence[FieldError]) -> Problem:
+    """The refusal of a request with these wrong fields, at least one."""
+    return Problem("field_invalid", errors[0].detail, errors[0].param, errors=errors)
+
+
+def read_all(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of them reads of a request. Raises `Problem`: the first refusal, with the wrong fields of all."""
+    found: list[Any] = []
+    refusals: list[Problem] = []
+    for read in reads:
+        try:
+            found.append(read())
+        except Problem as problem:
+            if problem.code != "field_invalid":
+                raise
+            refusals.append(problem)
+    if refusals:
+        errors = [error for refusal in refusals for error in refusal.errors]
+        raise Problem("field_invalid", refusals[0].detail, refusals[0].param, errors=errors[:MOST_TOLD])
+    return found

@@ -11,7 +11,7 @@ from django_prometheus.exports import ExportToDjangoView
 
 from apps import addresses
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.api import problems
+from apps.api import index, problems
 from apps.api.response_headers import shielded
 from apps.api.service import Health, Readiness, State
 from apps.scoring.engine.models import LoadedModel
@@ -48,7 +48,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, summed over all processes; for others than operators there is nothing here."""
     if not _asks_an_operator(request):
-        return problems.not_found(request)
+        return index.not_found(request)
     return shielded(ExportToDjangoView(request))
 
 

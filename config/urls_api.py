@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, re_path
 
-from apps.api import documentation
+from apps.api import documentation, index
 from apps.api.account_usage import AccountUsageView
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
@@ -92,6 +92,7 @@ urlpatterns = [
     at("models", AvailableModelsView.as_view()),
     at("detect", DetectView.as_view()),
     at("detect/ensemble", EnsembleView.as_view()),
+    at("", index.index),
     at("health", health.health),
     at("ready", health.ready),
     at("metrics", health.metrics),
@@ -102,5 +103,5 @@ urlpatterns = [
     at("docs/models", documentation.models),
 ]
 handler400 = "apps.api.problems.bad_request"
-handler404 = "apps.api.problems.not_found"
+handler404 = "apps.api.index.not_found"
 handler500 = "apps.api.problems.server_error"

@@ -7,7 +7,7 @@ exec 9<requirements/install.sh && flock 9 # `make up` and `make test` may start 
 wanted=$1
 installed=.venv/installed # which lock was installed, its digest, and where: a moved .venv doesn't work
 
-stamp() { echo "$1 $(sha256sum <"requirements/$1.txt") $PWD"; }
+stamp() { echo "$1 $(cat "requirements/$1.txt" $([ "$1" = base ] || echo tests/clients/package-lock.json) | sha256sum) $PWD"; }
 holds() { grep -qxF "$(stamp "$1")" "$installed" 2>/dev/null && .venv/bin/python -c '' 2>/dev/null; }
 is_3_11() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
 
@@ -39,10 +39,17 @@ install() {
   $pip --require-hashes -r "requirements/$1.txt"
 }
 
+# The TypeScript client of the tests is made with these; without them its test is skipped and says so.
+install_node_packages() {
+  timeout 120 npm ci --silent --fetch-retries=1 --prefix tests/clients ||
+    echo "npm could not install tests/clients/package-lock.json: the test of the TypeScript client will be skipped." >&2
+}
+
 if holds "$wanted" || holds dev; then exit 0; fi
 if grep -qs '^dev ' "$installed"; then wanted=dev; fi
 echo "palisade: installing requirements/$wanted.txt into .venv ..."
 if ! is_3_11 .venv/bin/python || ! grep -qsF " $PWD" "$installed"; then make_venv; fi
 rm -f "$installed"
 install "$wanted"
+if [ "$wanted" = dev ]; then install_node_packages; fi
 stamp "$wanted" >"$installed"

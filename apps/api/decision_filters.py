@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 from django.http import HttpRequest
 
 from apps import card_numbers, times
-from apps.api.parameters import page_in, query_of
-from apps.errors import Problem
+from apps.api.parameters import Query, page_in, query_of, quoted
+from apps.errors import FieldError, Problem, fields_invalid, read_all
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import spellings
@@ -75,18 +76,24 @@ FILTERS: Mapping[str, Filter] = {
 def filters_of(request: HttpRequest) -> tuple[int, str | None, dict[str, Any]]:
     """(limit, cursor, filters) of a query string. Raises `Problem` naming the parameter."""
     query = query_of(request.META)
-    unknown = sorted(set(query) - set(FILTERS) - {"limit", "cursor"})
+    asked = [name for name in FILTERS if name in query]
+    _, page, *values = read_all(
+        lambda: _only_known(query), lambda: page_in(query), *(partial(_checked, query, name) for name in asked)
+    )
+    return *page, {FILTERS[name].lookup: value for name, value in zip(asked, values, strict=True)}
+
+
+def _only_known(query: Query) -> None:
+    """A filter that was misspelt would be one that was left out. Raises `Problem`."""
+    known = (*FILTERS, "limit", "cursor")
+    said = f"there are {', '.join(known)}."
+    unknown = [FieldError(name, f"There is no parameter {quoted(name)}; {said}") for name in query if name not in known]
     if unknown:
-        known = ", ".join([*FILTERS, "limit", "cursor"])
-        raise Problem(
-            "field_invalid", f"There is no such parameter; there are {known}.", card_numbers.cut(unknown[0], 80)
-        )
-    filters = {row.lookup: _checked(name, row.check, query[name]) for name, row in FILTERS.items() if name in query}
-    return *page_in(query), filters
+        raise fields_invalid(unknown)
 
 
-def _checked(name: str, check: Callable[[str], Any], text: str) -> Any:
+def _checked(query: Query, name: str) -> Any:
     try:
-        return check(text)
+        return FILTERS[name].check(query[name])
     except ValueError as wrong:
-        raise Problem("field_invalid", f"It takes {wrong}.", name) from wrong
+        raise Problem("field_invalid", f"'{name}' takes {wrong}; not {quoted(query[name])}.", name) from wrong

@@ -1,5 +1,7 @@
 """The bodies of the native API: what a request may say. Pure."""
 
+import json
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -7,10 +9,11 @@ from msgspec import Meta
 
 from apps import card_numbers
 from apps.decoding import check_members, decode
-from apps.errors import Problem
+from apps.errors import MOST_TOLD, FieldError, Problem, fields_invalid
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, ignored
 from apps.scoring.serving.decision_formats import MOST_A_BATCH
+from apps.scoring.serving.requests import errors_of
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -63,7 +66,7 @@ def understood(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     try:
         exact = msgspec.json.decode(body, type=_EXACT[kind])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = decode(body, kind)
+        said = _decoded(body, kind)
     else:
         check_members(body, *_facts(exact))
         return exact, ()
@@ -77,6 +80,30 @@ def _facts(said: Any) -> tuple[Any, int]:
     is not among those, so that such a body is looked at once more."""
     beside = 2 + (said.model is not None) + said.dry_run
     return (said.transaction if isinstance(said, DecisionRequest) else said.transactions), beside
+
+
+def _decoded(body: bytes, kind: type[Body]) -> Body:
+    """The body as `kind`. Raises `Problem` naming every wrong field, those of its transaction too."""
+    try:
+        return decode(body, kind)
+    except Problem as problem:
+        if problem.code == "field_invalid":
+            problem = fields_invalid((*problem.errors, *_errors_within(body))[:MOST_TOLD])
+        raise problem from problem.__cause__
+
+
+def _errors_within(body: bytes) -> list[FieldError]:
+    """The wrong fields of the transaction in a body that is wrong itself, where it can be told."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    fields = content if isinstance(content, dict) else {}
+    schema, transaction = SCHEMAS.get(str(fields.get("schema"))), fields.get("transaction")
+    if schema is None or not isinstance(transaction, dict):
+        return []
+    found = islice(schema.problems(transaction), MOST_TOLD)
+    return [FieldError(f"transaction.{wrong.param}", wrong.detail) for wrong in found]
 
 
 def schema_named(name: str) -> TransactionSchema:
@@ -98,11 +125,12 @@ def parse(
     at: str = "transaction",
     noticed: tuple[str, ...] = (),
 ) -> Parsed:
-    """A transaction checked by its schema; `noticed` of the request goes first. Raises `Problem` naming the field."""
+    """A transaction checked by its schema; `noticed` of the request goes first. Raises `Problem` naming every wrong
+    field."""
     if not isinstance(transaction, dict):
         raise Problem("field_invalid", "A transaction is a JSON object.", at)
     try:
         parsed = schema.parse(transaction, received_ms)
     except InvalidTransaction as wrong:
-        raise Problem("field_invalid", wrong.detail, f"{at}.{wrong.param}" if wrong.param else at) from wrong
+        raise fields_invalid(errors_of(schema, transaction, wrong, at)) from wrong
     return msgspec.structs.replace(parsed, warnings=noticed + parsed.warnings) if noticed else parsed

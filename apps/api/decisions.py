@@ -25,6 +25,8 @@ from apps.api.operation import (
     page_of,
     parameter,
 )
+from apps.api.problem_bodies import Errors
+from apps.api.problems import errors_of
 from apps.api_keys.gate import names_of
 from apps.errors import Problem
 from apps.scoring.engine.engine import UnknownModel
@@ -44,6 +46,7 @@ class RowProblem(msgspec.Struct, frozen=True):
     title: str
     detail: str
     param: Annotated[str, Meta(description="Such as transactions[3].amount.")]
+    errors: Errors
 
 
 class RefusedRow(msgspec.Struct, frozen=True):
@@ -255,7 +258,7 @@ class ExplanationView(ScoringView):
 
 
 def _row_problem(problem: Problem, row: int) -> bytes:
-    error = RowProblem(problem.code, problem.kind.title, problem.detail, problem.param)
+    error = RowProblem(problem.code, problem.kind.title, problem.detail, problem.param, errors_of(problem))
     return decision_formats.encode(RefusedRow("error", row, "error", 0, error))
 
 

@@ -56,6 +56,11 @@ class Operation:
     problem: str = PROBLEM
 
 
+def ref(name: str) -> Json:
+    """A schema of the description, by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
 def parameter(name: str, where: str, description: str, schema: Mapping[str, Any], **more: Any) -> Json:
     return {"name": name, "in": where, "description": description, "schema": schema} | more
 

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl
 
-from apps import text
+from apps import card_numbers, text
 from apps.errors import Problem
 from apps.paging import DEFAULT_A_PAGE, MOST_A_PAGE
 
@@ -20,6 +20,7 @@ Query = Mapping[str, str]
 #: Parameters of one request: no endpoint knows more than ten.
 MOST = 50
 LONGEST_TOLD = 80
+NOT_UTF_8 = "The query string takes UTF-8, percent-encoded."
 #: Held to a form of their own, which refuses such texts in its own words.
 OWN_RULE = ("cursor", "model")
 _CURSOR = re.compile("[A-Za-z0-9_-]{1,400}")
@@ -34,18 +35,18 @@ def query_of(meta: Mapping[str, Any]) -> Query:
         said = meta.get("QUERY_STRING", "").encode("latin-1").decode()
         pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=MOST)
     except UnicodeError as wrong:
-        raise Problem("query_invalid", "It takes UTF-8, percent-encoded.") from wrong
+        raise Problem("query_invalid", NOT_UTF_8) from wrong
     except ValueError as wrong:
-        raise Problem("query_invalid", f"It takes at most {MOST} parameters.") from wrong
+        raise Problem("query_invalid", f"The query string takes at most {MOST} parameters.") from wrong
     found: dict[str, str] = {}
     for name, value in pairs:
         told = name.encode("ascii", "backslashreplace").decode()[:LONGEST_TOLD]
         if REPLACED in name or (REPLACED in value and name not in OWN_RULE):
-            raise Problem("query_invalid", "It takes UTF-8, percent-encoded.")
+            raise Problem("query_invalid", NOT_UTF_8)
         if name in found:
-            raise Problem("field_invalid", "It is there more than once.", told)
+            raise Problem("field_invalid", f"'{told}' is there more than once.", told)
         if never := text.forbidden(name) or (name not in OWN_RULE and text.forbidden(value)):
-            raise Problem("field_invalid", f"It {never}.", told)
+            raise Problem("field_invalid", f"'{told}' {never}.", told)
         found[name] = value
     return found
 
@@ -56,23 +57,24 @@ def count_in(query: Query, name: str, *, default: int, most: int) -> int:
     if value is None:
         return default
     if not re.fullmatch("[0-9]{1,9}", value) or not 1 <= int(value) <= most:
-        raise Problem("field_invalid", f"It takes a whole number from 1 to {most}.", name)
+        raise Problem("field_invalid", f"'{name}' takes a whole number from 1 to {most}, not {quoted(value)}.", name)
     return int(value)
 
 
 def page_in(query: Query) -> tuple[int, str | None]:
     """How many rows a page has, and behind which cursor it begins; None at the beginning. Raises `Problem`."""
+    limit = count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE)
     cursor = query.get("cursor")
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise Problem("cursor_invalid", param="cursor")
-    return count_in(query, "limit", default=DEFAULT_A_PAGE, most=MOST_A_PAGE), cursor
+    return limit, cursor
 
 
 def one_of(query: Query, name: str, words: Sequence[str]) -> str | None:
     """One of some words; None when nothing is asked for. Raises `Problem`."""
     value = query.get(name)
     if value is not None and value not in words:
-        raise Problem("field_invalid", f"It takes one of: {', '.join(words)}.", name)
+        raise Problem("field_invalid", f"'{name}' takes one of {', '.join(words)}; not {quoted(value)}.", name)
     return value
 
 
@@ -86,4 +88,9 @@ def day_in(query: Query, name: str, default: date) -> date:
             return date.fromisoformat(value)
     except ValueError:  # there is no such day
         pass
-    raise Problem("field_invalid", "It takes a day such as 2026-01-31.", name)
+    raise Problem("field_invalid", f"'{name}' takes a day such as 2026-01-31, not {quoted(value)}.", name)
+
+
+def quoted(value: str) -> str:
+    """A sender's own value as it is told back."""
+    return f"'{card_numbers.cut(value, LONGEST_TOLD)}'"

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from apps.accounts.models import Tenant
 from apps.api.client_address import check_host
 from apps.api.endpoint import ApiView, json_answer
-from apps.api.operation import WITH_A_BODY, Answer, Body, Operation, not_stored, operation, parameter
+from apps.api.operation import WITH_A_BODY, Answer, Body, Operation, not_stored, operation, parameter, ref
 from apps.api_keys.gate import Admission
 from apps.billing.collecting import payment_methods, provider_events
 from apps.billing.collecting.gateway import Gateway, GatewayError, NotCollecting, Refused
@@ -196,7 +196,7 @@ SIGNATURE = parameter(
     {"type": "string"},
     required=True,
 )
-EVENT = {"type": "object", "description": "An event of Stripe's."}
+EVENT = ref("StripeEvent")
 
 
 def _operation(

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps import addresses
+from apps import addresses, card_numbers
 from apps.accounts.models import Tenant
 from apps.api.client_address import client_address
 from apps.api_keys import keys, tokens
@@ -28,7 +28,7 @@ def presented_key(meta: dict[str, Any], now: float) -> tuple[PresentedKey, str]:
         return key, digest_of(text)
     if text.startswith(tokens.BEGINNING):
         return tokens.present(text, now=now, secret=settings.TOKEN_SECRET)
-    raise Problem("key_malformed")
+    raise Problem("key_malformed", keys.why_malformed(text))
 
 
 def get_demo_key() -> tuple[PresentedKey, str] | None:
@@ -60,8 +60,16 @@ def _presented(meta: dict[str, Any]) -> str | None:
 def _of_bearer(value: str) -> str:
     kind, _, text = value.strip(" \t").partition(" ")
     if kind.lower() != "bearer":
-        raise Problem("key_malformed", "The Authorization header takes the form: Bearer <key>.")
+        raise Problem("key_malformed", _why_no_bearer(kind, text))
     return text.strip(" \t")
+
+
+def _why_no_bearer(kind: str, text: str) -> str:
+    """What an Authorization header should have said. Its scheme alone is told back: the rest may be a secret."""
+    if not text:
+        return "The word Bearer is missing: send Authorization: Bearer <key>."
+    told = card_numbers.cut(kind, 20) if kind.isascii() and kind.isalnum() else "another scheme"
+    return f"The Authorization header says {told}: send Authorization: Bearer <key>, or X-API-Key: <key>."
 
 
 def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:

@@ -5,6 +5,21 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from apps.errors import MOST_TOLD
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """A wrong field."""
+
+    param: Annotated[str, Meta(description="The field, parameter or header, such as transaction.amount.")]
+    detail: Annotated[str, Meta(description="What is wrong with it, and what it takes.")]
+
+
+Errors = Annotated[
+    list[FieldError],
+    Meta(description=f"Every wrong field, at most {MOST_TOLD}; the first of them is `param` and `detail`, too."),
+]
+
 
 class Problem(msgspec.Struct, frozen=True):
     """A refusal, RFC 9457. Read `code`; `detail` is for people."""
@@ -16,7 +31,8 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
     param: Annotated[str | None, Meta(description="The field, parameter or header that is wrong.")]
     request_id: Annotated[str, Meta(description="Tell it to support.")]
-    doc_url: str
+    doc_url: Annotated[str, Meta(description="The same page.")]
+    errors: Errors | UnsetType = UNSET
     used: Annotated[int, Meta(description="With quota_exceeded: units used this month.")] | UnsetType = UNSET
     included: Annotated[int, Meta(description="With quota_exceeded: units the plan includes.")] | UnsetType = UNSET
     allowed: Annotated[int, Meta(description="With quota_exceeded: units within the spend cap.")] | UnsetType = UNSET
@@ -27,6 +43,7 @@ class DialectProblem(msgspec.Struct, frozen=True):
     """A refusal in the form of the older interfaces."""
 
     detail: str
+    errors: Errors | UnsetType = UNSET
 
 
 class WrongField(msgspec.Struct, frozen=True):
@@ -41,3 +58,4 @@ class DetectProblem(msgspec.Struct, frozen=True):
     """A refusal of the Multi-model interface: a sentence, or every field that is wrong."""
 
     detail: str | list[WrongField]
+    errors: Errors | UnsetType = UNSET

@@ -12,6 +12,7 @@ import msgspec
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from msgspec import UNSET
 from rest_framework import exceptions
 
 from apps import card_numbers
@@ -71,7 +72,7 @@ def as_problem(failure: Exception) -> Problem:
 
 
 def body(problem: Problem, request_id: str) -> bytes:
-    """The problem as RFC 9457 with our members: code, param, request_id, doc_url."""
+    """The problem as RFC 9457 with our members: code, param, errors, request_id, doc_url."""
     kind, page = problem.kind, f"{settings.DOCS_URL}#error-{problem.code}"
     return msgspec.json.encode(
         problem_bodies.Problem(
@@ -83,15 +84,21 @@ def body(problem: Problem, request_id: str) -> bytes:
             param=problem.param or None,
             request_id=request_id,
             doc_url=page,
+            errors=errors_of(problem) or UNSET,
             **problem.extra,  # type: ignore[arg-type]  # members of the struct, by the name of the error
         )
     )
 
 
 def detail_only(problem: Problem) -> bytes:
-    """The problem as the older interfaces tell it."""
+    """The problem as the older interfaces tell it, and all wrong fields, which they never had."""
     detail = problem.detail or f"{problem.kind.title}. {problem.kind.fix}"
-    return msgspec.json.encode(problem_bodies.DialectProblem(detail))
+    return msgspec.json.encode(problem_bodies.DialectProblem(detail, errors_of(problem) or UNSET))
+
+
+def errors_of(problem: Problem) -> list[problem_bodies.FieldError]:
+    """Its wrong fields as they are sent."""
+    return [problem_bodies.FieldError(*error) for error in problem.errors]
 
 
 def _detail(problem: Problem) -> str:
@@ -107,11 +114,6 @@ def headers(problem: Problem) -> dict[str, str]:
     if problem.kind.status == 401:
         found["WWW-Authenticate"] = 'Bearer realm="palisade"'
     return found
-
-
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler404 for paths no view has."""
-    return plain(Problem("not_found", f"There is nothing at {card_numbers.cut(request.path, 200)}."), request.META)
 
 
 def only_read(view: View) -> View:

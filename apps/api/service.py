@@ -6,9 +6,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from apps.api.operation import Answer, Operation
+from apps.api.operation import Answer, Operation, ref
 
 State = Literal["ready", "degraded", "away"]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """The service and where its documents are."""
+
+    service: Literal["palisade"]
+    links: Annotated[dict[str, str], Meta(description="Name → address.")]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,6 +48,15 @@ TAG = "Service"
 OPERATIONS: Sequence[Operation] = (
     Operation(
         "GET",
+        "/",
+        "getIndex",
+        TAG,
+        "Where to begin",
+        "Links to the documents.",
+        Answer(Index, "The links."),
+    ),
+    Operation(
+        "GET",
         "/health",
         "getHealth",
         TAG,
@@ -65,6 +81,7 @@ OPERATIONS: Sequence[Operation] = (
         "Prometheus metrics",
         "Of all processes together; for operators, for others there is nothing here (404).",
         Answer({"type": "string"}, "Prometheus' text format.", "text/plain; version=1.0.0; charset=utf-8"),
+        problems=("address_unknown",),
     ),
     Operation(
         "GET",
@@ -73,7 +90,7 @@ OPERATIONS: Sequence[Operation] = (
         TAG,
         "This description",
         "OpenAPI 3.1.",
-        Answer({"type": "object"}, "This document."),
+        Answer(ref("OpenApiDocument"), "This document."),
     ),
     _page("/docs", "getDocs", "Swagger UI", "Try the API in the browser."),
     _page("/docs/errors", "getErrorDocs", "Errors", "Every error code, what it means and what to do."),

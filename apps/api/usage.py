@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.api.endpoint import ApiView, json_answer
 from apps.api.operation import REQUEST_ID, Answer, Operation, parameter
 from apps.api.parameters import Query, day_in, query_of
-from apps.errors import Problem
+from apps.errors import Problem, read_all
 from apps.usage.statements import reports
 from apps.usage.statements.reports import Day, Usage, UsageDay
 
@@ -49,10 +49,10 @@ class DailyUsageView(ApiView):
 
     def _span(self, query: Query) -> tuple[date, date]:
         tomorrow = self.now.date() + timedelta(days=1)
-        end = day_in(query, "end", tomorrow)
-        start = day_in(query, "start", end - timedelta(days=30) if end.toordinal() > 30 else date.min)
+        end, value = read_all(lambda: day_in(query, "end", tomorrow), lambda: day_in(query, "start", date.min))
+        start = value if "start" in query else max(end, date.min + timedelta(days=30)) - timedelta(days=30)
         if not start < end or (end - start).days > LONGEST_DAYS:
-            raise Problem("field_invalid", f"It must be before `end`, by at most {LONGEST_DAYS} days.", "start")
+            raise Problem("field_invalid", f"'start' must be before 'end', by at most {LONGEST_DAYS} days.", "start")
         return start, end
 
 

@@ -17,7 +17,7 @@ from apps.api.operation import WITH_A_BODY, Answer, Operation, id_in_path, not_s
 from apps.api.parameters import one_of, page_in, query_of
 from apps.api_keys.gate import Admission
 from apps.decoding import Noticed, without_cards
-from apps.errors import Problem
+from apps.errors import Problem, read_all
 from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
@@ -266,7 +266,8 @@ class WebhookReplayView(WebhookDeliveryView):
 def _asked(request: HttpRequest) -> tuple[str | None, tuple[int, str | None]]:
     """Which deliveries, and the page of them. Raises `Problem`."""
     query = query_of(request.META)
-    return one_of(query, "state", Delivery.State.values), page_in(query)
+    state, page = read_all(lambda: one_of(query, "state", Delivery.State.values), lambda: page_in(query))
+    return state, page
 
 
 def _deliveries() -> Any:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from django.conf import settings
+
 from apps.api_keys.keys import PresentedKey, tag
 from apps.errors import Problem
 from apps.valkey import Argument, Script, Valkey
@@ -30,12 +32,25 @@ UNKNOWN_MILLISECONDS = 60_000
 #: A quota nobody reaches; what is used is counted all the same. The largest whole number Lua keeps exactly.
 UNLIMITED = 2**53 - 1
 _CAPPED = "units within the spend cap"
-#: What may bound the units of a month, in words, and how to go on.
-STOPS: Mapping[str, tuple[str, str]] = {
-    "included": ("included units", "Add a payment method or choose a larger plan to go on."),
-    "trial": ("units of the trial", "Choose a plan and add a payment method to go on."),
-    "spend_cap": (_CAPPED, "Raise the spend cap or choose a larger plan to go on."),
-    "limited": ("units left to an account with unpaid invoices", "Pay the open invoice to go on."),
+_ADD_CARD = "Add a payment method (POST /v1/payment-method)"
+_BY_TRANSFER = "Choose a larger plan (POST /v1/subscription), or write to support to agree on more by bank transfer."
+_RAISE_CAP = "Raise the spend cap (POST /v1/budgets) or choose a larger plan to go on."
+_PAY = "Pay the open invoice to go on."
+
+
+class Stop(NamedTuple):
+    """What may bound the units of a month, in words, and how to go on: where cards are taken, and where none are."""
+
+    bound: str
+    by_card: str
+    by_transfer: str
+
+
+STOPS: Mapping[str, Stop] = {
+    "included": Stop("included units", f"{_ADD_CARD} or choose a larger plan to go on.", _BY_TRANSFER),
+    "trial": Stop("units of the trial", f"{_ADD_CARD} and choose a plan to go on.", _BY_TRANSFER),
+    "spend_cap": Stop(_CAPPED, _RAISE_CAP, _RAISE_CAP),
+    "limited": Stop("units left to an account with unpaid invoices", _PAY, _PAY),
 }
 #: Asked for by what needs no scope but a key.
 ANY_SCOPE = ""
@@ -362,9 +377,10 @@ def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
         return Problem(verdict, detail, retry_after=wait_ms / 1000, headers=rate_headers(rate))
     if verdict == "quota_exceeded":
         used, quota, units, stops_at = facts
-        bound, way_on = STOPS[stops_at.decode() if isinstance(stops_at, bytes) else stops_at]
-        detail = f"{used} of {quota} {bound} are used this month and this request needs {units}. {way_on}"
-        return Problem(verdict, detail, extra={"used": used, "allowed" if bound == _CAPPED else "included": quota})
+        stop = STOPS[stops_at.decode() if isinstance(stops_at, bytes) else stops_at]
+        way_on = stop.by_card if settings.STRIPE_API_KEY else stop.by_transfer
+        detail = f"{used} of {quota} {stop.bound} are used this month and this request needs {units}. {way_on}"
+        return Problem(verdict, detail, extra={"used": used, "allowed" if stop.bound == _CAPPED else "included": quota})
     if verdict == "key_expired" and facts and facts[0]:
         by = facts[0].decode() if isinstance(facts[0], bytes) else facts[0]
         return Problem(verdict, f"It was replaced by {by}.")

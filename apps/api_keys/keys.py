@@ -69,6 +69,15 @@ def parse(text: str) -> PresentedKey | None:
     return PresentedKey(text[start : start + HANDLE_LENGTH], livemode)
 
 
+def why_malformed(text: str) -> str:
+    """Say what is wrong with a text that is no key, without telling any of it."""
+    if not text.startswith(tuple(PREFIXES.values())):
+        return f"A key begins with {' or '.join(PREFIXES.values())}; what was sent does not. Copy it again."
+    if len(text) != KEY_LENGTH:
+        return f"A key has {KEY_LENGTH} characters; what was sent has {len(text)}. Copy it again."
+    return "A character of the key is wrong. Copy it again."
+
+
 def digest(text: str, pepper: str) -> str:
     """What is stored of a key: HMAC-SHA-256 under the installation's pepper, hex."""
     return hmac.digest(pepper.encode(), text.encode(), hashlib.sha256).hex()

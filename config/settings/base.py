@@ -113,9 +113,6 @@ RESEARCH_LICENSED = env.list("PALISADE_RESEARCH_LICENSED", default=[])
 #: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).
 JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
 
-#: Where an error's page is (`doc_url`).
-DOCS_URL = env("PALISADE_DOCS_URL", default="/docs/errors")
-
 # --- telling people ---------------------------------------------------------------------------------------------------
 #: smtp+tls://user:password@host:587 in earnest; without it mails become files in the data folder.
 _EMAIL = env.email_url("PALISADE_EMAIL_URL", default="filemail://")
@@ -136,6 +133,8 @@ API_URL = env(
 API_INSIDE_URL = env(
     "PALISADE_API_INSIDE_URL", default=f"http://127.0.0.1:{env('PALISADE_API_PORT', default='8000')}"
 ).rstrip("/")
+#: Where an error's page is (`type`, `doc_url`).
+DOCS_URL = env("PALISADE_DOCS_URL", default=f"{API_URL}/docs/errors")
 #: Networks that webhooks may call beside the public ones, also without TLS.
 WEBHOOK_NETWORKS = env.list("PALISADE_WEBHOOK_NETWORKS", default=[])
 

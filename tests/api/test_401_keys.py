@@ -47,6 +47,27 @@ def test_a_single_wrong_character_is_noticed(cast: Cast, place: int) -> None:
     assert refused(Api(key=wrong).post("/v1/decisions", HONEST)) == (401, "key_malformed")
 
 
+#: What is wrong with a key, as it is told; `KEY` stands for one that is right.
+HINTS = [
+    ("Basic YWxpY2U6cHc=", "The Authorization header says Basic: send Authorization: Bearer <key>"),
+    ("Token KEY", "The Authorization header says Token: send"),
+    ("KEY", "The word Bearer is missing: send Authorization: Bearer <key>."),
+    ("Bearer sk_test_4eC39HqLyjWDarjtT1zdp7dc", "A key begins with pk_live_ or pk_test_; what was sent does not."),
+    ("Bearer KEYx", "A key has 47 characters + 1"),
+    ("Bearer KEY*", "A character of the key is wrong."),
+]
+
+
+@pytest.mark.parametrize(("said", "hint"), HINTS, ids=[said[:12] for said, _ in HINTS])
+def test_the_hint_fits_what_was_sent(cast: Cast, said: str, hint: str) -> None:
+    text = cast.alice.text
+    said = said.replace("KEY*", text[:-1] + "*").replace("KEY", text)
+    hint = hint.replace("47 characters + 1", f"{len(text)} characters; what was sent has {len(text) + 1}.")
+    told = Api().get("/v1/usage", authorization=said).json()
+    assert hint in told["detail"]
+    assert text[-20:-1] not in told["detail"] and "YWxp" not in told["detail"]
+
+
 @pytest.mark.parametrize("said", ["Basic YWxpY2U6cHc=", "Bearer", "Bearer ", "Token abc"])
 def test_authorization_of_another_kind(said: str) -> None:
     answer = Api().post("/v1/decisions", HONEST, authorization=said)

@@ -99,12 +99,3 @@ def test_a_cursor_of_another_tenant_opens_nothing(alice: Api, bob: Api, drain: C
     drain()
     cursor = alice.get("/v1/decisions?limit=1").json()["next_cursor"]
     assert bob.get(f"/v1/decisions?cursor={cursor}").json()["data"] == []
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/decision", "/v1/decisions/a b", "/admin/", "/v1/decisions/x/y", "/x" * 500]
-)
-def test_addresses_that_are_none(alice: Api, path: str) -> None:
-    answer = alice.get(path)
-    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
-    assert answer.json()["code"] == "not_found"

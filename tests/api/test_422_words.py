@@ -8,7 +8,7 @@ import pytest
 from msgspec import Meta
 
 from apps.decoding import decode
-from apps.errors import Problem
+from apps.errors import MOST_TOLD, Problem
 from tests.api.bodies import TRANSFER
 from tests.cast import Api
 
@@ -36,6 +36,13 @@ class Every(msgspec.Struct, forbid_unknown_fields=True):
     inner: Inner | None = None
 
 
+class Texts(msgspec.Struct):
+    """Texts of any kind."""
+
+    a: str
+    b: str
+
+
 #: One of each kind of message: body, param, detail.
 KINDS: list[tuple[str, str, str]] = [
     ("{}", "plan", "'plan' is missing."),
@@ -61,8 +68,8 @@ KINDS: list[tuple[str, str, str]] = [
     ('{"flag": "yes"}', "flag", "'flag' takes true or false, not text."),
     ('{"flag": null}', "flag", "'flag' takes true or false, not null."),
     ('{"inner": {}}', "inner.size", "'inner.size' is missing."),
-    ('{"inner": {"width": 1}}', "inner", "There is no field 'width' here."),
-    ('{"dryrun": true}', "", "There is no field 'dryrun' here."),
+    ('{"inner": {"width": 1}}', "inner.width", "There is no field 'width' here."),
+    ('{"flagg": true}', "flagg", "There is no field 'flagg' here: did you mean 'flag'?"),
     ("[]", "", "The body takes a JSON object, not a list."),
     ('{"share": 1e400}', "share", "The number is too large for a double."),
     ('{"free": {"a": {"b": [1, 1e400]}}}', "free.a.b[1]", "The number is too large for a double."),
@@ -83,6 +90,34 @@ def test_each_message_is_told_in_our_words(body: str, param: str, detail: str) -
     with pytest.raises(Problem) as refused:
         decode(body.encode(), Every)
     assert (refused.value.code, refused.value.param, refused.value.detail) == ("field_invalid", param, detail)
+
+
+def test_all_wrong_fields_are_told_at_once_in_their_order() -> None:
+    body = {"cap": 5, "rows": ["a", "c", "d"], "hours": 200, "inner": {"size": "1", "width": 1}, "name": "\u0007"}
+    with pytest.raises(Problem) as refused:
+        decode(json.dumps(body).encode(), Every)
+    wanted = ["cap", "rows[1]", "rows[2]", "hours", "inner.size", "inner.width", "name", "plan"]
+    assert [wrong.param for wrong in refused.value.errors] == wanted
+    assert refused.value.errors[0] == (refused.value.param, refused.value.detail)
+
+
+def test_texts_that_no_store_can_hold_are_told_at_once() -> None:
+    with pytest.raises(Problem) as refused:
+        decode(b'{"size": 1, "a": "\\u0000", "b": "x\\u0007"}', Texts)
+    assert [wrong.param for wrong in refused.value.errors] == ["a", "b"]
+
+
+def test_no_more_are_told_than_a_reader_reads() -> None:
+    with pytest.raises(Problem) as refused:
+        decode(json.dumps({"plan": "free", "rows": ["c"] * 1_000}).encode(), Every)
+    assert len(refused.value.errors) == MOST_TOLD
+
+
+def test_what_is_no_json_behind_a_wrong_field_is_refused_as_such() -> None:
+    for body in (b'{"plan": 3, "cap": NaN}', b'{"plan": 3, "cap"', b'{"plan": 3, "free": ' + b"[" * 100_000):
+        with pytest.raises(Problem) as refused:
+            decode(body, Every)
+        assert refused.value.code == "body_malformed"
 
 
 @pytest.mark.parametrize(("body", "detail"), MALFORMED, ids=[detail for _, detail in MALFORMED])

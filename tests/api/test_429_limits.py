@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.api.bodies import HONEST, asking
 from tests.cast import Api, Cast, enter, new_key
 
 Count = Callable[[Api], int]
+Use = Callable[[Api], None]
 
 
 def test_the_free_plan_allows_ten_a_minute_at_once_and_the_eleventh_waits(charlie: Api, counted: Count) -> None:
@@ -65,8 +67,22 @@ def test_the_included_volume_is_exact(included: int, counted: Count, stored: Cou
     assert [answer.status_code for answer in answers] == [200] * included + [429] * 2
     refused = answers[-1].json()
     assert (refused["code"], refused["used"], refused["included"]) == ("quota_exceeded", included, included)
-    assert "payment method" in refused["detail"]
     assert (counted(dora), stored(dora)) == (included, included)
+
+
+def test_what_a_429_says_to_do_works_where_invoices_are_paid_by_transfer(charlie: Api, use_up: Use) -> None:
+    use_up(charlie)
+    told = charlie.post("/v1/decisions", HONEST).json()["detail"]
+    assert "POST /v1/subscription" in told and "bank transfer" in told and "payment method" not in told
+    assert charlie.post("/v1/subscription", {"plan": "professional"}).status_code == 200
+    assert charlie.post("/v1/decisions", HONEST).status_code == 200
+
+
+def test_a_429_speaks_of_cards_where_they_are_taken(charlie: Api, use_up: Use, settings: Any) -> None:
+    settings.STRIPE_API_KEY = "sk_test_any"
+    use_up(charlie)
+    told = charlie.post("/v1/decisions", HONEST).json()["detail"]
+    assert "Add a payment method (POST /v1/payment-method)" in told
 
 
 def test_what_costs_nothing_goes_on_when_the_volume_is_used_up(alice: Api, use_up: Callable[[Api], None]) -> None:

@@ -1,8 +1,10 @@
 """Problems: RFC 9457, one form, a page for each, and nothing of our insides."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from apps.errors import KINDS
@@ -16,7 +18,8 @@ def test_a_problem_has_all_its_members(alice: Api) -> None:
     answer = alice.post("/v1/decisions", asking(TRANSFER | {"amount": -1}), x_request_id="mine")
     told = answer.json()
     assert answer["Content-Type"] == "application/problem+json"
-    assert set(told) == MEMBERS
+    assert set(told) == MEMBERS | {"errors"}
+    assert set(alice.get("/v1/decisions/none").json()) == MEMBERS
     assert (told["status"], told["code"], told["param"]) == (422, "field_invalid", "transaction.amount")
     assert told["request_id"] == answer["X-Request-Id"] == "mine"
     assert told["title"] == KINDS["field_invalid"].title
@@ -24,8 +27,11 @@ def test_a_problem_has_all_its_members(alice: Api) -> None:
 
 
 def test_doc_url_leads_to_the_errors_own_line(alice: Api) -> None:
-    page, _, anchor = alice.post("/v1/decisions", b"{").json()["doc_url"].partition("#")
-    assert f'id="{anchor}"' in Client().get(page).content.decode()
+    told = alice.post("/v1/decisions", b"{").json()
+    page, _, anchor = told["doc_url"].partition("#")
+    assert told["type"] == told["doc_url"]
+    assert page.startswith(f"{settings.API_URL}/")  # it leads there from wherever it is read
+    assert f'id="{anchor}"' in Client().get(urlsplit(page).path).content.decode()
 
 
 @pytest.mark.parametrize("code", KINDS)

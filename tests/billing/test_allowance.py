@@ -132,7 +132,7 @@ def test_raising_the_cap_or_paying_holds_from_the_next_request_on() -> None:
     assert [api.post("/v1/decisions", HONEST).status_code for _ in range(2)] == [200, 429]
     refused = api.post("/v1/decisions", HONEST).json()
     assert (refused["code"], refused["included"]) == ("quota_exceeded", 1)
-    assert "payment method" in refused["detail"]
+    assert "POST /v1/subscription" in refused["detail"]
     now = timezone.now()
     set_payment_method(tenant_id=api.tenant.pk, ready=True, now=now)
     fee = allowance(api.tenant.pk, now, units_between)

@@ -1,8 +1,10 @@
 """One call of each operation, with objects that are there: every generated client makes all of them."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from apps.api.documentation import OPENAPI
@@ -49,14 +51,29 @@ class Operation:
 
 
 def operations(api: Api, stand: Stand, drain: Callable[[], int]) -> list[Operation]:
-    """Every operation, to be called with a key of `api`'s tenant; what reads objects finds them recorded."""
+    """Every operation, to be called with a key of `api`'s tenant; those that delete come last.
+
+    What is read has been recorded.
+    """
     calls = _calls(api, stand)
     drain()
-    return [
+    found = [
         Operation(one["operationId"], method, path, one["tags"][0], one["responses"]["200"], calls[one["operationId"]])
         for path, methods in DESCRIPTION["paths"].items()
         for method, one in methods.items()
     ]
+    return sorted(found, key=lambda operation: operation.method == "delete")
+
+
+def with_times(said: Any) -> Any:
+    """JSON with its times as times: a moment may be written in more than one way."""
+    if isinstance(said, dict):
+        return {name: with_times(value) for name, value in said.items()}
+    if isinstance(said, list):
+        return [with_times(value) for value in said]
+    if isinstance(said, str) and re.match(r"\d{4}-\d\d-\d\dT", said):
+        return datetime.fromisoformat(said)
+    return said
 
 
 def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:

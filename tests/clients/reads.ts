@@ -24,7 +24,8 @@ export function licences(models: Schemas["ModelList"]): (string | undefined)[] {
 }
 
 export function asking(amount: number): Schemas["DecisionRequest"] {
-  return { schema: "paysim", transaction: { type: "TRANSFER", amount, oldbalanceOrg: 0, newbalanceOrig: 0 } };
+  const balances = { oldbalanceOrg: 0, newbalanceOrig: 0, oldbalanceDest: 0, newbalanceDest: 0 };
+  return { schema: "paysim", transaction: { type: "TRANSFER", step: 1, amount, ...balances } };
 }
 
 // @ts-expect-error: a transaction of another schema than `schema` names

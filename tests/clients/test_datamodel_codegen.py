@@ -12,10 +12,15 @@ from pydantic import TypeAdapter
 
 from apps.api.documentation import OPENAPI
 from tests.cast import Api
-from tests.clients.calls import Operation
+from tests.clients.calls import Operation, with_times
 from tests.pace import within
 
 GENERATOR = Path(sys.executable).parent / "datamodel-codegen"
+
+OPTIONS = (
+    *("--input-file-type", "openapi", "--output-model-type", "pydantic_v2.BaseModel"),
+    *("--target-python-version", "3.11", "--formatters", "builtin", "--disable-timestamp"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The generated module."""
     file = tmp_path_factory.mktemp("datamodel-codegen") / "palisade_by_datamodel_codegen.py"
     done = subprocess.run(
-        [GENERATOR, "--input", OPENAPI, "--input-file-type", "openapi", "--output", file]
-        + ["--output-model-type", "pydantic_v2.BaseModel", "--target-python-version", "3.11"]
-        + ["--formatters", "builtin", "--disable-timestamp"],
+        [GENERATOR, "--input", OPENAPI, "--output", file, *OPTIONS],
         capture_output=True,
         text=True,
         check=False,
@@ -47,7 +50,8 @@ def _imported(file: Path) -> Any:
 @pytest.fixture
 def client(service: str, customer: Api) -> Any:
     assert customer.player is not None
-    with httpx.Client(base_url=service, headers={"Authorization": f"Bearer {customer.player.text}"}) as client:
+    key = {"Authorization": f"Bearer {customer.player.text}"}
+    with httpx.Client(base_url=service, headers=key, timeout=within(20)) as client:
         yield client
 
 
@@ -82,7 +86,7 @@ def _wrong(operation: Operation, models: Any, client: httpx.Client) -> str:
     read = TypeAdapter(kind).dump_python(
         TypeAdapter(kind).validate_json(answer.content), mode="json", by_alias=True, exclude_unset=True
     )
-    return "" if read == answer.json() else f"{answer.json()} was read as {read}"
+    return "" if with_times(read) == with_times(answer.json()) else f"{answer.json()} was read as {read}"
 
 
 def _model_of(schema: Any, models: Any) -> Any:

@@ -7,20 +7,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
+import httpx
 import pytest
 
 from apps.api.documentation import OPENAPI
 from tests.cast import Api
-from tests.clients.calls import Operation
+from tests.clients.calls import Operation, with_times
 from tests.pace import within
 
 GENERATOR = Path(sys.executable).parent / "openapi-python-client"
 PACKAGE = "palisade_by_openapi_python_client"
+OPTIONS = ("generate", "--meta", "none", "--fail-on-warning")
 #: It knows JSON, text and bytes; what else is answered is named one of them.
 CONFIG = """
 post_hooks: []
@@ -36,8 +37,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     folder = tmp_path_factory.mktemp("openapi-python-client")
     (folder / "config.yml").write_text(CONFIG)
     done = subprocess.run(
-        [GENERATOR, "generate", "--path", OPENAPI, "--meta", "none", "--output-path", folder / PACKAGE]
-        + ["--config", folder / "config.yml", "--fail-on-warning"],
+        [GENERATOR, *OPTIONS, "--path", OPENAPI, "--config", folder / "config.yml", "--output-path", folder / PACKAGE],
         capture_output=True,
         text=True,
         check=False,
@@ -50,7 +50,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
 @pytest.fixture
 def client(generated: Callable[[str], Any], service: str, customer: Api) -> Any:
-    return generated("client").AuthenticatedClient(base_url=service, token=customer.player.text)  # type: ignore[union-attr]
+    assert customer.player is not None
+    made = generated("client").AuthenticatedClient(base_url=service, token=customer.player.text)
+    return made.with_timeout(httpx.Timeout(within(20)))
 
 
 def test_every_operation(generated: Callable[[str], Any], client: Any, every_operation: list[Operation]) -> None:
@@ -72,7 +74,7 @@ def _wrong(operation: Operation, generated: Callable[[str], Any], client: Any) -
     if operation.media_type != "application/json":
         return "" if answer.parsed else "there is nothing in it"
     told, read = json.loads(answer.content), answer.parsed.to_dict()
-    return "" if _times(told) == _times(read) else f"{told} was read as {read}"
+    return "" if with_times(told) == with_times(read) else f"{told} was read as {read}"
 
 
 def _arguments(operation: Operation, function: Any, models: Any) -> dict[str, Any]:
@@ -95,14 +97,3 @@ def _as(annotation: Any, value: Any) -> Any:
 def _snake(name: str) -> str:
     """A name as the generator writes it in Python."""
     return re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)).lower()
-
-
-def _times(said: Any) -> Any:
-    """JSON with its times as times: a moment may be written in more than one way."""
-    if isinstance(said, dict):
-        return {name: _times(value) for name, value in said.items()}
-    if isinstance(said, list):
-        return [_times(value) for value in said]
-    if isinstance(said, str) and re.match(r"\d{4}-\d\d-\d\dT", said):
-        return datetime.fromisoformat(said)
-    return said

@@ -3,6 +3,7 @@
 Which structs there are, the operations say: what their bodies and answers are made of.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from apps.api import problem_bodies
 from apps.api.decisions import RefusedRow
 from apps.api.openapi.operations import OPERATIONS
 from apps.api.openapi.portable import tagged
-from apps.api.operation import Shape
+from apps.api.operation import Shape, ref
 from apps.errors import KINDS
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
@@ -34,15 +35,12 @@ _ALSO_ANSWERED = (
     problem_bodies.DetectProblem,
 )
 
+_ANY: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 #: Objects whose fields are not ours to say; with a name, that a generator doesn't number them.
-_FREE: Mapping[str, dict[str, Any]] = {
-    "StripeEvent": {"title": "StripeEvent", "description": "An event of Stripe's.", "type": "object"},
-    "OpenApiDocument": {"title": "OpenApiDocument", "description": "OpenAPI 3.1.", "type": "object"},
+_FREE: dict[str, dict[str, Any]] = {
+    "StripeEvent": {"title": "StripeEvent", "description": "An event of Stripe's.", **_ANY},
+    "OpenApiDocument": {"title": "OpenApiDocument", "description": "OpenAPI 3.1.", **_ANY},
 }
-
-
-def ref(name: str) -> dict[str, str]:
-    return {"$ref": _REF + name}
 
 
 def transaction_ref(schema: str) -> dict[str, str]:
@@ -56,7 +54,8 @@ def components() -> dict[str, Any]:
     answers = (operation.answer.shape for operation in OPERATIONS)
     _, asked = msgspec.json.schema_components((*_structs(bodies), *_ALSO_ASKED), ref_template=_REF + "{name}")
     _, answered = msgspec.json.schema_components((*_structs(answers), *_ALSO_ANSWERED), ref_template=_REF + "{name}")
-    found = asked | {name: _always_sent(schema) for name, schema in answered.items()}
+    found = {name: _may_be_left_out(schema) for name, schema in asked.items()}
+    found |= {name: _always_sent(schema) for name, schema in answered.items()}
     for (name, field), more in _refinements().items():
         found[name]["properties"][field] = found[name]["properties"][field] | more
     for name, member, of_schema in (("DecisionRequest", "transaction", _one), ("BatchRequest", "transactions", _many)):
@@ -96,6 +95,15 @@ def _structs(shapes: Iterable[Shape]) -> dict[type[msgspec.Struct], None]:
         if not isinstance(shape, dict):
             found |= dict.fromkeys(get_args(shape) if isinstance(shape, UnionType) else [shape])
     return found
+
+
+def _may_be_left_out(schema: dict[str, Any]) -> dict[str, Any]:
+    """A request's defaults in words: openapi-typescript takes a field that has one for a field that is always there."""
+    for field in schema.get("properties", {}).values():
+        default = field.pop("default", None)
+        if default is not None:
+            field["description"] = f"{field.get('description', '')} Default: {json.dumps(default)}.".strip()
+    return schema
 
 
 def _always_sent(schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.serving.decision_formats import Decision
+from apps.scoring.serving.requests import errors_of
 
 SCHEMA = "paysim"
 
@@ -46,7 +47,7 @@ def parse(body: dict[str, Any], received_ms: int) -> Asked:
     try:
         return Asked(SCHEMAS[SCHEMA], SCHEMAS[SCHEMA].parse(payload, received_ms))
     except InvalidTransaction as wrong:
-        _refuse(wrong)
+        _refuse(payload, wrong)
 
 
 def render(asked: Asked, decision: Decision) -> HybridAnswer:
@@ -78,7 +79,9 @@ def _verdict(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _refuse(wrong: InvalidTransaction) -> NoReturn:
+def _refuse(payload: Any, wrong: InvalidTransaction) -> NoReturn:
     field = f"'{wrong.param}'" if wrong.param else "the payload"
     message = f"Invalid payload or missing required numeric fields: {field}"
-    raise Problem("payload_invalid", message if wrong.missing else f"{message}. {wrong.detail}", wrong.param) from wrong
+    detail = message if wrong.missing else f"{message}. {wrong.detail}"
+    errors = errors_of(SCHEMAS[SCHEMA], payload, wrong, "payload")
+    raise Problem("payload_invalid", detail, errors[0].param, errors=errors) from wrong

@@ -1,14 +1,16 @@
 """What is asked in a dialect: transactions of one schema, checked, and the model that shall answer."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from msgspec import Meta
 
-from apps.errors import Problem
+from apps.errors import Problem, read_all
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
+from apps.scoring.serving.requests import errors_of
 
 Rows = Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)]
 
@@ -53,14 +55,16 @@ def transaction(schema: str, value: Any, received_ms: int, at: str = "") -> Pars
     try:
         return SCHEMAS[schema].parse(value, received_ms)
     except InvalidTransaction as wrong:
-        raise Problem("field_invalid", f"{place}{wrong.detail}", wrong.param or at) from wrong
+        errors = errors_of(SCHEMAS[schema], value, wrong, at)
+        raise Problem("field_invalid", f"{place}{wrong.detail}", errors[0].param, errors=errors) from wrong
 
 
 def transactions(schema: str, body: dict[str, Any], received_ms: int) -> tuple[Parsed, ...]:
-    """The body's `transactions`. The first wrong one refuses all of them: these interfaces know no errors of a row."""
+    """The body's `transactions`. One that is wrong refuses all of them: these interfaces know no errors of a row."""
     rows = body.get("transactions")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_A_BATCH:
         raise Problem(
             "field_invalid", f"'transactions' must be a list of 1 to {MOST_A_BATCH:,} transactions.", "transactions"
         )
-    return tuple([transaction(schema, row, received_ms, f"transactions[{i}]") for i, row in enumerate(rows)])
+    checks = (partial(transaction, schema, row, received_ms, f"transactions[{i}]") for i, row in enumerate(rows))
+    return tuple(read_all(*checks))

@@ -25,6 +25,7 @@ MOST_LOOKED_AT = 100  # unknown fields searched for card numbers, so that the se
 FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
 NO_SECONDS = "; a count of seconds is not taken: it could be one of milliseconds."
+IN_QUOTES = ", without quotes"  # told of a number or a flag that was sent as text
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 SAMPLES: tuple[Any, ...] = (1, 0.5, 0, -1, "x", True, "2026-01-15T10:30:00Z")  # one for every type of field
 NOWHERE = -1
@@ -335,7 +336,8 @@ class TransactionSchema:
 
     def problem(self, name: str, value: Any) -> InvalidTransaction | None:
         """What is wrong with one field's value; None when it would be taken."""
-        must = f"'{name}' must be {self._needs(name)}"
+        quoted = type(value) is str and not any(is_kind(kind, self.types[name]) for kind in (str, datetime))
+        must = f"'{name}' must be {self._needs(name)}{IN_QUOTES if quoted else ''}"
         try:
             checked = msgspec.convert(value, self.types[name])
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):

@@ -1,11 +1,13 @@
 """What is asked: the request as scoring needs it, and each transaction in it with the names it goes by. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from apps.api_keys.gate import Ask, Names, names_of
 from apps.api_keys.keys import PresentedKey
-from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.errors import MOST_TOLD, FieldError
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.serving import activity, ids
 from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
@@ -53,6 +55,12 @@ class Item(NamedTuple):
     named: bool
     possible_ids: tuple[str, ...]
     row: int = 0
+
+
+def errors_of(schema: TransactionSchema, transaction: Any, wrong: InvalidTransaction, at: str = "") -> list[FieldError]:
+    """Every wrong field of a refused transaction that stands `at` this place of a request, as many as are told."""
+    found = list(islice(schema.problems(transaction), MOST_TOLD)) or [wrong]
+    return [FieldError(".".join(filter(None, (at, one.param))), one.detail) for one in found]
 
 
 def ask_for(request: ScoringRequest, items: Sequence[Item]) -> Ask:

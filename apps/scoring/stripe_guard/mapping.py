@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from apps.currencies import CURRENCIES, USUAL_DECIMALS, stripe_decimals
 from apps.scoring.engine.schemas.payments import MOST_MONEY, PAYMENTS
+from apps.scoring.engine.transaction import IN_QUOTES
 
 Json = Mapping[str, Any]
 #: (where it stands in the intent, its value), the better place first; "" is no place of the intent's.
@@ -169,7 +170,7 @@ _FROM_METADATA: Mapping[str, Callable[[Any], Any]] = {
 
 def _needs(detail: str) -> str:
     """What a field takes, as metadata has it: in quotes always."""
-    return detail.removesuffix(".").replace(", without quotes", "")
+    return detail.removesuffix(".").replace(IN_QUOTES, "")
 
 
 def _as_it_is(value: Any) -> Any:

@@ -75,7 +75,7 @@ def _between(description: str, least: float, most: float, *, above: bool = False
     """A number's bounds; `above` the least one, or from it on."""
     bounds: dict[str, Any] = {"gt" if above else "ge": least, "le": most}
     kind, begin = "a whole number" if whole else "a number", "above" if above else "from"
-    needs = f"{kind} {begin} {least:,.0f} {'and up ' if above else ''}to {most:,.0f}, without quotes"
+    needs = f"{kind} {begin} {least:,.0f} {'and up ' if above else ''}to {most:,.0f}"
     return Meta(**bounds, description=description, extra={"needs": needs})
 
 
@@ -89,7 +89,7 @@ def _check(description: str) -> Meta:
         ge=-MOST_DERIVED,
         le=MOST_DERIVED,
         description=f"{description}. Computed when absent, checked when sent.",
-        extra={"needs": "a number, without quotes"},
+        extra={"needs": "a number"},
     )
 
 

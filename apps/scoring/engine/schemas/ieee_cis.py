@@ -31,12 +31,12 @@ FEW_KNOWN = 20  # of the fields the model knows: below, the sender is told
 
 
 def _number(description: str, least: float = -MOST, most: float = MOST) -> Any:
-    needs = f"a number from {least:,.0f} to {most:,.0f}, without quotes"
+    needs = f"a number from {least:,.0f} to {most:,.0f}"
     return Annotated[float, Meta(ge=least, le=most, description=description, extra={"needs": needs})] | None
 
 
 def _whole(description: str, most: int) -> Any:
-    needs = f"a whole number from 0 to {most:,}, without quotes"
+    needs = f"a whole number from 0 to {most:,}"
     return Annotated[int, Meta(ge=0, le=most, description=description, extra={"needs": needs})] | None
 
 
@@ -51,7 +51,7 @@ Amount = Annotated[
         gt=0,
         le=MOST,
         description="Amount of the payment, in US dollars.",
-        extra={"needs": "a number above 0 and up to 1,000,000,000, without quotes"},
+        extra={"needs": "a number above 0 and up to 1,000,000,000"},
     ),
 ]
 # The other columns, in the documented order: name → type.

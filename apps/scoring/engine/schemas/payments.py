@@ -85,7 +85,7 @@ STEPS = tuple((_step(number, 0), _step(number, 1)) for number in range(max(map(l
 
 
 def _between(description: str, most: float, unit: str = "") -> Meta:
-    needs = f"a number{unit} from 0 to {most:,.0f}, without quotes"
+    needs = f"a number{unit} from 0 to {most:,.0f}"
     return Meta(ge=0.0, le=most, description=description, extra={"needs": needs})
 
 
@@ -95,7 +95,7 @@ def _text(description: str, longest: int = 128, least: int = 0) -> Meta:
 
 
 def _yes_or_no(description: str) -> Meta:
-    return Meta(description=description, extra={"needs": "true or false, without quotes"})
+    return Meta(description=description, extra={"needs": "true or false"})
 
 
 _TIMESTAMP = Meta(
@@ -104,7 +104,7 @@ _TIMESTAMP = Meta(
 )
 
 
-_NEEDS_AMOUNT = f"a number from 0 to {MOST_MONEY:,.0f} (US dollars' worth), without quotes"
+_NEEDS_AMOUNT = f"a number from 0 to {MOST_MONEY:,.0f} (US dollars' worth)"
 
 
 class Payment(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ OUTGOING = ("TRANSFER", "CASH_OUT")  # types in which both sides' balances are k
 TYPE_RANK = {"CASH_IN": 0.0, "DEBIT": 1.0, "PAYMENT": 2.0, "CASH_OUT": 4.0, "TRANSFER": 5.0}
 UNKNOWN_TYPE = 3.0
 
-_A_NUMBER = "a number from {} to 1,000,000,000,000, without quotes"
+_A_NUMBER = "a number from {} to 1,000,000,000,000"
 _TEXT = "text of at most {} printable characters"
 
 
@@ -47,7 +47,7 @@ _HOUR = Meta(
     ge=0,
     le=1_000_000,
     description="Hour of the transaction, counted from the start of the log.",
-    extra={"needs": "a whole number of hours from 0 to 1,000,000, without quotes"},
+    extra={"needs": "a whole number of hours from 0 to 1,000,000"},
 )
 Amount = Annotated[float, _money("Amount moved, in the ledger's currency.", 0.0)]
 OriginBefore = Annotated[float, _money("Balance of the origin before the transaction.", -MOST_MONEY)]
