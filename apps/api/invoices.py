@@ -82,7 +82,7 @@ class Refund(msgspec.Struct, frozen=True):
     created_at: Moment
 
 
-class Payment(msgspec.Struct, frozen=True):
+class InvoicePayment(msgspec.Struct, frozen=True):
     """Money for the invoice that came: by card, by bank transfer, or left of an earlier transfer."""
 
     amount: Annotated[Money, Meta(description="What counts towards this invoice.")]
@@ -118,7 +118,9 @@ class Invoice(msgspec.Struct, frozen=True):
     lines: list[InvoiceLine]
     deductions: list[Deduction]
     credit_notes: Annotated[list[CreditNote], Meta(description="What corrects it, the newest first.")]
-    payments: Annotated[list[Payment], Meta(description="The earliest first; declined tries are not among them.")]
+    payments: Annotated[
+        list[InvoicePayment], Meta(description="The earliest first; declined tries are not among them.")
+    ]
     refunds: Annotated[list[Refund], Meta(description="The newest first.")]
 
 
@@ -230,10 +232,10 @@ def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
     )
 
 
-def _payment(row: models.Invoice, payment: models.Payment) -> Payment:
+def _payment(row: models.Invoice, payment: models.Payment) -> InvoicePayment:
     amount = row.money(payment.amount - payment.unapplied - payment.moved)
     method = _METHODS.get(payment.provider, "card")
-    return Payment(str(amount), method, payment.reference, rfc3339(payment.created_at))
+    return InvoicePayment(str(amount), method, payment.reference, rfc3339(payment.created_at))
 
 
 def _refund(row: models.Invoice, refund: models.Refund) -> Refund:

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.api.documentation import OPENAPI
-from apps.billing.invoicing.invoices import draft_invoice, issue
+from apps.billing.invoicing.invoices import draft_invoice, issue, issue_credit_note
+from apps.billing.models import Invoice
 from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
 
@@ -28,11 +29,17 @@ def an_invoice(tenant: Tenant) -> str:
     return invoice.public_id
 
 
+def a_credit_note(tenant: Tenant) -> str:
+    invoice = Invoice.objects.get(public_id=an_invoice(tenant))
+    return issue_credit_note(invoice=invoice, amount=Decimal(1), reason="A gift", now=timezone.now()).public_id
+
+
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
     "webhook_id": lambda owner: str(owner.post("/v1/webhooks", {"url": "https://example.com/"}).json()["id"]),
     "invoice_id": lambda owner: an_invoice(owner.tenant),
+    "note_id": lambda owner: a_credit_note(owner.tenant),
     "delivery_id": lambda owner: str(owner.post(f"/v1/webhooks/{MAKE['webhook_id'](owner)}/test", {}).json()["id"]),
 }
 MISSING = "dec_0000000000000000000000000"

@@ -100,6 +100,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "detectEnsemble": Call(body=_example("detectEnsemble", "abroad"), kind="CardActivity"),
         "changeSubscription": Call(body={"plan": "basic"}, kind="SubscriptionChange"),
         **dict.fromkeys(("getInvoice", "getInvoicePdf", "getInvoiceHtml"), Call(named["invoice_id"])),
+        **dict.fromkeys(("getCreditNote", "getCreditNotePdf", "getCreditNoteHtml"), Call(named["note_id"])),
         "redeemCoupon": Call(body={"coupon": "WELCOME"}, kind="CouponRequest"),
         "createCardPage": Call(body={"success_url": _DONE, "cancel_url": _DONE}, kind="CardPageRequest"),
         "createCustomerPortal": Call(body={"return_url": _DONE}, kind="PortalRequest"),

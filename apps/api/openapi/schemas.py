@@ -54,6 +54,7 @@ def components() -> dict[str, Any]:
     answers = (operation.answer.shape for operation in OPERATIONS)
     _, asked = msgspec.json.schema_components((*_structs(bodies), *_ALSO_ASKED), ref_template=_REF + "{name}")
     _, answered = msgspec.json.schema_components((*_structs(answers), *_ALSO_ANSWERED), ref_template=_REF + "{name}")
+    _check_names(asked, answered)
     found = {name: _may_be_left_out(schema) for name, schema in asked.items()}
     found |= {name: _always_sent(schema) for name, schema in answered.items()}
     for (name, field), more in _refinements().items():
@@ -64,6 +65,12 @@ def components() -> dict[str, Any]:
         union = tagged(found.pop(name), "schema", member, variants, names)
         found |= {name: union.pop("")} | union
     return dict(sorted((found | _FREE).items()))
+
+
+def _check_names(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> None:
+    """Two structs of one name would be one schema. Raises `ValueError`."""
+    if doubled := [name for name in asked.keys() & answered.keys() if asked[name] != answered[name]]:
+        raise ValueError(f"There are two structs of one name: {', '.join(doubled)}.")
 
 
 def _one(value: dict[str, Any], schema: str) -> dict[str, Any]:
