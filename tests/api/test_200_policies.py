@@ -48,7 +48,8 @@ def test_a_tenants_allow_rule_goes_before_the_built_in_block(alice: Api, bob: Ap
     assert (before["decisive"]["id"], before["recommended_action"]) == ("black_hole", "block")
     assert version == 1
     assert (after["decisive"]["id"], after["recommended_action"]) == ("trusted", "approve")
-    assert {rule["id"]: rule["outcome"] for rule in after["rules"]} == {"black_hole": "hit", "trusted": "hit"}
+    outcomes = {rule["id"]: rule["outcome"] for rule in after["rules"]}
+    assert (outcomes["black_hole"], outcomes["trusted"]) == ("hit", "hit")
     assert after["fraud_probability"] > 0.9  # the model's score is given also when a rule decides
     assert others["decisive"]["id"] == "black_hole"
 
@@ -115,7 +116,7 @@ def test_a_rule_is_asked_of_the_kinds_that_have_its_fields(alice: Api) -> None:
     _publish(alice, Policy(rules=(abroad,), home_country="Kenya"))
     there, here = alice.post("/v1/decisions", PAYMENT).json(), alice.post("/v1/decisions", ASK).json()
     assert [rule["outcome"] for rule in there["rules"] if rule["id"] == "abroad"] == ["no_hit"]
-    assert {rule["id"]: rule["outcome"] for rule in here["rules"]} == {"black_hole": "hit"}
+    assert "abroad" not in {rule["id"] for rule in here["rules"]}
     assert there["warnings"] == here["warnings"] == []
 
 

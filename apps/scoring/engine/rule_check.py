@@ -102,7 +102,7 @@ def _check_tuning(at: str, number: int, schema: TransactionSchema, rule: Rule, t
         if not (isfinite(limit) and limit >= 0):
             raise InvalidRules(f"{at}: the limit on '{name}' must be a number from 0 on.")
     for found in tune(schema, (tuning,)):
-        if found.id == rule.id:
+        if found.id == rule.id and tuning.limits:
             check_rule(Place(found, number), schema, EXAMPLE_COUNTRY)
 
 

@@ -92,7 +92,7 @@ class Feature(msgspec.Struct, frozen=True):
     """One column of the model's input and how it is spoken about.
 
     `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
-    contribution; placeholders are those of `explain.PLACEHOLDERS`. A sentence must be true of any value it is told of:
+    contribution; placeholders are those of `wording.PLACEHOLDERS`. A sentence must be true of any value it is told of:
     `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value. Only above
     `up_above` and below `up_below` it is a reason for a higher risk, only between `down_above` and `down_below` for a
     lower. `label` is the feature's short name in a picture: "the" can stand before it.

@@ -13,15 +13,15 @@ def rule(**changed):
     return {"id": "r1", "outcome": "review", "all": [condition], **changed}
 
 
-def outcomes(schema, facts):
+def black_hole(schema, facts):
     parsed = schema.parse(facts)
     results = evaluate(schema.rules, schema.values(parsed.facts, [0.0] * len(schema.features)))
-    return {result.id: result.outcome for result in results}
+    return {result.id: result.outcome for result in results}["black_hole"]
 
 
 @pytest.mark.parametrize("kind", ["TRANSFER", "CASH_OUT", "transfer"])
 def test_the_black_hole_is_hit(schema, kind):
-    assert outcomes(schema, {**BLACK_HOLE, "type": kind}) == {"black_hole": "hit"}
+    assert black_hole(schema, {**BLACK_HOLE, "type": kind}) == "hit"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_black_hole_is_hit(schema, kind):
     [{"type": "PAYMENT"}, {"type": "DEBIT"}, {"amount": 0.0}, {"newbalanceOrig": 10000.0}, {"newbalanceDest": 10000.0}],
 )
 def test_the_black_hole_is_not_hit_by_what_merely_resembles_it(schema, honest):
-    assert outcomes(schema, {**BLACK_HOLE, **honest}) == {"black_hole": "no_hit"}
+    assert black_hole(schema, {**BLACK_HOLE, **honest}) == "no_hit"
 
 
 @pytest.mark.parametrize(

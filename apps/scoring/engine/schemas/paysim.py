@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING, HOUR_MS, WEEK_SECONDS
 from apps.scoring.engine.operations import Operations
-from apps.scoring.engine.rules import Condition, Typology, block
+from apps.scoring.engine.rules import Condition, Typology
+from apps.scoring.engine.schemas import built_in
 from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
 
 MOST_MONEY = 1e12
@@ -218,18 +219,6 @@ def _share_left(kind: Any, amount: Any, before: Any, after: Any, ops: Operations
     return ops.where((kind == TYPE_RANK["CASH_IN"]) | (amount == 0.0), 1.0, share)
 
 
-# Only TRANSFER and CASH_OUT: a merchant's balance is always 0/0, so PAYMENT would be flagged wholesale.
-BLACK_HOLE = block(
-    "black_hole",
-    "Money leaves the origin and the destination's balance does not move.",
-    Condition("type", "in", OUTGOING),
-    Condition("amount", "gt", 0.0),
-    Condition("oldbalanceOrg", "gt", other="newbalanceOrig"),
-    Condition("oldbalanceDest", "eq", other="newbalanceDest"),
-    fraud_type="black_hole_transfer",
-)
-
-
 # What a suspicious transaction looks like; the first that fits names it.
 TYPOLOGIES = (
     Typology("black_hole_transfer", (Condition("type", "in", OUTGOING), Condition("destination_unmoved", "gt", 0.0))),
@@ -307,7 +296,7 @@ PAYSIM = TransactionSchema(
     event_time_ms=event_time_ms,
     amount=amount,
     transaction_id=transaction_id,
-    rules=(BLACK_HOLE,),
+    rules=built_in.PAYSIM,
     typologies=TYPOLOGIES,
     reach=REACH,
     directions=DIRECTIONS,

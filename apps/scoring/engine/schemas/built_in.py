@@ -1,0 +1,195 @@
+"""The rules every tenant has, as data: what the models alone should not be trusted with.
+
+One table a schema, the same ids for the same things. A tenant switches and tunes each by its policy (`Tuning`). Limits
+come from the `SOURCES`; where no published figure fits, from what honest payments of the training rows do not reach.
+Conditions on logarithms (`against_usual`, `log_amount`) are written as what they were taken of.
+"""
+
+from math import log, log1p
+
+from apps.scoring.engine.rules import BuiltIn, Condition, block, challenge, note, review
+
+SOURCES = {
+    "flight": "Airliners cruise at some 900 km/h (Boeing 787: Mach 0.85); sign-in services call anything faster than "
+    "an aeroplane impossible travel (Microsoft Entra ID Protection).",
+    "testing": "Card testers try many cards or shops with small amounts in minutes (Visa, Anti-Enumeration and Account "
+    "Testing Best Practices, 2021; Stripe's guide to card testing).",
+    "devices": "A household shares a device; ten people within a day do not. A limit of our own.",
+    "usual": "Limits of our own, beyond what known users of the training rows pay honestly but for a few in ten "
+    "thousand.",
+    "card_transdata": "In the public card_transdata set (CC0) frauds are ordered online, without a PIN, far from home "
+    "or for more than four times the median.",
+    "takeover": "An account taken over is emptied at once, from a device it never used (UK Finance, Annual Fraud "
+    "Report 2024, remote banking fraud; Europol, IOCTA 2023).",
+    "refusals": "Guessing a PIN or a code takes several tries; cards allow three wrong PINs (EMV).",
+    "ledger": "Frauds empty an account by TRANSFER and take it out by CASH_OUT (Lopez-Rojas, EMSS 2016).",
+    "population": "Beyond the largest honest payments of the training rows.",
+}
+PLANE_KMH = 1_000.0  # faster nobody travels
+FAR_KM = 200.0  # nearer, clocks and places are too coarse
+TESTING_DOLLARS = 5.0
+SHOPS_TESTED, MANY_SHOPS = 4.0, 9.0  # in the hour before this payment
+KNOWN = 5.0  # payments of a user, from which on a usual can be told
+A_FEW_USERS, MANY_USERS = 5.0, 10.0  # of a device, within a day
+REFUSALS = 3.0
+
+
+def _journey(distance: str) -> BuiltIn:
+    return challenge(
+        "impossible_journey", "Farther from the payment before than anybody travels in that time.",
+        Condition("speed_kmh", "gt", PLANE_KMH), Condition(distance, "ge", FAR_KM),
+        says="From one payment of the last 24 hours to the next it was {speed_kmh|whole} km/h: nobody travels so fast.",
+        fraud_type="cloned_card", source="flight",
+    )  # fmt: skip
+
+
+def _device_users() -> tuple[BuiltIn, ...]:
+    says = "The device was used by {device_users_24h|whole} users in the last 24 hours."
+    return (
+        review("many_users_a_device", "A device used by five users or more within a day.",
+               Condition("device_users_24h", "ge", A_FEW_USERS), says=says, fraud_type="device_farm", source="devices"),
+        challenge("device_farm", "A device used by ten users or more within a day.",
+                  Condition("device_users_24h", "ge", MANY_USERS), says=says, fraud_type="device_farm",
+                  source="devices"),
+    )  # fmt: skip
+
+
+def _usual(amount: str, unit: str, dollars: float, more_dollars: float) -> tuple[BuiltIn, ...]:
+    """`amount` is the feature an amount is held by: `dollars` and `more_dollars` are in its terms."""
+    says = "The amount is {against_usual|times} times what the user pays as a rule."
+    return (
+        review("far_above_usual", f"More than 20 times what the user pays as a rule, and more than 500 {unit}.",
+               Condition("against_usual", "gt", log(20.0)), Condition(amount, "gt", dollars),
+               Condition("known_events", "ge", KNOWN), says=says, source="usual"),
+        challenge("vastly_above_usual", f"More than 50 times what the user pays as a rule, and more than 1,000 {unit}.",
+                  Condition("against_usual", "gt", log(50.0)), Condition(amount, "gt", more_dollars),
+                  Condition("known_events", "ge", KNOWN), says=says, source="usual"),
+    )  # fmt: skip
+
+
+def _takeover(amount: str, dollars: float) -> tuple[BuiltIn, ...]:
+    return (
+        challenge("new_device_and_large",
+                  "Five times the usual and more than 300 dollars, on a device not seen before today.",
+                  Condition("device_days", "lt", 1.0), Condition("against_usual", "gt", log(5.0)),
+                  Condition(amount, "gt", dollars), Condition("known_events", "ge", KNOWN),
+                  says="{against_usual|times} times what the user pays as a rule, on a device first seen today.",
+                  fraud_type="account_takeover", source="takeover"),
+        challenge("sudden_country", "More than 300 dollars away from home, on a device not seen before today.",
+                  Condition("abroad", "eq", 1.0), Condition("device_days", "lt", 1.0), Condition(amount, "gt", dollars),
+                  Condition("known_events", "ge", KNOWN),
+                  says="The user is away from home, and the device was first seen today.",
+                  fraud_type="account_takeover", source="takeover"),
+    )  # fmt: skip
+
+
+def _shops(amount: str, dollars: float) -> tuple[BuiltIn, ...]:
+    return (
+        challenge("card_testing", "Five dollars at most, at a fifth shop or more within an hour.",
+                  Condition("merchants_1h", "ge", SHOPS_TESTED), Condition(amount, "le", dollars),
+                  says="A small amount, after payments at {merchants_1h|whole} shops in the hour before.",
+                  fraud_type="card_testing", source="testing"),
+        challenge("many_shops", "Payments at ten shops or more within an hour.",
+                  Condition("merchants_1h", "ge", MANY_SHOPS),
+                  says="The user paid at {merchants_1h|whole} shops in the hour before.",
+                  fraud_type="high_velocity", source="testing"),
+    )  # fmt: skip
+
+
+PAYMENTS = (
+    _journey("distance_from_last_transaction"),
+    *_shops("log_amount", log1p(TESTING_DOLLARS)),
+    *_takeover("log_amount", log1p(300.0)),
+    *_device_users(),
+    *_usual("log_amount", "US dollars", log1p(500.0), log1p(1_000.0)),
+    review("remote_far_above_median", "Ordered online without a PIN for more than four times the user's median.",
+           Condition("ratio_to_median_purchase_price", "gt", 4.0), Condition("online_order", "eq", True),
+           Condition("used_pin_number", "eq", False), Condition("log_amount", "gt", log1p(100.0)),
+           says="Ordered online without a PIN for {ratio_to_median_purchase_price} times the user's median.",
+           fraud_type="stolen_card", source="card_transdata"),
+    review("remote_far_from_home", "More than 100 dollars online without chip or PIN, more than 500 km from home.",
+           Condition("distance_from_home_km", "gt", 500.0), Condition("online_order", "eq", True),
+           Condition("used_pin_number", "eq", False), Condition("used_chip", "eq", False),
+           Condition("log_amount", "gt", log1p(100.0)),
+           says="Ordered online without chip or PIN, {distance_from_home_km|whole} km from home.",
+           fraud_type="unusual_location", source="card_transdata"),
+    review("large_and_abroad", "More than 2,000 US dollars across a border.",
+           Condition("log_amount", "gt", log1p(2_000.0)), Condition("foreign_transaction", "eq", True),
+           says="About {log_amount|money} dollars across a border.", fraud_type="unusual_location",
+           source="population"),
+    review("enormous_amount", "More than 50,000 US dollars.", Condition("log_amount", "gt", log1p(50_000.0)),
+           says="About {log_amount|money} dollars: few ever pay so much at once by card.", source="population"),
+)  # fmt: skip
+
+CARD_ACTIVITY = (
+    _journey("Distance_Between_Transactions_km"),
+    challenge("refused_authentications", "Three payments or more that failed within the hour before.",
+              Condition("failed_1h", "ge", REFUSALS),
+              says="{failed_1h|whole} payments of the user failed in the last hour.",
+              fraud_type="account_takeover", source="refusals"),
+    *_shops("amount_usd", TESTING_DOLLARS),
+    *_takeover("amount_usd", 300.0),
+    *_device_users(),
+    *_usual("amount_usd", "dollars", 500.0, 1_000.0),
+    review("very_high_velocity", "20 payments or more in the sender's short window.",
+           Condition("Transaction_Velocity", "ge", 20.0), says="{Transaction_Velocity|whole} payments in a short time.",
+           fraud_type="high_velocity", source="testing"),
+    review("enormous_amount", "More than 50,000 dollars.", Condition("amount_usd", "gt", 50_000.0),
+           says="About {amount_usd} dollars: few ever pay so much at once by card.", source="population"),
+    # Signals: what the published interface tells, deciding nothing.
+    note("foreign", "Not the tenant's home country, paid by somebody whose home we do not know.",
+         Condition("Transaction_Location", "ne", other="home_country"), Condition("home_country", "ne", ""),
+         Condition("known_events", "lt", 1.0)),
+    note("unknown_place", "The policy names no home country, and we do not know the user whom the sender knows.",
+         Condition("home_country", "eq", ""), Condition("known_events", "lt", 1.0),
+         Condition("Previous_Transaction_Count", "ge", 1)),
+    note("away_from_home", "Neither the tenant's home country nor the user's, and no place where the user often is.",
+         Condition("Transaction_Location", "ne", other="home_country"), Condition("abroad", "eq", 1.0),
+         Condition("place_days", "lt", 5.0)),
+    note("new_device", "The user was never seen with this device before today.", Condition("device_days", "lt", 1.0)),
+    note("high_amount", "More than 3,000 dollars.", Condition("amount_usd", "gt", 3_000.0)),
+    note("amount_above_usual", "More than 20 times the user's usual amount, and more than 100 dollars.",
+         Condition("against_usual", "gt", log(20.0)), Condition("amount_usd", "gt", 100.0)),
+    note("high_velocity", "10 payments or more in the sender's short window.",
+         Condition("Transaction_Velocity", "ge", 10.0)),
+    note("high_velocity_hour", "10 payments or more within an hour.", Condition("user_count_1h", "ge", 9.0)),
+    note("unusual_distance", "1,000 km or more from the payment before.",
+         Condition("Distance_Between_Transactions_km", "ge", 1_000.0)),
+    note("night_time", "Between midnight and six.", Condition("Transaction_Hour", "lt", 6.0)),
+    note("weak_authentication", "Proven by nothing, or by something easily stolen.",
+         Condition("authentication_strength", "lt", 2.0)),
+    note("failed_status", "The payment failed.", Condition("status", "eq", 1.0)),
+)  # fmt: skip
+
+OUTGOING = ("TRANSFER", "CASH_OUT")  # types in which both sides' balances are kept
+PAYSIM = (
+    # Only TRANSFER and CASH_OUT: a merchant's balance is always 0/0, so PAYMENT would be flagged wholesale.
+    block("black_hole", "Money leaves the origin and the destination's balance does not move.",
+          Condition("type", "in", OUTGOING), Condition("amount", "gt", 0.0),
+          Condition("oldbalanceOrg", "gt", other="newbalanceOrig"),
+          Condition("oldbalanceDest", "eq", other="newbalanceDest"),
+          fraud_type="black_hole_transfer", source="ledger"),
+    challenge("drained_account", "20,000 or more that leave less than 5 % of the balance.",
+              Condition("share_left", "lt", 0.05), Condition("type", "in", OUTGOING),
+              Condition("amount", "ge", 20_000.0),
+              says="{amount} of {oldbalanceOrg} are taken: {share_left|percent} are left.",
+              fraud_type="account_takeover", source="ledger"),
+    challenge("money_lost", "The origin loses a fifth more than was sent, and 1,000 or more.",
+              Condition("excess_loss", "gt", 0.2), Condition("origin_gap", "ge", 1_000.0),
+              says="The origin loses {origin_gap} more than was sent.", fraud_type="ledger_tampering", source="ledger"),
+    challenge("collecting_account",
+              "The destination dealt with ten others or more within a day, and this origin is drained.",
+              Condition("dest_distinct_24h", "ge", 10.0), Condition("share_left", "lt", 0.05),
+              Condition("type", "in", OUTGOING), Condition("amount", "ge", 1_000.0),
+              says="Drained to the last: the destination dealt with {dest_distinct_24h|whole} others in 24 hours.",
+              fraud_type="mule_account", source="ledger"),
+    review("many_transactions", "15 transactions or more of the origin within an hour.",
+           Condition("orig_count_1h", "ge", 15.0), Condition("type", "in", OUTGOING),
+           says="The origin made {orig_count_1h|whole} transactions in the last hour.", fraud_type="high_velocity",
+           source="population"),
+)  # fmt: skip
+
+IEEE_CIS = (
+    review("enormous_amount", "More than 10,000 US dollars.", Condition("TransactionAmt", "gt", 10_000.0),
+           says="{TransactionAmt} dollars: of half a million payments one was as large.", source="population"),
+)  # fmt: skip
