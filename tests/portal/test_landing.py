@@ -26,7 +26,7 @@ def test_the_call_on_the_page_works_and_is_answered_as_the_page_says(alice: Api)
         told = alice.post("/v1/decisions", body).json()
     assert (told["recommended_action"], told["risk_level"], told["billed_units"]) == ("block", "critical", 1)
     assert told["reasons"][0]["code"] == "ACCOUNT_EMPTIED"
-    assert told["reasons"][0]["text"] == "The transaction takes exactly all the origin held."
+    assert told["reasons"][0]["text"] == "Nothing to speak of is left of what the origin held."
 
 
 @pytest.mark.parametrize("demo", [False, True])

@@ -159,8 +159,8 @@ DECIDED = {
             "transaction_id": "txn_123",
             "schema": "paysim",
             "status": "new",
-            "fraud_probability": 0.998736,
-            "risk_score": 998,
+            "fraud_probability": 0.986405,
+            "risk_score": 999,
             "risk_level": "critical",
             "recommended_action": "block",
             "fraud_type": "account_takeover",
@@ -169,10 +169,10 @@ DECIDED = {
                 {
                     "code": "ACCOUNT_EMPTIED",
                     "field": "newbalanceOrig",
-                    "value": 1.0,
-                    "contribution": 6.1043,
+                    "value": 0.0,
+                    "contribution": 10.4023,
                     "direction": "up",
-                    "text": "The transaction takes exactly all the origin held.",
+                    "text": "Nothing to speak of is left of what the origin held.",
                     "unit": None,
                     "usual": None,
                 }
@@ -180,7 +180,7 @@ DECIDED = {
             "rules": [{"id": "black_hole", "outcome": "no_hit"}],
             "model": {
                 "name": "xgboost",
-                "version": "2026.11.1",
+                "version": "2026.11.2",
                 "threshold": 0.5,
                 "ranks_among": "7,374 later transactions (301 to 400), weighted to their true rates",
             },
