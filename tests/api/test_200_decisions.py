@@ -64,7 +64,7 @@ def test_a_decision_can_be_read_before_and_after_it_is_recorded(alice: Api, drai
 def test_a_model_can_be_asked_for(alice: Api, versioned: bool) -> None:
     version = models()["paysim"]["lightgbm"].version
     told = decide(alice, asking(model=f"lightgbm@{version}" if versioned else "lightgbm"))
-    assert told["model"] == {"name": "lightgbm", "version": version, "threshold": 0.5}
+    assert told["model"].items() >= {"name": "lightgbm", "version": version, "threshold": 0.5}.items()
 
 
 def test_the_ensemble_is_one_decision_with_its_votes(alice: Api, counted: Count) -> None:
