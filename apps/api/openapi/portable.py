@@ -66,7 +66,9 @@ def _name_of(meaning: Meaning, owners: Mapping[Meaning, list[str]], taken: Conta
     field, mine = meaning[0], owners[meaning]
     plain = "".join(part[0].upper() + part[1:] for part in field.split("_"))
     others = (len(its) for (name, _), its in owners.items() if name == field and its is not mine)
-    return plain if len(mine) > max(1, *others, 0) and plain not in taken else mine[0] + plain
+    if len(mine) > max(1, *others, 0) and plain not in taken:
+        return plain
+    return mine[0] + plain if mine[0] + plain not in taken else f"{mine[0]}{plain}Value"
 
 
 def _enumerations(schema: Json) -> Iterator[tuple[str, Json]]:
