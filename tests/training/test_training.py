@@ -258,7 +258,7 @@ def test_nothing_too_large_is_written(trained, schema, tmp_path, monkeypatch):
 def test_added_rows_stay_in_the_time_of_the_row_they_were_made_from():
     block = Dataset(np.arange(4, dtype=np.float32).reshape(-1, 1), np.zeros(4, bool), np.ones(4))
     extra = Extra(block, np.array([0, 2, -1, 1]))
-    early = extra.within(np.array([True, True, False]))
+    early = extra.within(np.array([True, True, False]), np.array([True, False, True]))
     assert early.features[:, 0].tolist() == [0.0, 2.0, 3.0]
 
 
