@@ -16,7 +16,9 @@ SMALL = {"xgboost": 20, "lightgbm": 20, "random_forest": 8, "logistic_regression
 def paysim_log() -> pd.DataFrame:
     """Honest reconciling rows and drained accounts over 200 hours, one amount in ten cashed within its hour."""
     random = np.random.default_rng(3)
-    frame = pd.concat([simulate.reconciling(3000, random), simulate.thieves_who_leave_some(300, random)], ignore_index=True)
+    frame = pd.concat(
+        [simulate.reconciling(3000, random), simulate.thieves_who_leave_some(300, random)], ignore_index=True
+    )
     frame["step"] = random.integers(0, 200, len(frame))
     frame["nameOrig"] = [f"C{index}" for index in range(len(frame))]
     frame["nameDest"] = random.choice([f"C{index}" for index in range(200)], len(frame))
