@@ -6,8 +6,8 @@ and the connection. Any part of them may be sent; only the amount is required. T
 that are features below; the rest is accepted, checked and kept.
 
 Nothing here is remembered between transactions: the C and V columns are the sender's own history of the card, and
-counts of ours beside them improved nothing on later rows. Nor did ratios, cents and combinations of ours: they won on
-the file's own last part and lost on rows of later months. Kinds of fraud are not told apart, for lack of such labels.
+counts of ours beside them improved nothing on later rows. Ratios, cents and combinations of ours won on the file's own
+last part and are left out: see docs/model-quality.md. Kinds of fraud are not told apart, for lack of such labels.
 No rule is built in but for enormous amounts: in the published rows even the eighth payment within an hour of one
 amount, with one kind of card in one region, is honest in three cases of four.
 """
