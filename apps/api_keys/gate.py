@@ -205,7 +205,7 @@ class Names:
 
     def party(self, schema: str, role: str, name_hash: str) -> str:
         # The number tells the form of events and names; pasts in an older form are not read and expire.
-        return f"{self.mode}:hist3:{schema}:{role}:{name_hash}"
+        return f"{self.mode}:hist4:{schema}:{role}:{name_hash}"
 
     def party_ahead(self, schema: str, role: str, name_hash: str) -> str:
         return f"{self.party(schema, role, name_hash)}:ahead"

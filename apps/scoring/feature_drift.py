@@ -7,22 +7,22 @@ change of code between the two.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring.engine.history import Activity, Replay, unknown
+from apps.scoring.engine.history import Activity, Replay, told_home, unknown
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, is_kind
-from apps.scoring.models import Decision
+from apps.scoring.models import Decision, PublishedPolicy
 from apps.scoring.serving import activity
 from apps.scoring.serving.ids import text_hash
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 
 SAMPLED = 100  # one vector in so many
-COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts", "hidden")
+COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts", "hidden", "recommended_action")
 NAME_DIGITS = 12  # hexadecimal: no field that may hold a card number is too short for them
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,6 +43,8 @@ class Stored(NamedTuple):
     livemode: bool
     transaction_hash: int
     parsed: Parsed
+    created_at: datetime
+    blocked: bool
 
 
 def compare(tenant_schema: str, schema: TransactionSchema, start: datetime, end: datetime) -> Comparison:
@@ -77,23 +79,34 @@ def _remade(
     life = timedelta(seconds=max(activity.life_seconds(role) for role in schema.roles))
     past = Decision.objects.filter(schema=schema.name, created_at__gte=start - life, created_at__lt=end)
     replays = {True: Replay(schema.roles), False: Replay(schema.roles)}
+    homes = list(PublishedPolicy.objects.order_by("published_at").values_list("published_at", "document"))
     for one in _stored(past.order_by("created_at", "row", "id"), schema):
         if _named(schema, one) & wanted:
             seen = _observed(replays[one.livemode], schema, one)
             if one.id in sample:
-                pasts = [seen.get(role.name, unknown(role)) for role in schema.roles]
+                home = _home_at(homes, one.created_at)
+                pasts = [
+                    told_home(seen.get(role.name, unknown(role)), schema.place(one.parsed.transaction), home)
+                    for role in schema.roles
+                ]
                 yield one.id, schema.row(one.parsed.transaction, one.parsed.at_ms, pasts)
 
 
 def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
     """Decisions whose facts the schema still takes; under an older form of it they can't be made again."""
-    for name, livemode, created_at, transaction_id, facts, hidden in rows.values_list(*COLUMNS).iterator():
+    for name, livemode, created_at, transaction_id, facts, hidden, action in rows.values_list(*COLUMNS).iterator():
         try:
             parsed = schema.parse(_told_apart(schema, facts, hidden or {}), (created_at - EPOCH) // MILLISECOND)
         except InvalidTransaction:
             continue
         known_by = (hidden or {}).get(TRANSACTION_HASH) or text_hash(transaction_id)
-        yield Stored(name, livemode, int(known_by[:16], 16), parsed)
+        yield Stored(name, livemode, int(known_by[:16], 16), parsed, created_at, action == "block")
+
+
+def _home_at(policies: Sequence[tuple[datetime, Mapping[str, Any]]], moment: datetime) -> str:
+    """The home country the tenant had told by then, in its policies in the order of publication."""
+    told = [document.get("home_country", "") for published_at, document in policies if published_at <= moment]
+    return told[-1] if told else ""
 
 
 def _told_apart(schema: TransactionSchema, facts: dict[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:
@@ -108,8 +121,17 @@ def _told_apart(schema: TransactionSchema, facts: dict[str, Any], hidden: Mappin
 
 def _observed(replay: Replay, schema: TransactionSchema, one: Stored) -> Mapping[str, Activity]:
     transaction, at_ms = one.parsed.transaction, one.parsed.at_ms
-    parties = schema.parties(transaction)
-    return replay.observe(parties, at_ms, schema.amount(transaction), one.transaction_hash, one.parsed.received_ms)
+    event = (
+        schema.parties(transaction),
+        at_ms,
+        schema.amount(transaction),
+        one.transaction_hash,
+        one.parsed.received_ms,
+    )
+    seen = replay.observe(*event)
+    if one.blocked:
+        replay.refuse(*event)
+    return seen
 
 
 def _named(schema: TransactionSchema, one: Stored) -> set[tuple[bool, str, str]]:

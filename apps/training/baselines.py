@@ -19,6 +19,8 @@ def compared(prepared: Prepared) -> dict[str, dict[str, float | None]]:
     last, rows = prepared.split.last, prepared.rows
     weight = weights(rows, last)
     kept = weight > 0
+    if prepared.recipe.sources:
+        kept &= rows.frame["source"][last].eq(prepared.recipe.sources[0].name).to_numpy()
     found = {}
     for baseline in prepared.recipe.baselines:
         if baseline.score:

@@ -102,6 +102,7 @@ def _origin(prepared: Prepared) -> dict[str, Any]:
     return {
         "research_only": recipe.research_only,
         "data": {
+            "sources": [source._asdict() for source in recipe.sources],
             "title": recipe.title,
             "licence": recipe.licence,
             "files": list(prepared.files),

@@ -15,6 +15,7 @@ from apps.scoring.engine.transaction import Columns, TransactionSchema, is_kind
 
 LABELS = ("isFraud", "is_fraud", "fraud")
 BESIDE = (*LABELS, "weight", "sample")  # columns that are read beside the schema's own
+KEPT_BESIDE = ("sample", "typology")
 # The full PaySim log, of which the training file is a sample: what one fraud must be weighed against.
 FULL_LOG_HONEST = 6_362_620 - 8_213
 FULL_LOG_FRAUDS = 8_213
@@ -62,12 +63,22 @@ def rows(schema: TransactionSchema, frame: pd.DataFrame, *, labelled: bool = Tru
     label = _label(frame) if labelled else np.zeros(len(frame), dtype=bool)
     weight, weighted_by = _weight(frame, label)
     checked = pd.DataFrame({name: _checked(schema, frame, name) for name in schema.fields if name in frame}, copy=False)
-    if "sample" in frame:
-        checked["sample"] = frame["sample"].to_numpy(object)
+    for name in KEPT_BESIDE:
+        if name in frame:
+            checked[name] = frame[name].to_numpy(object)
     at_ms = times(schema, checked)
     order = np.argsort(at_ms, kind="stable")
     ordered = checked.iloc[order].reset_index(drop=True)
     return Rows(ordered, label[order], weight[order], weighted_by, at_ms[order])
+
+
+def together(logs: Sequence[Rows]) -> Rows:
+    """Several logs as one, in time order."""
+    at_ms = np.concatenate([one.at_ms for one in logs])
+    order = np.argsort(at_ms, kind="stable")
+    frame = pd.concat([one.frame for one in logs], ignore_index=True).iloc[order].reset_index(drop=True)
+    label, weight = (np.concatenate([getattr(one, name) for one in logs])[order] for name in ("label", "weight"))
+    return Rows(frame, label, weight, logs[0].weighted_by, at_ms[order])
 
 
 def sha256_of(path: Path) -> str:

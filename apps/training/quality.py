@@ -26,12 +26,13 @@ class Measured:
         self._kept = np.flatnonzero(prepared.split.last)[weight > 0]
         self._weight = weight[weight > 0]
         self._label = prepared.rows.label[self._kept]
+        self._source = _sources(prepared)[self._kept]
         self._prepared, self._model, self._calibration = prepared, model, calibration
         self._margins = model.margins(prepared.material.measured[self._kept])
 
     def figures(self) -> dict[str, float | None]:
         """The metrics alone."""
-        return self._metrics(probabilities(self._calibration, self._margins))
+        return self._metrics(probabilities(self._calibration, self._margins), self._headline())
 
     def report(self) -> dict[str, Any]:
         """Metrics with bootstrap intervals, and the metrics when nothing is known of any past."""
@@ -39,19 +40,22 @@ class Measured:
         probability = probabilities(self._calibration, self._margins)
         unknown = without_history(self._prepared.schema, self._prepared.rows.where(self._kept))
         away = probabilities(self._calibration, self._model.margins(unknown))
+        headline = self._headline()
+        label, weight = self._label[headline], self._weight[headline]
         return {
             "period": [moment(first), moment(last)],
-            "rows": len(self._label),
-            "frauds": int(self._label.sum()),
-            "metrics": self._metrics(probability),
-            "intervals_95": metrics.intervals(self._label, probability, self._weight, THRESHOLD),
-            "metrics_without_history": self._metrics(away),
+            "rows": len(label),
+            "frauds": int(label.sum()),
+            "metrics": self._metrics(probability, headline),
+            "intervals_95": metrics.intervals(label, probability[headline], weight, THRESHOLD),
+            "metrics_without_history": self._metrics(away, headline),
+            **self._by_source(probability),
         }
 
     def sparse(self) -> list[dict[str, Any]]:
         """The metrics of requests that send a few fields only, the past unknown."""
         return [
-            {"request": name, "fields": list(kept), "metrics": self._metrics(self._masked(kept))}
+            {"request": name, "fields": list(kept), "metrics": self._metrics(self._masked(kept), self._headline())}
             for name, kept in self._prepared.recipe.sparse.items()
         ]
 
@@ -77,7 +81,28 @@ class Measured:
         return probabilities(self._calibration, self._model.margins(without_history(schema, masked)))
 
     def _average_precision(self, probability: np.ndarray) -> float:
-        return metrics.Ranking(self._label, probability).metrics(self._weight)["average_precision"]
+        chosen = self._headline()
+        ranking = metrics.Ranking(self._label[chosen], probability[chosen])
+        return ranking.metrics(self._weight[chosen])["average_precision"]
+
+    def _by_source(self, probability: np.ndarray) -> dict[str, Any]:
+        """The same of each source alone, and of all together as they are weighed."""
+        sources = self._prepared.recipe.sources
+        if not sources:
+            return {}
+        names = [source.name for source in sources if self._of(source.name).any()]
+        everything = np.ones(len(self._label), dtype=bool)
+        return {
+            "by_source": {name: self._metrics(probability, self._of(name)) for name in names}
+            | {"together": self._metrics(probability, everything)}
+        }
+
+    def _headline(self) -> np.ndarray:
+        """The rows the metrics are about: those of the first source."""
+        return self._of(self._prepared.recipe.sources[0].name if self._prepared.recipe.sources else "")
+
+    def _of(self, source: str) -> np.ndarray:
+        return self._source == source
 
     def reference(self, serving: Callable[[np.ndarray], np.ndarray]) -> list[float]:
         """Rising margins: the quantiles of what the model as it is served says of this population, weighted.
@@ -105,5 +130,14 @@ class Measured:
             f"and {TOLD_SPARSELY:g} with the required fields alone"
         )
 
-    def _metrics(self, probability: np.ndarray) -> dict[str, float | None]:
-        return metrics.rounded(metrics.measure(self._label, probability, self._weight, THRESHOLD))
+    def _metrics(self, probability: np.ndarray, chosen: np.ndarray) -> dict[str, float | None]:
+        label, weight = self._label[chosen], self._weight[chosen]
+        return metrics.rounded(metrics.measure(label, probability[chosen], weight, THRESHOLD))
+
+
+def _sources(prepared: Prepared) -> np.ndarray:
+    """Which source each row is of; one where there is but one."""
+    rows = prepared.rows
+    if "source" not in rows.frame:
+        return np.full(len(rows.label), "", dtype=object)
+    return rows.frame["source"].to_numpy(object)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,16 @@ class Baseline:
     score: Callable[[TransactionSchema, Rows, np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
+class Source(NamedTuple):
+    """One of several a schema's rows come from: its share of the weight, how much a fraud of it weighs beside an honest
+    row, and what it teaches. The first is the one the metrics are measured on."""
+
+    name: str
+    share: float
+    fraud_weight: float
+    teaches: str
+
+
 def replayed(schema: TransactionSchema, rows: Rows, random: np.random.Generator, say: Say) -> Material:
     """Histories replayed from the file, for every purpose."""
     features = replay.features(schema, rows, say)
@@ -51,6 +62,12 @@ def replayed(schema: TransactionSchema, rows: Rows, random: np.random.Generator,
 
 
 def nothing_added(schema: TransactionSchema, rows: Rows, random: np.random.Generator) -> Extra | None:
+    return None
+
+
+def nothing_copied(
+    schema: TransactionSchema, rows: Rows, material: Material, random: np.random.Generator
+) -> Extra | None:
     return None
 
 
@@ -82,8 +99,11 @@ class Recipe:
     notes: tuple[str, ...] = ()
     research_only: bool = False
     simulate: Callable[[], pd.DataFrame] | None = None  # where no file is needed
+    compose: Callable[[TransactionSchema, Sequence[Path], Say], Rows] | None = None  # one log of several sources
+    sources: tuple[Source, ...] = ()
     material: Callable[[TransactionSchema, Rows, np.random.Generator, Say], Material] = replayed
     added: Callable[[TransactionSchema, Rows, np.random.Generator], Extra | None] = nothing_added
+    copied: Callable[[TransactionSchema, Rows, Material, np.random.Generator], Extra | None] = nothing_copied
     fit_weight: Callable[[Rows], np.ndarray] = as_measured
     typical: Callable[[TransactionSchema, Rows, np.ndarray], np.ndarray] = median_honest
     tick_ms: float = 1.0  # the log's own unit of time

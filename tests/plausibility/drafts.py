@@ -12,7 +12,7 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from apps.scoring.engine.history import Activity, Replay, name_hash
+from apps.scoring.engine.history import Activity, Replay, transaction_hash
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed
 from tests.plausibility.senders import AMOUNT
@@ -60,7 +60,7 @@ class Crowd:
     def seen(self, draft: Draft, parsed: Parsed) -> Mapping[str, Activity]:
         """The pasts of everybody a draft names."""
         parties = self.schema.parties(parsed.transaction)
-        return self.replay.look(parties, parsed.at_ms, name_hash("this one"), parsed.received_ms)
+        return self.replay.look(parties, parsed.at_ms, transaction_hash("this one"), parsed.received_ms)
 
     def parsed(self, draft: Draft) -> Parsed:
         now_ms = self.members[draft.person].now_ms if self.members else BEGINS_MS
@@ -101,7 +101,7 @@ class Crowd:
         parsed = self.schema.parse(NAMED[draft.schema](draft, at_ms), at_ms)
         amount = self.schema.amount(parsed.transaction)
         self.replay.remember(
-            self.schema.parties(parsed.transaction), parsed.at_ms, amount, name_hash(str(self.written)), at_ms
+            self.schema.parties(parsed.transaction), parsed.at_ms, amount, transaction_hash(str(self.written)), at_ms
         )
 
 
@@ -116,10 +116,13 @@ def drawn(schema: str, random: Random) -> Draft:
 
 
 def _sooner(events: list[tuple[int, Draft]], now_ms: int) -> list[tuple[int, Draft]]:
-    """The same past, its last payment half as long ago."""
+    """The same past, its last payment half as long ago: one of the last day without a journey of its own, for moving
+    another one changes habits and earlier journeys, too."""
     if not events:
         return events
     at_ms, last = events[-1]
+    if now_ms - at_ms >= DAY_MS or "distance_from_last_transaction" in last.fields:
+        return events
     return [*events[:-1], (now_ms - max(1, (now_ms - at_ms) // 2), last)]
 
 
@@ -206,7 +209,7 @@ def _named_card_activity(draft: Draft, at_ms: int) -> dict[str, Any]:
     who = 1_000 + draft.person * len(VARIANTS) + VARIANTS.index(draft.variant)
     clock = {"Transaction_Hour": at_ms // HOUR_MS % 24, "Transaction_Day": 5, "Transaction_Month": 3}
     named = {**draft.fields, **clock, "Transaction_Weekday": 2, "User_ID": who}
-    named |= {"Merchant_ID": int(named["Transaction_Amount"]) % 100_000, "Timestamp": at_ms_as_text(at_ms)}
+    named |= {"Merchant_ID": round(named["Transaction_Amount"] * 100), "Timestamp": at_ms_as_text(at_ms)}
     if named["Device_ID"] == "known":
         named["Device_ID"] = 100_000 + who
     if named["Transaction_Location"] == "home":

@@ -8,7 +8,7 @@ import msgspec
 
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.history import Replay, name_hash
+from apps.scoring.engine.history import Replay, transaction_hash
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed
 from tests.plausibility.senders import AMOUNT, DAY_MS, HOUR_MS, Clerk
@@ -70,10 +70,12 @@ class Stage:
         """The step's decision, its past counted as the service would, then remembered."""
         self._now_ms = _at(step.at, self._now_ms + seconds(step.after) * 1000)
         parsed = self._parsed(self._told.sent(step.send), self._now_ms)
-        parties, here = self._schema.parties(parsed.transaction), name_hash(f"payment {self._written + 1}")
+        parties, here = self._schema.parties(parsed.transaction), transaction_hash(f"payment {self._written + 1}")
         seen = self._replay.look(parties, parsed.at_ms, here, parsed.received_ms)
         decision = self._engine.decide(self._schema, parsed, seen, self._policy, self._model)
         self._remember(parsed)
+        if decision.recommended_action == "block":
+            self._replay.refuse(*self._event(parsed))
         return decision
 
     def _parsed(self, fields: dict[str, Any], at_ms: int) -> Parsed:
@@ -81,14 +83,14 @@ class Stage:
 
     def _remember(self, parsed: Parsed) -> None:
         self._written += 1
-        transaction = parsed.transaction
-        self._replay.remember(
-            self._schema.parties(transaction),
-            parsed.at_ms,
-            self._schema.amount(transaction),
-            name_hash(f"payment {self._written}"),
-            parsed.received_ms,
-        )
+        self._replay.remember(*self._event(parsed))
+
+    def _event(self, parsed: Parsed) -> tuple[Any, ...]:
+        """The newest payment as history takes it."""
+        transaction, name = parsed.transaction, transaction_hash(f"payment {self._written}")
+        return (
+            self._schema.parties(transaction), parsed.at_ms, self._schema.amount(transaction), name, parsed.received_ms
+        )  # fmt: skip
 
     def _past(self, story: Story) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, past in enumerate(self._told.pasts.get(story.past or "", ())):

@@ -12,7 +12,7 @@ from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
-from apps.scoring.engine.history import Activity, PastColumns, unknown
+from apps.scoring.engine.history import Activity, PastColumns, told_home, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
 from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
 from apps.scoring.engine.schemas import SCHEMAS
@@ -80,7 +80,7 @@ class Engine:
         """One transaction with its history (None: unavailable) under a policy. Raises `UnknownModel`."""
         schema = _schema(schema)
         chosen = self._choose(schema.name, model)
-        row = schema.row(parsed.transaction, parsed.at_ms, self._pasts(schema, activity))
+        row = schema.row(parsed.transaction, parsed.at_ms, self._pasts(schema, parsed, activity, policy))
         packed = self._pack[schema.name](*row)
         answer = _asked(chosen, np.frombuffer(packed, "<f4").reshape(1, -1))
         return conclude(schema, parsed, row, policy, _scored(chosen, answer, 0, packed), _degraded(activity, answer))
@@ -99,7 +99,7 @@ class Engine:
         schema = _schema(schema)
         chosen = self._choose(schema.name, model)
         at_ms = np.array([one.at_ms for one in parsed], dtype=np.float64)
-        pasts = [self._pasts(schema, activity) for activity in activities]
+        pasts = [self._pasts(schema, *one, policy) for one in zip(parsed, activities, strict=True)]
         columns = schema.columns([one.transaction for one in parsed])
         rows = schema.block(columns, at_ms, [PastColumns(role) for role in zip(*pasts, strict=True)])
         features = rows.astype("<f4")
@@ -132,11 +132,18 @@ class Engine:
             )
         return Chosen(name, ((name, found),))
 
-    def _pasts(self, schema: TransactionSchema, activity: Mapping[str, Activity] | None) -> list[Activity]:
-        """The pasts in the order of the schema's roles, unknown where there is none."""
+    def _pasts(
+        self, schema: TransactionSchema, parsed: Parsed, activity: Mapping[str, Activity] | None, policy: Policy
+    ) -> list[Activity]:
+        """The pasts in the order of the schema's roles, unknown where there is none; home as the tenant says, where the
+        past does not tell."""
         known = NO_HISTORY if activity is None else activity
         nobody = self._unknown[schema.name]
-        return [known.get(role.name, nothing) for role, nothing in zip(schema.roles, nobody, strict=True)]
+        pasts = [known.get(role.name, nothing) for role, nothing in zip(schema.roles, nobody, strict=True)]
+        if not policy.home_country:
+            return pasts
+        place = schema.place(parsed.transaction)
+        return [told_home(past, place, policy.home_country) for past in pasts] if place else pasts
 
 
 def conclude(

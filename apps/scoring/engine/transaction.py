@@ -68,17 +68,20 @@ class Parsed(msgspec.Struct, frozen=True):
 
 
 class Role(msgspec.Struct, frozen=True):
-    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week."""
+    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week.
+    `speeds`: the measures of its events are speeds in km/h, not distances in km."""
 
     name: str
     habits: bool = False
+    speeds: bool = False
 
 
 class Party(msgspec.Struct, frozen=True):
     """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown).
 
-    `kind` (a merchant's category, a place; "" when unknown) and `measure` (a distance; nan when unknown) are kept with
-    the event, so that the present can be held against the usual.
+    `kind` (a merchant's category), `place` (a country), `device` ("" when unknown), `measure` (a distance or a speed;
+    nan when unknown) and `failed` (refused by whoever was asked to pay) are kept with the event, so that the present
+    can be held against the usual.
     """
 
     role: str
@@ -86,6 +89,15 @@ class Party(msgspec.Struct, frozen=True):
     counterparty: str
     kind: str = ""
     measure: float = nan
+    place: str = ""
+    device: str = ""
+    failed: bool = False
+
+    def renamed(self, rename: Callable[[str], str]) -> "Party":
+        """The same with each of its names rewritten; a name that is not known stays unknown."""
+        names = (self.name, self.counterparty, self.kind, self.place, self.device)
+        name, counterparty, kind, place, device = (one and rename(one) for one in names)
+        return Party(self.role, name, counterparty, kind, self.measure, place, device, self.failed)
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -148,6 +160,10 @@ def _nothing_to_remark(transaction: Any) -> tuple[str, ...]:
     return ()
 
 
+def _nowhere(transaction: Any) -> str:
+    return ""
+
+
 def _as_it_is(transaction: Any) -> Any:
     return transaction
 
@@ -184,6 +200,7 @@ class TransactionSchema:
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
     directions: Mapping[str, int] = field(default_factory=dict)
     unknown_as: Mapping[str, float] = field(default_factory=dict)
+    place: Callable[[Any], str] = _nowhere  # where it happened, in the words of the tenant's home country
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
     sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest
@@ -387,11 +404,7 @@ def _recognised(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], 
     """
 
     def recognise(transaction: Any) -> tuple[Party, ...]:
-        return tuple([
-            Party(one.role, text.recognised(one.name), text.recognised(one.counterparty), text.recognised(one.kind),
-                  one.measure)
-            for one in parties(transaction)
-        ])  # fmt: skip
+        return tuple([one.renamed(text.recognised) for one in parties(transaction)])
 
     return recognise
 

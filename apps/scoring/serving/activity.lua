@@ -3,18 +3,18 @@
 -- KEYS from `first`: one per (transaction, party) and past
 -- ARGV from `first`: 1 when it was received, ms
 --       2… per key: the number of the transaction it is added for (0 = only read), its life in s, one packed event
--- LOOKED_AT, KEPT and TRIMMED_AT are put in as numbers of bytes.
+-- EVENT_BYTES, LOOKED_AT, KEPT and TRIMMED_AT are put in as numbers of bytes; 17 to 24 is an event's transaction.
 -- Answer (`ridden`): per key the packed events that are looked at, oldest first.
 -- The usual event is the latest: it is appended, and no more is read than is looked at.
 ridden = {}
 local number, rows = struct.unpack, #answer - (first - 8)  -- what the gate says of each row stands last
 local function upto(past, time)  -- where the events end that are dated no later, in bytes
-  local low, high = 0, #past / 40
+  local low, high = 0, #past / EVENT_BYTES
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if number('<i8', past, middle * 40 + 1) <= time then low = middle + 1 else high = middle end
+    if number('<i8', past, middle * EVENT_BYTES + 1) <= time then low = middle + 1 else high = middle end
   end
-  return low * 40
+  return low * EVENT_BYTES
 end
 
 for i = first, #KEYS do
@@ -22,7 +22,7 @@ for i = first, #KEYS do
   local key, row, event = KEYS[i], tonumber(ARGV[at]), ARGV[at + 2]
   local past = call('GETRANGE', key, -LOOKED_AT, -1)
   local size, time = #past, (number('<i8', event))
-  local late = size > 0 and number('<i8', past, size - 39) > time
+  local late = size > 0 and number('<i8', past, size - EVENT_BYTES + 1) > time
   local place, kept_from, seen = size, 0, past
   if late then
     past = call('GETRANGE', key, 0, -1)
@@ -33,15 +33,16 @@ for i = first, #KEYS do
 
   local told = answer[rows + row]
   if row > 0 and (told == '' or string.sub(told, 1, 1) ~= 'D') then  -- a duplicate changes nothing
-    local known = size > 0 and string.find(past, string.sub(event, 25, 32), 1, true)
-    while known and (known - 25) % 40 ~= 0 do known = string.find(past, string.sub(event, 25, 32), known + 1, true) end
+    local id = string.sub(event, 17, 24)
+    local known = size > 0 and string.find(past, id, 1, true)
+    while known and (known - 17) % EVENT_BYTES ~= 0 do known = string.find(past, id, known + 1, true) end
     local length = 0
-    if known and string.sub(past, known - 24, known + 15) == event then
+    if known and string.sub(past, known - 16, known + EVENT_BYTES - 17) == event then
       -- it stands there already
     elseif known then
       past = call('GETRANGE', key, 0, -1)
       known = known + #past - size
-      past = string.sub(past, 1, known - 25) .. string.sub(past, known + 16)
+      past = string.sub(past, 1, known - 17) .. string.sub(past, known + EVENT_BYTES - 16)
       place = upto(past, time)
       call('SET', key, string.sub(past, 1, place) .. event .. string.sub(past, place + 1))
     elseif not late then

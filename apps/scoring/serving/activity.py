@@ -15,18 +15,25 @@ from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import history
 from apps.scoring.engine.transaction import Parsed, Party, Role, TransactionSchema
 from apps.scoring.serving.ids import party_hash as hide
-from apps.valkey import Argument, Script
+from apps.valkey import Argument, Script, Valkey
+
+NUMBERS = {
+    **{name: getattr(history, name) * history.EVENT_BYTES for name in ("LOOKED_AT", "KEPT", "TRIMMED_AT")},
+    "EVENT_BYTES": history.EVENT_BYTES,
+    "FLAGS_AT": history.FLAGS_AT,
+}
 
 
-def _script() -> Script:
-    """The gate's script with the activity's, the engine's numbers put in."""
-    lua = (Path(__file__).parent / "activity.lua").read_text()
-    for name in ("LOOKED_AT", "KEPT", "TRIMMED_AT"):
-        lua = lua.replace(name, str(getattr(history, name) * history.EVENT_BYTES))
-    return with_rider(lua)
+def _lua(name: str) -> str:
+    """A script with the engine's numbers put in."""
+    lua = (Path(__file__).parent / name).read_text()
+    for word, number in NUMBERS.items():
+        lua = lua.replace(word, str(number))
+    return lua
 
 
-ACTIVITY = _script()
+ACTIVITY = with_rider(_lua("activity.lua"))
+REFUSAL = Script(_lua("refusal.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
 #: habits are asked for when nothing of it counts any more.
 LIFE_SECONDS = 8 * 24 * 3600
@@ -46,10 +53,7 @@ class Seen(NamedTuple):
 
 def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Seen:
     """A transaction for history: who its parties are, whom they deal with and of what kind is hidden here."""
-    parties = [
-        Party(one.role, hide(one.name), hide(one.counterparty), hide(one.kind), one.measure)
-        for one in schema.parties(parsed.transaction)
-    ]
+    parties = [one.renamed(hide) for one in schema.parties(parsed.transaction)]
     return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 
@@ -58,17 +62,38 @@ def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
     keys: list[str] = []
     arguments: list[Argument] = [rows[0].parsed.received_ms if rows else 0]
     for number, row in enumerate(rows, start=1):
-        transaction, at_ms, adds = row.parsed.transaction, row.parsed.at_ms, number if add else 0
-        amount, ahead = row.schema.amount(transaction), _is_ahead(row)
-        for party in row.parties:
+        adds, ahead = number if add else 0, _is_ahead(row)
+        for party, event in zip(row.parties, _events(row), strict=True):
             life = life_seconds(row.schema.role_of[party.role])
-            event = history.event_of(party, at_ms, amount, row.transaction_hash)
             keys.append(names.party(row.schema.name, party.role, party.name))
             arguments += (0 if ahead else adds, life, event)
             if ahead:
                 keys.append(names.party_ahead(row.schema.name, party.role, party.name))
                 arguments += (adds, life, event)
     return Rider(ACTIVITY, keys, arguments) if keys else None
+
+
+def refuse(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> None:
+    """Mark transactions that were blocked, so that they make no habit of their parties. Harmless when repeated.
+
+    Raises `apps.valkey.Away`.
+    """
+    keys: list[str] = []
+    arguments: list[Argument] = []
+    for row in rows:
+        place = names.party_ahead if _is_ahead(row) else names.party
+        for party, event in zip(row.parties, _events(row), strict=True):
+            keys.append(place(row.schema.name, party.role, party.name))
+            arguments += history.mark_of(event)
+    if keys:
+        valkey.run(REFUSAL, keys, arguments)
+
+
+def _events(row: Seen) -> list[bytes]:
+    """The transaction as it is kept in the past of each of its parties."""
+    transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
+    amount = row.schema.amount(transaction)
+    return [history.event_of(party, at_ms, amount, row.transaction_hash) for party in row.parties]
 
 
 def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activities]:

@@ -103,6 +103,7 @@ class Scoring:
         """Acknowledge through the journal; when it went away, through Postgres."""
         entry = entry_of(request, admission, item, made)
         try:
+            self._refuse_habits(names, [item], [made])
             quicker = self._append(names, ask, admission, [entry], settle=True)[0]
         except Away:
             return self._record_directly(request, admission, item, made)
@@ -165,6 +166,7 @@ class Scoring:
         try:
             if admission.gate_away:
                 raise Away("since admission")
+            self._refuse_habits(names, items, made)
             quicker = self._append(names, ask, admission, entries, settle=False)
         except Away:
             return [
@@ -277,6 +279,13 @@ class Scoring:
     def _rider(self, request: ScoringRequest, items: Sequence[Item]) -> Rider | None:
         names = request.names
         return activity.rider(names, [item.seen for item in items], add=not request.dry_run)
+
+    def _refuse_habits(self, names: Names, items: Sequence[Item], made: Sequence[Made]) -> None:
+        """Keep what is blocked out of its parties' habits: one more call, for blocks alone. Raises `Away`."""
+        pairs = zip(items, made, strict=True)
+        blocked = [item.seen for item, one in pairs if one.found.recommended_action == "block"]
+        if blocked:
+            activity.refuse(self.journal.valkey, names, blocked)
 
     def _append(
         self, names: Names, ask: Ask, admission: Admission, entries: Sequence[Entry], *, settle: bool

@@ -6,9 +6,10 @@ import pytest
 
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine, UnknownModel
-from apps.scoring.engine.history import QUIET, pack, summarise
+from apps.scoring.engine.history import QUIET, event_of, summarise
 from apps.scoring.engine.models import ModelRefused, sigmoid
 from apps.scoring.engine.rules import Condition, Rule
+from apps.scoring.engine.transaction import Party
 from tests.scoring.engine.conftest import BLACK_HOLE, DRAINED, HONEST
 from tests.together import together
 
@@ -83,7 +84,9 @@ def decide_all(engine, parsed, policy):
 
 
 def test_a_burst_is_suspicious(engine, paysim, policy):
-    packed = b"".join(pack(15 * 3_600_000, 5000.0, "C2", index + 1) for index in range(300))
+    packed = b"".join(
+        event_of(Party("nameOrig", "C1", "C2"), 15 * 3_600_000, 5000.0, index + 1) for index in range(300)
+    )
     busy = dict.fromkeys(("nameOrig", "nameDest"), summarise(packed, 15 * 3_600_000, 0))
     calm, hurried = (engine.decide("paysim", paysim(), activity, policy) for activity in (FRESH, busy))
     assert calm.fraud_probability < 0.05 < 0.3 <= hurried.fraud_probability

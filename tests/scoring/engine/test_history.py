@@ -1,6 +1,5 @@
 import math
 import struct
-from math import nan
 
 import msgspec
 import pytest
@@ -25,11 +24,11 @@ from apps.scoring.engine.history import (
     Replay,
     _counted,
     _counted_in_bulk,
+    event_of,
     habits,
-    kind_hash,
     name_hash,
-    pack,
     placed,
+    refused,
     seen_at,
     summarise,
     together,
@@ -40,13 +39,17 @@ from apps.scoring.engine.transaction import FOREVER, Party, Role
 NOW = 100 * DAY_MS
 
 
+def pack(at_ms, amount, counterparty, transaction):
+    return event_of(Party("user", "U1", counterparty), at_ms, amount, transaction)
+
+
 def past(*events):
-    return b"".join(pack(*event) for event in events)
+    return b"".join(pack(*event) for event in sorted(events, key=lambda event: event[0]))
 
 
-def test_an_event_is_40_bytes():
-    assert len(pack(1, 2.0, "C1", 3, "grocery", 4.0)) == EVENT_BYTES == 40
-    assert name_hash("") == kind_hash("") == 0
+def test_an_event_is_48_bytes():
+    assert len(pack(1, 2.0, "C1", 3)) == EVENT_BYTES == 48
+    assert name_hash("") == 0
 
 
 def test_windows_are_open_at_the_old_end_and_closed_at_now():
@@ -99,7 +102,7 @@ def test_trimming_waits_until_there_is_enough_to_cut_off():
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 50), max_size=60))
 def test_events_stand_in_the_order_of_their_time_and_those_of_a_moment_as_they_came(times):
-    found = [(event[0], event[3]) for event in EVENT.iter_unpack(arrived(*times))]
+    found = [(event[0], event[2]) for event in EVENT.iter_unpack(arrived(*times))]
     assert found == sorted((at, number) for number, at in enumerate(times, start=1))
 
 
@@ -128,7 +131,7 @@ def test_an_event_repeated_takes_the_place_of_the_earlier_one():
     packed = arrived(NOW, NOW + 5, NOW + 10)
     assert placed(packed, pack(NOW + 5, 1.0, "A", 2)) == packed
     moved = placed(packed, pack(NOW + 20, 7.0, "B", 2))
-    assert [(event[0], event[1], event[3]) for event in EVENT.iter_unpack(moved)] == [
+    assert [(event[0], event[1], event[2]) for event in EVENT.iter_unpack(moved)] == [
         (NOW, 1.0, 1), (NOW + 10, 1.0, 3), (NOW + 20, 7.0, 2)
     ]  # fmt: skip
 
@@ -188,53 +191,94 @@ def test_the_loop_and_the_arrays_agree_to_the_bit(drawn):
     assert repr(msgspec.structs.astuple(loop)) == repr(msgspec.structs.astuple(bulk))
 
 
-USER = Party("user", "U1", "A", "grocery", 5.0)
+USER = Party("user", "U1", "A", "grocery", place="UZ", device="D1")
 
 
-def of_user(*events, party=USER):
-    return habits(past(*events), NOW, 99, party)
+def lived(*events):
+    """A past of (when, amount, transaction) or of (when, amount, transaction, what differs from USER)."""
+    packed = b""
+    for when, amount, transaction, *differs in events:
+        party = USER
+        for change in differs:
+            party = msgspec.structs.replace(party, **change)
+        packed = placed(packed, event_of(party, when, amount, transaction))
+    return packed
 
 
-def test_habits_hold_the_present_against_the_past():
+def of_user(*events, party=USER, **asked):
+    return habits(lived(*events), NOW, 99, party, **asked)
+
+
+def test_habits_hold_the_present_against_the_established():
     found = of_user(
-        (NOW - 3 * DAY_MS, 10.0, "A", 1, "grocery", 1.0),
-        (NOW - 2 * DAY_MS, 30.0, "B", 2, "grocery", 2.0),
-        (NOW - HOUR_MS // 2, 80.0, "B", 3, "travel", 6.0),
+        (NOW - 4 * DAY_MS, 10.0, 1),
+        (NOW - 3 * DAY_MS, 30.0, 2, {"counterparty": "B"}),
+        (NOW - 2 * DAY_MS, 50.0, 3, {"kind": "travel", "place": "KZ", "device": "D2"}),
+        (NOW - HOUR_MS // 2, 80.0, 4, {"kind": "travel"}),
     )
-    assert (found.known, found.known_days, found.usual_amount, found.last_amount) == (3, 3.0, 40.0, 80.0)
-    assert (found.largest_1h, found.largest_24h, found.kinds_24h, found.same_counterparty) == (80.0, 80.0, 1, 1)
-    assert (found.same_kind, found.kind_amount, found.kind_spread, found.kind_last_amount) == (2, 20.0, 10.0, 30.0)
-    assert (found.kind_since_last, found.usual_measure, found.largest_measure) == (2 * 86400.0, 3.0, 6.0)
-    assert (found.last_measure, found.measure_24h) == (6.0, 6.0)
+    assert (found.known, found.known_days, found.usual_amount) == (3, 4.0, 30.0)
+    assert (found.kind_known, found.kind_amount, found.merchant_known) == (2, 10.0, 2)
+    assert (found.largest_24h, found.excess_24h) == (80.0, math.log(80.0 / 30.0))
+    assert (found.devices_24h, found.device_age, found.devices_known) == (1, 4 * 86400.0, 2)
+    assert (found.places_24h, found.place_days, found.abroad) == (1, 2, 0.0)
 
 
-def test_days_are_those_of_the_calendar():
-    now, one = NOW + 5 * HOUR_MS, 1.0
-    hours = (4, 0, -1, -24, -25, -48, -49)  # after midnight; the last is three days ago
-    packed = past(*[(NOW + hour * HOUR_MS, one, "A", index + 1, "", 10.0**index) for index, hour in enumerate(hours)])
-    found = habits(packed, now, 99, USER)
-    assert (found.measure_today, found.measure_yesterday, found.measure_before) == (11.0, 1100.0, 110000.0)
-    assert (found.count_today, found.count_yesterday) == (2, 2)
+def test_what_is_not_a_day_old_is_no_habit_and_neither_is_what_was_refused():
+    thefts = [(NOW - DAY_MS + number, 900.0, number) for number in range(1, 40)]
+    old = lived(*[(NOW - 5 * DAY_MS + number, 900.0, 1000 + number, {"device": "D3"}) for number in range(4)])
+    marked = old
+    for at in range(0, len(old), EVENT_BYTES):
+        marked = refused(marked, old[at : at + EVENT_BYTES])
+    honest = lived((NOW - 2 * DAY_MS, 20.0, 2000), *thefts)
+    found = habits(marked + honest, NOW, 99, msgspec.structs.replace(USER, device="D3"))
+    assert (found.known, found.usual_amount, found.count_24h) == (1, 20.0, 39)
+    assert found.device_age == 0.0  # seen in what was refused alone
 
 
-def test_night_is_from_22_to_4_o_clock():
-    edges = [22 * HOUR_MS, 4 * HOUR_MS, 22 * HOUR_MS - 1, 4 * HOUR_MS - 1]
-    assert of_user(*[(NOW - DAY_MS + at, 1.0, "A", at) for at in edges]).night_share == 0.5
+def test_a_burst_counts_as_one_day_of_the_usual():
+    honest = [(NOW - (3 + number) * DAY_MS, 20.0, number) for number in range(7)]
+    burst = [(NOW - 2 * DAY_MS + number, 900.0, 100 + number, {"place": "KZ"}) for number in range(60)]
+    found = of_user(*honest, *burst)
+    assert (found.known, found.usual_amount, found.abroad) == (67, 20.0, 0.0)
+
+
+def test_a_device_is_as_old_as_its_first_event():
+    found = of_user((NOW - 9 * DAY_MS, 1.0, 1), (NOW - 40_000, 1.0, 2, {"device": "D2"}),
+                    party=msgspec.structs.replace(USER, device="D2"))  # fmt: skip
+    assert (found.device_age, found.devices_known) == (40.0, 1)
+
+
+def test_home_is_not_known_of_who_only_just_came():
+    found = of_user((NOW - HOUR_MS, 1.0, 1))
+    assert math.isnan(found.abroad) and (found.known, found.devices_known) == (0, 0)
+
+
+def test_the_fastest_journey_of_a_day_is_told_by_distances_or_by_speeds():
+    far, near = {"measure": 8000.0}, {"measure": 1.0}
+    events = [(NOW - 3 * HOUR_MS, 1.0, 1, near), (NOW - 2 * HOUR_MS, 1.0, 2, far), (NOW - HOUR_MS, 1.0, 3, near)]
+    assert of_user(*events).fastest_24h == of_user(*events, speeds=True).fastest_24h == 8000.0
+    assert math.isnan(of_user((NOW - HOUR_MS, 1.0, 1, far)).fastest_24h)  # from where is not known
+    assert of_user(*events[:2], (NOW - 2 * HOUR_MS + 1, 1.0, 3, far)).fastest_24h == 8000.0 * 60.0
+
+
+def test_refused_attempts_of_the_sender_are_counted():
+    found = of_user(*[(NOW - at, 1.0, at, {"failed": at != 5}) for at in (5, 6, HOUR_MS, DAY_MS - 1, DAY_MS)])
+    assert (found.failed_1h, found.failed_24h) == (1, 3)
 
 
 def test_habits_end_after_120_days():
-    assert of_user((NOW - HABIT_MS, 1.0, "A", 1), (NOW - HABIT_MS + 1, 2.0, "A", 2)).usual_amount == 2.0
-    assert repr(of_user((NOW - HABIT_MS, 1.0, "A", 1))) == repr(NO_HABITS) == repr(of_user())
+    assert of_user((NOW - HABIT_MS, 1.0, 1), (NOW - HABIT_MS + 1, 2.0, 2)).usual_amount == 2.0
+    assert repr(of_user((NOW - HABIT_MS, 1.0, 1))) == repr(of_user())
 
 
-def test_an_unknown_kind_or_counterparty_is_like_no_other():
-    found = of_user((NOW - 5, 1.0, "", 1), (NOW - 4, 1.0, "", 2), party=Party("user", "U1", ""))
-    assert (found.known, found.same_kind, found.same_counterparty, found.kinds_24h) == (2, 0, 0, 0)
+def test_an_unknown_name_is_held_against_nothing():
+    found = of_user((NOW - 2 * DAY_MS, 1.0, 1), party=Party("user", "U1", ""))
+    unsaid = (found.kind_known, found.merchant_known, found.device_age, found.place_days, found.abroad)
+    assert all(map(math.isnan, unsaid))
 
 
-def test_an_unknown_measure_is_left_out_and_a_huge_one_is_kept_finite():
-    assert of_user((NOW - 5, 1.0, "A", 1, "k", nan), (NOW - 4, 1.0, "A", 2, "k", 3.0)).usual_measure == 3.0
-    assert math.isfinite(of_user((NOW - 5, 1.0, "A", 1, "k", 1e300)).largest_measure)
+def test_a_huge_measure_is_kept_finite():
+    assert math.isfinite(of_user((NOW - 5, 1.0, 1, {"measure": 1e300}), speeds=True).fastest_24h)
 
 
 @settings(max_examples=150, deadline=None)
@@ -244,27 +288,6 @@ def test_habits_agree_with_the_windows_to_the_bit(drawn):
     long, windows = habits(packed, NOW, 5, USER), summarise(packed, NOW, 5)
     shared = tuple(getattr(long, name) for name in windows.__struct_fields__)
     assert repr(shared) == repr(msgspec.structs.astuple(windows))
-
-
-amounts = st.lists(st.floats(0, 1e9), min_size=1, max_size=300)
-
-
-@settings(max_examples=100, deadline=None)
-@given(amounts)
-def test_means_and_spreads_are_those_of_a_loop(drawn):
-    found = of_user(*[(NOW - 1, amount, "A", index + 100) for index, amount in enumerate(drawn)])
-    newest = drawn[::-1][:LOOKED_AT]
-    mean = sum_one_by_one(newest) / len(newest)
-    assert found.usual_amount == mean
-    spread = math.sqrt(sum_one_by_one([(amount - mean) * (amount - mean) for amount in newest]) / len(newest))
-    assert found.spread_amount == spread if len(newest) > 1 else math.isnan(found.spread_amount)
-
-
-def sum_one_by_one(values):
-    total = 0.0
-    for value in values:  # sum() rounds less than one addition after the other
-        total += value
-    return total
 
 
 def test_a_role_gets_what_it_asks_for():

@@ -48,11 +48,10 @@ def test_what_was_not_sent_is_one_reason_that_names_what_to_send() -> None:
 
 def test_what_one_code_says_twice_is_told_once() -> None:
     activity = SCHEMAS["card_activity"]
-    hours = [feature.name for feature in activity.features if feature.code == "HOUR_OF_DAY"]
-    row = [0.5 if name in hours else 1.0 for name in activity.feature_names]
-    added = np.array([0.4 if name in hours else 0.0 for name in activity.feature_names], dtype="<f4")
-    found = reasons(activity, None, row, added)
-    assert [(one.code, one.contribution) for one in found] == [("HOUR_OF_DAY", pytest.approx(0.4 * len(hours)))]
+    failed = [feature.name for feature in activity.features if feature.code == "FAILED_BEFORE"]
+    added = np.array([0.4 if name in failed else 0.0 for name in activity.feature_names], dtype="<f4")
+    found = reasons(activity, None, [1.0] * len(added), added)
+    assert [(one.code, one.contribution) for one in found] == [("FAILED_BEFORE", pytest.approx(0.8))]
 
 
 def test_a_value_that_excuses_is_no_reason_for_a_higher_risk() -> None:

@@ -106,7 +106,7 @@ REFUSED = [
     ([("count_1h", "lt", 0)], "all[0].value", "from 0 up to 256"),
     ([("orig_count_24h", "gt", 256)], "all[0].value", "from 0 up to 256"),
     ([("hour_of_day", "ge", 25)], "all[0].value", "never holds"),
-    ([("device_share", "gt", 1)], "all[0].value", "up to 1"),
+    ([("place_days", "gt", 30)], "all[0].value", "up to 30"),
     ([("count_1h", "gt", 5), ("count_1h", "lt", 5)], "all[1]", "never holds"),
     ([("distance_from_home_km", "gt", 1e6)], "all[0].value", "up to 1,000,000"),
     # lists

@@ -2,11 +2,11 @@
 
 import re
 from itertools import product
-from math import inf, log1p
+from math import inf
 
 import pytest
 
-from apps.scoring.engine.history import NO_HABITS
+from apps.scoring.engine.history import NO_HABITS, QUIET
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature
 from apps.scoring.engine.waterfall import LABEL_CUT
@@ -40,28 +40,25 @@ def test_every_feature_has_a_label_a_picture_can_show() -> None:
 def test_no_new_user_is_accused() -> None:
     payments = SCHEMAS["payments"]
     payment = payments.parse({"amount": 20, "user_id": "u", "merchant_id": "m"}, 1_760_000_000_000)
-    row = payments.row(payment.transaction, payment.at_ms, [NO_HABITS])
+    row = payments.row(payment.transaction, payment.at_ms, [NO_HABITS, QUIET])
     said = [
         say(feature, "up", value if value == value else None)
         for feature, value in zip(payments.features, row, strict=True)
     ]
-    assert "The user made no payments in the last 7 days." in said
-    assert "An amount of 20 raises the risk." in said
-    assert "Today's payments before this one show nothing either way." in said
-    assert "No earlier payment of the user is known." in said
+    assert "The user made no payments in the last 24 hours." in said
+    assert "What the user pays as a rule is not known." in said
     assert not any(ACCUSES.search(one) or "unknown" in one for one in said)
 
 
 @pytest.mark.parametrize(
     ("schema", "name", "value", "said"),
     [
-        ("payments", "kind_spreads", None, "How much the user's payments in this category differ is not known."),
+        ("payments", "against_kind", None, "What the user pays in this category is not known."),
         ("payments", "count_24h", None, "Nothing is known of the user's payments in the last 24 hours."),
         ("payments", "count_24h", 1.0, "The user made 1 payment in the last 24 hours."),
-        ("payments", "log_since_last", log1p(7300.0), "The user's payment before was 2 hours ago."),
-        ("payments", "against_usual", 0.7, "The amount is above what the user pays as a rule."),
-        ("payments", "against_usual", -0.7, "The amount is below what the user pays as a rule."),
-        ("payments", "night_share", 0.333, "Of the user's payments 33.3% were made at night (UTC)."),
+        ("payments", "against_usual", 45.0, "The amount is 45 times what the user pays as a rule."),
+        ("payments", "against_usual", 0.7, "The amount is 70% of what the user pays as a rule."),
+        ("payments", "device_days", 0.0, "The user was never seen with this device until today."),
         ("payments", "card_present", "no", "The card was not there."),
         ("payments", "card_present", 1.0, "The card was there."),
         ("paysim", "orig_sum_24h", None, "Nothing is known of the origin's outflow in the last 24 hours."),
@@ -71,9 +68,13 @@ def test_no_new_user_is_accused() -> None:
         ("paysim", "share_left", 0.055, "Of what the origin held 5.5% is left."),
         ("paysim", "hours_into_night", 1.0, "It is 1 hour into the night."),
         ("paysim", "type", "TRANSFER", "The type TRANSFER raises the risk."),
-        ("card_activity", "speed_kmh", 104.17, "From the payment before it is 104.17 km/h."),
-        ("card_activity", "speed_kmh", 900.0, "From the payment before it is 900 km/h."),
-        ("card_activity", "speed_kmh", 901.0, "Nobody travels at 901 km/h from one payment to the next."),
+        ("card_activity", "speed_kmh", 104.17, "From one payment of the last 24 hours to the next it was 104 km/h."),
+        (
+            "card_activity",
+            "speed_kmh",
+            48_000.0,
+            "From one payment of the last 24 hours to the next it was 48,000 km/h.",
+        ),
         ("card_activity", "night", 0.0, "It is not night."),
         ("ieee_cis", "V307", None, "V307 was not sent."),
         ("ieee_cis", "V307", 3.0, "Vesta's sum V307 is 3, which raises the risk."),
@@ -83,6 +84,5 @@ def test_what_is_said(schema: str, name: str, value: float | str | None, said: s
     assert told_of(schema, name, value) == said
 
 
-def test_down_never_says_that_nobody_travels() -> None:
-    assert told_of("card_activity", "speed_kmh", 2_000.0, "down") == "From the payment before it is 2,000 km/h."
+def test_without_a_limit_any_value_may_be_a_reason() -> None:
     assert Feature("a", "A", "a", "Up.", "Down.").up_above == -inf

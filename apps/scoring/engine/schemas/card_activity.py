@@ -7,7 +7,7 @@ computed here when absent, and what is sent is held against what it should be. T
 from calendar import monthrange
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from math import isfinite, log, log1p, nan, pi, prod
+from math import exp, isfinite, log, nan, pi, prod
 from typing import Annotated, Any
 
 import msgspec
@@ -61,11 +61,14 @@ CATEGORY_RISK = {
 }  # fmt: skip
 UNKNOWN_CATEGORY = 1.5
 
-MOST_KMH = 3000.0  # beyond any aeroplane; more says no more
 PLANE_KMH = 900.0  # faster nobody travels
 NIGHT_ENDS = 6.0  # hours after midnight
-USUAL_SHARE = 0.2  # of a user's payments, from which on a place is a usual one
-FEW_EVENTS = 3.0  # of which nothing usual can be said yet
+FEW_EVENTS = 5  # payments the sender knows of, from which on a device that is unknown to us is new to the user
+MOST_LOGARITHM = 700.0  # more is beyond a double
+LEAST_USUAL = 2.0  # dollars: what is usual is at least so much when an amount is held against it
+LEAST_MINUTES = 1.0  # between two places: clocks are no better
+DEVICE_DAYS, PLACE_DAYS, OLD_DAYS, MANY = 30.0, 30.0, 60.0, 100.0  # beyond which more says no more
+A_DAY_S = 86_400.0
 
 _LEAP_YEAR = 2024
 _PER_HOUR, _PER_WEEKDAY = 2.0 * pi / 24.0, 2.0 * pi / 7.0
@@ -177,70 +180,97 @@ def derived(t: Any, ops: Operations) -> tuple[Any, ...]:
 
 
 FEATURES = (
-    weighed("amount_usd", "AMOUNT", "Transaction_Amount", "amount in dollars", "An amount of about {value} dollars",
-            unknown="What the amount is in dollars is not known."),
-    stated("amount_against_usual", "AMOUNT_AGAINST_USUAL", "Transaction_Amount", "amount against the usual",
-           "The amount is {than} what the user pays as a rule."),
-    stated("velocity", "VELOCITY", "Transaction_Velocity", "payments in a short time",
-           "The user made {value} payment{s} in a short time."),
+    weighed("amount_usd", "AMOUNT", "Transaction_Amount", "amount in dollars", "An amount of {value}",
+            unknown="What the amount is in dollars is not known.", own=True, unit="money"),
+    stated("against_usual", "AMOUNT_AGAINST_USUAL", "Transaction_Amount", "amount against the usual",
+           "The amount is {factor} what the user pays as a rule{usual}.",
+           unknown="What the user pays as a rule is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+    stated("against_kind", "AMOUNT_AGAINST_CATEGORY", "Transaction_Amount", "amount against category's",
+           "The amount is {factor} what the user pays in this category{usual}.",
+           unknown="What the user pays in this category is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+    stated("velocity", "SENT_VELOCITY", "Transaction_Velocity", "payments in a short time",
+           "The user made {value} payment{s} in a short time.", own=True, up_above=1.0),
     stated("distance_km", "DISTANCE", "Distance_Between_Transactions_km", "km from the one before",
-           "From the payment before it is {value} km."),
-    stated("minutes_since_last", "TIME_SINCE_LAST", "Time_Since_Last_Transaction_min", "minutes since the last one",
-           "The payment before was {value} minute{s} ago.", zero="The payment before was made just now."),
-    Feature("speed_kmh", "IMPLIED_SPEED", "Distance_Between_Transactions_km",
-            "Nobody travels at {value} km/h from one payment to the next.",
-            "From the payment before it is {value} km/h.", "speed since the last one",
-            unknown="The speed since the payment before is not known.", up_above=PLANE_KMH),
-    weighed("hour_sin", "HOUR_OF_DAY", "Transaction_Hour", "hour of the day (sine)", "The hour of the day"),
-    weighed("hour_cos", "HOUR_OF_DAY", "Transaction_Hour", "hour of the day (cosine)", "The hour of the day"),
-    stated("night", "NIGHT_TIME", "Transaction_Hour", "night", "It is night.", zero="It is not night."),
-    weighed("weekday", "WEEKDAY", "Transaction_Weekday", "day of the week", "The day of the week"),
-    Feature("status", "STATUS", "Transaction_Status", "The payment's status raises the risk.",
-            "The payment's status lowers the risk.", "status", unknown="The payment's status is not known."),
+           "From the payment before it is {value} km.", own=True, unit="km"),
+    stated("speed_kmh", "IMPLIED_SPEED", "Distance_Between_Transactions_km", "speed of the day's journeys",
+           "From one payment of the last 24 hours to the next it was {whole} km/h.",
+           unknown="How fast the user travelled in the last 24 hours is not known.", unit="km/h", up_above=100.0,
+           down_below=PLANE_KMH),
+    stated("night", "NIGHT_TIME", "Transaction_Hour", "night", "It is night.", zero="It is not night.", up_above=0.0),
+    Feature("status", "STATUS", "Transaction_Status", "The payment's status is {value}.",
+            "The payment's status is {value}.", "status", unknown="The payment's status is not known.", own=True),
     weighed("authentication_strength", "AUTHENTICATION", "Authentication_Method", "proof by the payer",
-            "The kind of proof the payer gave"),
-    weighed("card_reach", "CARD_TYPE", "Card_Type", "type of card", "The type of card"),
-    weighed("category_risk", "CATEGORY", "Transaction_Category", "category", "The category of what is bought"),
+            "The payer's proof, {value},", own=True),
+    weighed("card_reach", "CARD_TYPE", "Card_Type", "type of card", "The type of card, {value},", own=True),
+    weighed("category_risk", "MERCHANT_CATEGORY", "Transaction_Category", "category", "The category {value}", own=True),
     stated("previous_count", "PREVIOUS_COUNT", "Previous_Transaction_Count", "payments before",
-           "The user made {value} payment{s} before."),
+           "The user made {value} payment{s} before today."),
     stated("known_events", "KNOWN_USER", "User_ID", "known payments of the user",
            "We know {value} earlier payment{s} of the user."),
-    stated("device_events", "DEVICE_EVENTS", "Device_ID", "payments with this device",
-           "The user made {value} payment{s} with this device before."),
-    stated("device_share", "DEVICE_SHARE", "Device_ID", "share with this device",
-           "Of the user's payments {percent} were made with this device.",
-           zero="None of the user's payments that we know was made with this device."),
-    stated("location_share", "LOCATION_SHARE", "Transaction_Location", "share from this place",
-           "Of the user's payments {percent} were made from here.",
-           zero="None of the user's payments that we know was made from here."),
-    stated("usual_location", "USUAL_LOCATION", "Transaction_Location", "usual place",
-           "This is a usual place of the user.", zero="This is not known as a usual place of the user."),
-    stated("user_count_1h", "USER_COUNT_HOUR", "User_ID", "user's payments in 1 h",
-           "The user made {value} payment{s} in the last hour."),
-    stated("user_count_24h", "USER_COUNT_DAY", "User_ID", "user's payments in 24 h",
-           "The user made {value} payment{s} in the last 24 hours."),
-    stated("spent_24h_usd", "SPENT_IN_A_DAY", "User_ID", "dollars spent in 24 h",
-           "The user spent about {value} dollars in the last 24 hours.",
-           zero="The user spent nothing in the last 24 hours."),
-    stated("user_devices_24h", "USER_DEVICES", "Device_ID", "user's devices in 24 h",
-           "The user paid with {value} device{s} in the last 24 hours."),
+    stated("device_days", "NEW_DEVICE", "Device_ID", "days the device is known",
+           "The user has been seen with this device for {value} day{s}.",
+           zero="The user was never seen with this device until today.",
+           unknown="Whether the device is one of the user's is not known.", unit="days"),
+    stated("abroad", "ABROAD", "Transaction_Location", "away from home", "The payment is made away from home.",
+           zero="The payment is made at home.", unknown="Where the user is at home is not known."),
+    stated("place_days", "KNOWN_PLACE", "Transaction_Location", "days in this place",
+           "The user paid in this place on {value} day{s} before.", zero="The user never paid in this place before.",
+           unknown="Where the user paid before is not known."),
+    stated("merchant_known", "KNOWN_MERCHANT", "Merchant_ID", "bought there before", "The user bought there before.",
+           zero="The user never bought there before.", unknown="Whether the user bought there before is not known."),
+    stated("user_count_1h", "HIGH_VELOCITY", "User_ID", "user's payments in 1 h",
+           "The user made {value} payment{s} in the last hour.", up_above=0.0),
+    stated("merchants_1h", "MANY_MERCHANTS", "Merchant_ID", "merchants in 1 h",
+           "The user paid {value} merchant{s} in the last hour.", up_above=0.0),
+    stated("user_count_24h", "HIGH_VELOCITY_DAY", "User_ID", "user's payments in 24 h",
+           "The user made {value} payment{s} in the last 24 hours.", up_above=0.0),
+    stated("pace", "PACE", "User_ID", "user's pace", "The user's pace of the last 24 hours is {factor} the usual one.",
+           zero="The user made no payments in the last 24 hours.", up_above=1.0),
+    stated("spent_24h_usd", "SPENT_IN_A_DAY", "Transaction_Amount", "dollars spent in 24 h",
+           "With this the user spends about {whole} dollars in 24 hours.", unit="USD"),
+    stated("spree", "SPREE", "Transaction_Amount", "day's excess of the usual",
+           "With this the user's payments of the last 24 hours go far beyond the usual.",
+           zero="No payment of the last 24 hours goes beyond the usual.",
+           unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7),
+    stated("failed_1h", "FAILED_BEFORE", "Transaction_Status", "failed in 1 h",
+           "In the last hour {value} payment{s} of the user failed.", up_above=0.0),
+    stated("failed_24h", "FAILED_BEFORE", "Transaction_Status", "failed in 24 h",
+           "In the last 24 hours {value} payment{s} of the user failed.", up_above=0.0),
+    stated("user_devices_24h", "MANY_DEVICES", "Device_ID", "user's devices in 24 h",
+           "The user paid with {value} device{s} in the last 24 hours.", up_above=1.0),
+    stated("user_places_24h", "USER_PLACES", "Transaction_Location", "user's places in 24 h",
+           "The user paid in {value} place{s} in the last 24 hours.", up_above=1.0),
     stated("device_users_24h", "DEVICE_USERS", "Device_ID", "device's users in 24 h",
-           "This device was used by {value} user{s} in the last 24 hours."),
-    stated("device_count_1h", "DEVICE_COUNT_HOUR", "Device_ID", "device's payments in 1 h",
-           "This device made {value} payment{s} in the last hour."),
+           "This device was used by {value} user{s} in the last 24 hours.", up_above=1.0),
+    stated("device_count_1h", "DEVICE_COUNT_HOUR", "Device_ID", "device's or user's in 1 h",
+           "This device, or the user, made {value} payment{s} in the last hour.", up_above=0.0),
 )  # fmt: skip
 
+# More of these never lowers the risk (1), or never raises it (-1); what we know of a user is free.
+DIRECTIONS = {
+    **dict.fromkeys(
+        ("amount_usd", "against_usual", "against_kind", "velocity", "distance_km", "speed_kmh", "night", "status",
+         "card_reach", "category_risk", "abroad", "user_count_1h", "merchants_1h", "user_count_24h", "pace",
+         "spent_24h_usd", "spree", "failed_1h", "failed_24h", "user_devices_24h", "user_places_24h",
+         "device_users_24h", "device_count_1h"), 1,
+    ),
+    **dict.fromkeys(
+        ("authentication_strength", "previous_count", "device_days", "place_days", "merchant_known"), -1
+    ),
+}  # fmt: skip
+# An unknown yes or no lies between the two, an unknown device or place between a new one and one of yesterday.
+UNKNOWN_AS = dict.fromkeys(("device_days", "place_days", "merchant_known", "abroad"), 0.5)
 
 # How far features reach: beyond, a rule would never hit.
-SHARE, CIRCLE = (0.0, 1.0), (-1.0, 1.0)
+YES_OR_NO = (0.0, 1.0)
 REACH = {
-    "amount_usd": FROM_NOTHING, "velocity": (0.0, 100.0), "distance_km": (0.0, MOST_KM), "hour_sin": CIRCLE,
-    "minutes_since_last": (0.0, MOST_MINUTES), "speed_kmh": (0.0, MOST_KMH), "hour_cos": CIRCLE, "night": (0.0, 1.0),
-    "weekday": (0.0, 6.0), "status": (0.0, 1.0), "authentication_strength": (0.0, 4.0), "card_reach": (0.0, 3.0),
-    "category_risk": (0.0, 3.0), "previous_count": (0.0, 200.0), "device_share": SHARE, "location_share": SHARE,
-    "usual_location": (0.0, 1.0), "spent_24h_usd": FROM_NOTHING,
-    **dict.fromkeys(("known_events", "device_events", "user_count_1h", "user_count_24h", "user_devices_24h",
-                     "device_users_24h", "device_count_1h"), COUNTS),
+    "amount_usd": FROM_NOTHING, "velocity": (0.0, 100.0), "distance_km": (0.0, MOST_KM), "speed_kmh": FROM_NOTHING,
+    "night": YES_OR_NO, "status": YES_OR_NO, "authentication_strength": (0.0, 4.0), "card_reach": (0.0, 3.0),
+    "category_risk": (0.0, 3.0), "previous_count": (0.0, 200.0), "known_events": (0.0, MANY),
+    "device_days": (0.0, DEVICE_DAYS), "abroad": YES_OR_NO, "place_days": (0.0, PLACE_DAYS),
+    "merchant_known": YES_OR_NO, "pace": FROM_NOTHING, "spent_24h_usd": FROM_NOTHING, "spree": FROM_NOTHING,
+    **dict.fromkeys(("user_count_1h", "merchants_1h", "user_count_24h", "failed_1h", "failed_24h", "user_devices_24h",
+                     "user_places_24h", "device_users_24h", "device_count_1h"), COUNTS),
 }  # fmt: skip
 
 
@@ -250,51 +280,81 @@ def dollars_of(t: Any, ops: Operations) -> Any:
 
 
 def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[Any, ...]:
-    """The one definition of the features, in the order of `FEATURES`, for a row or for columns."""
+    """The one definition of the features, in the order of `FEATURES`, for a row or for columns.
+
+    A limit stands first in `minimum` and `maximum`, where an unknown second stays unknown.
+    """
     user, device = pasts
-    where, minimum, maximum = ops.where, ops.minimum, ops.maximum
+    where, minimum, maximum, logged = ops.where, ops.minimum, ops.maximum, ops.log1p
     dollars = dollars_of(t, ops)
-    km, minutes = ops.number(t.Distance_Between_Transactions_km), ops.number(t.Time_Since_Last_Transaction_min)
-    hour = ops.number(t.Transaction_Hour)
-    here = ops.ratio(user.same_kind, user.known, nan)
+    money = logged(dollars)
+    beyond = money - logged(maximum(LEAST_USUAL, user.usual_amount))
+    known = user.known > 0.0
+    before = ops.number(t.Previous_Transaction_Count)
     return (
         dollars,
-        where(user.known >= FEW_EVENTS, ops.log1p(dollars) - user.usual_measure, nan),
-        minimum(ops.number(t.Transaction_Velocity), 100.0),
-        km,
-        minutes,
-        minimum(km / (maximum(minutes, 1.0) / 60.0), MOST_KMH),
-        ops.sin(hour * _PER_HOUR),
-        ops.cos(hour * _PER_HOUR),
-        where(hour < NIGHT_ENDS, 1.0, 0.0),
-        ops.number(t.Transaction_Weekday),
+        beyond,
+        money - logged(maximum(LEAST_USUAL, user.kind_amount)),
+        minimum(100.0, ops.number(t.Transaction_Velocity)),
+        ops.number(t.Distance_Between_Transactions_km),
+        larger(user.fastest_24h, speed_kmh(t, ops), ops),
+        where(ops.number(t.Transaction_Hour) < NIGHT_ENDS, 1.0, 0.0),
         ops.lookup(STATUS, t.Transaction_Status, UNKNOWN_STATUS),
         ops.lookup(AUTHENTICATION, t.Authentication_Method, UNKNOWN_AUTHENTICATION),
         ops.lookup(CARD_REACH, t.Card_Type, UNKNOWN_CARD),
         ops.lookup(CATEGORY_RISK, t.Transaction_Category, UNKNOWN_CATEGORY),
-        minimum(ops.number(t.Previous_Transaction_Count), 200.0),
-        user.known,
-        user.same_counterparty,
-        ops.ratio(user.same_counterparty, user.known, nan),
-        here,
-        where(here >= USUAL_SHARE, 1.0, 0.0),
+        minimum(200.0, maximum(0.0, before - either(user.count_24h, 0.0, ops))),
+        minimum(MANY, user.known),
+        device_days(user, before, ops),
+        user.abroad,
+        where(known, minimum(PLACE_DAYS, user.place_days), nan),
+        where(known, where(user.merchant_known > 0.0, 1.0, 0.0), nan),
         user.count_1h,
+        user.distinct_1h,
         user.count_24h,
-        user.sum_24h,
-        user.distinct_24h,
-        device.distinct_24h,
-        device.count_1h,
+        user.count_24h * maximum(1.0, user.known_days) / maximum(1.0, user.known),
+        user.sum_24h + dollars,
+        user.excess_24h + maximum(0.0, beyond),
+        user.failed_1h,
+        user.failed_24h,
+        user.devices_24h,
+        user.places_24h,
+        maximum(1.0, device.distinct_24h),
+        larger(user.count_1h, device.count_1h, ops),
     )
+
+
+def speed_kmh(t: Any, ops: Operations) -> Any:
+    """How fast the user would have come here from the payment before, by the sender's own word."""
+    minutes = ops.maximum(LEAST_MINUTES, ops.number(t.Time_Since_Last_Transaction_min))
+    return ops.number(t.Distance_Between_Transactions_km) * 60.0 / minutes
+
+
+def device_days(user: Any, before: Any, ops: Operations) -> Any:
+    """For how many days the user has had this device: 0 on the day we first see it. Unknown of somebody new, of whom
+    every device would be a new one: neither we nor the sender (who counts payments `before`) know enough of them."""
+    days = ops.minimum(DEVICE_DAYS, ops.floor(user.device_age / A_DAY_S))
+    return ops.where((user.devices_known > 0.0) | (before >= FEW_EVENTS), days, nan)
+
+
+def either(first: Any, second: Any, ops: Operations) -> Any:
+    """The first where it is known, else the second."""
+    return ops.where(first == first, first, second)
+
+
+def larger(first: Any, second: Any, ops: Operations) -> Any:
+    """The larger one of those that are known."""
+    return either(ops.where(second > first, second, first), second, ops)
 
 
 # Signals: reported, never deciding.
 RULES = (
-    note("foreign", "Neither the tenant's home country nor a usual place of the user.",
-         Condition("Transaction_Location", "ne", other="home_country"), Condition("usual_location", "eq", 0.0)),
-    note("new_device", "The user never paid with this device.", Condition("device_events", "eq", 0.0)),
+    note("foreign", "Neither the tenant's home country nor the user's home.",
+         Condition("Transaction_Location", "ne", other="home_country"), Condition("abroad", "eq", 1.0)),
+    note("new_device", "The user was never seen with this device until today.", Condition("device_days", "lt", 1.0)),
     note("high_amount", "More than 3,000 dollars.", Condition("amount_usd", "gt", 3000.0)),
     note("amount_above_usual", "More than 20 times the user's usual amount, and more than 100 dollars.",
-         Condition("amount_against_usual", "gt", log(20.0)), Condition("amount_usd", "gt", 100.0)),
+         Condition("against_usual", "gt", log(20.0)), Condition("amount_usd", "gt", 100.0)),
     note("high_velocity", "10 payments or more in the sender's short window.",
          Condition("Transaction_Velocity", "ge", 10.0)),
     note("high_velocity_hour", "10 payments or more within an hour.", Condition("user_count_1h", "ge", 9.0)),
@@ -347,19 +407,18 @@ def final_risk(probability: float, titles: Collection[str]) -> float:
 
 FEW_DOLLARS = 6.0
 MANY_DOLLARS = 2000.0
-RARE_DEVICE, RARE_PLACE = 0.25, 0.35  # shares of a user's payments
+NEW_DAYS = 2.0  # of a device
 REMOTE_CATEGORIES = ("Transfer", "Crypto")  # what is taken from an account, not with a card in a shop
 # Tuned on the simulator's labels (docs/card-activity.md). Users without a history have no shares: the distance and the
 # amount speak for them.
 TYPOLOGIES = (
     Typology("card_testing", (Condition("amount_usd", "le", FEW_DOLLARS),)),
-    Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),
+    Typology("account_takeover", (Condition("device_days", "lt", NEW_DAYS),
                                   Condition("Transaction_Category", "in", REMOTE_CATEGORIES))),
-    Typology("stolen_card_abroad", (Condition("location_share", "lt", RARE_PLACE),)),
-    Typology("stolen_card_abroad", (Condition("usual_location", "eq", 0.0),
-                                    Condition("Distance_Between_Transactions_km", "ge", 300.0))),
-    Typology("account_takeover", (Condition("device_share", "lt", RARE_DEVICE),)),
-    Typology("bust_out", (Condition("amount_against_usual", "gt", log(3.0)),)),
+    Typology("stolen_card_abroad", (Condition("abroad", "eq", 1.0),)),
+    Typology("stolen_card_abroad", (Condition("speed_kmh", "gt", PLANE_KMH),)),
+    Typology("account_takeover", (Condition("device_days", "lt", NEW_DAYS),)),
+    Typology("bust_out", (Condition("against_usual", "gt", log(3.0)),)),
     Typology("bust_out", (Condition("amount_usd", "ge", MANY_DOLLARS),)),
     Typology("other"),
 )  # fmt: skip
@@ -367,10 +426,25 @@ TYPOLOGIES = (
 
 def parties(t: CardActivity) -> tuple[Party, ...]:
     user, device = str(int(t.User_ID)), str(int(t.Device_ID))
+    place, failed = t.Transaction_Location, STATUS.get(t.Transaction_Status, UNKNOWN_STATUS) == 1.0
+    speed = speed_kmh(t, SCALAR)
     return (
-        Party("User_ID", user, device, t.Transaction_Location, log1p(dollars_of(t, SCALAR))),
-        Party("Device_ID", device, user, t.Transaction_Location),
+        Party("User_ID", user, str(int(t.Merchant_ID)), t.Transaction_Category, speed, place, device, failed),
+        Party("Device_ID", device, user),
     )
+
+
+def usually(t: CardActivity, against: float) -> float:
+    """What an amount is held against, in its currency, from the logarithm of how many times it is."""
+    return round(t.Transaction_Amount / exp(min(against, MOST_LOGARITHM)), 2)
+
+
+def currency_of(t: CardActivity) -> str | None:
+    return t.Transaction_Currency
+
+
+def place(t: Any) -> str:
+    return t.Transaction_Location
 
 
 def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
@@ -451,7 +525,7 @@ def _agrees(t: CardActivity, name: str, right: float) -> bool:
 CARD_ACTIVITY = TransactionSchema(
     name="card_activity",
     struct=CardActivity,
-    roles=(Role("User_ID", habits=True), Role("Device_ID")),
+    roles=(Role("User_ID", habits=True, speeds=True), Role("Device_ID")),
     features=FEATURES,
     build=build,
     parties=parties,
@@ -461,8 +535,12 @@ CARD_ACTIVITY = TransactionSchema(
     rules=RULES,
     typologies=TYPOLOGIES,
     reach=REACH,
-    directions={"velocity": 1, "speed_kmh": 1, "status": 1},
+    directions=DIRECTIONS,
+    unknown_as=UNKNOWN_AS,
     words={},
+    place=place,
+    usuals={"against_usual": usually, "against_kind": usually},
+    currency=currency_of,
     tidy=tidy,
     remarks=remarks,
     ids=frozenset(["transaction_id"]),

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=7)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from apps.training.card_activity import simulate
+        from apps.training.behaviour import card_activity as simulate
 
         out: Path = options["out"]
         if out.suffix.lower() not in FORMATS:
