@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -17,8 +18,17 @@ from apps.errors import KINDS
 from apps.scoring.serving import model_cards
 from apps.scoring.serving.runtime import get_scoring
 
-#: The columns of the models' page, in the cards' own words.
-METRICS = ("auc_roc", "average_precision", "recall_at_1pct_fpr", "calibration_error", "precision", "recall")
+#: The columns of the models' page: the cards' own words, and ours.
+METRICS = {
+    "auc_roc": "AUC",
+    "average_precision": "Average precision",
+    "recall_at_1pct_fpr": "Recall at 1 % false alarms",
+    "calibration_error": "Calibration error",
+    "precision": "Precision",
+    "recall": "Recall",
+}
+#: What a day is in logs that count from a start of their own: steps of an hour, seconds.
+A_DAY = {"paysim": 24, "ieee_cis": 86_400}
 OPENAPI = settings.BASE_DIR / "static" / "openapi.json"
 #: Swagger UI and ReDoc style inline and draw from data: addresses; everything else is ours, or is not loaded.
 _POLICY = "; ".join(
@@ -59,7 +69,11 @@ def errors(request: HttpRequest) -> HttpResponse:
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
     told = [card for card in model_cards.of_all(get_scoring().engine.models) if isinstance(card, model_cards.ModelCard)]
-    return _page(request, "docs/models.html", {"schemas": [_shown(*group) for group in _by_schema(told)]})
+    return _page(
+        request,
+        "docs/models.html",
+        {"schemas": [_shown(*group) for group in _by_schema(told)], "labels": METRICS.values()},
+    )
 
 
 def _by_schema(told: list[model_cards.ModelCard]) -> Iterator[tuple[str, list[model_cards.ModelCard]]]:
@@ -73,22 +87,36 @@ def _shown(schema: str, told: list[model_cards.ModelCard]) -> dict[str, Any]:
     return {
         "name": schema,
         "data": data,
-        "learnt": _counted(data) if data else "",
-        "measured": _counted(quality) if quality else "",
+        "learnt": _counted(schema, data) if data else "",
+        "measured": _counted(schema, quality) if quality else "",
         "rows": [(card, [_metric(card, name) for name in METRICS]) for card in told],
     }
 
 
-def _counted(part: model_cards.TrainedOn | model_cards.Quality) -> str:
-    first, last = part.period[0], part.period[-1]
+def _counted(schema: str, part: model_cards.TrainedOn | model_cards.Quality) -> str:
+    first, last = (_day(schema, moment) for moment in (part.period[0], part.period[-1]))
     return f"{part.rows:,} transactions from {first} to {last}, {part.frauds:,} of them fraud"
 
 
-def _metric(card: model_cards.ModelCard, name: str) -> tuple[float | None, float | None, float | None]:
-    """A metric and its interval."""
-    if card.quality is None:
-        return None, None, None
-    return card.quality.metrics.get(name), *card.quality.intervals_95.get(name, (None, None))
+def _day(schema: str, moment: Any) -> str:
+    """A card's moment as people write it: 31 March 2025, or a day of a log without dates."""
+    if isinstance(moment, str):
+        day = datetime.fromisoformat(moment)
+        return f"{day.day} {day:%B %Y}"
+    return f"day {int(moment // A_DAY[schema]) + (schema == 'paysim'):,} of its log"
+
+
+def _metric(card: model_cards.ModelCard, name: str) -> tuple[str, str, str]:
+    """A metric's label, its value and its interval, "" where there is none."""
+    value = card.quality.metrics.get(name) if card.quality else None
+    low, high = card.quality.intervals_95.get(name, (None, None)) if card.quality else (None, None)
+    interval = f"{figure(low)} – {figure(high)}" if low is not None and high is not None else ""
+    return METRICS[name], "–" if value is None else figure(value), interval
+
+
+def figure(value: float) -> str:
+    """A share with three digits; near 0 and 1, where the next one matters, with four."""
+    return f"{value:.4f}" if min(abs(value), abs(1 - value)) < 0.01 else f"{value:.3f}"
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any] | None = None) -> HttpResponse:

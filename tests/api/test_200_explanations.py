@@ -42,7 +42,11 @@ def test_the_waterfall_is_well_formed(alice: Api, slash: str) -> None:
     assert (answer.status_code, answer["Content-Type"]) == (200, "image/svg+xml")
     drawing = ElementTree.fromstring(answer.content)  # noqa: S314 - our own
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
-    assert decision["id"] in answer.content.decode()
+    title = drawing[0].text or ""
+    assert decision["id"] in title
+    probability = f"{decision['fraud_probability']:.1%}"[:4]
+    assert title.startswith(f"Fraud {probability}") and "critical: block" in title and "Amount 180,000" in title
+    assert int(drawing.get("width", "0")) <= 375  # readable on a telephone
 
 
 @pytest.mark.parametrize("kind", ["explanation", "explanation.svg"])

@@ -1,12 +1,14 @@
 """GET /v1/models and the page of cards: who decides, what they were trained on, what they are worth."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
+from apps.api.documentation import figure
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused, active
 from apps.scoring.engine.schemas import SCHEMAS
@@ -82,11 +84,12 @@ def test_cards_are_a_page_of_the_documentation(schema: str) -> None:
     text = page.content.decode()
     assert page.status_code == 200
     assert "default-src 'self'" in page["Content-Security-Policy"]
+    assert not re.search(r"from \d{4,}|T\d\d:\d\d", text)  # days, not seconds of a log
     assert f'id="{schema}"' in text
     for entry in active(settings.ARTIFACTS_DIR, schema):
         card = card_of(schema, entry)
         assert card["data"]["licence"].split(";")[0] in text
-        assert str(card["quality"]["out_of_time"]["metrics"]["average_precision"]) in text
+        assert figure(card["quality"]["out_of_time"]["metrics"]["average_precision"]) in text
     assert ("For research only." in text) == any(
         card_of(s, active(settings.ARTIFACTS_DIR, s)[0])["research_only"] for s in SCHEMAS
     )

@@ -15,8 +15,10 @@ from apps.scoring.engine.wording import number
 Item = tuple[str, float | str | None, float]  # label, value, contribution in log-odds
 
 MOST_BARS = 9  # the rest are drawn as one
-WIDTH, LABELS, RIGHT = 820, 290, 30  # px: the picture, the column of labels, the margin
-ROW, TOP, BOTTOM = 30, 74, 56
+WIDTH, SIDE = 360, 16  # px: the picture, readable on a telephone, and its margins
+ROW, TOP, BOTTOM = 44, 96, 56  # px: a label with its arrow below it, what stands above the first and below the last
+ARROW, THICK = 20, 18  # px: an arrow below the top of its row, and its thickness
+MARK = 130  # px: half of what is written at a mark
 TIP = 7  # px of an arrow's head
 LEAST_SPAN = 0.1  # log-odds, so that a flat explanation still has an axis
 LABEL_CUT = 28  # characters
@@ -24,7 +26,7 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 
 STYLE = """
 text{font:13px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2933}
-.title{font-size:15px;font-weight:600}.quiet{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}
+.title{font-size:15px;font-weight:600}.small{font-size:11px}.quiet{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}
 .line{stroke:#cbd2d9;stroke-width:1}.mark{stroke:#7b8794;stroke-width:1;stroke-dasharray:3 3}
 .up{fill:#d92d43}.down{fill:#1f6fd6}text.up,text.down{font-weight:600}.ground{fill:#fff}
 @media(prefers-color-scheme:dark){text{fill:#e4e7eb}.quiet{fill:#9aa5b1}.line{stroke:#3e4c59}.mark{stroke:#7b8794}
@@ -47,10 +49,10 @@ class Scale(NamedTuple):
     per_unit: float
 
     def x(self, log_odds: float) -> float:
-        return round(LABELS + (log_odds - self.least) * self.per_unit, 1)
+        return round(SIDE + (log_odds - self.least) * self.per_unit, 1)
 
 
-def waterfall_svg(title: str, base: float, total: float, items: Sequence[Item]) -> str:
+def waterfall_svg(title: str, base: float, total: float, items: Sequence[Item], subtitle: str = "") -> str:
     """The SVG text. `base` + the items' contributions = `total`, all in log-odds. Every text is escaped."""
     bars = _bars(base, items)
     scale = _scale(bars, base, total)
@@ -58,11 +60,12 @@ def waterfall_svg(title: str, base: float, total: float, items: Sequence[Item]) 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'role="img" aria-labelledby="waterfall-title waterfall-desc">',
-        f'<title id="waterfall-title">{_text(title)}</title>',
+        f'<title id="waterfall-title">{_text(" – ".join(filter(None, (title, subtitle))))}</title>',
         f'<desc id="waterfall-desc">{_text(_described(base, total, bars))}</desc>',
         f"<style>{STYLE}</style>",
         f'<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>',
-        f'<text class="title" x="16" y="26">{_text(title)}</text>',
+        f'<text class="title" x="{SIDE}" y="26">{_text(title)}</text>',
+        f'<text class="quiet small" x="{SIDE}" y="46">{_text(subtitle)}</text>',
         _mark(scale, total, "f(x)", TOP - 24, TOP - 8, TOP + ROW * len(bars)),
         *[_drawn(scale, bar, TOP + ROW * row) for row, bar in enumerate(bars)],
         _mark(scale, base, "E[f(x)]", height - 18, height - 34, TOP),
@@ -94,8 +97,8 @@ def _label(label: str, value: float | str | None) -> str:
 def _scale(bars: Sequence[Bar], base: float, total: float) -> Scale:
     points = [base, total, *[bar.start for bar in bars], *[bar.stop for bar in bars]]
     span = max(max(points) - min(points), LEAST_SPAN)
-    room = 0.14 * span  # on each side, for the numbers beside the arrows
-    return Scale(min(points) - room, (WIDTH - LABELS - RIGHT) / (span + 2 * room))
+    room = 0.2 * span  # on each side, for the numbers beside the arrows
+    return Scale(min(points) - room, (WIDTH - 2 * SIDE) / (span + 2 * room))
 
 
 def _drawn(scale: Scale, bar: Bar, y: int) -> str:
@@ -103,10 +106,10 @@ def _drawn(scale: Scale, bar: Bar, y: int) -> str:
     start, stop = scale.x(bar.start), scale.x(bar.stop)
     beside, anchor = (stop + 6, "") if side == "up" else (stop - 6, " end")
     return (
-        f'<text class="end" x="{LABELS - 14}" y="{y + 20}">{_text(bar.label)}</text>'
-        f'<line class="line" x1="{stop}" x2="{stop}" y1="{y - 4}" y2="{y + 4}"/>'
-        f'<path class="{side}" d="{_arrow(start, stop, y + 4, ROW - 8)}"/>'
-        f'<text class="{side}{anchor}" x="{beside:.1f}" y="{y + 20}">{bar.stop - bar.start:+.2f}</text>'
+        f'<text x="{SIDE}" y="{y + 14}">{_text(bar.label)}</text>'
+        f'<line class="line" x1="{stop}" x2="{stop}" y1="{y - ROW + ARROW + THICK}" y2="{y + ARROW}"/>'
+        f'<path class="{side}" d="{_arrow(start, stop, y + ARROW, THICK)}"/>'
+        f'<text class="{side}{anchor}" x="{beside:.1f}" y="{y + ARROW + 14}">{bar.stop - bar.start:+.2f}</text>'
     )
 
 
@@ -118,22 +121,23 @@ def _arrow(start: float, stop: float, y: float, thick: float) -> str:
 
 def _mark(scale: Scale, log_odds: float, name: str, text_y: int, from_y: int, to_y: int) -> str:
     x = scale.x(log_odds)
-    said = f"{name} = {log_odds:.2f}  (probability {_percent(sigmoid(log_odds))})"
+    said = f"{name} = {log_odds:.2f}  (probability {percent(sigmoid(log_odds))})"
     return (
         f'<line class="mark" x1="{x}" x2="{x}" y1="{from_y}" y2="{to_y}"/>'
-        f'<text class="quiet mid" x="{min(max(x, LABELS), WIDTH - 150)}" y="{text_y}">{_text(said)}</text>'
+        f'<text class="quiet mid" x="{min(max(x, MARK), WIDTH - MARK)}" y="{text_y}">{_text(said)}</text>'
     )
 
 
 def _described(base: float, total: float, bars: Sequence[Bar]) -> str:
     steps = "; ".join(f"{bar.label}: {bar.stop - bar.start:+.2f}" for bar in bars)
     return (
-        f"A typical honest transaction has log-odds {base:.2f} (probability {_percent(sigmoid(base))}); "
-        f"this one has {total:.2f} (probability {_percent(sigmoid(total))}). {steps}."
+        f"A typical honest transaction has log-odds {base:.2f} (probability {percent(sigmoid(base))}); "
+        f"this one has {total:.2f} (probability {percent(sigmoid(total))}). {steps}."
     )
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
+    """A probability in percent, with the digits that matter near 0 and 1."""
     return f"{probability:.4%}" if probability < 0.001 or probability > 0.999 else f"{probability:.1%}"
 
 

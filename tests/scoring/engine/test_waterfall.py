@@ -37,7 +37,7 @@ def test_stored_vectors_of_another_model_are_refused(model):
 def test_the_picture_shows_the_largest_and_the_rest_as_one(explained):
     picture = drawn(explained)
     assert len(picture.findall(f"{SVG}path")) == MOST_BARS + 1
-    words = [text.text for text in picture.findall(f"{SVG}text")]
+    words = [text.text or "" for text in picture.findall(f"{SVG}text")]
     assert any("others" in word for word in words)
     assert any(word.startswith("f(x)") for word in words)
     assert any(word.startswith("E[f(x)]") for word in words)
