@@ -31,7 +31,7 @@ ANYTHING = frozenset({"approve", "review", "challenge", "block"})
 #: From what everybody does every day to what nobody does but a thief.
 BANDS = {
     "honest": Band(0.0, 0.05, frozenset({"approve"})),
-    "base": Band(0.0, 0.08, frozenset({"approve"})),  # where 3.5 % are frauds and nothing is known
+    "base": Band(0.0, 0.10, frozenset({"approve"})),  # where 3.5 % are frauds and nothing is known
     "fine": Band(0.0, 0.15, frozenset({"approve"})),
     "watched": Band(0.0, 0.30, frozenset({"approve", "review"})),
     "unusual_or_fine": Band(0.0, 0.70, frozenset({"approve", "review", "challenge"})),

@@ -25,7 +25,6 @@ from apps.scoring.engine.schemas.payments import (
     CATEGORY_RANK,
     MEANS,
     PAYMENTS,
-    RULES,
     TYPOLOGIES,
     Payment,
 )
@@ -235,24 +234,25 @@ REMOTE = {"online_order": True, "used_pin_number": False, "used_chip": False}
         (REMOTE, set()),
         ({**REMOTE, "ratio_to_median_purchase_price": 4.5}, {"remote_far_above_median"}),
         ({**REMOTE, "used_pin_number": True, "ratio_to_median_purchase_price": 4.5}, set()),
-        ({**REMOTE, "distance_from_home_km": 150.0}, {"remote_far_from_home"}),
+        ({**REMOTE, "distance_from_home_km": 600.0}, {"remote_far_from_home"}),
         ({"distance_from_home_km": 150.0}, set()),
         ({"foreign_transaction": True}, set()),
         ({"foreign_transaction": True, "amount": 2500.0}, {"large_and_abroad"}),
-        ({"amount": 1e9}, set()),
+        ({"amount": 1e9}, {"enormous_amount"}),
     ],
 )
 def test_rules_need_what_they_ask_for(sent, hit):
     one = parsed(**sent)
-    results = evaluate(RULES, PAYMENTS.values(one.facts, tuple(features(one).values())))
+    results = evaluate(PAYMENTS.rules, PAYMENTS.values(one.facts, tuple(features(one).values())))
     assert {result.id for result in results if result.outcome == "hit"} == hit
     assert "error" not in {result.outcome for result in results}
 
 
-@pytest.mark.parametrize(("amount", "hit"), [(2900.0, False), (3500.0, True), (9000.0, True)])
+@pytest.mark.parametrize(("amount", "hit"), [(490.0, False), (790.0, False), (900.0, True), (9000.0, True)])
 def test_an_amount_far_above_the_usual_is_looked_at(amount, hit):
-    found = replayed({"amount": 40.0, "timestamp": at(-25)}, {"amount": amount, "timestamp": at(0)})
-    results = evaluate(RULES, PAYMENTS.values(parsed(amount=amount).facts, tuple(found.values())))
+    usual = [{"amount": 40.0, "timestamp": at(-25 * days)} for days in range(5, 0, -1)]
+    found = replayed(*usual, {"amount": amount, "timestamp": at(0)})
+    results = evaluate(PAYMENTS.rules, PAYMENTS.values(parsed(amount=amount).facts, tuple(found.values())))
     assert {one.id: one.outcome == "hit" for one in results}["far_above_usual"] is hit
 
 

@@ -16,7 +16,8 @@ from msgspec import Meta
 from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING
 from apps.scoring.engine.operations import SCALAR, Operations
-from apps.scoring.engine.rules import Condition, RuleResult, Typology, note
+from apps.scoring.engine.rules import Condition, RuleResult, Typology
+from apps.scoring.engine.schemas import built_in
 from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema, stated, weighed
 
 MOST_MONEY = 1e15
@@ -184,14 +185,16 @@ FEATURES = (
             unknown="What the amount is in dollars is not known.", own=True, unit="money"),
     stated("against_usual", "AMOUNT_AGAINST_USUAL", "Transaction_Amount", "amount against the usual",
            "The amount is {factor} what the user pays as a rule{usual}.",
-           unknown="What the user pays as a rule is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+           unknown="What the user pays as a rule is not known.", shown_as="exp", up_above=1.0, down_below=2.0,
+           own=True, unit="money"),
     stated("against_kind", "AMOUNT_AGAINST_CATEGORY", "Transaction_Amount", "amount against category's",
            "The amount is {factor} what the user pays in this category{usual}.",
-           unknown="What the user pays in this category is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+           unknown="What the user pays in this category is not known.", shown_as="exp", up_above=1.0, down_below=2.0,
+           own=True, unit="money"),
     stated("velocity", "SENT_VELOCITY", "Transaction_Velocity", "payments in a short time",
            "The user made {value} payment{s} in a short time.", own=True, up_above=1.0),
     stated("distance_km", "DISTANCE", "Distance_Between_Transactions_km", "km from the one before",
-           "From the payment before it is {value} km.", own=True, unit="km"),
+           "From the payment before it is {whole} km.", own=True, unit="km"),
     stated("speed_kmh", "IMPLIED_SPEED", "Distance_Between_Transactions_km", "speed of the day's journeys",
            "From one payment of the last 24 hours to the next it was {whole} km/h.",
            unknown="How fast the user travelled in the last 24 hours is not known.", unit="km/h", up_above=100.0,
@@ -204,18 +207,18 @@ FEATURES = (
     weighed("card_reach", "CARD_TYPE", "Card_Type", "type of card", "The type of card, {value},", own=True),
     weighed("category_risk", "MERCHANT_CATEGORY", "Transaction_Category", "category", "The category {value}", own=True),
     stated("previous_count", "PREVIOUS_COUNT", "Previous_Transaction_Count", "payments before",
-           "The user made {value} payment{s} before today."),
+           "The user made {value} payment{s} before today.", up_below=6.0, down_above=5.0),
     stated("known_events", "KNOWN_USER", "User_ID", "known payments of the user",
-           "We know {value} earlier payment{s} of the user."),
+           "We know {value} earlier payment{s} of the user.", up_below=3.0, down_above=2.0),
     stated("device_days", "NEW_DEVICE", "Device_ID", "days the device is known",
            "The user has been seen with this device for {value} day{s}.",
            zero="The user was never seen with this device until today.",
-           unknown="Whether the device is one of the user's is not known.", unit="days"),
+           unknown="Whether the device is one of the user's is not known.", unit="days", up_below=8.0),
     stated("abroad", "ABROAD", "Transaction_Location", "away from home", "The payment is made away from home.",
            zero="The payment is made at home.", unknown="Where the user is at home is not known."),
     stated("place_days", "KNOWN_PLACE", "Transaction_Location", "days in this place",
            "The user paid in this place on {value} day{s} before.", zero="The user never paid in this place before.",
-           unknown="Where the user paid before is not known."),
+           unknown="Where the user paid before is not known.", up_below=3.0),
     stated("merchant_known", "KNOWN_MERCHANT", "Merchant_ID", "bought there before", "The user bought there before.",
            zero="The user never bought there before.", unknown="Whether the user bought there before is not known."),
     stated("user_count_1h", "HIGH_VELOCITY", "User_ID", "user's payments in 1 h",
@@ -225,13 +228,13 @@ FEATURES = (
     stated("user_count_24h", "HIGH_VELOCITY_DAY", "User_ID", "user's payments in 24 h",
            "The user made {value} payment{s} in the last 24 hours.", up_above=0.0),
     stated("pace", "PACE", "User_ID", "user's pace", "The user's pace of the last 24 hours is {factor} the usual one.",
-           zero="The user made no payments in the last 24 hours.", up_above=1.0),
+           zero="The user made no payments in the last 24 hours.", up_above=1.0, unit="times"),
     stated("spent_24h_usd", "SPENT_IN_A_DAY", "Transaction_Amount", "dollars spent in 24 h",
            "With this the user spends about {whole} dollars in 24 hours.", unit="USD"),
     stated("spree", "SPREE", "Transaction_Amount", "day's excess of the usual",
            "With this the user's payments of the last 24 hours go far beyond the usual.",
            zero="No payment of the last 24 hours goes beyond the usual.",
-           unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7),
+           unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7, unit="index"),
     stated("failed_1h", "FAILED_BEFORE", "Transaction_Status", "failed in 1 h",
            "In the last hour {value} payment{s} of the user failed.", up_above=0.0),
     stated("failed_24h", "FAILED_BEFORE", "Transaction_Status", "failed in 24 h",
@@ -347,35 +350,17 @@ def larger(first: Any, second: Any, ops: Operations) -> Any:
     return either(ops.where(second > first, second, first), second, ops)
 
 
-# Signals: reported, never deciding.
-RULES = (
-    note("foreign", "Neither the tenant's home country nor the user's home.",
-         Condition("Transaction_Location", "ne", other="home_country"), Condition("abroad", "eq", 1.0)),
-    note("new_device", "The user was never seen with this device until today.", Condition("device_days", "lt", 1.0)),
-    note("high_amount", "More than 3,000 dollars.", Condition("amount_usd", "gt", 3000.0)),
-    note("amount_above_usual", "More than 20 times the user's usual amount, and more than 100 dollars.",
-         Condition("against_usual", "gt", log(20.0)), Condition("amount_usd", "gt", 100.0)),
-    note("high_velocity", "10 payments or more in the sender's short window.",
-         Condition("Transaction_Velocity", "ge", 10.0)),
-    note("high_velocity_hour", "10 payments or more within an hour.", Condition("user_count_1h", "ge", 9.0)),
-    note("unusual_distance", "1,000 km or more from the payment before.",
-         Condition("Distance_Between_Transactions_km", "ge", 1000.0)),
-    note("impossible_journey", "Farther from the payment before than anybody travels in that time.",
-         Condition("Distance_Between_Transactions_km", "ge", 200.0), Condition("speed_kmh", "gt", PLANE_KMH)),
-    note("night_time", "Between midnight and six.", Condition("Transaction_Hour", "lt", NIGHT_ENDS)),
-    note("weak_authentication", "Proven by nothing, or by something easily stolen.",
-         Condition("authentication_strength", "lt", WEAK_AUTHENTICATION)),
-    note("failed_status", "The payment failed.", Condition("status", "eq", 1.0)),
-)  # fmt: skip
-
 # What the published interface calls each signal, and the share of the way to certainty it takes a risk.
 SIGNALS: Mapping[str, tuple[str, float]] = {
     "foreign": ("Foreign", 0.15),
+    "unknown_place": ("Foreign", 0.15),
     "new_device": ("New Device", 0.15),
     "high_amount": ("High Amount", 0.20),
     "amount_above_usual": ("High Amount", 0.20),
     "high_velocity": ("High Velocity", 0.15),
     "high_velocity_hour": ("High Velocity", 0.15),
+    "very_high_velocity": ("High Velocity", 0.15),
+    "many_shops": ("High Velocity", 0.15),
     "unusual_distance": ("Unusual Distance", 0.10),
     "impossible_journey": ("Unusual Distance", 0.10),
     "night_time": ("Night Time", 0.05),
@@ -412,6 +397,8 @@ REMOTE_CATEGORIES = ("Transfer", "Crypto")  # what is taken from an account, not
 # Tuned on the simulator's labels (docs/card-activity.md). Users without a history have no shares: the distance and the
 # amount speak for them.
 TYPOLOGIES = (
+    Typology("device_farm", (Condition("device_users_24h", "ge", 4.0),)),
+    Typology("cloned_card", (Condition("speed_kmh", "gt", built_in.PLANE_KMH), Condition("abroad", "eq", 0.0))),
     Typology("card_testing", (Condition("amount_usd", "le", FEW_DOLLARS),)),
     Typology("account_takeover", (Condition("device_days", "lt", NEW_DAYS),
                                   Condition("Transaction_Category", "in", REMOTE_CATEGORIES))),
@@ -532,9 +519,11 @@ CARD_ACTIVITY = TransactionSchema(
     event_time_ms=event_time_ms,
     amount=amount,
     transaction_id=transaction_id,
-    rules=RULES,
+    rules=built_in.CARD_ACTIVITY,
     typologies=TYPOLOGIES,
     reach=REACH,
+    known_by="known_events",
+    flags=frozenset(("night", "abroad", "merchant_known")),
     directions=DIRECTIONS,
     unknown_as=UNKNOWN_AS,
     words={},

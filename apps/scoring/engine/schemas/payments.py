@@ -6,7 +6,7 @@ one log's habits. What more of a thing may only do to the risk is `DIRECTIONS`: 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import exp, log, log1p, nan
+from math import exp, log1p, nan
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +15,8 @@ from msgspec import Meta
 from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, DAY_MS, FROM_NOTHING, HOUR_MS, LEAST_HOURS
 from apps.scoring.engine.operations import SCALAR, Operations
-from apps.scoring.engine.rules import Condition, Typology, review
+from apps.scoring.engine.rules import Condition, Typology
+from apps.scoring.engine.schemas import built_in
 from apps.scoring.engine.transaction import InvalidTransaction, Party, Role, TransactionSchema, stated, weighed
 
 MOST_MONEY = 1e9  # in dollars
@@ -146,10 +147,10 @@ FEATURES = (
            "The user bought there before.", zero="The user never bought there before.",
            unknown="Whether the user bought there before is not known."),
     stated("distance_from_home", "DISTANCE_FROM_HOME", "distance_from_home_km", "km from home",
-           "The payment is made {value} km from home.", unknown="The distance from home was not sent.", own=True,
+           "The payment is made {whole} km from home.", unknown="The distance from home was not sent.", own=True,
            unit="km"),
     stated("distance_from_last", "DISTANCE", "distance_from_last_transaction", "km from the one before",
-           "From the payment before it is {value} km.", unknown="The distance from the payment before was not sent.",
+           "From the payment before it is {whole} km.", unknown="The distance from the payment before was not sent.",
            own=True, unit="km"),
     stated("speed_kmh", "IMPLIED_SPEED", "distance_from_last_transaction", "speed of the day's journeys",
            "From one payment of the last 24 hours to the next it was {whole} km/h.", unit="km/h",
@@ -163,7 +164,7 @@ FEATURES = (
     stated("device_days", "NEW_DEVICE", "device_id", "days the device is known",
            "The user has been seen with this device for {value} day{s}.",
            zero="The user was never seen with this device until today.",
-           unknown="Whether the device is one of the user's is not known.", unit="days"),
+           unknown="Whether the device is one of the user's is not known.", unit="days", up_below=8.0),
     stated("devices_24h", "MANY_DEVICES", "device_id", "user's devices in 24 h",
            "The user paid with {value} device{s} in the last 24 hours.", up_above=1.0),
     stated("device_users_24h", "DEVICE_USERS", "device_id", "device's users in 24 h",
@@ -176,21 +177,23 @@ FEATURES = (
            "The user made {value} payment{s} in the last 24 hours.", up_above=0.0),
     stated("pace", "PACE", "user_id", "user's pace",
            "The user's pace of the last 24 hours is {factor} the usual one.",
-           zero="The user made no payments in the last 24 hours.", up_above=1.0),
+           zero="The user made no payments in the last 24 hours.", up_above=1.0, unit="times"),
     stated("log_spent_24h", "SPENT_IN_A_DAY", "amount", "spent in 24 h",
            "With this the user spends {value} US dollars in 24 hours.", shown_as="expm1", unit="USD"),
     stated("against_usual", "AMOUNT_AGAINST_USUAL", "amount", "amount against the usual",
            "The amount is {factor} what the user pays as a rule{usual}.",
-           unknown="What the user pays as a rule is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+           unknown="What the user pays as a rule is not known.", shown_as="exp", up_above=1.0, down_below=2.0,
+           own=True, unit="money"),
     stated("against_kind", "AMOUNT_AGAINST_CATEGORY", "amount", "amount against category's",
            "The amount is {factor} what the user pays in this category{usual}.",
-           unknown="What the user pays in this category is not known.", shown_as="exp", up_above=1.0, down_below=2.0),
+           unknown="What the user pays in this category is not known.", shown_as="exp", up_above=1.0, down_below=2.0,
+           own=True, unit="money"),
     stated("spree", "SPREE", "amount", "day's excess of the usual",
            "With this the user's payments of the last 24 hours go far beyond the usual.",
            zero="No payment of the last 24 hours goes beyond the usual.",
-           unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7),
+           unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7, unit="index"),
     stated("known_events", "KNOWN_USER", "user_id", "known payments of the user",
-           "We know {value} earlier payment{s} of the user."),
+           "We know {value} earlier payment{s} of the user.", up_below=3.0, down_above=2.0),
 )  # fmt: skip
 
 # More of these never lowers the risk (1), or never raises it (-1); the category and how long we know a user are free.
@@ -205,6 +208,7 @@ DIRECTIONS = {
     ),
 }  # fmt: skip
 # An unknown yes or no lies between the two, an unknown device between a new one and one of yesterday.
+FLAGS = frozenset(("night", "card_present", "online_order", "used_chip", "used_pin_number", "known_merchant", "abroad"))
 UNKNOWN_AS = {
     "category": CATEGORY_RANK["misc"],
     "device_users_24h": 1.0,
@@ -296,24 +300,13 @@ def bought_before(user: Any, ops: Operations) -> Any:
     return ops.where(user.known >= FEW_EVENTS, ops.where(user.merchant_known > 0.0, 1.0, 0.0), nan)
 
 
-# In the public card_transdata set (CC0) nothing honest hits the first two.
-RULES = (
-    review("remote_far_above_median", "Ordered online without a PIN for more than four times the user's median.",
-           Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False),
-           Condition("ratio_to_median_purchase_price", "gt", 4.0)),
-    review("remote_far_from_home", "Ordered online without chip or PIN, more than 100 km from home.",
-           Condition("online_order", "eq", True), Condition("used_pin_number", "eq", False),
-           Condition("used_chip", "eq", False), Condition("distance_from_home_km", "gt", 100.0)),
-    review("far_above_usual", "More than 20 times what the user pays as a rule, and more than 3,000 US dollars.",
-           Condition("against_usual", "gt", log(20.0)), Condition("log_amount", "gt", log1p(3000.0))),
-    review("large_and_abroad", "More than 2,000 US dollars across a border.",
-           Condition("foreign_transaction", "eq", True), Condition("log_amount", "gt", log1p(2000.0))),
-)  # fmt: skip
-
 SMALL_AMOUNT, LARGE_AMOUNT = log1p(30.0), log1p(200.0)
 # What a suspicious payment looks like; the first that fits names it.
 TYPOLOGIES = (
     Typology("card_testing", (Condition("log_amount", "le", SMALL_AMOUNT), Condition("count_1h", "ge", 2.0))),
+    Typology("device_farm", (Condition("device_users_24h", "ge", 4.0),)),
+    Typology("cloned_card", (Condition("speed_kmh", "gt", built_in.PLANE_KMH),)),
+    Typology("account_takeover", (Condition("abroad", "eq", 1.0), Condition("device_days", "lt", 1.0))),
     Typology("unusual_location", (Condition("foreign_transaction", "eq", True),)),
     Typology("unusual_location", (Condition("distance_from_home_km", "gt", 500.0),)),
     Typology("account_takeover", (Condition("log_amount", "ge", LARGE_AMOUNT), Condition("device_days", "lt", 1.0))),
@@ -403,9 +396,11 @@ PAYMENTS = TransactionSchema(
     event_time_ms=event_time_ms,
     amount=amount,
     transaction_id=transaction_id,
-    rules=RULES,
+    rules=built_in.PAYMENTS,
     typologies=TYPOLOGIES,
     reach=REACH,
+    known_by="known_events",
+    flags=FLAGS,
     directions=DIRECTIONS,
     unknown_as=UNKNOWN_AS,
     words={"category": {rank: name for name, rank in CATEGORY_RANK.items()}},
