@@ -109,7 +109,8 @@ def test_honest_people_change_their_devices(rows):
 
 def test_honest_people_pay_small_amounts_in_quick_succession_and_fail(rows):
     small = honest(rows)[dollars(honest(rows)) < 6]
-    assert (small["Time_Since_Last_Transaction_min"] < 6).sum() > rows["is_fraud"].sum()
+    testing = rows["typology"] == "card_testing"
+    assert (small["Time_Since_Last_Transaction_min"] < 6).sum() > testing.sum()  # what looks like it from afar
     assert 0.02 < (honest(rows)["Transaction_Status"] == "Failed").mean() < 0.08
 
 
