@@ -102,7 +102,7 @@ def test_a_model_that_breaks_alone_leaves_the_rules(models, broken, paysim):
     engine = Engine({"paysim": {**models, "xgboost": broken}})
     found = engine.decide("paysim", paysim(**DRAINED), {}, Policy())
     assert (found.fraud_probability, found.model, found.degraded) == (None, None, ("model:xgboost",))
-    assert found.decisive.kind == "default"
+    assert found.decisive.kind == "rule"
 
 
 def test_no_model_at_all_is_no_ensemble(paysim):
