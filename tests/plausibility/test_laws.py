@@ -1,11 +1,9 @@
-"""No model breaks a law, whoever pays whatever: drawn pairs of every law, and Hypothesis looking for worse ones."""
+"""No model breaks a law, whoever pays whatever: drawn pairs of every law, and whole answers of some."""
 
 from functools import cache
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
@@ -19,6 +17,7 @@ from tests.plausibility.laws import LAWS, Law, name_of
 #: Schemas whose models do not obey yet. To be empty; one that obeys by now must leave the list.
 NOT_YET: frozenset[str] = frozenset()
 PAIRS = 2_000  # a schema's; `python -m tests.plausibility --laws 100000` tries more
+TRIES = 5  # answers a law: features, rules, reasons and all
 SEVERITY = ("approve", "review", "challenge", "block")
 EACH = [(schema, law) for schema in SCHEMAS for law in LAWS[schema]]
 
@@ -38,21 +37,14 @@ def test_no_family_and_no_ensemble_breaks_a_law(schema: str) -> None:
 
 
 @pytest.mark.parametrize(("schema", "law"), EACH, ids=[f"{schema}-{name_of(law)}" for schema, law in EACH])
-@settings(
-    max_examples=20,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.large_base_example],
-)
-@given(random=st.randoms(use_true_random=False))
-def test_no_answer_breaks_a_law(schema: str, law: Law, random: Random) -> None:
+def test_no_answer_breaks_a_law(schema: str, law: Law) -> None:
     if schema in NOT_YET:
         pytest.skip("the models of this schema do not obey yet")
-    trial = trial_of(schema, law, random)
-    ours, theirs = _answer(trial.draft), [_answer(one) for one in against(trial)]
-    assert ours >= min(theirs)
-    assert not trial.below or ours <= max(theirs)
+    for seed in range(TRIES):
+        trial = trial_of(schema, law, Random(seed))
+        ours, theirs = _answer(trial.draft), [_answer(one) for one in against(trial)]
+        assert ours >= min(theirs), seed
+        assert not trial.below or ours <= max(theirs), seed
 
 
 def _answer(draft: Draft) -> tuple[float, int]:
