@@ -21,7 +21,7 @@ from apps.training.recipe import Plan, Prepared
 LIBRARIES = ("xgboost-cpu", "lightgbm", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
 MOST_BYTES = 10_000_000  # of one model's files
 MOST_BYTES_TOGETHER = 60_000_000  # of all models under one root
-EXPLAINED = {"trees.npz": "interventional SHAP of the trees, exact", "linear.npz": "exact, linear"}
+EXPLAINED = {"trees.npz": "interventional SHAP of the trees, exact"}
 
 
 class TooLarge(Exception):

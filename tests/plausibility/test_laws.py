@@ -14,8 +14,6 @@ from tests.plausibility.court import against, trial_of, try_laws
 from tests.plausibility.drafts import Draft, crowd
 from tests.plausibility.laws import LAWS, Law, name_of
 
-#: Schemas whose models do not obey yet. To be empty; one that obeys by now must leave the list.
-NOT_YET: frozenset[str] = frozenset()
 PAIRS = 2_000  # a schema's; `python -m tests.plausibility --laws 100000` tries more
 TRIES = 5  # answers a law: features, rules, reasons and all
 SEVERITY = ("approve", "review", "challenge", "block")
@@ -33,13 +31,11 @@ def test_no_family_and_no_ensemble_breaks_a_law(schema: str) -> None:
     verdicts = try_laws(schema, models(schema), PAIRS)
     broken = {(name, breach.law) for name, verdict in verdicts.items() for breach in verdict.breaches}
     assert set(verdicts) == {*models(schema), ENSEMBLE}
-    assert bool(broken) is (schema in NOT_YET), broken
+    assert not broken
 
 
 @pytest.mark.parametrize(("schema", "law"), EACH, ids=[f"{schema}-{name_of(law)}" for schema, law in EACH])
 def test_no_answer_breaks_a_law(schema: str, law: Law) -> None:
-    if schema in NOT_YET:
-        pytest.skip("the models of this schema do not obey yet")
     for seed in range(TRIES):
         trial = trial_of(schema, law, Random(seed))
         ours, theirs = _answer(trial.draft), [_answer(one) for one in against(trial)]

@@ -13,17 +13,15 @@ import msgspec
 import numpy as np
 import onnxruntime
 
-from apps.scoring.engine.linear import LinearShap
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.shapley import TreeShap
 
 EXAMPLE_TOLERANCE = 1e-5  # margins of one model on different machines
 STEEPEST = 700.0  # beyond this, exp overflows
-Explainer = TreeShap | LinearShap
+Explainer = TreeShap
 # What explains a model, by the file that holds its arrays.
 EXPLAINERS: Mapping[str, Callable[[Mapping[str, np.ndarray]], Explainer]] = {
     "trees.npz": TreeShap,
-    "linear.npz": LinearShap,
 }
 
 
