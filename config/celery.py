@@ -59,13 +59,18 @@ WORK: Mapping[str, Work] = {
     "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }
-#: What a killed worker had in hand comes again after so many seconds, and by then at the latest another has it.
+#: What a killed worker had in hand comes again after so many seconds; workers look for it as often as `LOOKED_FOR`.
 HANDED_BACK = 900
+LOOKED_FOR = 10
 
 CONFIGURATION = {
     "broker_url": settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
     "broker_connection_retry_on_startup": True,
-    "broker_transport_options": {"visibility_timeout": HANDED_BACK},
+    "broker_transport_options": {
+        "visibility_timeout": HANDED_BACK,
+        "unacked_restore_interval": LOOKED_FOR,
+        "unacked_restore_throttle": 1,  # at each of them, not at every tenth
+    },
     # Without the broker's connection a task can't be acknowledged and comes again: it stops here, rather than run twice
     # at once. It is Celery 6's default; unset, every lost connection is a deprecation warning.
     "worker_cancel_long_running_tasks_on_connection_loss": True,

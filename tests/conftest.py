@@ -39,6 +39,7 @@ from hypothesis import settings as laws  # noqa: E402
 
 from apps.api_keys import uses  # noqa: E402
 from apps.api_keys.services import get_gate  # noqa: E402
+from apps.scoring.policies import get_policies  # noqa: E402
 from apps.scoring.recording import recorder  # noqa: E402
 from apps.usage.admission.admission import get_admissions  # noqa: E402
 from apps.usage.admission.refused_keys import get_guesses  # noqa: E402
@@ -131,6 +132,7 @@ def _clean_ground(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("snapshot")
         request.getfixturevalue("flush")
         forget_guesses()
+        get_policies().forget()
 
 
 def forget_guesses() -> None:

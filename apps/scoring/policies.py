@@ -4,6 +4,7 @@ The gate tells the version with every admission, so a new policy holds from the 
 """
 
 from datetime import datetime
+from functools import cache
 
 import msgspec
 from django.db import transaction
@@ -39,6 +40,16 @@ class Policies:
                 self._known.clear()
             self._known[key] = load(tenant_schema, version)
         return self._known[key]
+
+    def forget(self) -> None:
+        """Forget every policy met: the next request asks the database."""
+        self._known.clear()
+
+
+@cache
+def get_policies() -> Policies:
+    """The process's policies."""
+    return Policies()
 
 
 def load(tenant_schema: str, version: int) -> Policy:

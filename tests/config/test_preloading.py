@@ -119,7 +119,7 @@ def test_python_of_ours_is_known_by_the_folder_of_its_interpreter(command: list[
 
 def _after_preloading(look: str) -> str:
     """What an interpreter of its own says after it has preloaded."""
-    code = f"from config import preloading; preloading.preload(); import os, sys; {look}"
+    code = f"from config.local import preloading; preloading.preload(); import os, sys; {look}"
     clean = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=CHECKOUT, env=clean, capture_output=True, text=True, timeout=within(60))

@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import Models, active, load_active
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.policies import Policies
+from apps.scoring.policies import get_policies
 from apps.scoring.serving import rehearsal
 from apps.scoring.serving.service import Scoring
 from apps.usage.admission.admission import get_admissions
@@ -36,7 +36,7 @@ def get_scoring() -> Scoring:
         engine=Engine(models()),
         admissions=get_admissions(),
         journal=Journal(valkey),
-        policies=Policies(),
+        policies=get_policies(),
     )
 
 
