@@ -259,7 +259,11 @@ def test_process_that_is_stopped_or_killed_leaves_what_it_had_in_hand_due_again(
     assert (Delivery.objects.get().state, Delivery.objects.get().tries) == ("delivered", 2)
 
 
-OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+#: Autovacuum looks in at any time and is nobody's connection.
+OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
 
 
 def connections() -> int:
