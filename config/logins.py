@@ -22,9 +22,9 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from apps import addresses
+from apps.accounts.audit import record_audit
 from apps.accounts.models import User
 from apps.accounts.passwords import TooManyLogins
-from apps.accounts.services import record_audit
 
 Credentials = Mapping[str, Any] | None
 

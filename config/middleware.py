@@ -10,8 +10,9 @@ from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 
-from apps.accounts.services import REQUEST_ADDRESS
+from apps.accounts.audit import ORIGIN, Origin
 from apps.addresses import came_over_tls, client_address
+from apps.request_ids import request_id_of
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -70,15 +71,18 @@ def believe_our_proxies(respond: Respond) -> Respond:
     return handle
 
 
-def note_address(respond: Respond) -> Respond:
-    """Let the audit trail know where the request that is answered came from."""
+def note_origin(respond: Respond) -> Respond:
+    """Let the audit trail know which request is answered and where it came from; tell the sender its id, too."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        noted = REQUEST_ADDRESS.set(client_address(request.META, settings.TRUSTED_PROXIES))
+        origin = Origin(client_address(request.META, settings.TRUSTED_PROXIES), request_id_of(request.META))
+        noted = ORIGIN.set(origin)
         try:
-            return respond(request)
+            response = respond(request)
         finally:
-            REQUEST_ADDRESS.reset(noted)
+            ORIGIN.reset(noted)
+        response["X-Request-Id"] = origin.request_id
+        return response
 
     return handle
 

@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Model
 from psycopg import sql
 
+from apps.accounts.models import AuditChain
 from tests.cast import Cast
 
 #: Tables no test changes, with more rows than are worth naming.
@@ -47,7 +48,7 @@ class Snapshot:
             cursor.execute(_PRIMARY_KEYS, [schemas])
             deletions = [_deletion(cursor, *row) for row in cursor.fetchall() if row[1] not in _LEFT_ALONE]
             cursor.execute("CREATE SCHEMA sweeping")
-            restorations = [_restoration(cursor, model) for model in {type(row) for row in rows}]
+            restorations = [_restoration(cursor, model) for model in {AuditChain, *map(type, rows)}]
             body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join(deletions + restorations))
             cursor.execute(sql.SQL(_SWEEP).format(sql.Literal(body.as_string(cursor.connection))))
         return cls(schemas, tuple((row, dict(row.__dict__)) for row in rows))

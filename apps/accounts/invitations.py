@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.core.validators import validate_email
 from django.db import transaction
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Invitation, Membership, Tenant, User
-from apps.accounts.services import record_audit
 
 VALID_FOR = timedelta(days=7)
 #: Invitations of one tenant that are open at once: a stolen session must not become a mail cannon.

@@ -134,7 +134,10 @@ class Invitation(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which object: written once, never changed (a trigger refuses)."""
+    """Who did what to which object: written once by `audit.record_audit`, never changed (a trigger refuses).
+
+    `chain`, `sequence`, `digest`: its place among the entries of its tenant, set by the database at COMMIT.
+    """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     tenant = models.ForeignKey(Tenant, null=True, on_delete=models.SET_NULL)
@@ -142,15 +145,36 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=60)
     target = models.CharField(max_length=200)
     address = models.GenericIPAddressField(null=True, blank=True, help_text="Where the request came from.")
+    request_id = models.CharField(max_length=100, blank=True, default="")
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
+    chain = models.BigIntegerField(default=0, editable=False)
+    sequence = models.BigIntegerField(null=True, editable=False)
+    seal = models.CharField(max_length=80, unique=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, default="", editable=False)
 
     class Meta:
         ordering: ClassVar = ["-at"]
         verbose_name, verbose_name_plural = "audit entry", "audit trail"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["chain", "sequence"], name="one_entry_a_place")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "-at", "-id"], name="audit_newest_of_tenant"),
+            models.Index(fields=["id"], condition=models.Q(sequence=None), name="audit_to_be_chained"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class AuditChain(models.Model):
+    """How long the chain of a tenant's audit entries is, and its last digest. `chain`: the tenant's id, or 0."""
+
+    chain = models.BigIntegerField(primary_key=True)
+    length = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"chain {self.chain}"
 
 
 class RegularCheck(models.Model):

@@ -1,25 +1,22 @@
-"""What changes several rows or leaves the process: making a tenant, writing the audit trail."""
+"""What changes several rows: making a tenant, letting somebody own it, keeping what a regular check found."""
 
 import itertools
 from collections.abc import Sequence
-from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
 
 from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.text import slugify
 
 from apps.accounts import template
-from apps.accounts.models import AuditEntry, Membership, RegularCheck, Tenant, User, new_handle
+from apps.accounts.audit import record_audit
+from apps.accounts.models import Membership, RegularCheck, Tenant, User, new_handle
 from apps.accounts.naming import RESERVED
 
 #: Names of regular checks: served = journaled = recorded = rolled up = invoiced; and the provider's payments = ours.
 USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
 #: Differences that a regular check keeps in words.
 MOST_DIFFERENCES = 100
-#: The address of the request that is being answered; set by the faces, for the audit trail alone.
-REQUEST_ADDRESS: ContextVar[str | None] = ContextVar("request_address", default=None)
 
 
 @transaction.atomic
@@ -62,32 +59,6 @@ def free_slug(name: str) -> str:
     taken = RESERVED | {slug.lower() for slug in there}
     tries = itertools.chain([plain], (f"{plain}-{n}" for n in itertools.count(2)))
     return next(slug for slug in tries if slug not in taken)
-
-
-def record_audit(
-    *,
-    tenant: Tenant | None,
-    actor: str,
-    action: str,
-    target: str,
-    now: datetime,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    """One line of the audit trail. Secrets never stand in `before` or `after`.
-
-    Where the request came from the faces have said (`REQUEST_ADDRESS`); commands and workers have none.
-    """
-    AuditEntry.objects.create(
-        tenant=tenant,
-        actor=actor,
-        action=action,
-        target=target,
-        before=before,
-        after=after,
-        at=now,
-        address=REQUEST_ADDRESS.get(),
-    )
 
 
 def record_check(name: str, differences: Sequence[str], now: datetime) -> None:

@@ -24,7 +24,7 @@ from prometheus_client import Histogram
 from rest_framework.views import APIView
 
 from apps import card_numbers
-from apps.accounts.services import REQUEST_ADDRESS
+from apps.accounts.audit import ORIGIN, Origin
 from apps.api import problems
 from apps.api.client_address import check_host, client_address
 from apps.api.presented_key import presented_key
@@ -34,6 +34,7 @@ from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.decoding import decode
 from apps.errors import Problem
+from apps.request_ids import request_id_of
 from apps.usage.admission import refused_calls, refused_keys
 from apps.usage.admission.admission import Admissions, get_admissions, period_of
 from apps.usage.metering.events import moment
@@ -90,7 +91,7 @@ class ApiView(APIView):
         anew for each, and hands everything else on at 1 µs a look."""
         self.started = time.perf_counter()
         self.received_us = time.time_ns() // 1000
-        self.request_id = problems.request_id(request.META)
+        self.request_id = request_id_of(request.META)
         return request
 
     def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -108,9 +109,9 @@ class ApiView(APIView):
         return self.admitted(self.admissions.admit(ask))
 
     def admit_only(self, request: HttpRequest) -> Admission:
-        """Admit a request that scores nothing. What it changes is audited with its address; its key was used."""
+        """Admit a request that scores nothing. What it changes is audited with its origin; its key was used."""
         ask = self.ask(request)
-        REQUEST_ADDRESS.set(ask.address)
+        ORIGIN.set(Origin(ask.address, self.request_id))
         admission = self.admit(ask)
         if not admission.storage_away:
             uses.note(admission.key_id, self.now, ask.address)

@@ -2,8 +2,6 @@
 
 import logging
 import math
-import os
-import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -15,17 +13,15 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from msgspec import UNSET
 from rest_framework import exceptions
 
-from apps import card_numbers
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api import problem_bodies
 from apps.api.response_headers import shielded
 from apps.errors import Problem
+from apps.request_ids import request_id_of
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
-
-_REQUEST_ID = re.compile("[A-Za-z0-9_.:-]{1,100}")
 
 #: Refusals of DRF and Django in our words: the first that fits.
 _IN_OUR_WORDS: Mapping[type[Exception], str] = {
@@ -141,15 +137,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return plain(problem, request.META)
 
 
-def request_id(meta: Mapping[str, Any]) -> str:
-    """The caller's X-Request-Id when it is harmless, card numbers in it masked; else a new one."""
-    value = meta.get("HTTP_X_REQUEST_ID", "")
-    return card_numbers.mask(value) if _REQUEST_ID.fullmatch(value) else f"req_{os.urandom(12).hex()}"
-
-
 def plain(problem: Problem, meta: Mapping[str, Any] | None = None) -> HttpResponse:
     """A refusal outside of any view, also of a request that was never read."""
-    name = request_id(meta or {})
+    name = request_id_of(meta or {})
     return shielded(
         HttpResponse(
             body(problem, name),

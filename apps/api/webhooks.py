@@ -218,8 +218,9 @@ class WebhookTestView(_WebhooksView):
     endpoint = "webhook_test"
 
     def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
-        row = self.webhook(self.admit_only(request), webhook_id)
-        return json_answer(_delivery(services.send_test(webhook=row, now=self.now)))
+        admission = self.admit_only(request)
+        row = self.webhook(admission, webhook_id)
+        return json_answer(_delivery(services.send_test(webhook=row, now=self.now, actor=admission.actor)))
 
 
 class WebhookDeliveriesView(_WebhooksView):

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.accounts.naming import check_one_line
-from apps.accounts.services import record_audit
 from apps.addresses import network_of
 from apps.api_keys import keys
 from apps.api_keys.gate import Gate
@@ -73,7 +73,8 @@ def create_key(
             rate_per_minute=rate_per_minute,
             created_at=now,
         )
-        _audit(key, "key.created", actor, now, after={"scopes": list(scopes), "networks": list(networks)})
+        after = {"scopes": list(scopes), "networks": list(networks)}
+        record_audit(tenant=tenant, actor=actor, action="key.created", target=_named(key), after=after, now=now)
     return key, text
 
 
@@ -81,7 +82,8 @@ def revoke_key(*, key: ApiKey, gate: Gate, now: datetime, reason: str = "", acto
     """Revoke at once, everywhere. True when the gate has been told; False when it is away and will be told later."""
     with transaction.atomic():
         ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now, gate_pending=True)
-        _audit(key, "key.revoked", actor, now, after={"reason": reason} if reason else None)
+        after = {"reason": reason} if reason else None
+        record_audit(tenant=key.tenant, actor=actor, action="key.revoked", target=_named(key), after=after, now=now)
     return invalidate_keys(gate, [key])
 
 
@@ -94,7 +96,7 @@ def narrow_key(*, key: ApiKey, scopes: Sequence[str], now: datetime, actor: str 
         tenant=key.tenant,
         actor=actor,
         action="key.narrowed",
-        target=f"{key} ({key.name})",
+        target=_named(key),
         before={"scopes": key.scopes},
         after={"scopes": kept},
         now=now,
@@ -122,7 +124,8 @@ def rotate_key(
         )
         ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
         ApiKey.objects.filter(pk=key.pk).update(expires_at=ends, replaced_by=successor, gate_pending=True)
-        _audit(key, "key.rotated", actor, now, after={"successor": successor.pk, "ends": ends.isoformat()})
+        after = {"successor": successor.pk, "ends": ends.isoformat()}
+        record_audit(tenant=key.tenant, actor=actor, action="key.rotated", target=_named(key), after=after, now=now)
     invalidate_keys(gate, [key])
     return successor, text
 
@@ -184,5 +187,6 @@ def _check(
         raise InvalidKeyRequest("rate per minute: at least 1")
 
 
-def _audit(key: ApiKey, action: str, actor: str, now: datetime, after: dict[str, Any] | None = None) -> None:
-    record_audit(tenant=key.tenant, actor=actor, action=action, target=f"{key} ({key.name})", after=after, now=now)
+def _named(key: ApiKey) -> str:
+    """A key as the audit trail names it."""
+    return f"{key} ({key.name})"

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from apps import text
-from apps.accounts.services import record_audit
+from apps.accounts.audit import record_audit
 
 #: Words of a search: each is looked for in every column of it.
 MOST_WORDS = 20
@@ -156,7 +156,7 @@ class OperatorAdmin(ModelAdmin):
             tenant=getattr(obj, "tenant", None),
             actor=operator(request),
             action=f"{self.audited}.{verb}",
-            target=str(obj)[:200],
+            target=obj,
             before=before,
             after=after,
             now=timezone.now(),

@@ -22,10 +22,10 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
+from apps.accounts.audit import record_audit
 from apps.backoffice.base import ReadOnlyAdmin, operator
 from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 from apps.backoffice.papers import OnPaperAdmin, in_currency
-from apps.billing import audit
 from apps.billing.collecting.transfers import check_transfer, record_transfer
 from apps.billing.invoicing.invoices import NotPossible, issue, issue_credit_note, void_invoice
 from apps.billing.models import BillingClock, CreditNote, Invoice, InvoiceDeduction, InvoiceLine, Payment
@@ -93,7 +93,7 @@ def _issue(request: HttpRequest, invoice: Invoice, reason: str) -> str:
     with transaction.atomic():
         issue([Invoice.objects.select_for_update().get(pk=invoice.pk)], now_of(invoice.tenant_id))
     invoice.refresh_from_db()
-    audit.record(
+    record_audit(
         tenant=invoice.tenant,
         actor=operator(request),
         action="invoice.issued",

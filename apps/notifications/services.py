@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Membership, Tenant
-from apps.accounts.services import record_audit
 from apps.notifications.kinds import KINDS
 from apps.notifications.models import Delivery, Event, WebhookEndpoint, new_id, new_secret
 from apps.notifications.targets import Network, parse
@@ -111,7 +111,8 @@ def create_webhook(
         secret=new_secret(),
         created_at=now,
     )
-    _audit(made, "created", actor, now, {"url": url, "events": list(events)})
+    after = {"url": url, "events": list(events)}
+    record_audit(tenant=tenant, actor=actor, action="webhook.created", target=made, after=after, now=now)
     return made
 
 
@@ -121,6 +122,7 @@ def change_webhook(
 ) -> WebhookEndpoint:
     """Change `url`, `events`, `description` or `enabled`. Raises `NotAllowed` for the URL."""
     row = WebhookEndpoint.objects.select_for_update().get(pk=webhook.pk)
+    before = {name: row.disabled_at is None if name == "enabled" else getattr(row, name) for name in changes}
     if "url" in changes:
         parse(changes["url"], private_networks())
     for name in set(changes) & {"url", "events", "description"}:
@@ -131,7 +133,15 @@ def change_webhook(
     if changes.get("enabled") is False:
         disable(row, "You switched it off.", now)
     if changes:
-        _audit(row, "changed", actor, now, dict(changes))
+        record_audit(
+            tenant=row.tenant,
+            actor=actor,
+            action="webhook.changed",
+            target=row,
+            before=before,
+            after=dict(changes),
+            now=now,
+        )
     return row
 
 
@@ -146,24 +156,27 @@ def rotate_secret(
     row.previous_secret, row.previous_until = (row.secret, now + overlap) if overlap else (None, None)
     row.secret = new_secret()
     row.save()
-    _audit(row, "rotated", actor, now, {"overlap_s": int(overlap.total_seconds())})
+    after = {"overlap_s": int(overlap.total_seconds())}
+    record_audit(tenant=row.tenant, actor=actor, action="webhook.rotated", target=row, after=after, now=now)
     return row
 
 
 @transaction.atomic
 def delete_webhook(*, webhook: WebhookEndpoint, now: datetime, actor: str = "command") -> None:
     """It and what was on its way to it."""
-    _audit(webhook, "deleted", actor, now, {"url": webhook.url})
+    before = {"url": webhook.url, "events": webhook.events}
+    record_audit(tenant=webhook.tenant, actor=actor, action="webhook.deleted", target=webhook, before=before, now=now)
     WebhookEndpoint.objects.filter(pk=webhook.pk).delete()
 
 
 @transaction.atomic
-def send_test(*, webhook: WebhookEndpoint, now: datetime) -> Delivery:
+def send_test(*, webhook: WebhookEndpoint, now: datetime, actor: str = "command") -> Delivery:
     """A `webhook.test` to this one alone, whatever it wants otherwise."""
     data = {"message": "It works when you can verify this signature."}
     news = News(webhook.tenant, "webhook.test", data, new_id("test", now), livemode=webhook.livemode)
     ((event, _),) = _happened([news], now)
     (sent,) = Delivery.objects.bulk_create(_deliveries(event, (), [webhook], now))
+    record_audit(tenant=webhook.tenant, actor=actor, action="webhook.tested", target=webhook, now=now)
     sent.refresh_from_db()
     return sent
 
@@ -246,7 +259,3 @@ def _webhooks(tenant_ids: Iterable[int]) -> dict[int, list[WebhookEndpoint]]:
     for row in WebhookEndpoint.objects.filter(tenant_id__in=tenant_ids, disabled_at=None):
         found.setdefault(row.tenant_id, []).append(row)
     return found
-
-
-def _audit(webhook: WebhookEndpoint, verb: str, actor: str, now: datetime, after: dict[str, Any]) -> None:
-    record_audit(tenant=webhook.tenant, actor=actor, action=f"webhook.{verb}", target=webhook.pk, after=after, now=now)

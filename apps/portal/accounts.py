@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps import addresses
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant, User
-from apps.accounts.services import free_slug, make_owner, record_audit
+from apps.accounts.services import free_slug, make_owner
 from apps.billing.subscriptions.services import sign_up
 from apps.portal.tenancy import TENANT
 from apps.text import refusal

@@ -10,8 +10,8 @@ import msgspec
 from django.db import transaction
 
 from apps import card_numbers
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed

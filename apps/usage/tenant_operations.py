@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed
-from apps.billing import audit
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import agree
 
@@ -34,7 +34,7 @@ def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str,
     Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
     mark_changed(row)
     after = {"reason": reason} if reason else None
-    audit.record(tenant=row, actor=actor, action=action, target=row.slug, after=after, now=now)
+    record_audit(tenant=row, actor=actor, action=action, target=row.slug, after=after, now=now)
 
 
 def change_subscription(
@@ -77,7 +77,7 @@ def _plain(value: Any) -> Any:
 def _audit_subscription(
     tenant: Tenant, before: dict[str, Any] | None, after: dict[str, Any], actor: str, now: datetime
 ) -> None:
-    audit.record(
+    record_audit(
         tenant=tenant,
         actor=actor,
         action="subscription.changed",

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import AuditEntry
-from apps.accounts.services import record_audit
 from apps.billing.collecting import provider_events
 from apps.billing.models import ProviderEvent
 from apps.errors import Problem

@@ -8,7 +8,7 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Sum
 
-from apps.billing import audit
+from apps.accounts.audit import record_audit
 from apps.billing.collecting.gateway import Gateway, Refused, Unanswered
 from apps.billing.collecting.notifications import notify_refund
 from apps.billing.collecting.payments import ASKED_AGAIN_AFTER, KEY_LIFE
@@ -54,9 +54,7 @@ def begin(
         updated_at=now,
     )
     after = {"amount": str(made.amount), "currency": payment.currency, "reason": reason}
-    audit.record(
-        tenant=payment.tenant, actor=actor, action="payment.refunded", target=str(payment), after=after, now=now
-    )
+    record_audit(tenant=payment.tenant, actor=actor, action="payment.refunded", target=payment, after=after, now=now)
     if by_hand:
         _note_by_hand(payment, made.amount, now)
     return made

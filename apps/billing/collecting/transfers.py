@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from apps.billing import audit
+from apps.accounts.audit import record_audit
 from apps.billing.invoicing import balances
 from apps.billing.invoicing.invoices import BALANCE_TEXT, NotPossible, check_not_under_way, mark_paid
 from apps.billing.models import TRANSFER, Invoice, Payment
@@ -86,8 +86,9 @@ def _audit(payment: Payment, actor: str, now: datetime) -> None:
     }
     if payment.unapplied:
         after["kept"] = shown(payment.unapplied, payment.currency)
-    target = str(payment.invoice)
-    audit.record(tenant=payment.tenant, actor=actor, action="payment.received", target=target, after=after, now=now)
+    record_audit(
+        tenant=payment.tenant, actor=actor, action="payment.received", target=payment.invoice, after=after, now=now
+    )
 
 
 def _settle(invoice: Invoice, payment: Payment, now: datetime, actor: str) -> None:

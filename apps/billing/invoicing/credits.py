@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from django.db.models import Q
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
-from apps.billing import audit
 from apps.billing.models import Coupon, CouponRedemption, Credit
 from apps.billing.rating.money import rounded, shown, wrong_with
 from apps.billing.rating.pricing import Offer
@@ -49,7 +49,7 @@ def grant(
     )
     if new:
         after = {"amount": str(amount), "currency": currency, "reason": reason}
-        audit.record(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
+        record_audit(tenant=tenant, actor=actor, action="credit.granted", target=key[:200], after=after, now=now)
     return credit
 
 
@@ -64,7 +64,7 @@ def redeem(*, tenant: Tenant, code: str, currency: str, now: datetime, actor: st
     _check(coupon, currency, now)
     made, new = CouponRedemption.objects.get_or_create(tenant=tenant, coupon=coupon, defaults={"redeemed_at": now})
     if new:
-        audit.record(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
+        record_audit(tenant=tenant, actor=actor, action="coupon.redeemed", target=coupon.code, now=now)
     return made
 
 

@@ -19,8 +19,8 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from apps import times
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
-from apps.billing import audit
 from apps.billing.invoicing import balances, credit_note_lines, credits, documents, payment_instructions
 from apps.billing.invoicing.credit_note_lines import Part
 from apps.billing.models import (
@@ -127,7 +127,7 @@ def mark_paid(*, invoice: Invoice, now: datetime, how: str, actor: str = "billin
             raise NotPossible(f"{row} is {row.status}: it can't be paid.")
         check_not_under_way(row)
         _move([row], status=Status.PAID, paid_at=now, paid_how=how)
-        _audit(row, "invoice.paid", actor, now, {"how": how})
+        record_audit(tenant=row.tenant, actor=actor, action="invoice.paid", target=row, after={"how": how}, now=now)
         notify_all([_news(row, "invoice.paid", **({"kept": kept} if kept else {}))], now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
@@ -152,7 +152,8 @@ def void_invoice(*, invoice: Invoice, now: datetime, reason: str = "", actor: st
         InvoiceLine.objects.filter(invoice=row).update(void=True)
         for used in row.deductions.exclude(credit=None):
             Credit.objects.filter(uses=used).update(remaining=F("remaining") + used.amount)
-        _audit(row, "invoice.voided", actor, now, {"reason": reason} if reason else None)
+        after = {"reason": reason} if reason else None
+        record_audit(tenant=row.tenant, actor=actor, action="invoice.voided", target=row, after=after, now=now)
         _notify(row, "invoice.voided", now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
@@ -198,7 +199,7 @@ def issue_credit_note(
             balances.release(row)
             _move([row], status=Status.PAID, paid_at=now, paid_how="credit note")
         after = {"number": note.number, "amount": str(amount), "reason": reason}
-        _audit(row, "invoice.credit_note", actor, now, after)
+        record_audit(tenant=row.tenant, actor=actor, action="invoice.credit_note", target=row, after=after, now=now)
         _notify_note(note, now)
         delinquency.refresh(row.tenant_id, now)
     invoice.refresh_from_db()
@@ -402,10 +403,6 @@ def _move(invoices: Sequence[Invoice], **columns: Any) -> None:
     for invoice in invoices:
         for name, value in columns.items():
             setattr(invoice, name, value)
-
-
-def _audit(invoice: Invoice, action: str, actor: str, now: datetime, after: dict[str, Any] | None) -> None:
-    audit.record(tenant=invoice.tenant, actor=actor, action=action, target=str(invoice), after=after, now=now)
 
 
 def _notify(invoice: Invoice, kind: str, now: datetime) -> None:

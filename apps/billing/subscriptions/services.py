@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
 
 from apps import times
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.accounts.services import create_tenant
-from apps.billing import audit
 from apps.billing.models import PlanSpan, Subscription
 from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import EXPONENTS, rounded
@@ -275,6 +275,8 @@ def set_spend_cap(*, tenant_id: int, cap: Decimal | None, now: datetime, actor: 
     with _changing(tenant_id, now) as (subscription, _):
         if cap is not None and (cap < 0 or cap != rounded(cap, subscription.currency)):
             raise NotPossible(f"A cap takes 0 or more, with {EXPONENTS[subscription.currency]} decimals.")
+        if cap == subscription.spend_cap:
+            return
         Subscription.objects.filter(pk=subscription.pk).update(spend_cap=cap)
         before, after = ({"cap": None if one is None else str(one)} for one in (subscription.spend_cap, cap))
         _audit(tenant_id, "subscription.spend_cap", actor, now, before, after)
@@ -344,4 +346,4 @@ def _audit(
     tenant_id: int, action: str, actor: str, now: datetime, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     tenant = Tenant.objects.get(pk=tenant_id)
-    audit.record(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)
+    record_audit(tenant=tenant, actor=actor, action=action, target=tenant.slug, before=before, after=after, now=now)

@@ -83,7 +83,7 @@ class WebhookPage(Page):
             messages.success(request, "The webhook is deleted.")
             return redirect("webhooks")
         if asked == "test":
-            services.send_test(webhook=webhook, now=self.now)
+            services.send_test(webhook=webhook, now=self.now, actor=self.actor)
             messages.success(request, "A test is on its way; it appears below.")
         elif asked in ("enable", "disable"):
             changes = {"enabled": asked == "enable"}

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
-from apps.accounts.services import record_audit
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.models import StripeAccount
 

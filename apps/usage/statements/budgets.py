@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 from django.db import transaction
 from msgspec import UNSET, UnsetType
 
+from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
-from apps.billing import audit
 from apps.billing.models import Subscription
 from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import rounded
@@ -107,11 +107,13 @@ def change_budget(
 
 @transaction.atomic
 def set_thresholds(*, tenant: Tenant, thresholds: Iterable[int], now: datetime, actor: str = "command") -> None:
-    """The tenant's own percentages instead of `DEFAULT`."""
+    """The tenant's own percentages instead of `DEFAULT`. Harmless when repeated."""
     wanted = sorted(set(thresholds))
     before = list(thresholds_of([tenant.pk])[tenant.pk])
+    if wanted == before:
+        return
     Budget.objects.update_or_create(tenant=tenant, defaults={"thresholds": wanted})
-    audit.record(
+    record_audit(
         tenant=tenant,
         actor=actor,
         action="budget.changed",
