@@ -12,6 +12,7 @@ from apps.errors import MOST_TOLD, FieldError, Problem, fields_invalid
 from apps.field_errors import LONGEST_TOLD, field_errors, forbidden_texts
 
 Body = TypeVar("Body")
+_TAB, _NEWLINE, _RETURN = b"\t\n\r"
 Noticed = Annotated[tuple[str, ...], Meta(description="What we noticed: that a card number was masked.")]
 
 
@@ -39,13 +40,18 @@ def decode(body: bytes, kind: type[Body]) -> Body:
 def check_members(body: bytes, document: Any, more: int = 0) -> None:
     """Refuse a body in which a member stands twice: msgspec would take the last in silence. Raises `Problem`.
 
-    `document` is what was decoded; `more`: colons of the body that are not in it. Outside of texts a colon stands after
-    each member's name and nowhere else, so a body with as many as its members and texts have is sound (about 1 µs).
-    Others are read once more, member by member; `\\u003a`, a colon in disguise, is one of those.
+    `document` is what was decoded; `more`: members of the body that are not in it. Outside of texts a colon stands
+    after each member's name and nowhere else: behind its quote, or behind white space. So a body with as many colons as
+    members is sound (0.5 µs), and so is one with as many behind quotes and none behind white space: there the others
+    are parts of texts, like those of times (1.5 µs; 5 µs of 120 fields). Of any other body all colons are held against
+    those of its members and texts; where they do not agree it is read once more, member by member. `\\u003a`, a colon
+    in disguise, is such a body.
     """
-    colons = body.count(b":") - more
+    colons, members = body.count(b":") - more, _members(document)
     disguised = body.find(b"\\") >= 0 and b"\\u003" in body  # the former alone is five times as fast
-    if not disguised and colons == _members(document):
+    if not disguised and colons == members:
+        return
+    if body.count(b'":') - more == members and not _spaced(body):
         return
     try:
         if disguised or colons != _colons(document):
@@ -54,8 +60,19 @@ def check_members(body: bytes, document: Any, more: int = 0) -> None:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
 
 
+def _spaced(body: bytes) -> bool:
+    """Whether a colon stands behind any of JSON's white space. A single byte, as a number, is looked for first: it is
+    found ten times as fast."""
+    return (
+        body.find(b" :") >= 0
+        or (_TAB in body and b"\t:" in body)
+        or (_NEWLINE in body and b"\n:" in body)
+        or (_RETURN in body and b"\r:" in body)
+    )
+
+
 def _members(document: Any) -> int:
-    """Members of an object, or of a list of objects: all the colons there are where texts have none."""
+    """Members of an object, or of a list of objects; not of what is in them."""
     if type(document) is list:
         return sum([len(row) for row in document if type(row) is dict])
     return len(document) if type(document) is dict else 0

@@ -25,6 +25,11 @@ DOUBLES = [
     (DecisionRequest, '{"schema": "paysim", "transaction": {"amount": 1, "x": {"y": 1, "y": 2}}}', "y"),
     (DecisionRequest, '{"schema": "paysim", "transaction": {"t": "10:00", "t": "\\u003a"}}', "t"),
     (DecisionRequest, '{"schema": "paysim", "transaction": {"a\\u0062": 1, "ab": 2}}', "ab"),
+    *(
+        (DecisionRequest, f'{{"schema": "paysim", "transaction": {{"t": "10:00", "b"{space}: 1, "b": 2}}}}', "b")
+        for space in (" ", "\t", "\n", "\r", "  ")
+    ),
+    (DecisionRequest, '{"schema": "paysim", "transaction": {"t": "\\":", "b" : 1, "b" : 2}}', "b"),
     (BatchRequest, '{"schema": "paysim", "transactions": [{"amount": 1}, {"amount": 1, "amount": 1}]}', "amount"),
 ]  # fmt: skip
 
@@ -50,9 +55,16 @@ _JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(':\\"ab', max_size=3), _JSON, max_size=4), st.booleans(), st.sampled_from([None, 1]))
-def test_sound_bodies_pass_however_they_are_written(said: dict[str, Any], ascii: bool, indent: int | None) -> None:
-    body = json.dumps(said, ensure_ascii=ascii, indent=indent).encode()
+@given(
+    st.dictionaries(st.text(':\\"ab', max_size=3), _JSON, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+    st.sampled_from([":", ": ", " :", "\t:", "\n:", "\r:"]),
+)
+def test_sound_bodies_pass_however_they_are_written(
+    said: dict[str, Any], ascii: bool, indent: int | None, colon: str
+) -> None:
+    body = json.dumps(said, ensure_ascii=ascii, indent=indent, separators=(", ", colon)).encode()
     check_members(body, msgspec.json.decode(body))
     if said:
         name = json.dumps(next(iter(said)))
