@@ -36,7 +36,8 @@ from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision, Timing
 from apps.scoring.serving.explanations import Explained
 from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 from apps.scoring.serving.runtime import get_scoring
-from apps.scoring.serving.service import Answered, Scoring
+from apps.scoring.serving.service import Scoring
+from apps.scoring.serving.stored_answers import Answered
 
 
 class RowProblem(msgspec.Struct, frozen=True):
@@ -240,7 +241,7 @@ class DecisionView(ScoringView):
     def get(self, request: HttpRequest, decision_id: str) -> HttpResponse:
         admission = self.admit_only(request)
         names = names_of(self.key.handle, self.key.livemode)
-        return json_answer(self.scoring.stored(names, admission, decision_id))
+        return json_answer(self.scoring.answers.find(names, admission, decision_id))
 
 
 class ExplanationView(ScoringView):

@@ -23,7 +23,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.requests import ScoringRequest, item_of
-from apps.scoring.serving.service import Answered
+from apps.scoring.serving.stored_answers import Answered
 from apps.scoring.stripe_guard.account import Account, account_of, connect, disconnect
 from apps.scoring.stripe_guard.mapping import mapped
 from apps.scoring.stripe_guard.screening import SCHEMA, SCREENED, StripeOfTenant, act_on

@@ -17,7 +17,8 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.waterfall import percent, waterfall_svg
 from apps.scoring.engine.wording import number
 from apps.scoring.serving import decision_formats, decisions
-from apps.scoring.serving.service import Scoring, missing
+from apps.scoring.serving.service import Scoring
+from apps.scoring.serving.stored_answers import missing
 
 #: Where schemas have a currency.
 CURRENCY_FIELDS = ("currency", "Transaction_Currency")
@@ -113,7 +114,7 @@ def model_of(schema: str, name: str, version: str) -> LoadedModel:
 
 
 def _stored(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> _Stored:
-    entry, valkey_away = scoring.on_its_way(names, decision_id)
+    entry, valkey_away = scoring.answers.on_its_way(names, decision_id)
     if entry is not None:
         record = decision_formats.unpack(entry.record)
         return _kept(record, record.features, record.contributions, msgspec.json.decode(record.facts))

@@ -6,11 +6,10 @@ import msgspec
 from msgspec import UNSET
 
 from apps import text, times
-from apps.api_keys.gate import Admission
 from apps.scoring.engine import engine as engines
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Decision, Record, Timing
-from apps.scoring.serving.requests import Item, ScoringRequest
+from apps.scoring.serving.requests import Attempt, Item
 from apps.usage.metering.events import UsageEvent
 from apps.usage.metering.journal import Entry
 
@@ -28,18 +27,19 @@ class Made(NamedTuple):
     found: engines.Decision
 
 
-def entry_of(request: ScoringRequest, admission: Admission, item: Item, made: Made, *, direct: bool = False) -> Entry:
+def entry_of(attempt: Attempt, item: Item, made: Made, *, direct: bool = False) -> Entry:
     """A decision as the journal carries it: what is billed and what is stored."""
     return Entry(
-        handle=request.key.handle,
-        event=_event(request, admission, made.decision, direct),
+        handle=attempt.request.key.handle,
+        event=_event(attempt, made.decision, direct),
         body_hash=item.body_hash if item.named else "",
         transaction_hash=item.transaction_hash,
-        record=msgspec.Raw(decision_formats.pack(_record(request, admission, item, made))),
+        record=msgspec.Raw(decision_formats.pack(_record(attempt, item, made))),
     )
 
 
-def _event(request: ScoringRequest, admission: Admission, decision: Decision, direct: bool) -> UsageEvent:
+def _event(attempt: Attempt, decision: Decision, direct: bool) -> UsageEvent:
+    request, admission = attempt.request, attempt.admission
     return UsageEvent(
         id=decision.id,
         tenant_id=admission.tenant_id,
@@ -56,10 +56,10 @@ def _event(request: ScoringRequest, admission: Admission, decision: Decision, di
     )
 
 
-def _record(request: ScoringRequest, admission: Admission, item: Item, made: Made) -> Record:
-    decision, found = made.decision, made.found
+def _record(attempt: Attempt, item: Item, made: Made) -> Record:
+    request, decision, found = attempt.request, made.decision, made.found
     return Record(
-        tenant_schema=admission.tenant_schema,
+        tenant_schema=attempt.admission.tenant_schema,
         id=decision.id,
         created_us=request.received_us,
         livemode=decision.livemode,
@@ -94,15 +94,9 @@ def _hidden(item: Item) -> dict[str, str] | None:
     return hashes | {TRANSACTION_HASH: item.transaction_hash}
 
 
-def made_of(
-    request: ScoringRequest,
-    admission: Admission,
-    item: Item,
-    found: engines.Decision,
-    supersedes: str,
-    elapsed_ms: float,
-) -> Made:
+def made_of(attempt: Attempt, item: Item, found: engines.Decision, supersedes: str, elapsed_ms: float) -> Made:
     """The engine's decision as it is answered: named, marked with what was away, priced."""
+    request, admission = attempt.request, attempt.admission
     degraded = found.degraded
     if admission.storage_away:
         degraded = joined(degraded, ("storage",))

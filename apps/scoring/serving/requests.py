@@ -1,10 +1,11 @@
-"""What is asked: the request as scoring needs it, and each transaction in it with the names it goes by. Pure."""
+"""What is asked: the request as scoring needs it, each transaction in it with the names it goes by, and both together
+with what the gate said: an attempt. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from apps.api_keys.gate import Ask, Names, names_of
+from apps.api_keys.gate import Admission, Ask, Names, names_of
 from apps.api_keys.keys import PresentedKey
 from apps.errors import MOST_TOLD, FieldError
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
@@ -13,6 +14,9 @@ from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
 
 DAY_US = 86_400_000_000
+
+#: Milliseconds since the request came: handed in, so that nothing here reads a clock of its own.
+Clock = Callable[[], float]
 
 
 class ScoringRequest(NamedTuple):
@@ -55,6 +59,29 @@ class Item(NamedTuple):
     named: bool
     possible_ids: tuple[str, ...]
     row: int = 0
+
+
+class Attempt(NamedTuple):
+    """A request on its way from the gate to the journal: what is asked, what the gate said, and its clock."""
+
+    request: ScoringRequest
+    items: Sequence[Item]
+    ask: Ask
+    admission: Admission
+    names: Names
+    elapsed_ms: Clock
+
+    @property
+    def rows(self) -> Sequence[str]:
+        """What the gate knows of each item: "" new, "D<id>" a duplicate, "S<id>" new facts for a known id."""
+        return self.admission.rows or ("",) * len(self.items)
+
+    @property
+    def claim(self) -> tuple[str, str]:
+        """The Idempotency-Key's claim (key name, value held); ("", "") without one."""
+        if not self.admission.claim:
+            return "", ""
+        return self.names.claim(self.ask.idempotency_key), f"P{self.ask.fingerprint}{self.admission.claim}"
 
 
 def errors_of(schema: TransactionSchema, transaction: Any, wrong: InvalidTransaction, at: str = "") -> list[FieldError]:
