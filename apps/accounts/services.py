@@ -1,7 +1,7 @@
-"""What changes several rows: making a tenant, letting somebody own it, keeping what a regular check found."""
+"""What changes several rows: making a tenant, suspending it, letting somebody own it, keeping what a check found."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.core.validators import validate_email
@@ -17,6 +17,8 @@ from apps.accounts.naming import RESERVED
 USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
 #: Differences that a regular check keeps in words.
 MOST_DIFFERENCES = 100
+#: Called inside the transaction with a tenant whose access changes: rooms above hand in who caches it.
+OnChange = Callable[[Tenant], object]
 
 
 @transaction.atomic
@@ -29,6 +31,32 @@ def create_tenant(*, slug: str, name: str, now: datetime, actor: str = "command"
     template.create_schema(tenant.schema_name)
     record_audit(tenant=tenant, actor=actor, action="tenant.created", target=slug, after={"handle": handle}, now=now)
     return tenant
+
+
+def suspend_tenant(*, tenant: Tenant, now: datetime, on_change: OnChange, reason: str = "", actor: str) -> None:
+    """Refuse every request of the tenant (403 tenant_suspended); nothing is deleted. Harmless when repeated.
+
+    `on_change`: `api_keys.services.invalidating(gate)`, so that it holds from the next request on, on every process.
+    """
+    _set_suspended(tenant, now, "tenant.suspended", now, on_change, reason, actor)
+
+
+def reinstate_tenant(*, tenant: Tenant, now: datetime, on_change: OnChange, reason: str = "", actor: str) -> None:
+    """Let a suspended tenant's keys work again. Harmless when repeated."""
+    _set_suspended(tenant, None, "tenant.reinstated", now, on_change, reason, actor)
+
+
+@transaction.atomic
+def _set_suspended(
+    tenant: Tenant, at: datetime | None, action: str, now: datetime, on_change: OnChange, reason: str, actor: str
+) -> None:
+    row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if (row.suspended_at is None) == (at is None):
+        return
+    Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
+    on_change(row)
+    after = {"reason": reason} if reason else None
+    record_audit(tenant=row, actor=actor, action=action, target=row.slug, after=after, now=now)
 
 
 @transaction.atomic

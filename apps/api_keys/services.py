@@ -1,8 +1,8 @@
 """Making, revoking, rotating keys. The row is the truth; the gate is told at once, or later when it was away."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -133,6 +133,16 @@ def rotate_key(
 def mark_changed(tenant: Tenant | int) -> None:
     """The tenant's limits or state changed: every key of it must be told to the gate (`invalidate_pending`)."""
     ApiKey.objects.filter(tenant=tenant).update(gate_pending=True)
+
+
+def invalidating(gate: Gate) -> Callable[[Tenant], None]:
+    """What to call inside the transaction that changes a tenant: the gate hears of it once that is committed."""
+
+    def changed(tenant: Tenant) -> None:
+        mark_changed(tenant)
+        transaction.on_commit(partial(invalidate_pending, gate))
+
+    return changed
 
 
 def invalidate_pending(gate: Gate) -> int:

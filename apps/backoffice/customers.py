@@ -21,7 +21,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.accounts.models import Tenant
-from apps.api_keys.services import get_gate
+from apps.accounts.services import reinstate_tenant, suspend_tenant
+from apps.api_keys.services import get_gate, invalidating
 from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 from apps.billing.models import Subscription
@@ -30,7 +31,7 @@ from apps.billing.rating.plans import CURRENT, PLANS
 from apps.billing.subscriptions.services import plan_for, sign_up
 from apps.usage.models import UsageDay, UsageHour
 from apps.usage.statements.reports import days_of_month
-from apps.usage.tenant_operations import change_subscription, reinstate_tenant, suspend_tenant
+from apps.usage.tenant_operations import change_subscription
 
 
 class NewTenantForm(forms.ModelForm):
@@ -44,14 +45,14 @@ class NewTenantForm(forms.ModelForm):
 
 
 def _suspend(request: HttpRequest, tenant: Tenant, reason: str) -> str:
-    now = timezone.now()
-    suspend_tenant(tenant=tenant, gate=get_gate(), now=now, reason=reason, actor=operator(request))
+    on_change, actor = invalidating(get_gate()), operator(request)
+    suspend_tenant(tenant=tenant, now=timezone.now(), on_change=on_change, reason=reason, actor=actor)
     return f"Suspended: {tenant}."
 
 
 def _reinstate(request: HttpRequest, tenant: Tenant, reason: str) -> str:
-    now = timezone.now()
-    reinstate_tenant(tenant=tenant, gate=get_gate(), now=now, reason=reason, actor=operator(request))
+    on_change, actor = invalidating(get_gate()), operator(request)
+    reinstate_tenant(tenant=tenant, now=timezone.now(), on_change=on_change, reason=reason, actor=actor)
     return f"Reinstated: {tenant}."
 
 

@@ -1,4 +1,4 @@
-"""What an operator does to a customer. The row is changed and audited in one transaction, then the gate is told: it
+"""What an operator agrees with a customer. The row is changed and audited in one transaction, then the gate is told: it
 holds from the next request on, on every process; while Valkey is away the recorder tells it later."""
 
 from datetime import datetime
@@ -9,32 +9,9 @@ from django.db import transaction
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
-from apps.api_keys.services import invalidate_pending, mark_changed
+from apps.api_keys.services import invalidate_pending
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import agree
-
-
-def suspend_tenant(*, tenant: Tenant, gate: Gate, now: datetime, reason: str = "", actor: str = "command") -> None:
-    """Refuse every request of the tenant (403 tenant_suspended); nothing is deleted. Harmless when repeated."""
-    _set_suspended(tenant, now, "tenant.suspended", actor, now, reason)
-    invalidate_pending(gate)
-
-
-def reinstate_tenant(*, tenant: Tenant, gate: Gate, now: datetime, reason: str = "", actor: str = "command") -> None:
-    """Let a suspended tenant's keys work again. Harmless when repeated."""
-    _set_suspended(tenant, None, "tenant.reinstated", actor, now, reason)
-    invalidate_pending(gate)
-
-
-@transaction.atomic
-def _set_suspended(tenant: Tenant, at: datetime | None, action: str, actor: str, now: datetime, reason: str) -> None:
-    row = Tenant.objects.select_for_update().get(pk=tenant.pk)
-    if (row.suspended_at is None) == (at is None):
-        return
-    Tenant.objects.filter(pk=row.pk).update(suspended_at=at)
-    mark_changed(row)
-    after = {"reason": reason} if reason else None
-    record_audit(tenant=row, actor=actor, action=action, target=row.slug, after=after, now=now)
 
 
 def change_subscription(

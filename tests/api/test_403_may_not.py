@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from apps.accounts.services import reinstate_tenant, suspend_tenant
 from apps.addresses import networks_of
-from apps.api_keys.services import get_gate
+from apps.api_keys.services import get_gate, invalidating
 from apps.billing.rating.plans import FEATURES
-from apps.usage.tenant_operations import reinstate_tenant, suspend_tenant
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
 
@@ -58,11 +58,11 @@ def test_plan_without_batches(charlie: Api) -> None:
 
 def test_suspended_tenant_and_back(bob: Api) -> None:
     assert bob.post("/v1/decisions", HONEST).status_code == 200
-    suspend_tenant(tenant=bob.tenant, gate=get_gate(), now=timezone.now())
+    suspend_tenant(tenant=bob.tenant, on_change=invalidating(get_gate()), now=timezone.now(), actor="command")
     answer = bob.post("/v1/decisions", HONEST)
     assert (answer.status_code, answer.json()["code"]) == (403, "tenant_suspended")
     assert bob.in_test_mode().get("/v1/usage").status_code == 403
-    reinstate_tenant(tenant=bob.tenant, gate=get_gate(), now=timezone.now())
+    reinstate_tenant(tenant=bob.tenant, on_change=invalidating(get_gate()), now=timezone.now(), actor="command")
     assert bob.post("/v1/decisions", HONEST).status_code == 200
 
 

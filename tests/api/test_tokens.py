@@ -13,10 +13,10 @@ from django.conf import settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from apps.accounts.services import suspend_tenant
 from apps.api_keys import tokens
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import digest_of, get_gate, invalidate_keys, revoke_key, rotate_key
-from apps.usage.tenant_operations import suspend_tenant
+from apps.api_keys.services import digest_of, get_gate, invalidate_keys, invalidating, revoke_key, rotate_key
 from apps.valkey import Valkey
 from tests.api.bodies import HONEST, TRANSFER
 from tests.cast import Api, Cast, new_key
@@ -139,7 +139,9 @@ END: dict[str, Callable[[ApiKey], Any]] = {
     "revoked": lambda key: revoke_key(key=key, gate=get_gate(), now=timezone.now()),
     "expired": expire,
     "rotated": lambda key: rotate_key(key=key, gate=get_gate(), now=timezone.now()),
-    "suspended": lambda key: suspend_tenant(tenant=key.tenant, gate=get_gate(), now=timezone.now()),
+    "suspended": lambda key: suspend_tenant(
+        tenant=key.tenant, on_change=invalidating(get_gate()), now=timezone.now(), actor="command"
+    ),
 }
 REFUSAL = {
     "revoked": (401, "key_revoked"),
