@@ -3,8 +3,12 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from msgspec import Meta
+
+#: A month as the whole API writes it; for people it is written by `apps.formats.month_text`: November 2026.
+Month = Annotated[str, Meta(description="A month, UTC, such as 2026-11.", pattern="^[0-9]{4}-[0-9]{2}$")]
 _MICROSECOND = timedelta(microseconds=1)
 
 

@@ -16,7 +16,7 @@ from apps.api_keys.services import invalidate_pending
 from apps.billing.rating.money import rounded
 from apps.billing.subscriptions.services import NotPossible, subscription_of
 from apps.errors import Problem
-from apps.periods import Period
+from apps.periods import Month, Period
 from apps.usage.statements import budgets, reads
 
 Cap = Annotated[
@@ -61,7 +61,7 @@ class Budget(msgspec.Struct, frozen=True):
     """The spend cap, and when you are told how far the month has come."""
 
     object: Literal["budget"]
-    period: Annotated[str, Meta(description="The month, UTC: 2026-11.")]
+    period: Month
     currency: str
     spend_cap: Annotated[str | None, Meta(description="The most a month may come to; null: no cap.")]
     thresholds: Annotated[list[int], Meta(description="Percentages of each of the two.")]

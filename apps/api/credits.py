@@ -15,6 +15,7 @@ from apps.billing.invoicing import credits
 from apps.billing.rating.money import rounded
 from apps.errors import Problem
 from apps.formats import plain
+from apps.periods import Month
 from apps.times import rfc3339
 
 Code = Annotated[
@@ -25,7 +26,6 @@ Code = Annotated[
         extra={"needs": "a code of 1 to 60 letters, digits and signs"},
     ),
 ]
-Month = Annotated[str, Meta(description="Such as 2026-11.", pattern="^[0-9]{4}-[0-9]{2}$")]
 
 
 class CouponRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

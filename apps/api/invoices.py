@@ -18,6 +18,7 @@ from apps.billing.invoicing import documents, payment_instructions
 from apps.billing.receivables import receivables
 from apps.errors import Problem
 from apps.formats import plain
+from apps.periods import Month
 from apps.times import rfc3339
 
 #: By what invoices are listed, newest first.
@@ -98,7 +99,7 @@ class Invoice(msgspec.Struct, frozen=True):
     object: Literal["invoice"]
     number: str
     status: Literal["issued", "paid", "void"]
-    period: Annotated[str | None, Meta(description="The month, such as 2026-11.")]
+    period: Month | None
     currency: str
     plan: str | None
     units: int

@@ -178,6 +178,7 @@ STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=20.0)
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -65,6 +65,19 @@ def test_every_reference_leads_somewhere() -> None:
         assert reference[1] in DOCUMENT["components"][reference[0]]
 
 
+def test_a_month_has_one_form_wherever_it_stands() -> None:
+    months = ("month", "months", "period", "first_month", "last_month")
+    told = [
+        (struct, name, field.get("items", field))
+        for struct, schema in DOCUMENT["components"]["schemas"].items()
+        for name, field in schema.get("properties", {}).items()
+        if name in months
+    ]
+    texts_of_months = [row for row in told if "string" in row[2].get("type", ())]
+    assert len(texts_of_months) >= 7
+    assert [row[:2] for row in texts_of_months if row[2].get("pattern") != "^[0-9]{4}-[0-9]{2}$"] == []
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))

@@ -16,6 +16,7 @@ from apps import periods
 from apps.billing.rating.money import rounded, shown
 from apps.billing.rating.pricing import included_units
 from apps.billing.subscriptions.services import allowance, plan_for
+from apps.periods import Month
 from apps.usage import models
 from apps.usage.metering.quantities import units_between
 from apps.usage.statements import reads
@@ -39,6 +40,7 @@ Day = Annotated[str, Meta(description="A day, UTC.", extra_json_schema={"format"
 class Period(msgspec.Struct, frozen=True):
     """A billing month; `end` is not in it."""
 
+    month: Month
     start: Day
     end: Day
 
@@ -85,7 +87,7 @@ class PlanCost(msgspec.Struct, frozen=True):
 class CheapestPlan(msgspec.Struct, frozen=True):
     """The last whole months, three at most, on the plans sold today."""
 
-    months: Annotated[list[str], Meta(description="Such as 2026-10.")]
+    months: list[Month]
     units: Units
     cost: Annotated[str, Meta(description="What they came to, before credits and tax.")]
     plan: Annotated[str, Meta(description="The cheapest one.")]
@@ -130,7 +132,7 @@ class AccountUsage(msgspec.Struct, frozen=True):
     cost_to_date: float
     estimated_month_cost: float
     currency: str
-    period: Annotated[str, Meta(description="The month, UTC: 2026-11.")]
+    period: Month
     by_endpoint: Annotated[dict[str, int], Meta(description="Successful requests.")]
 
 
@@ -157,7 +159,7 @@ def month(tenant_id: int, now: datetime) -> Usage:
     keys, average_ms = _keys(tenant_id, start, end)
     return Usage(
         object="usage",
-        period=Period(start.isoformat(), end.isoformat()),
+        period=Period(str(spent.period), start.isoformat(), end.isoformat()),
         plan=plan.code,
         rate_per_minute=rate,
         included=included,
