@@ -177,12 +177,19 @@ DECIDED = {
                     "usual": None,
                 }
             ],
-            "rules": [{"id": "black_hole", "outcome": "no_hit"}],
+            "rules": [
+                {"id": "black_hole", "outcome": "no_hit"},
+                {"id": "drained_account", "outcome": "hit"},
+                {"id": "money_lost", "outcome": "no_hit"},
+                {"id": "collecting_account", "outcome": "no_hit"},
+                {"id": "many_transactions", "outcome": "no_hit"},
+            ],
             "model": {
                 "name": "xgboost",
                 "version": "2026.11.2",
                 "threshold": 0.5,
-                "ranks_among": "7,374 later transactions (301 to 400), weighted to their true rates",
+                "ranks_among": "7,374 later transactions (301 to 400), weighted to their true rates, and a share of "
+                "0.1 of them as new users, and 0.1 with the required fields alone",
             },
             "degraded": [],
             "warnings": [],
