@@ -1,4 +1,4 @@
-"""docs/where-is.md and the README's map lead somewhere: each path they name is there, and each name is in its file."""
+"""What pages say of the house is true: the paths they name are there, and docs/where-is.md's names in their files."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+HOUSE = ("apps", "bench", "config", "requirements", "tests")
 PATH = r"`((?:apps|config|tests|docs|templates|bench|ml_artifacts)/[\w./-]*)`"
 
 
@@ -26,6 +27,14 @@ def test_every_path_is_there(page: str) -> None:
     paths = re.findall(PATH, "\n".join(rows(page)))
     assert len(paths) > 10
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
+def test_every_file_a_page_names_is_there(page: str) -> None:
+    """Files of ours, by their path or the end of it."""
+    there = [str(path.relative_to(ROOT)) for top in HOUSE for path in (ROOT / top).rglob("*")]
+    told = set(re.findall(r"`([\w./-]+\.(?:py|lua|sh|yaml))(?::\w+)?`", (ROOT / page).read_text())) - {"manage.py"}
+    assert [name for name in told if not any(f"/{path}".endswith(f"/{name}") for path in there)] == []
 
 
 @pytest.mark.parametrize(("path", "name"), [*named()])

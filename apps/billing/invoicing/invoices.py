@@ -171,7 +171,7 @@ def issue_credit_note(
 ) -> CreditNote:
     """Correct an issued invoice by so much (tax included). `to_balance`: its net amount becomes a credit.
 
-    How much of it is net and tax, on which lines, says `crediting`: over what earlier notes left. The same
+    How much of it is net and tax, on which lines, says `credit_note_lines`: over what earlier notes left. The same
     `form` again is the same note. An unpaid invoice that is wholly corrected is settled. Raises `NotPossible`.
     """
     with transaction.atomic():
