@@ -100,6 +100,7 @@ urlpatterns = [
     at("docs", documentation.swagger),
     at("redoc", documentation.redoc),
     at("docs/errors", documentation.errors),
+    at("docs/fields", documentation.fields),
     at("docs/models", documentation.models),
 ]
 handler400 = "apps.api.problems.bad_request"

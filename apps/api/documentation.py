@@ -1,12 +1,13 @@
-"""/openapi.json, /docs, /redoc, the pages of errors and of models. Assets come from here, never from a CDN."""
+"""/openapi.json, /docs, /redoc, the pages of errors, fields and models. Assets come from here, never from a CDN."""
 
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +16,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from apps.api import problems
 from apps.errors import KINDS
-from apps.scoring.serving import model_cards
+from apps.scoring.engine.explain import Reason
+from apps.scoring.engine.transaction import metas
+from apps.scoring.serving import model_cards, transaction_fields
 from apps.scoring.serving.runtime import get_scoring
 
 #: The columns of the models' page: the cards' own words, and ours.
@@ -66,6 +69,20 @@ def errors(request: HttpRequest) -> HttpResponse:
 
 
 @problems.only_read
+def fields(request: HttpRequest) -> HttpResponse:
+    """Every field of a transaction: what it takes, its known values, and whether the models here weigh it."""
+    schemas = transaction_fields.of_models(get_scoring().engine.models)
+    return _page(
+        request,
+        "docs/fields.html",
+        {
+            "schemas": [(name, [(row, _marked(row.known_text)) for row in rows]) for name, rows in schemas.items()],
+            "reason": [(name, _marked(text)) for name, text in described(Reason)],
+        },
+    )
+
+
+@problems.only_read
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
     told = [card for card in model_cards.of_all(get_scoring().engine.models) if isinstance(card, model_cards.ModelCard)]
@@ -74,6 +91,12 @@ def models(request: HttpRequest) -> HttpResponse:
         "docs/models.html",
         {"schemas": [_shown(*group) for group in _by_schema(told)], "labels": METRICS.values()},
     )
+
+
+def described(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    """A struct's fields and their descriptions."""
+    for name, annotation in get_type_hints(struct, include_extras=True).items():
+        yield name, next((meta.description for meta in metas(annotation) if meta.description), "")
 
 
 def _by_schema(told: list[model_cards.ModelCard]) -> Iterator[tuple[str, list[model_cards.ModelCard]]]:

@@ -21,6 +21,7 @@ LINKS = {
     "reference": "/redoc",
     "openapi": "/openapi.json",
     "errors": "/docs/errors",
+    "fields": "/docs/fields",
     "models": "/docs/models",
     "health": "/health",
 }

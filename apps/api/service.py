@@ -94,6 +94,12 @@ OPERATIONS: Sequence[Operation] = (
     ),
     _page("/docs", "getDocs", "Swagger UI", "Try the API in the browser."),
     _page("/docs/errors", "getErrorDocs", "Errors", "Every error code, what it means and what to do."),
+    _page(
+        "/docs/fields",
+        "getFieldDocs",
+        "Fields",
+        "Every field of a transaction: what it takes, its known values, whether the models weigh it.",
+    ),
     _page("/docs/models", "getModelDocs", "Models", "The models' cards: data, licence, metrics with intervals."),
     _page("/redoc", "getRedoc", "ReDoc", "The API's reference to read."),
 )

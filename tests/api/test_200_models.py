@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused, active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.runtime import get_scoring
+from apps.scoring.serving.transaction_fields import of_shelf
 from tests.cast import Api
 
 each_schema = pytest.mark.parametrize("schema", SCHEMAS)
@@ -95,5 +97,19 @@ def test_cards_are_a_page_of_the_documentation(schema: str) -> None:
     )
 
 
-def test_documentation_leads_to_the_cards() -> None:
-    assert 'href="/docs/models"' in Client().get("/docs/errors").content.decode()
+@each_schema
+def test_fields_are_a_page_of_the_documentation(schema: str) -> None:
+    """Page and description say the same: the models that decide are those on the shelf."""
+    page = Client().get("/docs/fields")
+    text = unescape(page.content.decode())
+    assert page.status_code == 200
+    assert "default-src 'self'" in page["Content-Security-Policy"]
+    for field in of_shelf(settings.ARTIFACTS_DIR)[schema]:
+        begin = text.index(f'id="{schema}-{field.name}"')
+        row = re.sub(r"</?code>", "`", text[begin : text.index("</tr>", begin)])
+        assert all(part in row for part in (field.meaning, field.takes, field.known_text, field.use)), field.name
+
+
+@pytest.mark.parametrize("path", ["/docs/models", "/docs/fields"])
+def test_documentation_leads_to_its_pages(path: str) -> None:
+    assert f'href="{path}"' in Client().get("/docs/errors").content.decode()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.conf import settings
 
 from apps.api.decision_filters import FILTERS
 from apps.api.openapi.document import document
@@ -15,6 +16,7 @@ from apps.notifications.kinds import HOOKED
 from apps.notifications.kinds import KINDS as EVENTS
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.decision_formats import Decision
+from apps.scoring.serving.transaction_fields import of_shelf
 from config.local.embedded import CHECKOUT
 from tests.cast import Api
 
@@ -47,6 +49,20 @@ def test_every_field_of_a_transaction_is_in_the_guide(schema: Any) -> None:
     assert f"### {schema.name}" in GUIDE
     named = {*re.findall(r"`(\w+)`", GUIDE), *spans(GUIDE)}
     assert not [field for field in schema.fields if field not in named]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_known_values_that_others_are_warned_against_are_in_the_guide(schema: Any) -> None:
+    (section,) = re.findall(rf"### {schema.name}\n(.*?)\n##", GUIDE, re.DOTALL)
+    known = [known for known in schema.known_values.values() if known.consequence and not known.listed_as]
+    assert known
+    assert [value for values in known for value in values.values if f"`{value}`" not in section] == []
+
+
+def test_what_the_guide_says_no_model_weighs_none_weighs() -> None:
+    rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in GUIDE.splitlines() if "o model weighs" in row]
+    weighed = {field.name for fields in of_shelf(settings.ARTIFACTS_DIR).values() for field in fields if field.weighed}
+    assert rows and not weighed & {name for row in rows for name in row}
 
 
 def spans(text: str) -> Iterator[str]:

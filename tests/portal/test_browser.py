@@ -81,7 +81,7 @@ def test_documentation_works_under_its_policy(path: str, shown: str) -> None:
             page.wait_for_selector(".opblock.is-open")
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/errors", "/docs/models", "/redoc"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/errors", "/docs/fields", "/docs/models", "/redoc"])
 def test_documentation_fits_a_telephone(path: str) -> None:
     """375 px wide: nothing of a page has to be pushed sideways to be read, but for examples of code."""
     with serving("api") as address, looking() as page:

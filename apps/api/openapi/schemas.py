@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, get_args
 
 import msgspec
+from django.conf import settings
 
 from apps.api import problem_bodies
 from apps.api.decisions import RefusedRow
@@ -18,8 +19,10 @@ from apps.api.operation import Shape, ref
 from apps.errors import KINDS
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving import transaction_fields
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.model_cards import EnsembleCard, ModelCard
+from apps.scoring.serving.transaction_fields import TransactionField
 
 _REF = "#/components/schemas/"
 #: Transactions: a body's type only says that they are objects.
@@ -59,12 +62,22 @@ def components() -> dict[str, Any]:
     found |= {name: _always_sent(schema) for name, schema in answered.items()}
     for (name, field), more in _refinements().items():
         found[name]["properties"][field] = found[name]["properties"][field] | more
+    for schema, described in transaction_fields.of_shelf(settings.ARTIFACTS_DIR).items():
+        properties = found[SCHEMAS[schema].struct.__name__]["properties"]
+        properties |= {each.name: properties[each.name] | _described(each) for each in described}
     for name, member, of_schema in (("DecisionRequest", "transaction", _one), ("BatchRequest", "transactions", _many)):
         variants = {schema: of_schema(found[name]["properties"][member], schema) for schema in SCHEMAS}
         names = {schema: f"{_plain(schema)}{name}" for schema in SCHEMAS}
         union = tagged(found.pop(name), "schema", member, variants, names)
         found |= {name: union.pop("")} | union
     return dict(sorted((found | _FREE).items()))
+
+
+def _described(field: TransactionField) -> dict[str, Any]:
+    """A transaction's field in words. Known values are no `enum`: others are taken, too."""
+    if field.known is None or field.known.listed_as:
+        return {"description": field.description}
+    return {"description": field.description, "x-extensible-enum": list(field.known.values)}
 
 
 def _check_names(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> None:

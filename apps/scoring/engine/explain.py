@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from apps.scoring.engine.models import LoadedModel
 from apps.scoring.engine.rules import BuiltIn, Rule
@@ -25,20 +26,43 @@ YES_OR_NO = {True: "yes", False: "no"}
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """One cause in words.
+    """One cause in words."""
 
-    `value` is in the sender's units, `unit` names them where a number has one, `usual` is what the value is held
-    against. `contribution` is in calibrated log-odds; None for a rule, which decides by itself.
-    """
-
-    code: str
-    field: str
-    value: float | str | None
-    contribution: float | None
-    direction: Direction
-    text: str
-    unit: str | None = None
-    usual: float | None = None
+    code: Annotated[str, Meta(description="What it is about, the same word in every schema; of a rule, its own.")]
+    field: Annotated[
+        str, Meta(description='The field of the transaction it points at; "" where it points at none of them.')
+    ]
+    value: Annotated[
+        float | str | None,
+        Meta(
+            description="What was seen, in your units: the field as you sent it, or what was made of it, like the "
+            "payments counted in an hour, how many times the usual, a share (0.05 is 5 %), a word. null where nothing "
+            "is known, or where the number would mean nothing to you."
+        ),
+    ]
+    contribution: Annotated[
+        float | None,
+        Meta(
+            description="How far it moved the calibrated log-odds away from a typical honest transaction's; null for a "
+            "rule, which decides by itself."
+        ),
+    ]
+    direction: Annotated[Direction, Meta(description="up: towards fraud; down: away from it.")]
+    text: Annotated[str, Meta(description="The sentence, with the value in it.")]
+    unit: Annotated[
+        str | None,
+        Meta(
+            description="Of `value`: for money the transaction's currency, else km, km/h, days, seconds, times or USD. "
+            "null for counts, shares, words and money of no currency."
+        ),
+    ] = None
+    usual: Annotated[
+        float | None,
+        Meta(
+            description="What `value` is held against, in the same unit: what the user pays as a rule. null where "
+            "there is nothing to hold it against."
+        ),
+    ] = None
 
 
 NOTHING_UNUSUAL = Reason("NOTHING_UNUSUAL", "", None, 0.0, "down", "Nothing in it differs from a typical honest one.")
@@ -47,12 +71,15 @@ NOTHING_UNUSUAL = Reason("NOTHING_UNUSUAL", "", None, 0.0, "down", "Nothing in i
 class Contribution(msgspec.Struct, frozen=True):
     """What one feature added to the baseline's log-odds."""
 
-    feature: str
-    code: str
-    text: str
-    value: float | str | None
-    contribution: float
-    direction: Direction
+    feature: Annotated[str, Meta(description="Its name, as rules may ask for it.")]
+    code: Annotated[str, Meta(description="The code of a reason that tells of it.")]
+    text: Annotated[str, Meta(description="The sentence, with the value in it.")]
+    value: Annotated[
+        float | str | None,
+        Meta(description="The feature's number, or the word it stands for; null where it is not known."),
+    ]
+    contribution: Annotated[float, Meta(description="Calibrated log-odds.")]
+    direction: Annotated[Direction, Meta(description="up: towards fraud; down: away from it.")]
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -154,7 +181,7 @@ def _unknown(
         share = added[index]
         if -LEAST_UNKNOWN < share < LEAST_UNKNOWN or (stranger and index == schema.place_of[schema.known_by]):
             continue
-        for name in schema.needs[index]:
+        for name in schema.needed[index]:
             if getattr(transaction, name) is None:
                 not_sent[name] = not_sent.get(name, 0.0) + share
                 break

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from apps import card_numbers, text, times
+from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ class TransactionSchema:
     reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # feature → its least and most, where known
     directions: Mapping[str, int] = field(default_factory=dict)
     unknown_as: Mapping[str, float] = field(default_factory=dict)
+    known_values: Mapping[str, KnownValues] = field(default_factory=dict)  # text field → what it may mean
     place: Callable[[Any], str] = _nowhere  # where it happened, in the words of the tenant's home country
     tidy: Callable[[Any], Any] = _as_it_is
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
@@ -224,7 +226,8 @@ class TransactionSchema:
             for feature in self.features
             if feature.own or feature.name in self.types
         }
-        self.needs = tuple(feature.needs or (feature.field,) for feature in self.features)
+        #: Of each feature, the fields of which any may be missing when it is unknown.
+        self.needed = tuple(feature.needs or (feature.field,) for feature in self.features)
         #: Flag → the value that may be told as a reason for a higher risk; the other one only for a lower.
         self.accusing: Mapping[str, float] = {name: 1.0 if self.directions[name] > 0 else 0.0 for name in self.flags}
         codes = [feature.code for feature in self.features]
@@ -244,6 +247,12 @@ class TransactionSchema:
         #: The field that says when it happened, where that is a date; other logs count from a start of their own.
         self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
         self._may_hold_cards = tuple(_may_hold_cards(self.types, self.ids))
+        #: Text fields whose unknown values are warned of, each with the values that are not.
+        self._expected = tuple(
+            (name, frozenset((*known.values, *known.synonyms)))
+            for name, known in self.known_values.items()
+            if known.consequence
+        )
         self._integers = frozenset(name for name in self.fields if is_kind(int, self.types[name]))
 
     def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
@@ -268,7 +277,8 @@ class TransactionSchema:
         masked = self._cards_in(transaction)
         shown = msgspec.structs.replace(transaction, **masked) if masked else transaction
         noticed = (
-            *self._ignored(content, list(masked)), *self._far_off(transaction, at_ms, received_ms), *self.remarks(shown)
+            *self._ignored(content, list(masked)), *self._far_off(transaction, at_ms, received_ms),
+            *self._unknown_values(shown), *self.remarks(shown),
         )  # fmt: skip
         came_ms = received_ms if received_ms and self.moment else FOREVER
         return Parsed(transaction, facts, shown, facts | masked if masked else facts, noticed, at_ms, came_ms)
@@ -342,7 +352,7 @@ class TransactionSchema:
             if name in content:
                 problem = self.problem(name, content[name])
             elif name in self.required:
-                problem = InvalidTransaction(name, f"'{name}' is missing: send {self._needs(name)}.", missing=True)
+                problem = InvalidTransaction(name, f"'{name}' is missing: send {self.needs(name)}.", missing=True)
             else:
                 problem = None
             if problem:
@@ -354,7 +364,7 @@ class TransactionSchema:
     def problem(self, name: str, value: Any) -> InvalidTransaction | None:
         """What is wrong with one field's value; None when it would be taken."""
         quoted = type(value) is str and not any(is_kind(kind, self.types[name]) for kind in (str, datetime))
-        must = f"'{name}' must be {self._needs(name)}{IN_QUOTES if quoted else ''}"
+        must = f"'{name}' must be {self.needs(name)}{IN_QUOTES if quoted else ''}"
         try:
             checked = msgspec.convert(value, self.types[name])
         except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError, TypeError):
@@ -363,8 +373,13 @@ class TransactionSchema:
             return InvalidTransaction(name, f"{must}; it {why}.")
         return None if _finite(checked) else InvalidTransaction(name, f"{must}.")
 
-    def _needs(self, name: str) -> str:
-        for meta in _metas(self.types[name]):
+    def meaning(self, name: str) -> str:
+        """What a field is, in one or more sentences."""
+        return next((meta.description for meta in metas(self.types[name]) if meta.description), "")
+
+    def needs(self, name: str) -> str:
+        """What has to be sent for a field: a number from 0 to 1, text of at most 128 printable characters."""
+        for meta in metas(self.types[name]):
             if meta.extra and "needs" in meta.extra:
                 return str(meta.extra["needs"])
         return "a valid value"
@@ -386,6 +401,15 @@ class TransactionSchema:
         if not unknown:
             return card_numbers.warning(masked)
         return ignored("Unknown fields", {name: content[name] for name in content if name in unknown}, masked)
+
+    def _unknown_values(self, transaction: Any) -> tuple[str, ...]:
+        """A warning for each text that is none of its field's known values."""
+        found = []
+        for name, expected in self._expected:
+            value = getattr(transaction, name)
+            if value is not None and value not in expected:
+                found.append(self.known_values[name].warning(name, value[:NAME_CUT]))
+        return tuple(found)
 
     def _far_off(self, transaction: Any, at_ms: int, received_ms: int) -> tuple[str, ...]:
         """A time of the sender's that can hardly be meant: it is held to, for a past may be scored again."""
@@ -497,11 +521,12 @@ def _may_hold_cards(types: Mapping[str, Any], ids: Collection[str]) -> Iterator[
 
 def _largest(annotation: Any) -> float:
     """The most a number may be."""
-    return min((meta.le for meta in _metas(annotation) if meta.le is not None), default=inf)
+    return min((meta.le for meta in metas(annotation) if meta.le is not None), default=inf)
 
 
-def _metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
-    nested = [meta for part in get_args(annotation) for meta in _metas(part)] if get_origin(annotation) else []
+def metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
+    """What a field's type says beside its kind, its own first."""
+    nested = [meta for part in get_args(annotation) for meta in metas(part)] if get_origin(annotation) else []
     own = [part for part in getattr(annotation, "__metadata__", ()) if isinstance(part, msgspec.Meta)]
     return (*own, *nested)
 

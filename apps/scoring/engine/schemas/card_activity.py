@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING
+from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, RuleResult, Typology
 from apps.scoring.engine.schemas import built_in
@@ -118,9 +119,9 @@ class CardActivity(msgspec.Struct, frozen=True):
     Transaction_Location: Annotated[str, _text("Where: a country or a place, always named the same way.", 128)]
     Merchant_ID: Annotated[int, _between("Who is paid.", 0, LARGEST_ID)]
     Device_ID: Annotated[int, _between("The device it was paid with.", 0, LARGEST_ID)]
-    Card_Type: Annotated[str, _text("UzCard, Humo, Visa, MasterCard, Credit, Debit, …")]
+    Card_Type: Annotated[str, _text("Kind of card.")]
     Transaction_Currency: Annotated[str, _text("ISO 4217 code of the currency, like UZS.", 16)]
-    Transaction_Status: Annotated[str, _text("Completed, Pending, Failed, …")]
+    Transaction_Status: Annotated[str, _text("How the payment ended.")]
     Previous_Transaction_Count: Annotated[int, _between("The user's payments before this one.", 0, LARGEST_ID)]
     Distance_Between_Transactions_km: Annotated[
         float, _between("Kilometres from the user's payment before.", 0, MOST_KM, whole=False)
@@ -128,11 +129,11 @@ class CardActivity(msgspec.Struct, frozen=True):
     Time_Since_Last_Transaction_min: Annotated[
         float, _between("Minutes since the user's payment before.", 0, MOST_MINUTES, whole=False)
     ]
-    Authentication_Method: Annotated[str, _text("OTP, PIN, Biometric, Password, 3DS, None, …")]
+    Authentication_Method: Annotated[str, _text("How the payer was proven to be who they are.")]
     Transaction_Velocity: Annotated[
         float, _between("The user's payments in the sender's short window.", 0, MOST_PAYMENTS, whole=False)
     ]
-    Transaction_Category: Annotated[str, _text("What was bought: Travel, Gaming, Groceries, …")]
+    Transaction_Category: Annotated[str, _text("What was bought.")]
     Transaction_Hour: Annotated[int, _between("Local hour.", 0, 23)]
     Transaction_Day: Annotated[int, _between("Day of the month.", 1, 31)]
     Transaction_Month: Annotated[int, _between("Month.", 1, 12)]
@@ -473,13 +474,12 @@ def tidy(t: CardActivity) -> CardActivity:
 
 
 def remarks(t: CardActivity) -> tuple[str, ...]:
-    unknown = [f"Unknown {name} '{getattr(t, name)}': accuracy may be lower." for name in _unknown_words(t)]
     off = [
         f"{name} is {getattr(t, name):.6g}, but {right:.6g} follows from the other fields; that is what was used."
         for name, right in zip(DERIVED, derived(t, SCALAR), strict=True)
         if not _agrees(t, name, right)
     ]
-    return (*unknown, *off, *_of_date(t))
+    return (*off, *_of_date(t))
 
 
 def _of_date(t: CardActivity) -> tuple[str, ...]:
@@ -526,7 +526,7 @@ CARD_ACTIVITY = TransactionSchema(
     flags=frozenset(("night", "abroad", "merchant_known")),
     directions=DIRECTIONS,
     unknown_as=UNKNOWN_AS,
-    words={},
+    known_values={name: KnownValues(tuple(table)) for name, table in WORDS.items()},
     place=place,
     usuals={"against_usual": usually, "against_kind": usually},
     currency=currency_of,

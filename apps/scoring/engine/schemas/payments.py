@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from apps.currencies import CURRENCIES
 from apps.scoring.engine.history import COUNTS, DAY_MS, FROM_NOTHING, HOUR_MS, LEAST_HOURS
+from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import SCALAR, Operations
 from apps.scoring.engine.rules import Condition, Typology
 from apps.scoring.engine.schemas import built_in
@@ -61,6 +62,15 @@ def _with_other_words(table: Mapping[str, float]) -> dict[str, float]:
 
 
 RANKS = _with_other_words(CATEGORY_RANK)
+KNOWN_VALUES = {
+    "merchant_category": KnownValues(tuple(sorted(CATEGORY_RANK)), MEANS),
+    "currency": KnownValues(
+        tuple(sorted(CURRENCIES)),
+        {code.lower(): code for code in CURRENCIES},
+        listed_as="the codes of ISO 4217",
+        consequence="the amount was weighed as US dollars",
+    ),
+}
 
 
 def _between(description: str, most: float, unit: str = "") -> Meta:
@@ -102,7 +112,7 @@ class Payment(msgspec.Struct, frozen=True):
     merchant_id: Annotated[str, _text("Who is paid.", least=1)]
     transaction_id: Annotated[str, _text("Your id of the transaction.")] | None = None
     timestamp: Annotated[datetime, _TIMESTAMP] | None = None
-    merchant_category: Annotated[str, _text("What is sold: grocery, shopping, travel, …", 64)] | None = None
+    merchant_category: Annotated[str, _text("What is sold.", 64)] | None = None
     card_present: Annotated[bool, _yes_or_no("Whether the card was there.")] | None = None
     distance_from_home_km: Annotated[float, _between("Kilometres from the user's home.", MOST_KM)] | None = None
     foreign_transaction: Annotated[bool, _yes_or_no("Whether it crosses a border.")] | None = None
@@ -365,25 +375,12 @@ def tidy(t: Payment) -> Payment:
 
 
 def remarks(t: Payment) -> tuple[str, ...]:
-    return (*_of_money(t), *_of_category(t))
-
-
-def _of_money(t: Payment) -> tuple[str, ...]:
     """What an amount was weighed as, where that is not what it says."""
-    if t.currency and t.currency not in WORTH:
-        return (f"Unknown currency '{t.currency}': the amount was weighed as US dollars. Known are ISO 4217's codes.",)
     worth = WORTH.get(t.currency or "", 1.0)
     if 1 / FAR_FROM_A_DOLLAR <= worth <= FAR_FROM_A_DOLLAR:
         return ()
     dollars = float(f"{t.amount * worth:.2g}")
     return (f"The amount was weighed as about {dollars:,.{2 if dollars < 100 else 0}f} US dollars.",)
-
-
-def _of_category(t: Payment) -> tuple[str, ...]:
-    if t.merchant_category is None or t.merchant_category in RANKS:
-        return ()
-    known = ", ".join(sorted(CATEGORY_RANK))
-    return (f"Unknown merchant_category '{t.merchant_category}': accuracy may be lower. Known: {known}.",)
 
 
 PAYMENTS = TransactionSchema(
@@ -404,6 +401,7 @@ PAYMENTS = TransactionSchema(
     directions=DIRECTIONS,
     unknown_as=UNKNOWN_AS,
     words={"category": {rank: name for name, rank in CATEGORY_RANK.items()}},
+    known_values=KNOWN_VALUES,
     place=place,
     usuals={"against_usual": usually, "against_kind": usually},
     currency=currency_of,

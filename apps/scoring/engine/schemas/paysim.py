@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from apps.scoring.engine.history import COUNTS, FROM_NOTHING, HOUR_MS, WEEK_SECONDS
+from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import Operations
 from apps.scoring.engine.rules import Condition, Typology
 from apps.scoring.engine.schemas import built_in
@@ -66,7 +67,7 @@ class PaySimTransaction(msgspec.Struct, frozen=True):
     oldbalanceDest: DestinationBefore
     newbalanceDest: DestinationAfter
     step: Annotated[int, _HOUR]
-    type: Annotated[str, _text("CASH_IN, CASH_OUT, DEBIT, PAYMENT or TRANSFER.", 32)]
+    type: Annotated[str, _text("How the money is moved.", 32)]
     transaction_id: Annotated[str, _text("Your id of the transaction.", 128)] | None = None
     nameOrig: Annotated[str, _text("Who pays.", 128)] | None = None
     nameDest: Annotated[str, _text("Who is paid.", 128)] | None = None
@@ -116,7 +117,7 @@ FEATURES = (
     stated("orig_distinct_24h", "MANY_COUNTERPARTIES", "nameOrig", "origin's partners in 24 h",
            "The origin dealt with {value} other account{s} in the last 24 hours."),
     stated("orig_since_last", "ORIGIN_LAST_SEEN", "nameOrig", "origin's last transaction",
-           "The origin was last active {span} ago."),
+           "The origin was last active {span} ago.", unit="seconds"),
     stated("dest_count_1h", "DESTINATION_VELOCITY", "nameDest", "destination in 1 h",
            "The destination had {value} transaction{s} in the last hour."),
     stated("dest_count_24h", "DESTINATION_VELOCITY_DAY", "nameDest", "destination in 24 h",
@@ -129,11 +130,11 @@ FEATURES = (
     stated("dest_distinct_24h", "DESTINATION_COUNTERPARTIES", "nameDest", "destination partners in 24 h",
            "The destination dealt with {value} other account{s} in the last 24 hours."),
     stated("dest_since_last", "DESTINATION_LAST_SEEN", "nameDest", "destination's last activity",
-           "The destination was last active {span} ago."),
+           "The destination was last active {span} ago.", unit="seconds"),
     stated("same_amount_count_1h", "AMOUNT_REPEATED", "amount", "same amount in 1 h",
            "Exactly this amount went out in {value} transaction{s} of the last hour."),
     stated("same_amount_since_last", "AMOUNT_LAST_SEEN", "amount", "same amount last seen",
-           "Exactly this amount last went out {span} ago."),
+           "Exactly this amount last went out {span} ago.", unit="seconds"),
 )  # fmt: skip
 
 
@@ -257,10 +258,10 @@ def tidy(t: PaySimTransaction) -> PaySimTransaction:
     """Empty names mean unnamed; a known type in another case is that type: "transfer" must not slip past a rule."""
     if t.type in TYPE_RANK and t.transaction_id != "" and t.nameOrig != "" and t.nameDest != "":
         return t
-    known = t.type.strip().upper()
+    upper = t.type.strip().upper()
     return msgspec.structs.replace(
         t,
-        type=known if known in TYPE_RANK else t.type,
+        type=upper if upper in TYPE_RANK else t.type,
         transaction_id=t.transaction_id or None,
         nameOrig=t.nameOrig or None,
         nameDest=t.nameDest or None,
@@ -268,16 +269,6 @@ def tidy(t: PaySimTransaction) -> PaySimTransaction:
 
 
 def remarks(t: PaySimTransaction) -> tuple[str, ...]:
-    return (*_of_type(t), *_of_ledger(t))
-
-
-def _of_type(t: PaySimTransaction) -> tuple[str, ...]:
-    if t.type in TYPE_RANK:
-        return ()
-    return (f"Unknown transaction type '{t.type}': accuracy may be lower. Known: {', '.join(sorted(TYPE_RANK))}.",)
-
-
-def _of_ledger(t: PaySimTransaction) -> tuple[str, ...]:
     """A balance that could not pay: what it shows was not weighed."""
     if t.type == "CASH_IN" or t.amount <= t.oldbalanceOrg + CENT:
         return ()
@@ -302,6 +293,7 @@ PAYSIM = TransactionSchema(
     reach=REACH,
     directions=DIRECTIONS,
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
+    known_values={"type": KnownValues(tuple(sorted(TYPE_RANK)))},
     tidy=tidy,
     remarks=remarks,
     ids=frozenset({"transaction_id", "nameOrig", "nameDest"}),
