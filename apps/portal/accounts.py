@@ -1,5 +1,6 @@
 """Signing up, logging in, mails of accounts: django-allauth, told how we want it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,19 @@ from apps.portal.tenancy import TENANT
 from apps.text import refusal
 
 PLAN_AT_SIGN_UP = "free"
+#: What allauth mails somebody when how they log in was changed: the mail's template → the line of the audit trail.
+CHANGED: Mapping[str, str] = {
+    "account/email/password_changed": "user.password_changed",
+    "account/email/password_reset": "user.password_reset",
+    "account/email/password_set": "user.password_set",
+    "account/email/email_changed": "user.email_changed",
+    "account/email/email_deleted": "user.email_deleted",
+    "mfa/email/totp_activated": "user.totp_activated",
+    "mfa/email/totp_deactivated": "user.totp_deactivated",
+    "mfa/email/recovery_codes_generated": "user.recovery_codes_generated",
+    "mfa/email/webauthn_added": "user.passkey_added",
+    "mfa/email/webauthn_removed": "user.passkey_removed",
+}
 
 
 class CompanyField(forms.CharField):
@@ -64,6 +78,18 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_email_verification_redirect_url(self, email_address: Any) -> str:
         return reverse("start")
+
+    def send_notification_mail(self, template_prefix: str, user: Any, *args: Any, **kwargs: Any) -> None:
+        """Tell somebody that how they log in was changed: what is mailed is audited."""
+        action = CHANGED[template_prefix]
+        record_audit(tenant=None, actor=user.email, action=action, target=user.email, now=timezone.now())
+        super().send_notification_mail(template_prefix, user, *args, **kwargs)
+
+    def logout(self, request: HttpRequest) -> None:
+        user = request.user
+        if user.is_authenticated:
+            record_audit(tenant=None, actor=user.email, action="user.logged_out", target=user.email, now=timezone.now())
+        super().logout(request)
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         confirmed = super().confirm_email(request, email_address)

@@ -29,6 +29,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Manage": (
         Entry("/team/", "Team"),
+        Entry("/security/", "Security"),
         Entry("/audit/", "Audit log", Permission.AUDIT),
     ),
 }

@@ -8,6 +8,7 @@ the menu, one in `navigation.py`. See the recipe in README.
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -19,6 +20,7 @@ from django.views import View
 from apps import paging
 from apps.accounts.models import Membership, Tenant, User
 from apps.errors import Problem
+from apps.portal.reauthentication import recently_identified
 from apps.portal.roles import Permission, may
 
 Row = TypeVar("Row", bound=Model)
@@ -36,12 +38,14 @@ class PortalRequest(HttpRequest):
 
 
 class Page(View):
-    """A page of the portal. `permission`: to see it; `changes`: to send its forms."""
+    """A page of the portal. `permission`: to see it; `changes`: to send its forms. `sensitive`: they can do harm, and
+    ask for the password again when that was given some time ago."""
 
     title: ClassVar[str] = ""
     template: ClassVar[str] = ""
     permission: ClassVar[Permission] = Permission.READ
     changes: ClassVar[Permission | None] = None
+    sensitive: ClassVar[bool] = False
 
     request: PortalRequest
     membership: Membership
@@ -58,10 +62,17 @@ class Page(View):
         return super().dispatch(request, *args, **kwargs)
 
     def check(self, request: HttpRequest) -> None:
-        """Raises `PermissionDenied`: by role, and for what a suspended tenant can no longer change."""
-        needed = self.permission if request.method in ("GET", "HEAD") else (self.changes or self.permission)
+        """Raises `PermissionDenied` by role, `ReauthenticationRequired` where the password is asked for again."""
+        reads = request.method in ("GET", "HEAD", "OPTIONS")
+        needed = self.permission if reads else (self.changes or self.permission)
         if not may(self.membership.role, needed):
             raise PermissionDenied(f"Your role, {self.membership.get_role_display().lower()}, can't do this.")
+        if not reads and self.is_sensitive(request) and not recently_identified(request, self.now):
+            raise ReauthenticationRequired
+
+    def is_sensitive(self, request: HttpRequest) -> bool:
+        """Whether what is sent can do harm."""
+        return self.sensitive
 
     @property
     def tenant(self) -> Tenant:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.core.cache import cache
 from django.test import Client, override_settings
 
@@ -21,6 +22,20 @@ def _as_the_portal() -> Iterator[None]:
 def _no_mail_was_sent_a_moment_ago() -> None:
     """allauth counts in the cache how often an address is written to."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _forced_logins_are_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `force_login` begins is in the list of sessions, as what allauth's form begins: it counts as just begun."""
+    forced = Client.force_login
+
+    def force_login(client: Client, user: User, backend: str | None = None) -> None:
+        forced(client, user, backend)
+        UserSession.objects.get_or_create(
+            session_key=client.session.session_key, defaults={"user": user, "ip": "127.0.0.1"}
+        )
+
+    monkeypatch.setattr(Client, "force_login", force_login)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant", "i
 ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1]}
 ARGUMENTS |= {"webhook": ["whe_none"], "replay_delivery": ["dlv_none"], "invoice_paper": ["in_none"]}
 ARGUMENTS |= {"change_member": [999_999_999], "withdraw_invitation": [999_999_999], "try_answer": ["none"]}
-ARGUMENTS["restore_policy"] = [999]
+ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999]}
 
 
 def pages() -> Iterator[tuple[str, type[Page]]]:

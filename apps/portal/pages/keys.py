@@ -48,7 +48,7 @@ class KeysPage(Page):
     """The keys of this mode, and making one."""
 
     title, template = "API keys", "portal/pages/keys.html"
-    changes = Permission.KEYS
+    changes, sensitive = Permission.KEYS, True
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         keys = list(ApiKey.objects.filter(tenant=self.tenant, livemode=self.livemode))
@@ -84,7 +84,7 @@ class KeysPage(Page):
 class _OneKey(Page):
     """Something done to one key of the tenant."""
 
-    permission = Permission.KEYS
+    permission, sensitive = Permission.KEYS, True
     http_method_names = ["post"]
 
     def key(self, key_id: int) -> ApiKey:

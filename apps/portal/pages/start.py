@@ -30,7 +30,7 @@ class StartPage(Page):
     """A key of one's own, the call to paste, and waiting for it."""
 
     title, template = "First steps", "portal/pages/start.html"
-    changes = Permission.KEYS
+    changes, sensitive = Permission.KEYS, True
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {

@@ -38,7 +38,7 @@ class TeamPage(Page):
     """Members, open invitations, and what each role may do."""
 
     title, template = "Team", "portal/pages/team.html"
-    changes = Permission.TEAM
+    changes, sensitive = Permission.TEAM, True
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         members = Membership.objects.filter(tenant=self.tenant).select_related("user").order_by("pk")
@@ -73,6 +73,7 @@ class TeamPage(Page):
 class ChangeMember(Page):
     """Another role for somebody, or the end of a membership. Everybody may leave."""
 
+    sensitive = True
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, membership_id: int) -> HttpResponse:

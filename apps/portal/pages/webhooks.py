@@ -39,7 +39,7 @@ class WebhooksPage(Page):
     """All webhooks of this mode, and a new one."""
 
     title, template = "Webhooks", "portal/pages/webhooks.html"
-    changes = Permission.WEBHOOKS
+    changes, sensitive = Permission.WEBHOOKS, True  # a new one shows its secret
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         rows = WebhookEndpoint.objects.filter(tenant=self.tenant, livemode=self.livemode).order_by("created_at")
@@ -71,6 +71,10 @@ class WebhookPage(Page):
         webhook = self.webhook(kwargs["webhook_id"])
         rows = Delivery.objects.filter(endpoint=webhook).select_related("event").prefetch_related("attempts")
         return {"webhook": webhook, "deliveries": list(rows.order_by("-created_at", "-pk")[:SHOWN])}
+
+    def is_sensitive(self, request: HttpRequest) -> bool:
+        """A new secret is shown."""
+        return request.POST.get("do") == "rotate"
 
     def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         """Do what the button says."""

@@ -1,0 +1,97 @@
+"""Every operation of the API that changes something leaves one line of the audit trail; the description is walked."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.models import AuditEntry
+from apps.api.openapi.operations import OPERATIONS
+from apps.billing.models import Coupon
+from apps.notifications.services import create_webhook, send_test
+from tests.cast import Api
+
+#: Operations that change nothing of the account: why.
+UNAUDITED: Mapping[str, str] = {
+    "POST /v1/auth/token": "a token is computed; nothing is kept",
+    "POST /v1/payment-method": "a link to the provider's page; what is entered there comes as an event",
+    "POST /v1/payment-method/portal": "a link to the provider's page",
+    "POST /stripe/webhook": "the provider's event is kept as it came; what it changes is audited when it is worked",
+}
+#: Scoring is recorded as decisions and usage, whole; the hot path writes no audit.
+SCORING = {
+    "POST /v1/decisions",
+    "POST /v1/decisions/batch",
+    "POST /predict",
+    "POST /predict/batch",
+    "POST /batch-predict",
+    "POST /api/v1/score",
+    "POST /detect",
+    "POST /detect/ensemble",
+    "POST /v1/stripe/payment-intents/{intent_id}/screen",
+    "POST /stripe/screen/{handle}/{mode}",
+}
+
+
+class Act(NamedTuple):
+    """What is sent; `prepare` makes what it needs and says what stands in the address."""
+
+    action: str
+    body: dict[str, Any] | None = None
+    prepare: Callable[[Api], str] = lambda api: ""
+
+
+def webhook(api: Api) -> str:
+    return create_webhook(tenant=api.tenant, livemode=True, url="https://example.com/h", now=timezone.now()).pk
+
+
+def delivery(api: Api) -> str:
+    made = create_webhook(tenant=api.tenant, livemode=True, url="https://example.com/h", now=timezone.now())
+    return send_test(webhook=made, now=timezone.now()).pk
+
+
+def coupon(api: Api) -> str:
+    Coupon.objects.create(code="WELCOME", percent=5)
+    return ""
+
+
+ACCOUNT = {"api_key": "rk_live_0123456789", "webhook_secret": "whsec_0123456789"}
+ACTS: Mapping[str, Act] = {
+    "POST /v1/budgets": Act("subscription.spend_cap", {"spend_cap": "500"}),
+    "POST /v1/credits": Act("coupon.redeemed", {"coupon": "WELCOME"}, coupon),
+    "POST /v1/subscription": Act("subscription.plan_changed", {"plan": "basic"}),
+    "POST /v1/webhooks": Act("webhook.created", {"url": "https://example.com/h"}),
+    "POST /v1/webhooks/{webhook_id}": Act("webhook.changed", {"description": "x"}, webhook),
+    "DELETE /v1/webhooks/{webhook_id}": Act("webhook.deleted", None, webhook),
+    "POST /v1/webhooks/{webhook_id}/rotate": Act("webhook.rotated", {}, webhook),
+    "POST /v1/webhooks/{webhook_id}/test": Act("webhook.tested", None, webhook),
+    "POST /v1/webhook-deliveries/{delivery_id}/replay": Act("delivery.replayed", None, delivery),
+    "POST /v1/stripe/account": Act("stripe_account.connected", ACCOUNT),
+    "DELETE /v1/stripe/account": Act("stripe_account.disconnected", None, lambda api: connected(api)),
+}
+
+
+def connected(api: Api) -> str:
+    api.post("/v1/stripe/account", ACCOUNT)
+    return ""
+
+
+def test_every_operation_that_changes_something_is_acted_on_here_or_says_why_not() -> None:
+    changing = {f"{row.method} {row.path}" for row in OPERATIONS if row.method not in ("GET", "HEAD")}
+    assert changing == set(ACTS) | set(UNAUDITED) | SCORING
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_an_act_leaves_one_line_that_names_the_key_and_the_request(alice: Api, name: str) -> None:
+    act = ACTS[name]
+    said = act.prepare(alice)
+    method, _, path = name.partition(" ")
+    address = path.partition("{")[0] + said + path.partition("}")[2]
+    before = set(AuditEntry.objects.values_list("pk", flat=True))
+    caller = alice.calling_from("192.0.2.7", HTTP_X_REQUEST_ID="req_of_mine")
+    answer = caller.call("DELETE", address) if method == "DELETE" else caller.post(address, act.body)
+    assert answer.status_code == 200, answer.content
+    (entry,) = AuditEntry.objects.exclude(pk__in=before)
+    assert entry.action == act.action
+    assert (entry.actor, entry.address, entry.request_id) == (f"key:{alice.player.live.pk}", "192.0.2.7", "req_of_mine")  # type: ignore[union-attr]

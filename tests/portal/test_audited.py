@@ -1,0 +1,269 @@
+"""Every address that changes something leaves one line of the audit trail: the addresses are walked, not chosen."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from apps.accounts import invitations
+from apps.accounts.models import AuditEntry, Membership
+from apps.accounts.tenancy import in_tenant
+from apps.notifications.services import create_webhook, send_test
+from apps.portal.page import Page
+from apps.portal.urls import urlpatterns
+from apps.scoring.models import PublishedPolicy
+from tests.cast import Cast, new_key
+from tests.factories import MembershipFactory, UserFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+#: Addresses that take a POST and change nothing that is kept, or nothing of ours: why.
+UNAUDITED: Mapping[str, str] = {
+    "mode": "live or test is where a session looks",
+    "switch": "which company a session looks at",
+    "try_answer": "a dry run stores nothing; the key it is made with is audited when it is made",
+    "enter_card": "a link to the provider's page; what is entered there comes as subscription.payment_method",
+}
+
+
+class Scene(NamedTuple):
+    """A company of alice's, its owner, and the owner's browser."""
+
+    cast: Cast
+    owner: Membership
+    browser: Client
+
+
+class Act(NamedTuple):
+    """What is sent to an address, once `prepare` has made what it needs; it says the address's arguments."""
+
+    action: str
+    form: dict[str, Any] = {}
+    prepare: Callable[[Scene], list[Any]] = lambda scene: []
+
+
+def key(scene: Scene) -> list[Any]:
+    return [new_key(scene.cast.alice.tenant, livemode=False)[0].pk]
+
+
+def webhook(scene: Scene) -> list[Any]:
+    tenant, url = scene.cast.alice.tenant, "https://example.com/hook"
+    return [create_webhook(tenant=tenant, livemode=False, url=url, now=timezone.now()).pk]
+
+
+def delivery(scene: Scene) -> list[Any]:
+    tenant, url = scene.cast.alice.tenant, "https://example.com/hook"
+    made = create_webhook(tenant=tenant, livemode=False, url=url, now=timezone.now())
+    return [send_test(webhook=made, now=timezone.now()).pk]
+
+
+def member(scene: Scene) -> list[Any]:
+    return [MembershipFactory(tenant=scene.cast.alice.tenant, role="viewer").pk]
+
+
+def invitation(scene: Scene) -> list[Any]:
+    made, _ = invitations.invite(
+        tenant=scene.cast.alice.tenant, email="x@example.com", role="viewer", now=timezone.now(), actor="ann"
+    )
+    return [made.pk]
+
+
+def invited(scene: Scene) -> list[Any]:
+    email, tenant = scene.owner.user.email, scene.cast.bob.tenant
+    _, secret = invitations.invite(tenant=tenant, email=email, role="viewer", now=timezone.now(), actor="ben")
+    return [secret]
+
+
+def policy(scene: Scene) -> list[Any]:
+    with in_tenant(scene.cast.alice.tenant):
+        PublishedPolicy.objects.create(version=1, document={"version": 1}, published_at=timezone.now())
+    type(scene.cast.alice.tenant).objects.filter(pk=scene.cast.alice.tenant.pk).update(policy_version=1)
+    return [1]
+
+
+def other_session(scene: Scene) -> list[Any]:
+    browser = Client()
+    browser.force_login(scene.owner.user, backend=BACKEND)
+    return [UserSession.objects.get(session_key=browser.session.session_key).pk]
+
+
+THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
+ACTS: Mapping[str, tuple[Act, ...]] = {
+    "start": (Act("key.created"),),
+    "keys": (Act("key.created", {"name": "a key", "scopes": ["read"]}),),
+    "rotate_key": (Act("key.rotated", {"overlap": "1"}, key),),
+    "revoke_key": (Act("key.revoked", {}, key),),
+    "webhooks": (Act("webhook.created", {"url": "https://example.com/hook"}),),
+    "webhook": (
+        Act("webhook.rotated", {"do": "rotate"}, webhook),
+        Act("webhook.deleted", {"do": "delete"}, webhook),
+        Act("webhook.tested", {"do": "test"}, webhook),
+        Act("webhook.changed", {"do": "disable"}, webhook),
+    ),
+    "replay_delivery": (Act("delivery.replayed", {}, delivery),),
+    "usage": (
+        Act("subscription.spend_cap", {"spend_cap": "500", "thresholds": "80, 100"}),
+        Act("budget.changed", {"spend_cap": "", "thresholds": "50"}),
+    ),
+    "plan": (Act("subscription.plan_changed", {"plan": "basic"}),),
+    "team": (Act("invitation.created", {"email": "new@example.com", "role": "viewer"}),),
+    "change_member": (
+        Act("membership.changed", {"role": "analyst"}, member),
+        Act("membership.removed", {"do": "remove"}, member),
+    ),
+    "withdraw_invitation": (Act("invitation.withdrawn", {}, invitation),),
+    "invited": (Act("membership.created", {}, invited),),
+    "new_tenant": (Act("tenant.created", {"company": "Second"}),),
+    "policy": (Act("policy.published", THRESHOLDS | {"default_action": "review"}),),
+    "restore_policy": (Act("policy.published", {}, policy),),
+    "end_session": (Act("user.session_ended", {}, other_session),),
+}
+#: What comes with an act: a key's successor is made, whoever makes a company owns it.
+BESIDE = {"rotate_key": ["key.created"], "new_tenant": ["membership.created"]}
+
+
+@pytest.fixture
+def scene(cast: Cast) -> Scene:
+    owner = MembershipFactory(tenant=cast.alice.tenant)
+    browser = Client()
+    browser.force_login(owner.user, backend=BACKEND)
+    return Scene(cast, owner, browser)
+
+
+def named() -> Iterator[tuple[str, Any]]:
+    for pattern in urlpatterns:
+        if isinstance(pattern, URLPattern):
+            yield str(pattern.name), pattern.callback
+
+
+def takes_posts(callback: Any) -> bool:
+    view = getattr(callback, "view_class", None)
+    return issubclass(view, Page) and hasattr(view, "post") if view else True
+
+
+#: Functions that only show something.
+SHOWN = {"landing", "mailbox", "no_tenant"}
+
+
+def test_every_address_that_takes_a_form_is_acted_on_here_or_says_why_not() -> None:
+    changing = {name for name, callback in named() if takes_posts(callback)} - SHOWN
+    assert changing == set(ACTS) | set(UNAUDITED)
+
+
+@pytest.mark.parametrize(
+    ("name", "act"), [pytest.param(name, act, id=f"{name} {act.action}") for name in ACTS for act in ACTS[name]]
+)
+def test_an_act_leaves_one_line(scene: Scene, name: str, act: Act) -> None:
+    address = reverse(name, args=act.prepare(scene))
+    before = set(AuditEntry.objects.values_list("pk", flat=True))
+    answer = scene.browser.post(address, act.form, headers={"X-Request-Id": "req_of_mine"}, REMOTE_ADDR="192.0.2.7")
+    assert answer.status_code in (200, 302), answer.content.decode()[:2000]
+    left = AuditEntry.objects.exclude(pk__in=before)
+    assert sorted(left.values_list("action", flat=True)) == sorted([act.action, *BESIDE.get(name, [])])
+    for entry in left:
+        assert (entry.actor, entry.address, entry.request_id) == (scene.owner.user.email, "192.0.2.7", "req_of_mine")
+    assert answer["X-Request-Id"] == "req_of_mine"
+    again = set(AuditEntry.objects.values_list("pk", flat=True))
+    scene.browser.get(address)
+    assert set(AuditEntry.objects.values_list("pk", flat=True)) == again, "looking leaves none"
+
+
+# --- allauth's own pages -------------------------------------------------------------------------------------------
+
+#: What a person does to their own account, by the name of the address: the line it leaves.
+ACCOUNT: Mapping[str, str] = {
+    "account_signup": "tenant.created",
+    "account_login": "user.logged_in",
+    "account_logout": "user.logged_out",
+    "account_change_password": "user.password_changed",
+    "account_set_password": "user.password_set",
+    "account_reset_password_from_key": "user.password_reset",
+    "account_confirm_email": "user.email_confirmed",
+    "account_email": "user.email_deleted",
+    "mfa_authenticate": "user.logged_in",
+    "mfa_login_webauthn": "user.logged_in",
+    "mfa_activate_totp": "user.totp_activated",
+    "mfa_deactivate_totp": "user.totp_deactivated",
+    "mfa_generate_recovery_codes": "user.recovery_codes_generated",
+    "mfa_add_webauthn": "user.passkey_added",
+    "mfa_remove_webauthn": "user.passkey_removed",
+}
+ACCOUNT_UNAUDITED: Mapping[str, str] = {
+    "account_reauthenticate": "proves who sits here; nothing is changed",
+    "mfa_reauthenticate": "the same, by a second factor",
+    "mfa_reauthenticate_webauthn": "the same, by a passkey",
+    "account_email_verification_sent": "says that a mail is on its way",
+    "account_inactive": "says that an account is none any more",
+    "account_reset_password": "asks for a mail; what its link does is audited",
+    "account_reset_password_done": "says that a mail is on its way",
+    "account_reset_password_from_key_done": "says that it is done",
+    "mfa_index": "shows",
+    "mfa_view_recovery_codes": "shows, after the password",
+    "mfa_download_recovery_codes": "shows, after the password",
+    "mfa_list_webauthn": "shows",
+    "mfa_edit_webauthn": "what a passkey is called",
+    "usersessions_list": "ends one's other sessions all at once: each is one's own",
+    "account_request_login_code": "logging in by a mailed code is off",
+    "account_confirm_login_code": "logging in by a mailed code is off",
+    "account_request_reauthentication_code": "codes by mail are off",
+    "account_confirm_reauthentication_code": "codes by mail are off",
+    "mfa_trust": "trusting a browser is off",
+}
+
+
+def addresses_of(patterns: Any) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from addresses_of(pattern.url_patterns)
+        elif pattern.name:
+            yield str(pattern.name)
+
+
+def test_every_address_of_an_account_says_which_line_it_leaves() -> None:
+    (allauth,) = [one for one in get_resolver("apps.portal.urls").url_patterns if isinstance(one, URLResolver)]
+    assert set(addresses_of(allauth.url_patterns)) <= set(ACCOUNT) | set(ACCOUNT_UNAUDITED)
+
+
+@pytest.fixture
+def ann() -> Client:
+    """A browser of somebody who is confirmed."""
+    user = UserFactory(email="ann@example.com")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    browser = Client()
+    answer = browser.post("/account/login/", {"login": user.email, "password": user.email})
+    assert answer.status_code == 302
+    browser.post("/account/reauthenticate/", {"password": user.email})
+    return browser
+
+
+def lines(browser: Client, path: str, form: dict[str, Any]) -> list[tuple[str, str]]:
+    before = set(AuditEntry.objects.values_list("pk", flat=True))
+    answer = browser.post(path, form)
+    assert answer.status_code == 302, answer.content.decode()
+    return list(AuditEntry.objects.exclude(pk__in=before).values_list("action", "actor"))
+
+
+def test_changing_how_one_logs_in_leaves_a_line_each(ann: Client) -> None:
+    user = UserSession.objects.get(session_key=ann.session.session_key).user
+    ann.get("/account/2fa/totp/activate/")
+    secret = ann.session["mfa.totp.secret"]
+    code = _code(secret)
+    assert ("user.totp_activated", user.email) in lines(ann, "/account/2fa/totp/activate/", {"code": code})
+    assert lines(ann, "/account/2fa/recovery-codes/generate/", {}) == [("user.recovery_codes_generated", user.email)]
+    assert lines(ann, "/account/2fa/totp/deactivate/", {}) == [("user.totp_deactivated", user.email)]
+    form = {"oldpassword": user.email, "password1": "another horse battery 9", "password2": "another horse battery 9"}
+    assert lines(ann, "/account/password/change/", form) == [("user.password_changed", user.email)]
+    assert lines(ann, "/account/logout/", {}) == [("user.logged_out", user.email)]
+    assert not Authenticator.objects.filter(user=user, type="totp").exists()
+
+
+def _code(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))

@@ -1,0 +1,102 @@
+"""Security: its page, ending sessions, and what asks for the password again."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts.models import AuditEntry
+from apps.api_keys.models import ApiKey
+from apps.portal.page import Page
+from tests.cast import Cast, new_key
+from tests.factories import MembershipFactory
+from tests.portal.test_roles import PAGES, address
+
+pytestmark = pytest.mark.django_db
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+#: What can do harm: sending any form of it asks for the password again. And what asks for it now and then.
+SENSITIVE = {"start", "keys", "rotate_key", "revoke_key", "webhooks", "team", "change_member", "enter_card"}
+SOMETIMES = {"webhook"}
+
+
+@pytest.fixture
+def owner(cast: Cast) -> Client:
+    browser = Client()
+    browser.force_login(MembershipFactory(tenant=cast.alice.tenant).user, backend=BACKEND)
+    return browser
+
+
+def an_hour_passes(browser: Client) -> None:
+    """Since the login."""
+    row = UserSession.objects.filter(session_key=browser.session.session_key)
+    assert row.update(created_at=timezone.now() - timedelta(hours=1)) == 1
+
+
+def email_of(browser: Client) -> str:
+    return UserSession.objects.get(session_key=browser.session.session_key).user.email
+
+
+def test_the_table_says_what_is_sensitive() -> None:
+    assert {name for name, view in PAGES.items() if view.sensitive} == SENSITIVE
+    own = {name for name, view in PAGES.items() if view.is_sensitive is not Page.is_sensitive}
+    assert own == SOMETIMES
+
+
+def test_what_can_do_harm_asks_for_the_password_again_after_a_while(owner: Client) -> None:
+    an_hour_passes(owner)
+    for name in PAGES:
+        if hasattr(PAGES[name], "post") and name not in SOMETIMES:
+            answer = owner.post(address(name), {})
+            asked = answer.status_code == 302 and answer["Location"].startswith("/account/reauthenticate/")
+            assert asked == (name in SENSITIVE), name
+
+
+def test_after_the_password_the_form_is_taken_as_it_was_sent(owner: Client, cast: Cast) -> None:
+    an_hour_passes(owner)
+    key, _ = new_key(cast.alice.tenant, livemode=False)
+    asked: Any = owner.post(f"/keys/{key.pk}/revoke/")
+    assert ApiKey.objects.get(pk=key.pk).revoked_at is None
+    wrong = owner.post(asked["Location"], {"password": "wrong"})
+    assert wrong.status_code == 200 and ApiKey.objects.get(pk=key.pk).revoked_at is None
+    assert owner.post(asked["Location"], {"password": email_of(owner)})["Location"] == "/keys/"
+    assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
+    made = owner.post("/keys/", {"name": "next", "scopes": ["read"]})
+    assert made.status_code == 200 and ApiKey.objects.filter(name="next").exists()
+
+
+def test_a_login_of_a_moment_ago_counts(owner: Client) -> None:
+    assert owner.post("/keys/", {"name": "first", "scopes": ["read"]}).status_code == 200
+
+
+def test_a_new_secret_of_a_webhook_asks_and_switching_it_off_does_not(owner: Client, cast: Cast) -> None:
+    owner.post("/webhooks/", {"url": "https://example.com/hook"})
+    path = f"/webhooks/{cast.alice.tenant.webhookendpoint_set.get().pk}/"
+    an_hour_passes(owner)
+    assert owner.post(path, {"do": "rotate"})["Location"].startswith("/account/reauthenticate/")
+    assert owner.post(path, {"do": "disable"})["Location"] == path
+
+
+def test_a_session_elsewhere_is_ended(owner: Client) -> None:
+    user = UserSession.objects.get(session_key=owner.session.session_key).user
+    other = Client()
+    other.force_login(user, backend=BACKEND)
+    there = UserSession.objects.get(session_key=other.session.session_key)
+    page = owner.get("/security/").content.decode()
+    assert page.count("End this session") == 1 and "this one" in page
+    assert owner.post(f"/security/sessions/{there.pk}/end/").status_code == 302
+    assert other.get("/dashboard/")["Location"].startswith("/account/login/")
+    assert owner.get("/dashboard/").status_code == 200
+    assert AuditEntry.objects.get(action="user.session_ended").actor == user.email
+    assert "user.session_ended" in owner.get("/security/").content.decode()
+
+
+def test_sessions_of_others_are_not_there(owner: Client, cast: Cast) -> None:
+    other = Client()
+    other.force_login(MembershipFactory(tenant=cast.alice.tenant).user, backend=BACKEND)
+    theirs = UserSession.objects.get(session_key=other.session.session_key)
+    assert owner.post(f"/security/sessions/{theirs.pk}/end/").status_code == 404
+    assert other.get("/dashboard/").status_code == 200
