@@ -12,7 +12,7 @@ MIDDLEWARE = [
     "config.middleware.believe_our_proxies",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.permit_nothing",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.files.SmallFiles",
 ]
 # W002: pages are kept out of frames by their Content-Security-Policy. W003: there are no cookies, so nothing to forge.
 SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "security.W002", "security.W003"]

@@ -39,7 +39,8 @@ MIDDLEWARE = [
     "config.middleware.permit_nothing",
     "config.middleware.note_origin",
     "config.readable.ReadableOnly",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.files.SmallFiles",
+    "config.files.SmallPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -86,6 +87,7 @@ CONTENT_SECURITY_POLICY = {
 # --- logging in: limits, words and records are config/logins.py's; django-axes counts, in Postgres --------------------
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "apps.portal.demo.DemoAtHomeOnly",
     "allauth.account.auth_backends.AuthenticationBackend",  # by e-mail; Django's own for the admin's form
 ]
 AXES_HANDLER = "config.logins.Logins"
