@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import Membership
+from apps.portal import demo
 from apps.portal.navigation import Line, menu_for
 from apps.portal.roles import Permission, may
 from apps.portal.tenancy import memberships_of
@@ -38,4 +39,9 @@ class Frame:
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Template context: the frame, made when a template asks for it, and where the API is."""
-    return {"frame": SimpleLazyObject(lambda: Frame(request)), "demo": settings.DEMO_MODE}
+    return {"frame": SimpleLazyObject(lambda: Frame(request)), "demo": settings.DEMO_MODE, "demo_login": _demo_login(request)}
+
+
+def _demo_login(request: HttpRequest) -> tuple[str, str] | None:
+    """Who may log in here without having signed up, and with which password."""
+    return (demo.EMAIL, demo.PASSWORD) if demo.at_home(request) else None

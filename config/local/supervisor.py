@@ -61,8 +61,8 @@ class Pause:
 class Child:
     """One line of the Procfile: its process while there is one, its output, its pause."""
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
-        self.name, self.command = name, command
+    def __init__(self, name: str, command: Sequence[str], *, once: bool = False) -> None:
+        self.name, self.command, self.once = name, command, once
         self.pause = Pause()
         self.process: preloading.Process | None = None
         self._unfinished = b""
@@ -131,6 +131,10 @@ class Supervisor:
     def stop(self) -> None:
         self._stopping = True
 
+    def run_once(self, name: str, command: Sequence[str]) -> None:
+        """Start a process that ends by itself and is not started again."""
+        self.children.append(Child(name, command, once=True))
+
     def say(self, line: str, name: str = "palisade") -> None:
         self._print(name, line.encode())
 
@@ -169,9 +173,12 @@ class Supervisor:
         return more
 
     def _bury_the_dead(self) -> None:
-        for child in self.children:
+        for child in list(self.children):
             if child.has_ended():
                 status = self._bury(child)
+                if child.once:
+                    self.children.remove(child)
+                    continue
                 now = time.monotonic()
                 child.pause.died(now)
                 self.say(f"ended ({_reason(status)}); again in {child.pause.until - now:.1f} s", child.name)

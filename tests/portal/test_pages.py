@@ -181,7 +181,7 @@ def test_a_plan_is_changed_and_what_is_no_plan_is_refused(owner: Client, cast: C
     client = Client()
     tenant = enter("small", "free").tenant
     client.force_login(MembershipFactory(tenant=tenant).user, backend=BACKEND)
-    assert "You are on basic from now on" in text_of(client.post("/plan/", {"plan": "basic"}, follow=True))
+    assert "You are on Basic from now on" in text_of(client.post("/plan/", {"plan": "basic"}, follow=True))
     assert subscription_of(tenant.pk).plan_code.startswith("basic")
     assert "There is no such plan" in text_of(client.post("/plan/", {"plan": "gold"}, follow=True))
     assert "begins on" in text_of(client.post("/plan/", {"plan": "free"}, follow=True))

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps import addresses
+from apps.portal import demo
 
 MOST = 20
 
@@ -27,9 +27,8 @@ class Mail(NamedTuple):
 @require_safe
 def mailbox(request: HttpRequest) -> HttpResponse:
     """The newest mails, told only to this very machine and only where mails become files."""
-    at_home = addresses.inside(addresses.client_address(request.META, settings.TRUSTED_PROXIES), addresses.LOOPBACK)
     files = settings.EMAIL_BACKEND.endswith("filebased.EmailBackend")
-    if not (settings.DEMO_MODE and files and at_home and not addresses.was_forwarded(request.META)):
+    if not (files and demo.at_home(request)):
         raise Http404
     newest = sorted(Path(settings.EMAIL_FILE_PATH).glob("*.log"), key=lambda file: file.stat().st_mtime, reverse=True)
     context = {"title": "Mails that were not sent", "mails": [_read(file) for file in newest[:MOST]]}

@@ -52,7 +52,7 @@ class PlanPage(Page):
             messages.error(request, "There is no such plan.")
         else:
             invalidate_pending(get_gate())
-            messages.success(request, _said(change.kind, change.plan.name, f"{change.at:%d %B %Y}"))
+            messages.success(request, _said(change.kind, change.plan.name.title(), f"{change.at:%d %B %Y}"))
         return redirect("plan")
 
 

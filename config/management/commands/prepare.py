@@ -2,23 +2,28 @@
 
 import json
 import os
+from datetime import timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from apps.accounts.models import SchemaTemplate, Tenant, User
+from apps.accounts.services import make_owner
 from apps.accounts.tenancy import tenant_connection
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import create_key, digest_of, get_gate, narrow_key
 from apps.billing.subscriptions.services import sign_up
+from apps.portal import demo
 from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import publish
+from config.local.demo import DAYS
 from config.local.secrets import secret
 
 OPERATOR = "operator@example.com"
@@ -61,7 +66,7 @@ def _migrations_wait() -> bool:
 def _seed_demo() -> dict[str, str]:
     """The demo tenant on the Professional plan, its key (derived, stored nowhere) and an operator."""
     tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first() or sign_up(
-        slug=settings.DEMO_TENANT, name="Demo company", plan="professional", now=timezone.now()
+        slug=settings.DEMO_TENANT, name="Demo company", plan="professional", now=timezone.now() - timedelta(days=DAYS)
     )
     if not tenant.policy_version:
         publish(tenant=tenant, policy=Policy(home_country=HOME_COUNTRY), gate=get_gate(), now=timezone.now())
@@ -70,7 +75,25 @@ def _seed_demo() -> dict[str, str]:
     password = os.environ.get("PALISADE_OPERATOR_PASSWORD") or secret("PALISADE_OPERATOR_PASSWORD")[:16]
     if not User.objects.filter(email=OPERATOR).exists():
         User.objects.create_superuser(OPERATOR, password, name="Demo operator")
-    return {"demo_tenant": tenant.slug, "demo_key": text, "operator_email": OPERATOR, "operator_password": password}
+    _demo_login(tenant)
+    return {
+        "demo_tenant": tenant.slug,
+        "demo_key": text,
+        "demo_email": demo.EMAIL,
+        "demo_password": demo.PASSWORD,
+        "operator_email": OPERATOR,
+        "operator_password": password,
+    }
+
+
+def _demo_login(tenant: Tenant) -> None:
+    """See that the demo's owner can log in."""
+    if User.objects.filter(email=demo.EMAIL).exists():
+        return
+    with transaction.atomic():
+        user = User.objects.create_user(demo.EMAIL, demo.PASSWORD, name="Demo owner")
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        make_owner(tenant=tenant, user=user, now=timezone.now(), actor=user.email)
 
 
 def _demo_key(tenant: Tenant, text: str) -> None:

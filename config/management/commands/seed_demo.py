@@ -1,0 +1,139 @@
+"""`manage.py seed_demo`: some weeks of history for the demo tenant, so that no page of it is empty. Once.
+
+Decisions are really made by the champions, dated back, and go the way of every decision: journal, recorder, roll-ups.
+Then the months that are over are closed and paid by transfer, as an operator would. `make up` starts it aside, once it
+is ready; repeating it adds nothing.
+"""
+
+import os
+import random
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.api_keys.gate import Admission, Names, Rate
+from apps.api_keys.keys import PresentedKey
+from apps.api_keys.models import ApiKey
+from apps.api_keys.services import create_key
+from apps.billing.collecting.transfers import record_transfer
+from apps.billing.models import Invoice
+from apps.periods import Period
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.policies import get_policies
+from apps.scoring.serving.journal_entries import entry_of, made_of
+from apps.scoring.serving.requests import ScoringRequest, item_of
+from apps.scoring.serving.runtime import get_scoring
+from apps.usage.admission.admission import period_of
+from apps.usage.closing.closing import close_due
+from apps.usage.metering.events import moment
+from apps.usage.metering.journal import Entry
+from apps.usage.models import UsageDay
+from config.local.demo import DAYS, Question, demo_transactions
+
+SEED = 20
+#: Seconds until the recorder has caught up.
+RECORDED_WITHIN = 60.0
+#: Months are closed and paid so long after their end.
+CLOSED_AFTER, PAID_AFTER = timedelta(minutes=35), timedelta(days=6)
+ENDPOINT = "decisions"
+TEST_KEY = "integration tests"
+
+
+class Command(BaseCommand):
+    """Make the demo tenant's past when it has none."""
+
+    help = "Give the demo tenant some weeks of history."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = Tenant.objects.filter(slug=settings.DEMO_TENANT).first()
+        now = timezone.now()
+        if tenant is None or not _is_without_past(tenant, now):
+            return
+        os.nice(10)  # whoever tries the demo out meanwhile comes first
+        made = _decide(tenant, now)
+        _wait_until_recorded()
+        _close_months(tenant, now)
+        self.stdout.write(f"the demo has {made:,} decisions of the last {DAYS} days")
+
+
+def _is_without_past(tenant: Tenant, now: datetime) -> bool:
+    """Whether it was made to have one and has none yet."""
+    begun = tenant.created_at <= now - timedelta(days=DAYS)
+    return begun and not UsageDay.objects.filter(tenant_id=tenant.pk, day__lt=now.date()).exists()
+
+
+def _decide(tenant: Tenant, now: datetime) -> int:
+    """Journal a decision on each transaction of the demo's past; how many."""
+    journal, answering, count = get_scoring().journal, Answering(tenant, now), 0
+    for question in demo_transactions(random.Random(SEED), now - timedelta(days=DAYS), now):  # noqa: S311 - no secret
+        entry, names = answering.entry(question)
+        at = moment(entry.event.occurred_us)
+        claim, period = ("", ""), period_of(at)
+        journal.append([entry], names, period=period, day=at.day, claim=claim, settle=False, surplus=0)
+        count += 1
+    return count
+
+
+class Answering:
+    """The demo tenant's decisions as its API would have made them, past the gate: a past has no limits."""
+
+    def __init__(self, tenant: Tenant, now: datetime) -> None:
+        self._tenant = tenant
+        self._keys = {livemode: _key(tenant, livemode, now) for livemode in (True, False)}
+        self._policy = get_policies().get(tenant.schema_name, tenant.policy_version)
+
+    def entry(self, question: Question) -> tuple[Entry, Names]:
+        """A decision as it is journaled, and under which names."""
+        key, received_us = self._keys[question.livemode], int(question.at.timestamp() * 1_000_000)
+        presented = PresentedKey(self._tenant.handle, question.livemode)
+        request = ScoringRequest(presented, key.digest, "127.0.0.1", ENDPOINT, "predict", received_us)
+        schema = SCHEMAS[question.schema]
+        item = item_of(request, schema, schema.parse(question.transaction, received_us // 1000))
+        found = get_scoring().engine.decide(question.schema, item.parsed, {}, self._policy, None)
+        admission = self._admission(key)
+        made = made_of(request, admission, item, found, "", question.took_ms)
+        return entry_of(request, admission, item, made), request.names
+
+    def _admission(self, key: ApiKey) -> Admission:
+        tenant = self._tenant
+        return Admission(
+            key.pk, tenant.pk, tenant.schema_name, tenant.policy_version, Rate(1, 1, 0), 0, 0, 1, False, ()
+        )
+
+
+def _key(tenant: Tenant, livemode: bool, now: datetime) -> ApiKey:
+    """The demo's own live key, and a test key whose text nobody has."""
+    found = ApiKey.objects.filter(tenant=tenant, livemode=livemode, revoked_at=None).first()
+    return found or create_key(tenant=tenant, name=TEST_KEY, scopes=["predict"], livemode=livemode, now=now)[0]
+
+
+def _wait_until_recorded() -> None:
+    """Until the recorder has stored what was journaled; what it stores after that goes on a later invoice."""
+    deadline = time.monotonic() + RECORDED_WITHIN
+    while any(get_scoring().journal.lengths()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _close_months(tenant: Tenant, now: datetime) -> None:
+    """Close the months that are over, each at its time, and take the money."""
+    period = Period.of(tenant.created_at)
+    while period.end + CLOSED_AFTER < now:
+        close_due(period.end + CLOSED_AFTER)
+        period = period.later(1)
+    for invoice in Invoice.objects.filter(tenant=tenant, status=Invoice.Status.ISSUED):
+        paid = invoice.issued_at + PAID_AFTER
+        if paid < now:
+            _pay(invoice, paid)
+
+
+def _pay(invoice: Invoice, at: datetime) -> None:
+    reference = f"transfer for {invoice.number}"
+    record_transfer(
+        invoice=invoice, amount=invoice.total, received=at.date(), reference=reference, now=at, form=invoice.public_id
+    )
