@@ -11,7 +11,7 @@ DATA ?= data
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test campaign check bench bench-billing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check bench bench-billing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ up: base  ## Run all of it here: servers, migrations, demo data, API, portal, wo
 	@exec $(BIN)/python -m config.local.up
 
 test: dev  ## The tests, shared by a process a core; ARGS="tests/billing -x" chooses, ARGS="-n 0" takes one process
-	@exec $(BIN)/python -m tests.wall 2700 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(BIN)/python -m tests.wall 2700 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
+
+test-browser: dev  ## The portal in Chromium, over all processes; PICTURES=folder takes a picture of every page
+	@PICTURES="$(PICTURES)" exec $(BIN)/python -m tests.wall 1200 $(BIN)/python -m pytest tests/browser $(ARGS)
 
 campaign: dev  ## The money campaigns at their full size, a quarter of an hour (docs/billing.md)
 	@CAMPAIGN=whole exec $(BIN)/python -m tests.wall 7200 $(BIN)/python -m pytest -m campaign -v --durations=0 $(ARGS)

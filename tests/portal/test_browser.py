@@ -3,46 +3,18 @@
 Needs a Chromium (`apt-get install --no-install-recommends chromium`); without one these are skipped.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from apps.accounts.models import User
+from tests.browser.chromium import looking, needs_chromium
 from tests.live import serving
 from tests.pace import within
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]  # fmt: skip
 #: Tables that are wider than what is around them.
 WIDER_TABLES = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-]
-
-
-@contextmanager
-def looking() -> Iterator[Any]:
-    """A page that may not complain: of a policy, of a script, of what could not be loaded.
-
-    Its library runs a loop of its own in this thread, under which Django reaches no database: be done with that before.
-    """
-    sync_api, complaints = pytest.importorskip("playwright.sync_api"), list[str]()
-    with sync_api.sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
-        page.on(
-            "console",
-            lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location['url']}"),
-        )
-        page.on("pageerror", lambda failure: complaints.append(str(failure)))
-        yield page
-    assert complaints == []
+pytestmark = [pytest.mark.django_db(transaction=True), needs_chromium]
 
 
 def test_admin_works_under_its_policy(operator: User, settings: Any) -> None:

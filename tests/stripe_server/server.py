@@ -296,7 +296,7 @@ def _charges(stand: Stand, said: Json, wanted: str) -> Json:
     return {"charges": [shown(one) for one in stand.ledger.charged(**said)]}
 
 
-def _post_to(url: str) -> Send:
+def post_to(url: str) -> Send:
     import urllib.request
 
     def send(body: bytes, signed: str) -> int:
@@ -310,7 +310,7 @@ def _post_to(url: str) -> Send:
 def _webhooks(stand: Stand, said: Json, wanted: str) -> Json:
     """Send all events so far: `url`, `repeats`, `order` (as they happened, or reversed)."""
     events = stand.ledger.events[:: -1 if said.get("order") == "reversed" else 1]
-    return {"statuses": deliver(events, _post_to(said["url"]), stand.webhook_secret, int(said.get("repeats", 1)))}
+    return {"statuses": deliver(events, post_to(said["url"]), stand.webhook_secret, int(said.get("repeats", 1)))}
 
 
 #: What the person at the browser, the issuer and the weather do, when they are played over HTTP.
