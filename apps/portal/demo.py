@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from apps import addresses
 
-EMAIL, PASSWORD = "demo@example.com", "demo123"  # noqa: S105 - told to everybody who may use it
+EMAIL, PASSWORD = "demo@example.com", "demo123"
 
 
 def at_home(request: HttpRequest) -> bool:

@@ -39,7 +39,11 @@ class Frame:
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Template context: the frame, made when a template asks for it, and where the API is."""
-    return {"frame": SimpleLazyObject(lambda: Frame(request)), "demo": settings.DEMO_MODE, "demo_login": _demo_login(request)}
+    return {
+        "frame": SimpleLazyObject(lambda: Frame(request)),
+        "demo": settings.DEMO_MODE,
+        "demo_login": _demo_login(request),
+    }
 
 
 def _demo_login(request: HttpRequest) -> tuple[str, str] | None:

@@ -26,7 +26,7 @@ from apps.periods import Period
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import get_policies
 from apps.scoring.serving.journal_entries import entry_of, made_of
-from apps.scoring.serving.requests import ScoringRequest, item_of
+from apps.scoring.serving.requests import Attempt, ScoringRequest, ask_for, item_of
 from apps.scoring.serving.runtime import get_scoring
 from apps.usage.admission.admission import period_of
 from apps.usage.closing.closing import close_due
@@ -95,10 +95,11 @@ class Answering:
         request = ScoringRequest(presented, key.digest, "127.0.0.1", ENDPOINT, "predict", received_us)
         schema = SCHEMAS[question.schema]
         item = item_of(request, schema, schema.parse(question.transaction, received_us // 1000))
+        ask, admission = ask_for(request, [item]), self._admission(key)
+        attempt = Attempt(request, [item], ask, admission, request.names, lambda: question.took_ms)
         found = get_scoring().engine.decide(question.schema, item.parsed, {}, self._policy, None)
-        admission = self._admission(key)
-        made = made_of(request, admission, item, found, "", question.took_ms)
-        return entry_of(request, admission, item, made), request.names
+        made = made_of(attempt, item, found, "", question.took_ms)
+        return entry_of(attempt, item, made), attempt.names
 
     def _admission(self, key: ApiKey) -> Admission:
         tenant = self._tenant
@@ -126,14 +127,12 @@ def _close_months(tenant: Tenant, now: datetime) -> None:
     while period.end + CLOSED_AFTER < now:
         close_due(period.end + CLOSED_AFTER)
         period = period.later(1)
-    for invoice in Invoice.objects.filter(tenant=tenant, status=Invoice.Status.ISSUED):
-        paid = invoice.issued_at + PAID_AFTER
-        if paid < now:
-            _pay(invoice, paid)
+    for invoice in Invoice.objects.filter(tenant=tenant, status=Invoice.Status.ISSUED, issued_at__lt=now - PAID_AFTER):
+        _pay(invoice)
 
 
-def _pay(invoice: Invoice, at: datetime) -> None:
-    reference = f"transfer for {invoice.number}"
-    record_transfer(
-        invoice=invoice, amount=invoice.total, received=at.date(), reference=reference, now=at, form=invoice.public_id
-    )
+def _pay(invoice: Invoice) -> None:
+    assert invoice.issued_at is not None  # noqa: S101 - it is issued
+    at = invoice.issued_at + PAID_AFTER
+    said = {"reference": f"transfer for {invoice.number}", "form": invoice.public_id}
+    record_transfer(invoice=invoice, amount=invoice.total, received=at.date(), now=at, **said)
