@@ -80,6 +80,7 @@ KINDS: Mapping[str, Kind] = {
     "key_required": Kind(403, "This takes the API key itself", "Send the key instead of a token."),
     "address_refused": Kind(403, "The API key is not allowed from this address", "Call from an allowed network."),
     "tenant_suspended": Kind(403, "The account is suspended", "Write to support."),
+    "tenant_closed": Kind(403, "The account is closed", "An owner can undo it for 30 days, in the portal."),
     "payment_method_required": Kind(402, "The plan needs a payment method", "Add one, then change the plan."),
     "plan_lacks_feature": Kind(403, "The plan does not include this", "Upgrade to a plan that includes it."),
     # --- no such thing ---

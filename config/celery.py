@@ -57,6 +57,9 @@ WORK: Mapping[str, Work] = {
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
     "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
+    # Whoever asked for an export watches it grow; closed accounts are emptied once their grace is over.
+    "exports": Work("apps.offboarding.tasks.make_exports", MONEY, 5.0),
+    "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }
 #: What a killed worker had in hand comes again after so many seconds; workers look for it as often as `LOOKED_FOR`.
@@ -119,7 +122,7 @@ def log_as_all_do(**_: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
 
 
-app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring"])
+app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring", "apps.offboarding"])
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.
 clock = Celery("palisade-clock", fixups=set(), set_as_current=False)

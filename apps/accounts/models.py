@@ -41,6 +41,7 @@ class Tenant(TenantMixin):
     )
     created_at = models.DateTimeField(default=timezone.now)
     suspended_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When an owner closed it; undone within 30 days.")
     #: The newest published policy in the tenant's schema; 0 = the built-in one.
     policy_version = models.PositiveIntegerField(default=0)
 

@@ -303,6 +303,7 @@ OPERATIONS: Sequence[Operation] = (
             "scope_missing",
             "address_refused",
             "tenant_suspended",
+            "tenant_closed",
             "rate_limited",
             "stores_away",
             "stripe_refused",

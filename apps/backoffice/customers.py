@@ -57,7 +57,7 @@ def _reinstate(request: HttpRequest, tenant: Tenant, reason: str) -> str:
 
 
 #: What a tenant's subscription makes of its state; a suspension is above it.
-STATES = ("active", "trialing", "past_due", "limited", "cancelled", "suspended")
+STATES = ("active", "trialing", "past_due", "limited", "cancelled", "suspended", "closed")
 
 STATE_COLOURS = {
     "active": "success",
@@ -66,6 +66,7 @@ STATE_COLOURS = {
     "limited": "danger",
     "cancelled": "danger",
     "suspended": "danger",
+    "closed": "danger",
 }
 
 
@@ -118,6 +119,7 @@ class TenantAdmin(ConfirmedAdmin):
         "used",
         "created_at",
         "suspended_at",
+        "closed_at",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
@@ -125,6 +127,7 @@ class TenantAdmin(ConfirmedAdmin):
         days = UsageDay.objects.filter(tenant_id=OuterRef("pk"), livemode=True, day__gte=start, day__lt=end)
         units = days.values("tenant_id").annotate(all=Sum("units")).values("all")
         state = Case(
+            When(closed_at__isnull=False, then=Value("closed")),
             When(suspended_at__isnull=False, then=Value("suspended")),
             default=Coalesce("subscription__status", Value("active")),
         )

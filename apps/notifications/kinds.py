@@ -79,6 +79,12 @@ KINDS: Mapping[str, Kind] = {
         "The subscription ended, and limits that were agreed with it", ("plan", "at", "ended_limits")
     ),
     "subscription.restored": Kind("It was paid and everything works again", ("plan",)),
+    # --- people and the account itself ---
+    "member.left": Kind("Somebody has left the account", ("email", "role"), hooked=False),
+    "export.ready": Kind("An export can be downloaded, until `until`", ("size", "until"), hooked=False),
+    "account.closing": Kind("An owner has closed the account; it can be undone", ("by", "until"), hooked=False),
+    "account.reopened": Kind("The closing was undone", ("by",), hooked=False),
+    "account.closed": Kind("The account's data has been removed", ("name",), hooked=False),
     # --- webhooks themselves ---
     "webhook.disabled": Kind("A webhook failed for so long that it was switched off", ("url", "reason"), hooked=False),
     "webhook.test": Kind("You asked for a test", ("message",), mailed=False),

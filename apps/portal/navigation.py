@@ -31,6 +31,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/team/", "Team"),
         Entry("/security/", "Security"),
         Entry("/audit/", "Audit log", Permission.AUDIT),
+        Entry("/closing/", "Leave or close"),
     ),
 }
 

@@ -46,6 +46,7 @@ class Page(View):
     permission: ClassVar[Permission] = Permission.READ
     changes: ClassVar[Permission | None] = None
     sensitive: ClassVar[bool] = False
+    works_when_closed: ClassVar[bool] = False
 
     request: PortalRequest
     membership: Membership
@@ -67,6 +68,8 @@ class Page(View):
         needed = self.permission if reads else (self.changes or self.permission)
         if not may(self.membership.role, needed):
             raise PermissionDenied(f"Your role, {self.membership.get_role_display().lower()}, can't do this.")
+        if not reads and self.tenant.closed_at is not None and not self.works_when_closed:
+            raise PermissionDenied("The account is closed: an owner can undo that under Leave or close.")
         if not reads and self.is_sensitive(request) and not recently_identified(request, self.now):
             raise ReauthenticationRequired
 

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from apps.portal.landing import landing
 from apps.portal.pages import (
     audit,
+    closing,
     dashboard,
     decisions,
     invoices,
@@ -23,6 +24,7 @@ from apps.portal.pages import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing, name="landing"),
+    path("account/delete/", closing.delete_account, name="delete_account"),
     path("account/", include("allauth.urls")),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mode/", tenants.mode, name="mode"),
@@ -46,6 +48,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/", audit.AuditPage.as_view(), name="audit"),
     path("security/", security.SecurityPage.as_view(), name="security"),
     path("security/sessions/<int:session_id>/end/", security.EndSession.as_view(), name="end_session"),
+    path("closing/", closing.ClosingPage.as_view(), name="closing"),
+    path("closing/exports/", closing.AskExport.as_view(), name="ask_export"),
+    path("closing/exports/progress/", closing.ExportProgress.as_view(), name="export_progress"),
+    path("closing/exports/<str:export_id>/", closing.FetchExport.as_view(), name="fetch_export"),
     path("plan/", plan.PlanPage.as_view(), name="plan"),
     path("plan/card/", plan.EnterCard.as_view(), name="enter_card"),
     path("team/", team.TeamPage.as_view(), name="team"),

@@ -86,6 +86,7 @@ SHARED_APPS = [
     "apps.api_keys",
     "apps.billing",
     "apps.usage",
+    "apps.offboarding",
     "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
 ]
@@ -175,6 +176,10 @@ STRIPE_WEBHOOK_SECRET = env("STRIPE_WEBHOOK_SECRET", default="")
 STRIPE_API_BASE = env("STRIPE_API_BASE", default="")
 #: Seconds until a call to Stripe counts as unanswered; it is repeated later under its idempotency key.
 STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=20.0)
+
+# --- files: exports, which the money worker writes and the portal hands out, never by their address -------------------
+MEDIA_ROOT = embedded.data_dir() / "files"
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

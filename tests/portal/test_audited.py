@@ -15,7 +15,9 @@ from django.utils import timezone
 from apps.accounts import invitations
 from apps.accounts.models import AuditEntry, Membership
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys.services import get_gate
 from apps.notifications.services import create_webhook, send_test
+from apps.offboarding import closing
 from apps.portal.page import Page
 from apps.portal.urls import urlpatterns
 from apps.scoring.models import PublishedPolicy
@@ -95,6 +97,18 @@ def other_session(scene: Scene) -> list[Any]:
     return [UserSession.objects.get(session_key=browser.session.session_key).pk]
 
 
+def closed(scene: Scene) -> list[Any]:
+    closing.close_tenant(
+        tenant=scene.cast.alice.tenant, gate=get_gate(), now=timezone.now(), actor=scene.owner.user.email
+    )
+    return []
+
+
+def another_owner(scene: Scene) -> list[Any]:
+    MembershipFactory(tenant=scene.cast.alice.tenant)
+    return []
+
+
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
 ACTS: Mapping[str, tuple[Act, ...]] = {
     "start": (Act("key.created"),),
@@ -124,10 +138,21 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "new_tenant": (Act("tenant.created", {"company": "Second"}),),
     "policy": (Act("policy.published", THRESHOLDS | {"default_action": "review"}),),
     "restore_policy": (Act("policy.published", {}, policy),),
+    "closing": (
+        Act("tenant.closing", {"name": "Alice & Co."}),
+        Act("tenant.reopened", {"do": "undo"}, closed),
+    ),
+    "ask_export": (Act("export.asked"),),
+    "delete_account": (Act("user.deleted", {}, another_owner),),
     "end_session": (Act("user.session_ended", {}, other_session),),
 }
-#: What comes with an act: a key's successor is made, whoever makes a company owns it.
-BESIDE = {"rotate_key": ["key.created"], "new_tenant": ["membership.created"]}
+#: What comes with an act: a key's successor is made, whoever makes a company owns it, a closed one's plan ends.
+BESIDE = {
+    "key.rotated": ["key.created"],
+    "tenant.created": ["membership.created"],
+    "tenant.closing": ["subscription.cancelled"],
+    "user.deleted": ["membership.removed"],
+}
 
 
 @pytest.fixture
@@ -167,7 +192,7 @@ def test_an_act_leaves_one_line(scene: Scene, name: str, act: Act) -> None:
     answer = scene.browser.post(address, act.form, headers={"X-Request-Id": "req_of_mine"}, REMOTE_ADDR="192.0.2.7")
     assert answer.status_code in (200, 302), answer.content.decode()[:2000]
     left = AuditEntry.objects.exclude(pk__in=before)
-    assert sorted(left.values_list("action", flat=True)) == sorted([act.action, *BESIDE.get(name, [])])
+    assert sorted(left.values_list("action", flat=True)) == sorted([act.action, *BESIDE.get(act.action, [])])
     for entry in left:
         assert (entry.actor, entry.address, entry.request_id) == (scene.owner.user.email, "192.0.2.7", "req_of_mine")
     assert answer["X-Request-Id"] == "req_of_mine"

@@ -28,6 +28,7 @@ BEHIND_THE_GATE = (
     "scope_missing",
     "address_refused",
     "tenant_suspended",
+    "tenant_closed",
     "rate_limited",
     "stores_away",
     "internal",

@@ -59,7 +59,7 @@ class PlanPage(Page):
 class EnterCard(Page):
     """The way to the payment provider's page, where a card is entered: a link, for our forms lead nowhere else."""
 
-    permission, sensitive = Permission.BILLING, True
+    permission, sensitive, works_when_closed = Permission.BILLING, True, True
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:

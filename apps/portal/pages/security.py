@@ -51,6 +51,7 @@ class SecurityPage(Page):
 class EndSession(Page):
     """Logging oneself out somewhere else, at once."""
 
+    works_when_closed = True
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, session_id: int) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts import invitations
 from apps.accounts.models import Invitation, Membership, User
+from apps.offboarding import leaving
 from apps.portal.page import Page
 from apps.portal.roles import GRANTS, PERMISSIONS, Permission, Role
 from apps.portal.tenancy import TENANT
@@ -73,7 +74,7 @@ class TeamPage(Page):
 class ChangeMember(Page):
     """Another role for somebody, or the end of a membership. Everybody may leave."""
 
-    sensitive = True
+    sensitive = works_when_closed = True
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, membership_id: int) -> HttpResponse:
@@ -91,7 +92,10 @@ class ChangeMember(Page):
 
     def _change(self, member: Membership, request: HttpRequest) -> None:
         if request.POST.get("do") == "remove":
-            invitations.remove(membership=member, now=self.now, actor=self.actor)
+            if member.pk == self.membership.pk:
+                leaving.leave_tenant(membership=member, now=self.now)
+            else:
+                invitations.remove(membership=member, now=self.now, actor=self.actor)
         elif (role := request.POST.get("role")) in Role.values:
             invitations.change_role(membership=member, role=str(role), now=self.now, actor=self.actor)
 

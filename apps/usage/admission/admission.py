@@ -167,6 +167,8 @@ def _document_of(key: ApiKey, now: datetime) -> KeyDocument:
     status = {"revoked": "key_revoked", "expired": "key_expired", "active": "active"}[key.state(now)]
     if status == "active" and key.tenant.suspended_at is not None:
         status = "tenant_suspended"
+    elif status == "active" and key.tenant.closed_at is not None:
+        status = "tenant_closed"
     return KeyDocument(
         status=status,
         key_id=key.pk,

@@ -1,0 +1,129 @@
+"""What an export consists of: one table, a row a file. Keys without secrets; no password, no second factor.
+
+A new thing a tenant owns gets its row here, and, when it stands in `public`, its line in `removal.py`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import AuditEntry, Membership, Tenant
+from apps.api_keys.models import ApiKey
+from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
+from apps.notifications.models import WebhookEndpoint
+from apps.scoring.models import Decision, PublishedPolicy
+from apps.usage.models import UsageDay
+
+Row = Mapping[str, Any]
+
+
+class Part(NamedTuple):
+    """A file of the zip: `.csv` with these columns, or `.jsonl` of whole rows. `rows` are read in its schema."""
+
+    file: str
+    about: str
+    rows: Callable[[Tenant], QuerySet[Any]]
+    row: Callable[[Any], Row]
+
+
+def _columns(*names: str) -> Callable[[Any], Row]:
+    """A row by its fields; `user__email` follows the key."""
+
+    def row(of: Any) -> Row:
+        return {name.replace("__", "_"): _follow(of, name.split("__")) for name in names}
+
+    return row
+
+
+def _follow(of: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        of = getattr(of, name)
+    return of
+
+
+def _decision(of: Decision) -> Row:
+    return {
+        "id": of.id,
+        "created_at": of.created_at,
+        "livemode": of.livemode,
+        "schema": of.schema,
+        "transaction": of.facts,
+        "answer": json.loads(of.answer),
+    }
+
+
+_MONEY = ("currency", "subtotal", "tax", "total")
+PARTS: Sequence[Part] = (
+    Part(
+        "keys.csv", "API keys by what may be seen of them; their secrets are known to nobody",
+        lambda tenant: ApiKey.objects.filter(tenant=tenant).order_by("pk"),
+        _columns(
+            "name", "prefix", "last_four", "livemode", "scopes", "allowed_networks", "created_at", "expires_at",
+            "revoked_at", "last_used_at", "last_used_ip",
+        ),
+    ),
+    Part(
+        "members.csv", "Who belonged to the company, as what",
+        lambda tenant: Membership.objects.filter(tenant=tenant).select_related("user").order_by("pk"),
+        _columns("user__email", "user__name", "role"),
+    ),
+    Part(
+        "policies.jsonl", "Every policy that was published",
+        lambda tenant: PublishedPolicy.objects.order_by("version"),
+        _columns("version", "published_at", "document"),
+    ),
+    Part(
+        "webhooks.csv", "Webhooks, without their secrets",
+        lambda tenant: WebhookEndpoint.objects.filter(tenant=tenant).order_by("created_at"),
+        _columns("id", "livemode", "url", "description", "events", "created_at", "disabled_at"),
+    ),
+    Part(
+        "plans.csv", "Which plan was in force when",
+        lambda tenant: PlanSpan.objects.filter(tenant=tenant).order_by("starts_at"),
+        _columns("plan_code", "starts_at", "ends_at", "trial"),
+    ),
+    Part(
+        "usage.csv", "Usage by day and endpoint",
+        lambda tenant: UsageDay.objects.filter(tenant_id=tenant.pk).order_by("day", "endpoint"),
+        _columns("day", "endpoint", "livemode", "decisions", "units", "degraded"),
+    ),
+    Part(
+        "invoices.jsonl", "Invoices with their lines and the usage they bill; the papers themselves came by mail",
+        lambda tenant: Invoice.objects.filter(tenant=tenant).prefetch_related("lines").order_by("pk"),
+        lambda invoice: {
+            **_columns("number", "status", "period", "issued_at", "due_at", "paid_at", *_MONEY, "usage")(invoice),
+            "lines": [_columns("description", "quantity", "amount")(line) for line in invoice.lines.all()],
+        },
+    ),
+    Part(
+        "credit_notes.csv", "Credit notes",
+        lambda tenant: CreditNote.objects.filter(invoice__tenant=tenant).select_related("invoice").order_by("pk"),
+        _columns("number", "invoice__number", "issued_at", "amount", "tax", "reason"),
+    ),
+    Part(
+        "payments.csv", "Payments of invoices",
+        lambda tenant: Payment.objects.filter(tenant=tenant).select_related("invoice").order_by("pk"),
+        _columns("invoice__number", "created_at", "status", "amount", "amount_refunded", "currency"),
+    ),
+    Part(
+        "audit.jsonl", "The audit log",
+        lambda tenant: AuditEntry.objects.filter(chain=tenant.pk).order_by("sequence"),
+        _columns(
+            "sequence", "at", "actor", "action", "target", "address", "request_id", "before", "after", "seal", "digest"
+        ),
+    ),
+    Part(
+        "decisions.jsonl", "Every decision: what was sent and what was answered",
+        lambda tenant: Decision.objects.order_by("created_at", "id"),
+        _decision,
+    ),
+)  # fmt: skip
+
+
+def table_of_contents() -> Iterator[str]:
+    """The zip's README, a line a file."""
+    yield "What your company had at Palisade, by file. CSV is UTF-8; .jsonl is a JSON object a line.\n"
+    for part in PARTS:
+        yield f"{part.file:20} {part.about}"

@@ -1,0 +1,48 @@
+"""What is removed when a closed tenant's grace is over, and what stays for the money's books.
+
+removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
+         keys, webhooks, what was told, budgets, exports, memberships, invitations
+stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
+         books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
+"""
+
+from django.db import connection
+from psycopg import sql
+
+from apps.accounts.models import Invitation, Membership, Tenant
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.models import ApiKey
+from apps.billing.models import PaymentCard
+from apps.notifications.models import Delivery, Event, WebhookEndpoint
+from apps.offboarding import exports
+from apps.offboarding.models import Export
+from apps.usage.models import Budget
+
+#: Rows in `public` that are the tenant's own.
+OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard)
+
+
+def forget_notifications(tenant: Tenant) -> None:
+    """What was told before; so that the last word is still delivered."""
+    Delivery.objects.filter(tenant_id=tenant.pk).delete()
+    Event.objects.filter(tenant=tenant).delete()
+
+
+def remove(tenant: Tenant) -> None:
+    """Remove what is the tenant's own. Harmless when repeated."""
+    for model in OWNED:
+        model._default_manager.filter(tenant=tenant).delete()
+    for export in Export.objects.filter(tenant=tenant):
+        exports.forget(export)
+    _empty_schema(tenant)
+
+
+def _empty_schema(tenant: Tenant) -> None:
+    """The schema stays, for migrations go through all of them; its tables are emptied."""
+    with in_tenant(tenant), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'django_migrations'",
+            [tenant.schema_name],
+        )
+        tables = [sql.Identifier(tenant.schema_name, name) for (name,) in cursor.fetchall()]
+        cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))

@@ -1,0 +1,23 @@
+"""What the workers do about going: make exports, forget old ones, finish closings. Each is harmless when repeated."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.offboarding import closing, exports
+
+
+@shared_task(expires=60)
+def make_exports() -> int:
+    """Make what was asked for, one after the other; how many."""
+    made = 0
+    while exports.make_next(timezone.now()):
+        made += 1
+    return made
+
+
+@shared_task
+def finish_closures() -> int:
+    """Remove what is due, closed tenants' data and old exports; how many tenants."""
+    now = timezone.now()
+    exports.forget_old(now)
+    return closing.finish_closures(now)
