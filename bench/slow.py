@@ -46,7 +46,7 @@ def crowds(key: str) -> tuple[Crowd, ...]:
         _HEAD.format("/predict", f"X-API-Key: {key}\r\nTransfer-Encoding: chunked").replace("{", "5\r\n{"),
         "POST /v1/decisions HTTP/1.1\r\nHost: localhost\r\nX-",
     ]
-    unread = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5
+    unread = b"GET /static/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5
     return (
         Crowd("slow to send", [text.encode() for text in begun], True),
         Crowd("slow to read", [unread], False),
