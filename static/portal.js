@@ -75,6 +75,15 @@
     const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
   });
-  document.addEventListener("DOMContentLoaded", () => localTimes(document));
-  document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target));
+  // What can be pushed sideways can be so by keyboard, too.
+  function reachable() {
+    for (const area of document.querySelectorAll(".scroll")) {
+      if (area.scrollWidth > area.clientWidth) area.tabIndex = 0;
+      else area.removeAttribute("tabindex");
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => { localTimes(document); reachable(); });
+  document.addEventListener("htmx:afterSwap", (event) => { localTimes(event.target); reachable(); });
+  addEventListener("resize", reachable);
 })();

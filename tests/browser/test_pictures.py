@@ -1,0 +1,62 @@
+"""Pictures of every page, empty and full, at both widths and in both themes, for a person to look at.
+
+make test-browser PICTURES=folder ARGS="-k pictures"
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import needs_chromium, window
+from tests.browser.places import (
+    ACCOUNT,
+    OUTSIDE,
+    WIDGETS,
+    addresses,
+    as_somebody_new,
+    as_the_demo,
+    deeper,
+    menu,
+    opened,
+)
+from tests.copies import Copy
+
+FOLDER = os.environ.get("PICTURES", "")
+pytestmark = [needs_chromium, pytest.mark.skipif(not FOLDER, reason="no folder was named: PICTURES=folder")]
+WIDTHS = {"wide": 1440, "narrow": 375}
+THEMES = ("light", "dark")
+
+
+def test_pictures_of_pages_for_everybody(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        take(page, "outside", addresses(house, [*OUTSIDE, *WIDGETS]))
+
+
+def test_pictures_of_a_company_with_history(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        as_the_demo(house, page)
+        take(page, "full", [*addresses(house, [*menu(), *ACCOUNT]), *deeper(house, page)])
+
+
+def test_pictures_of_a_new_company(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        as_somebody_new(house, page, "new@example.com")
+        take(page, "empty", addresses(house, menu()))
+
+
+def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:
+    """One file a page, width and theme; nothing of a page may have to be pushed sideways."""
+    sideways = []
+    for name, address in places:
+        opened(page, address)
+        for size, width in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": 900})
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)
+                page.screenshot(path=Path(FOLDER) / f"{what}-{name}-{size}-{theme}.png", full_page=True)
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                sideways.append(f"{name} at {width}")
+    assert sideways == []

@@ -1,0 +1,47 @@
+"""What a first page load costs: bytes over the wire, and when its largest part is painted on a slow machine."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import needs_chromium, window
+from tests.browser.places import as_the_demo
+from tests.copies import Copy
+from tests.pace import within
+
+pytestmark = needs_chromium
+MOST_BYTES = 150_000
+#: Milliseconds, with a processor slowed down to a quarter, on the machine this was written on.
+MOST_MS = 1_000
+SLOWED = 4
+OUTSIDE, INSIDE = ("/", "/account/login/", "/account/signup/"), ("/dashboard/", "/decisions/", "/usage/", "/try/")
+LARGEST_PAINT = """() => new Promise(done => new PerformanceObserver(
+    list => done(list.getEntries().at(-1).startTime)).observe({type: 'largest-contentful-paint', buffered: true}))"""
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_first_page_is_light_and_soon_there(house: Copy, browser: Any, path: str) -> None:
+    with window(browser) as page:
+        hold(page, house.portal + path)
+
+
+def test_pages_of_a_company_are_light_and_soon_there(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        as_the_demo(house, page)
+        for path in INSIDE:
+            hold(page, house.portal + path)
+
+
+def hold(page: Any, address: str) -> None:
+    """Load it as if for the first time, slowly."""
+    protocol, came = page.context.new_cdp_session(page), list[float]()
+    protocol.send("Network.enable")
+    protocol.send("Network.clearBrowserCache")
+    protocol.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+    protocol.on("Network.loadingFinished", lambda told: came.append(told["encodedDataLength"]))
+    page.goto(address, wait_until="networkidle")
+    painted = page.evaluate(LARGEST_PAINT)
+    protocol.detach()
+    print(f"{address}: {sum(came):,.0f} bytes in {len(came)} answers, largest paint after {painted:.0f} ms")
+    assert sum(came) <= MOST_BYTES, address
+    assert painted <= within(MOST_MS), address
