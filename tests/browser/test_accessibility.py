@@ -1,7 +1,7 @@
 """axe-core finds no violation of level A or AA on any page, empty or full, in either theme.
 
-Not looked at: what Swagger UI and ReDoc draw at /docs and /redoc, which is theirs to mend (axe finds colours of methods and
-nested buttons); what they say is also in docs/api.md and openapi.json.
+Not looked at: what Swagger UI and ReDoc draw at /docs and /redoc, which is theirs to mend (axe finds colours and nested
+buttons); what they say is also in docs/api.md and openapi.json.
 """
 
 from collections.abc import Iterator

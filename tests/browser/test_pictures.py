@@ -54,8 +54,9 @@ def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:
         opened(page, address)
         for size, width in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(300)  # charts are drawn anew
             for theme in THEMES:
-                page.emulate_media(color_scheme=theme)
+                page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                 page.screenshot(path=Path(FOLDER) / f"{what}-{name}-{size}-{theme}.png", full_page=True)
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 sideways.append(f"{name} at {width}")
