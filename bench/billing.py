@@ -42,9 +42,10 @@ SELECT 'dec_' || n, (SELECT min(id) FROM accounts_tenant) + n %% %(tenants)s, n 
     '2026-10-01Z'::timestamptz + (n::float8 / (%(events)s + 1)) * interval '31 days',
     CASE WHEN n %% 7 = 0 THEN 'batch' ELSE 'decisions' END, 'paysim', true, false, 1, 900, false
 FROM generate_series(1, %(events)s) n;
-INSERT INTO usage_usagehour (tenant_id, hour, key_id, endpoint, livemode, decisions, units, degraded, latency_us)
-SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, livemode, count(*), sum(units), 0,
-    sum(latency_us) FROM usage_usageevent WHERE tenant_id %% 20 = 0 GROUP BY 1, 2, 3, 4, 5;
+INSERT INTO usage_usagehour (tenant_id, hour, key_id, endpoint, schema, livemode, decisions, units, degraded,
+    latency_us)
+SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, schema, livemode, count(*), sum(units), 0,
+    sum(latency_us) FROM usage_usageevent WHERE tenant_id %% 20 = 0 GROUP BY 1, 2, 3, 4, 5, 6;
 INSERT INTO usage_usageday (tenant_id, day, endpoint, livemode, decisions, units, degraded)
 SELECT tenant_id, (occurred_at AT TIME ZONE 'UTC')::date, endpoint, livemode, count(*), sum(units), 0
 FROM usage_usageevent GROUP BY 1, 2, 3, 4;

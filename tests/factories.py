@@ -63,4 +63,5 @@ class UsageHourFactory(_UsageFactory):
 
     hour = factory.LazyFunction(lambda: datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     key_id = 1
+    schema = "payments"
     latency_us = 7_000

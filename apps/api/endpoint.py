@@ -137,7 +137,7 @@ class ApiView(APIView):
 
     def refuse(self, request: HttpRequest, problem: Problem) -> NoReturn:
         """Refuse a body, but only to those the gate lets in: a wrong key with a broken body is a wrong key."""
-        counted = refused_calls.riding(self.key.handle, self.now) if self._scores(request) else None
+        counted = refused_calls.riding(self.key.handle, self.key.livemode, self.now) if self._scores(request) else None
         self.admitted(self.admissions.admit(self.ask(request), counted))
         raise problem
 
@@ -195,12 +195,12 @@ class ApiView(APIView):
         with_own(shielded(response), own if self.rate is None else own | rate_headers(self.rate))
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
         if response.status_code >= 500 and self.rate is not None and self._scores(request):
-            refused_calls.note(self.key.handle, self.now)
+            refused_calls.note(self.key.handle, self.key.livemode, self.now)
         return response
 
     def _scores(self, request: Any) -> bool:
         """Whether this is a call that would be counted as usage."""
-        return self.key.livemode and self.scopes.get(str(request.method)) in SCORING
+        return self.scopes.get(str(request.method)) in SCORING
 
 
 def json_answer(body: Any, headers: dict[str, str] | None = None) -> HttpResponse:

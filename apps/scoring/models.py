@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -40,15 +42,85 @@ class Decision(models.Model):
         help_text="Keyed hashes of what is masked in the facts, by field, and of the id.",
     )
     row = models.SmallIntegerField(default=0, help_text="Its place in the batch it came with: the order of arrival.")
+    # What it is found by: sought.py.
+    amount = models.FloatField(default=0)
+    parties = ArrayField(models.TextField(), default=list)
+    rules_hit = ArrayField(models.TextField(), default=list)
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["livemode", "-created_at", "-id"], name="decision_newest_first"),
             models.Index(fields=["transaction_id"], name="decision_of_transaction"),
+            models.Index(fields=["livemode", "-amount", "-id"], name="decision_largest_first"),
+            GinIndex(fields=["parties", "rules_hit"], name="decision_of_party"),
+            # Of the few that were not waved through: whoever looks for a rare one must not read a million.
+            models.Index(
+                fields=["livemode", "risk_level", "-created_at", "-id"],
+                condition=~models.Q(risk_level="low"),
+                name="decision_of_level",
+            ),
+            models.Index(
+                fields=["livemode", "recommended_action", "-created_at", "-id"],
+                condition=~models.Q(recommended_action="approve"),
+                name="decision_of_action",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.id
+
+
+class OutcomeHour(models.Model):
+    """Decisions of one hour (UTC) by what was recommended. Added up by the recorder with the decisions themselves."""
+
+    hour = models.DateTimeField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    recommended_action = models.CharField(max_length=9)
+    decisions = models.BigIntegerField()
+    fraud = models.BigIntegerField(help_text="Of them, at level high or critical.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["livemode", "hour", "schema", "recommended_action"], name="outcome_hour_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recommended_action} on {self.hour:%Y-%m-%d %H}:00"
+
+
+class ScoreDay(models.Model):
+    """Decisions of one day (UTC) by whole percent of fraud probability, rounded down; 100 counts as 99."""
+
+    day = models.DateField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    percent = models.SmallIntegerField()
+    decisions = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "percent"], name="score_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % on {self.day}"
+
+
+class SavedSearch(models.Model):
+    """A search of decisions that somebody keeps under a name; theirs alone."""
+
+    user_id = models.BigIntegerField()
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2_000, help_text="The query string of the decisions' page.")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user_id", "name"], name="saved_search_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class StripeAccount(models.Model):

@@ -36,12 +36,13 @@ class UsageEvent(models.Model):
 
 
 class UsageHour(models.Model):
-    """Events of one tenant, key and endpoint in one hour (UTC)."""
+    """Events of one tenant, key, endpoint and kind of transaction in one hour (UTC)."""
 
     tenant_id = models.BigIntegerField()
     hour = models.DateTimeField()
     key_id = models.BigIntegerField()
     endpoint = models.CharField(max_length=40)
+    schema = models.CharField(max_length=40)
     livemode = models.BooleanField()
     decisions = models.BigIntegerField()
     units = models.BigIntegerField()
@@ -52,12 +53,30 @@ class UsageHour(models.Model):
         verbose_name, verbose_name_plural = "usage of an hour", "usage by hour"
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tenant_id", "hour", "key_id", "endpoint", "livemode"], name="usage_hour_once"
+                fields=["tenant_id", "hour", "key_id", "endpoint", "schema", "livemode"], name="usage_hour_once"
             )
         ]
 
     def __str__(self) -> str:
         return f"{self.endpoint} on {self.hour:%Y-%m-%d %H}:00"
+
+
+class LatencyHour(models.Model):
+    """Events of one tenant in one hour (UTC) by how long they took: `step` s is 2^(s/4) to 2^((s+1)/4) µs."""
+
+    tenant_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    livemode = models.BooleanField()
+    step = models.SmallIntegerField()
+    decisions = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant_id", "livemode", "hour", "step"], name="latency_hour_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"step {self.step} on {self.hour:%Y-%m-%d %H}:00"
 
 
 class Budget(models.Model):

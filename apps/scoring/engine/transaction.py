@@ -211,6 +211,8 @@ class TransactionSchema:
     stranger: str = "No earlier payment of the user is known."  # said of a past nobody knows
     known_by: str = ""  # the feature that is above 0 for those whose past is known
     flags: frozenset[str] = frozenset()  # features that are yes or no, and under a law: only one of the two accuses
+    searched: tuple[str, ...] = ()  # fields whose values decisions are found by, beside their amount
+    amount_field: str = "amount"
     ids: frozenset[str] = frozenset()  # fields that name a party, a thing or the transaction: see card_numbers.mask_id
 
     def __post_init__(self) -> None:

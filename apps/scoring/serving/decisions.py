@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDate
 
 from apps.accounts.tenancy import in_tenant
@@ -36,6 +36,11 @@ def page(
     with in_tenant(tenant_schema):
         rows = Decision.objects.filter(livemode=livemode, **filters).only("answer", *KEY)
         return page_of(rows, KEY, cursor, limit)
+
+
+def listed(livemode: bool) -> QuerySet[Decision]:
+    """The decisions of a mode as lists show them; to be asked within their tenant."""
+    return Decision.objects.filter(livemode=livemode).only("answer", "amount", *KEY)
 
 
 def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:

@@ -11,9 +11,11 @@ from psycopg.types.string import StrDumperUnknown
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
+from apps.scoring import tallies
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Record
+from apps.scoring.sought import Sought, sought_of
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
@@ -27,13 +29,14 @@ _OTHERWISE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 _TENANT, *_FIELDS = Record.__struct_fields__
 _COLUMNS = [_OTHERWISE[name][0] if name in _OTHERWISE else name for name in _FIELDS]
+_STORED = [*_COLUMNS, *Sought._fields]
 _CONVERTED = [(Record.__struct_fields__.index(name), convert) for name, (_, convert) in _OTHERWISE.items()]
 
 
 @cache
 def _incoming() -> str:
     """The temporary table: the tenant's schema, and the columns of a decision in the order of a record's fields."""
-    types = [f"{column} {Decision._meta.get_field(column).db_type(connection)}" for column in _COLUMNS]
+    types = [f"{column} {Decision._meta.get_field(column).db_type(connection)}" for column in _STORED]
     columns = ", ".join([f"{_TENANT} varchar", *types])
     return f"CREATE TEMP TABLE IF NOT EXISTS incoming_decision ({columns}) ON COMMIT DELETE ROWS"
 
@@ -51,15 +54,17 @@ def record(entries: Sequence[Entry]) -> int:
 
 
 def _insert_decisions(cursor: Any, records: Sequence[Record]) -> None:
-    columns = ", ".join(_COLUMNS)
+    columns = ", ".join(_STORED)
     cursor.execute(_incoming())
     with cursor.copy("COPY incoming_decision FROM STDIN") as copy:
         for record in records:
             copy.write_row(_row(record))
     for tenant_schema in sorted({record.tenant_schema for record in records}):
+        schema = connection.ops.quote_name(tenant_schema)
         cursor.execute(
-            f"INSERT INTO {connection.ops.quote_name(tenant_schema)}.scoring_decision ({columns})"
-            f" SELECT {columns} FROM incoming_decision WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING",
+            f"WITH inserted AS (INSERT INTO {schema}.scoring_decision ({columns})"
+            f" SELECT {columns} FROM incoming_decision WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING"
+            f" RETURNING {tallies.ADDED_UP}), {tallies.ADD_UP.format(schema=schema)} SELECT 1",
             [tenant_schema],
         )
 
@@ -69,7 +74,7 @@ def _row(record: Record) -> list[Any]:
     values = list(msgspec.structs.astuple(record))
     for place, convert in _CONVERTED:
         values[place] = convert(values[place])
-    return values
+    return [*values, *sought_of(record.schema, record.facts, record.answer)]
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:

@@ -1,42 +1,70 @@
-"""Calls for scoring that were refused or failed once the gate had let them in, counted a month: what no usage event
-tells. In Valkey alone, live keys alone; for people to see their success rate by, never for bills.
+"""Calls for scoring that were refused or failed once the gate had let them in, counted by the hour: what no usage event
+tells. In Valkey alone; for people to see their success rate by, never for bills.
 
 A refused body is counted in the gate's own call, so that refusing still costs one round trip.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
 from apps.api_keys.gate import Names, Rider, with_rider
-from apps.usage.admission.admission import COUNTER_SECONDS, period_of
+from apps.usage.admission.admission import period_of
 from apps.valkey import Away, server
 
-_COUNT = with_rider("call('INCR', KEYS[first]) call('EXPIRE', KEYS[first], ARGV[first])")
+#: A quarter beside the one before it can be looked at, whichever day of its month it begins on.
+KEPT_SECONDS = 215 * 24 * 3600
+_COUNT = with_rider("call('HINCRBY', KEYS[first], ARGV[first], 1) call('EXPIRE', KEYS[first], ARGV[first + 1])")
 
 
-def riding(handle: str, now: datetime) -> Rider:
+def riding(handle: str, livemode: bool, now: datetime) -> Rider:
     """One more, once the gate lets the request in."""
-    return Rider(_COUNT, [_key(handle, now)], [COUNTER_SECONDS])
+    return Rider(_COUNT, [_key(handle, livemode, now)], [_hour(now), KEPT_SECONDS])
 
 
-def note(handle: str, now: datetime) -> None:
+def note(handle: str, livemode: bool, now: datetime) -> None:
     """One more. Forgotten while Valkey is away."""
-    valkey, key = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), _key(handle, now)
+    valkey, key = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), _key(handle, livemode, now)
     try:
-        valkey.command("INCR", key)
-        valkey.command("EXPIRE", key, COUNTER_SECONDS)
+        valkey.command("HINCRBY", key, _hour(now), 1)
+        valkey.command("EXPIRE", key, KEPT_SECONDS)
     except Away:
         return
 
 
 def count(handle: str, now: datetime) -> int:
-    """This month's; 0 while Valkey is away."""
+    """This month's with live keys; 0 while Valkey is away."""
+    return sum((_of_month(handle, True, now) or {}).values())
+
+
+def by_hour(handle: str, livemode: bool, start: datetime, end: datetime) -> dict[datetime, int] | None:
+    """The hours from `start` on before `end` with any; None while Valkey is away."""
+    found: dict[datetime, int] = {}
+    month = start.replace(day=1)
+    while month < end:
+        counted = _of_month(handle, livemode, month)
+        if counted is None:
+            return None
+        found |= counted
+        month = (month + timedelta(days=32)).replace(day=1)
+    return {hour: calls for hour, calls in found.items() if start <= hour < end}
+
+
+def _of_month(handle: str, livemode: bool, now: datetime) -> dict[datetime, int] | None:
     try:
-        return int(server(settings.REDIS_URL, settings.REDIS_TIMEOUT).command("GET", _key(handle, now)) or 0)
+        pairs = server(settings.REDIS_URL, settings.REDIS_TIMEOUT).command("HGETALL", _key(handle, livemode, now))
     except Away:
-        return 0
+        return None
+    return {
+        datetime.fromtimestamp(int(hour) * 3600, UTC): int(calls)
+        for hour, calls in zip(pairs[::2], pairs[1::2], strict=True)
+    }
 
 
-def _key(handle: str, now: datetime) -> str:
-    return f"{Names(handle, True).tenant}:refused:{period_of(now)}"
+def _hour(now: datetime) -> int:
+    """Hours since 1970."""
+    return int(now.timestamp()) // 3600
+
+
+def _key(handle: str, livemode: bool, now: datetime) -> str:
+    return f"{Names(handle, livemode).mode}:refusals:{period_of(now)}"

@@ -40,14 +40,14 @@ WITH inserted AS (
     INSERT INTO public.usage_usageevent
         (id, tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us, direct)
     SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
-    RETURNING tenant_id, key_id, occurred_at, endpoint, livemode, degraded, units, latency_us
+    RETURNING tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us
 ), hours AS (
     INSERT INTO public.usage_usagehour AS known
-        (tenant_id, hour, key_id, endpoint, livemode, decisions, units, degraded, latency_us)
-    SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, livemode,
+        (tenant_id, hour, key_id, endpoint, schema, livemode, decisions, units, degraded, latency_us)
+    SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, schema, livemode,
            count(*), sum(units), count(*) FILTER (WHERE degraded), sum(latency_us)
-    FROM inserted GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-    ON CONFLICT (tenant_id, hour, key_id, endpoint, livemode) DO UPDATE
+    FROM inserted GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (tenant_id, hour, key_id, endpoint, schema, livemode) DO UPDATE
     SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
         degraded = known.degraded + EXCLUDED.degraded, latency_us = known.latency_us + EXCLUDED.latency_us
 ), days AS (
@@ -58,6 +58,12 @@ WITH inserted AS (
     ON CONFLICT (tenant_id, day, endpoint, livemode) DO UPDATE
     SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
         degraded = known.degraded + EXCLUDED.degraded
+), latencies AS (
+    INSERT INTO public.usage_latencyhour AS known (tenant_id, hour, livemode, step, decisions)
+    SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), livemode,
+           floor(4 * ln(greatest(latency_us, 1)::float8) / ln(2::float8)), count(*)
+    FROM inserted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+    ON CONFLICT (tenant_id, livemode, hour, step) DO UPDATE SET decisions = known.decisions + EXCLUDED.decisions
 )
 SELECT count(*) FROM inserted
 """

@@ -532,5 +532,7 @@ CARD_ACTIVITY = TransactionSchema(
     currency=currency_of,
     tidy=tidy,
     remarks=remarks,
+    searched=("User_ID", "Merchant_ID", "Device_ID"),
+    amount_field="Transaction_Amount",
     ids=frozenset(["transaction_id"]),
 )

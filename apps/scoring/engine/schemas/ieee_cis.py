@@ -334,5 +334,7 @@ IEEE_CIS = TransactionSchema(
     unknown_as=UNKNOWN_AS,
     tidy=tidy,
     remarks=remarks,
+    searched=("card1", "P_emaildomain"),
+    amount_field="TransactionAmt",
     ids=frozenset(["transaction_id"]),
 )

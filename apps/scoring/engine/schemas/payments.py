@@ -408,5 +408,6 @@ PAYMENTS = TransactionSchema(
     tidy=tidy,
     remarks=remarks,
     sample={"currency": min(CURRENCIES, key=lambda code: CURRENCIES[code].dollars)},
+    searched=("user_id", "merchant_id", "device_id", "email", "ip_address"),
     ids=frozenset({"transaction_id", "user_id", "merchant_id", "device_id"}),
 )

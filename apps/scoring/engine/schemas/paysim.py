@@ -296,5 +296,6 @@ PAYSIM = TransactionSchema(
     known_values={"type": KnownValues(tuple(sorted(TYPE_RANK)))},
     tidy=tidy,
     remarks=remarks,
+    searched=("nameOrig", "nameDest"),
     ids=frozenset({"transaction_id", "nameOrig", "nameDest"}),
 )

@@ -1,0 +1,88 @@
+"""What the recorder adds up and notes beside decisions is what the decisions say, once, however often it records."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from django.db.models import Sum
+
+from apps.accounts.tenancy import in_tenant
+from apps.scoring import tallies
+from apps.scoring.models import Decision
+from apps.scoring.serving.store import record
+from apps.scoring.sought import party_name, sought_of
+from apps.usage.metering.journal import Journal, decode
+from apps.usage.models import LatencyHour, UsageHour
+from apps.valkey import server
+from tests.api.bodies import DRAINED, TRANSFER, asking
+from tests.cast import Api, Cast
+
+NAMED = {"nameOrig": "C-One", "nameDest": "C-Two"}
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def decided(cast: Cast) -> list[dict]:
+    """Four decisions of alice's in the journal: two in test mode."""
+    live, test = Api(cast.alice, cast.alice.text), Api(cast.alice, cast.alice.test_text)
+    answers = [
+        api.post("/v1/decisions", asking(body)) for api in (live, test) for body in (TRANSFER | NAMED, DRAINED | NAMED)
+    ]
+    assert all(answer.status_code == 200 for answer in answers)
+    return [answer.json() for answer in answers]
+
+
+def hours(cast: Cast, livemode: bool) -> list[tallies.Outcomes]:
+    now = datetime.now(UTC)
+    return list(tallies.outcomes(cast.alice.tenant.schema_name, livemode, now - timedelta(days=1), now))
+
+
+def test_tallies_are_the_decisions_added_up(cast: Cast, decided: list[dict], drain: Callable[[], int]) -> None:
+    drain()
+    live = [one for one in decided if one["livemode"]]
+    counted = Counter({one.action: one.decisions for one in hours(cast, True)})
+    assert counted == Counter(one["recommended_action"] for one in live)
+    assert sum(one.fraud for one in hours(cast, True)) == sum(one["risk_level"] in ("high", "critical") for one in live)
+    scores = tallies.scores(cast.alice.tenant.schema_name, True, datetime.now(UTC).date() - timedelta(days=1))
+    assert sorted(n for n, count in enumerate(scores) for _ in range(count)) == sorted(
+        min(int(100 * one["fraud_probability"]), 99) for one in live
+    )
+    mine = {"tenant_id": cast.alice.tenant.pk, "livemode": True}
+    assert list(UsageHour.objects.filter(**mine).values_list("schema").annotate(Sum("decisions"))) == [("paysim", 2)]
+    assert LatencyHour.objects.filter(**mine).aggregate(Sum("decisions")) == {"decisions__sum": 2}
+
+
+def test_recording_twice_adds_up_once(cast: Cast, decided: list[dict], settings: object) -> None:
+    journal = Journal(server(settings.REDIS_URL, 5.0))  # type: ignore[attr-defined]
+    journal.prepare()
+    entries = [decode(held.data) for held in journal.read(100, block_ms=100)]
+    assert (record(entries), record(entries)) == (4, 0)
+    assert sum(one.decisions for mode in (True, False) for one in hours(cast, mode)) == 4
+    assert LatencyHour.objects.filter(tenant_id=cast.alice.tenant.pk).aggregate(Sum("decisions"))["decisions__sum"] == 4
+
+
+def test_a_decision_is_found_by_amount_party_and_rule(
+    cast: Cast, decided: list[dict], drain: Callable[[], int]
+) -> None:
+    drain()
+    with in_tenant(cast.alice.tenant):
+        for one in decided:
+            row = Decision.objects.get(pk=one["id"])
+            assert row.amount == row.facts["amount"]
+            assert row.parties == [party_name(row.facts[name]) for name in ("nameOrig", "nameDest")]
+            assert row.rules_hit == [rule["id"] for rule in one["rules"] if rule["outcome"] == "hit"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "facts", "amount", "parties"),
+    [
+        ("payments", {"amount": 5, "user_id": "Ann", "merchant_id": "m", "email": None}, 5.0, ["ann", "m"]),
+        ("card_activity", {"Transaction_Amount": 9.5, "User_ID": 17.0, "Merchant_ID": 2}, 9.5, ["17", "2"]),
+        ("ieee_cis", {"TransactionAmt": 1, "card1": 13926, "P_emaildomain": "gmail.com"}, 1.0, ["13926", "gmail.com"]),
+    ],
+)
+def test_each_kind_says_what_it_is_found_by(schema: str, facts: dict, amount: float, parties: list[str]) -> None:
+    answer = msgspec.json.encode({"rules": [{"id": "a", "outcome": "hit"}, {"id": "b", "outcome": "no_hit"}]})
+    assert sought_of(schema, msgspec.json.encode(facts), answer) == (amount, parties, ["a"])
