@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Field, Model, Q, QuerySet
 
 from apps.errors import Problem
@@ -28,14 +29,17 @@ class Page(NamedTuple, Generic[Row]):
     next_cursor: str | None
 
 
-def page_of(rows: QuerySet[Row], key: Sequence[str], cursor: str | None, limit: int) -> Page[Row]:
-    """Cut one page of `limit` rows, newest first by the columns `key`, behind `cursor`.
+def page_of(
+    rows: QuerySet[Row], key: Sequence[str], cursor: str | None, limit: int, *, rising: bool = False
+) -> Page[Row]:
+    """Cut one page of `limit` rows, the largest first by the columns `key` (or the least, `rising`), behind `cursor`.
 
     Together the columns are unique. Raises `Problem` (cursor_invalid) for a cursor that is not ours.
     """
-    ordered = rows.order_by(*(f"-{column}" for column in key))
+    ordered = rows.order_by(*(column if rising else f"-{column}" for column in key))
     if cursor is not None:
-        ordered = ordered.filter(_behind(key, _key_in(cursor, [_field(rows, column) for column in key])))
+        beyond = "gt" if rising else "lt"
+        ordered = ordered.filter(_behind(key, _key_in(cursor, [_field(rows, column) for column in key]), beyond))
     found = list(ordered[: limit + 1])
     shown = found[:limit]
     return Page(shown, cursor_of(shown[-1], key) if len(found) > limit else None)
@@ -63,7 +67,7 @@ def _key_in(cursor: str, fields: Sequence[Field]) -> list[Any]:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str])
         return [_value(field, value) for field, value in zip(fields, values, strict=True)]
-    except (ValueError, OverflowError, msgspec.DecodeError) as wrong:
+    except (ValueError, OverflowError, msgspec.DecodeError, ValidationError) as wrong:
         raise Problem("cursor_invalid", param="cursor") from wrong
 
 
@@ -76,13 +80,13 @@ def _value(field: Field, text: str) -> Any:
         return moment.astimezone(UTC)  # Postgres knows no offset beyond 16 hours
     if forbidden(text):
         raise ValueError("no text of ours")
-    return text
+    return field.to_python(text)
 
 
-def _behind(key: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows whose key is smaller, column by column."""
+def _behind(key: Sequence[str], values: Sequence[Any], beyond: str) -> Q:
+    """Rows whose key lies beyond, column by column. `beyond`: lt or gt."""
     behind, same = Q(), Q()
     for column, value in zip(key, values, strict=True):
-        behind |= same & Q(**{f"{column}__lt": value})
+        behind |= same & Q(**{f"{column}__{beyond}": value})
         same &= Q(**{column: value})
     return behind

@@ -7,12 +7,13 @@ the menu, one in `navigation.py`. See the recipe in README.
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views import View
@@ -22,7 +23,10 @@ from apps.accounts.models import Membership, Tenant, User
 from apps.errors import Problem
 from apps.portal.reauthentication import recently_identified
 from apps.portal.roles import Permission, may
+from apps.portal.table import Rows, Table, Within
 
+#: The reader's time zone, as their browser says it (portal.js).
+ZONE = "zone"
 Row = TypeVar("Row", bound=Model)
 #: Rows of a list's page.
 A_PAGE = 25
@@ -60,7 +64,8 @@ class Page(View):
             return redirect("no_tenant")
         self.membership, self.now = membership, timezone.now()
         self.check(request)
-        return super().dispatch(request, *args, **kwargs)
+        with timezone.override(zone_of(request)):
+            return super().dispatch(request, *args, **kwargs)
 
     def check(self, request: HttpRequest) -> None:
         """Raises `PermissionDenied` by role, `ReauthenticationRequired` where the password is asked for again."""
@@ -93,7 +98,7 @@ class Page(View):
     def may(self, permission: Permission) -> bool:
         return may(self.membership.role, permission)
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.page(**self.context(**kwargs))
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
@@ -105,9 +110,26 @@ class Page(View):
         own = {"title": self.title, "may_change": self.may(self.changes or self.permission), "now": self.now}
         return render(self.request, template or self.template, {**own, **context}, status=status)
 
+    def exported(
+        self, table: Table, rows: Rows, called: str, within: Within | None = None
+    ) -> StreamingHttpResponse | None:
+        """The table as a file when one is asked for. Raises `PermissionDenied` for who may take none along."""
+        answer = table.export(self.request, rows, called, within)
+        if answer is not None and not self.may(Permission.EXPORT):
+            raise PermissionDenied("Your role can't export.")
+        return answer
+
     def cut(self, rows: QuerySet[Row], key: Sequence[str], limit: int = A_PAGE) -> paging.Page[Row]:
         """The page of a list that is asked for; the first one when its cursor is none of ours."""
         try:
             return paging.page_of(rows, key, self.request.GET.get("cursor") or None, limit)
         except Problem:
             return paging.page_of(rows, key, None, limit)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """The reader's zone; UTC until a browser has said one that exists."""
+    try:
+        return ZoneInfo(request.COOKIES.get(ZONE, "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
+        return ZoneInfo("UTC")

@@ -63,7 +63,7 @@ def test_the_ensemble_is_measured_as_it_decides(trained, schema, paysim, policy,
     models = load_active(trained, "paysim")
     features = replay.features(schema, data.rows(schema, log))[:50]
     decided = Engine({"paysim": models}).decide("paysim", paysim(), {}, policy, model="ensemble")
-    votes = [sigmoid(model.log_odds(model.score(features[:1]))) for model in models.values()]
+    votes = [sigmoid(model.card.log_odds(model.score(features[:1]))) for model in models.values()]
     assert decided.ensemble is not None
     assert len(decided.ensemble.models) == 4
     together = score(list(models.values()), features)

@@ -1,22 +1,80 @@
-"""Decisions: found, read, explained."""
+"""Decisions: found, read, explained, repeated."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import msgspec
-from django.http import Http404
-from django.utils.dateparse import parse_date
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
+from apps.portal import scoring_api
+from apps.portal.filters import Filter, choice, days, least_and_most
 from apps.portal.page import Page
+from apps.portal.roles import Permission
+from apps.portal.table import Column, Empty, Table
+from apps.scoring import searches
+from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving import decisions
-from apps.text import forbidden, spellings
+from apps.scoring.models import Decision
+from apps.scoring.serving import decisions, explanations
+from apps.scoring.sought import party_name
+from apps.text import spellings
 
-A_PAGE = 25
-LEVELS = ("low", "medium", "high", "critical")
-ACTIONS = ("approve", "challenge", "review", "block")
+#: How the kinds of transaction are called.
+KINDS = {
+    "payments": "Card payment",
+    "paysim": "Transfer",
+    "card_activity": "Card activity",
+    "ieee_cis": "Online card payment",
+}
+#: Earlier decisions of a party that are shown beside one.
+HISTORY = 8
+
+
+def _of_id(said: str) -> Q:
+    return Q(pk=said) if said.startswith("dec_") else Q(transaction_id__in=spellings(said))
+
+
+def _words(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    return ((name, name.capitalize()) for name in names)
+
+
+def _told(row: Decision) -> dict[str, Any]:
+    """A decision as lists show it: as it was answered, with its amount."""
+    return msgspec.json.decode(row.answer) | {"amount": row.amount}
+
+
+TABLE = Table(
+    row="portal/rows/decision.html",
+    prepare=_told,
+    filters=(
+        Filter("id", "Decision or transaction", lambda said, _: _of_id(said)),
+        Filter("party", "Party", lambda said, _: Q(parties__contains=[party_name(said)])),
+        *least_and_most("amount", "Amount", "amount"),
+        choice("schema", "Kind", ((name, KINDS[name]) for name in SCHEMAS)),
+        choice("risk_level", "Level", _words(get_args(RiskLevel))),
+        choice("recommended_action", "Action", _words(get_args(Action))),
+        Filter("rule", "Rule that hit", lambda said, _: Q(rules_hit__contains=[said])),
+        *days("created_at"),
+    ),
+    columns=(
+        Column("created_at", "When", lambda one: one["created_at"], ("created_at", "id")),
+        Column("transaction_id", "Transaction", lambda one: one["transaction_id"]),
+        Column("schema", "Kind", lambda one: one["schema"]),
+        Column("amount", "Amount", lambda one: one["amount"], ("amount", "id"), number=True),
+        Column("recommended_action", "Action", lambda one: one["recommended_action"]),
+        Column("risk_level", "Level", lambda one: one["risk_level"]),
+        Column("fraud_probability", "Probability", lambda one: one["fraud_probability"], number=True),
+        Column("reason", "First reason", lambda one: one["reasons"][0]["text"] if one["reasons"] else ""),
+        Column("id", "Decision", lambda one: one["id"]),
+    ),
+)
 
 
 def newest(tenant: Tenant, *, livemode: bool) -> dict[str, Any] | None:
@@ -26,55 +84,97 @@ def newest(tenant: Tenant, *, livemode: bool) -> dict[str, Any] | None:
 
 
 class DecisionsPage(Page):
-    """The decisions of this mode, newest first, by what was asked."""
+    """The decisions of this mode, searched; searches are kept under a name."""
 
     title, template = "Decisions", "portal/pages/decisions.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(TABLE, decisions.listed(self.livemode), "decisions", self._within) or super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        asked = {name: value.strip() for name, value in self.request.GET.dict().items() if value.strip()}
-        cursor = asked.get("cursor")
-        try:
-            found = decisions.page(self.tenant.schema_name, self.livemode, _lookups(asked), cursor, A_PAGE)
-        except Problem:  # the cursor of another page, or none of ours
-            found = decisions.page(self.tenant.schema_name, self.livemode, _lookups(asked), None, A_PAGE)
         return {
-            "decisions": [msgspec.json.decode(row.answer) for row in found.rows],
-            "next_cursor": found.next_cursor,
-            "asked": {name: value for name, value in asked.items() if name != "cursor"},
-            "schemas": list(SCHEMAS),
-            "levels": LEVELS,
-            "actions": ACTIONS,
+            "table": TABLE.show(self.request, decisions.listed(self.livemode), self._empty(), self._within),
+            "searches": searches.of(self.tenant, self.request.user.pk),
+            "query": self.request.META.get("QUERY_STRING", ""),
         }
 
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Keep a search, or forget one."""
+        name, query = request.POST.get("name", "").strip(), request.POST.get("query", "")
+        if request.POST.get("do") == "forget":
+            searches.forget(self.tenant, self.request.user.pk, name)
+        elif name:
+            searches.keep(self.tenant, self.request.user.pk, name, query)
+        return redirect(reverse("decisions") + (f"?{query}" if query else ""))
 
-class DecisionPage(Page):
-    """One decision: what was decided and why."""
+    def _within(self) -> Any:
+        return in_tenant(self.tenant)
+
+    def _empty(self) -> Empty:
+        if self.livemode:
+            return Empty("No live decisions yet", "They appear here a moment after a call with a live key.",
+                         reverse("keys"), "Make a live key")  # fmt: skip
+        return Empty("No test decisions yet", "Make your first call; it takes two minutes.",
+                     reverse("start"), "First steps")  # fmt: skip
+
+
+class _OneDecision(Page):
+    """Something about one decision of this mode."""
+
+    def decision(self, decision_id: str) -> Decision:
+        found = decisions.find(self.tenant.schema_name, self.livemode, decision_id)
+        if found is None:
+            raise Http404
+        return found
+
+
+class DecisionPage(_OneDecision):
+    """One decision: what was decided and why, and what else its parties did."""
 
     title, template = "Decision", "portal/pages/decision.html"
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        found = decisions.find(self.tenant.schema_name, self.livemode, kwargs["decision_id"])
-        if found is None:
-            raise Http404
+        found = self.decision(kwargs["decision_id"])
         answer = json.loads(found.answer)
         return {
             "decision": answer,
+            "kind": KINDS[found.schema],
             "facts": found.facts,
+            "drawn": bool(found.model_name),
+            "history": [(party, self._others(party, found)) for party in found.parties],
             "raw": json.dumps(answer, indent=2, ensure_ascii=False),
             "sent": json.dumps({"schema": found.schema, "transaction": found.facts}, indent=2, ensure_ascii=False),
         }
 
+    def _others(self, party: str, but: Decision) -> list[dict[str, Any]]:
+        """The newest other decisions on a party."""
+        with in_tenant(self.tenant):
+            rows = decisions.listed(self.livemode).filter(parties__contains=[party]).exclude(pk=but.pk)
+            return [_told(row) for row in rows.order_by("-created_at", "-id")[:HISTORY]]
 
-def _lookups(asked: dict[str, str]) -> dict[str, Any]:
-    """What the page's form says, as lookups; what can't be is left out."""
-    found: dict[str, Any] = {}
-    for name, known in (("schema", tuple(SCHEMAS)), ("risk_level", LEVELS), ("recommended_action", ACTIONS)):
-        if asked.get(name) in known:
-            found[name] = asked[name]
-    if (said := asked.get("id", "")) and not forbidden(said):
-        found |= {"pk": said} if said.startswith("dec_") else {"transaction_id__in": spellings(said[:128])}
-    if day := parse_date(asked.get("from", "")[:10]) if asked.get("from") else None:
-        found["created_at__date__gte"] = day
-    if day := parse_date(asked.get("to", "")[:10]) if asked.get("to") else None:
-        found["created_at__date__lte"] = day
-    return found
+
+class DecisionDrawing(_OneDecision):
+    """Its explanation as a waterfall, SVG."""
+
+    http_method_names = ["get", "head"]
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            svg = explanations.drawn(explanations.of_stored(self.decision(kwargs["decision_id"])))
+        except Problem as nothing:
+            raise Http404 from nothing
+        policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return HttpResponse(svg, content_type="image/svg+xml", headers=policy)
+
+
+class RepeatDecision(_OneDecision):
+    """The same transaction asked again as things are now: a dry run, beside what was answered then."""
+
+    template = "portal/parts/repeated.html"
+    permission = Permission.SCORE
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, decision_id: str) -> HttpResponse:
+        found = self.decision(decision_id)
+        answer = scoring_api.dry_run(self.tenant, found.schema, found.facts, self.now, self.actor)
+        return self.page(status_of=answer.status, decision=answer.body, before=json.loads(found.answer))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from apps.scoring.engine.models import LoadedModel
+from apps.scoring.engine.models import Card
 from apps.scoring.engine.rules import BuiltIn, Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Feature, TransactionSchema
@@ -236,12 +236,12 @@ def known(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Explanation:
+def explanation(card: Card, features: bytes, contributions: bytes) -> Explanation:
     """The full explanation of a stored decision, from its feature and contribution vectors (float32, little-endian).
 
     Raises ValueError when the vectors are not as long as the model's features.
     """
-    schema = SCHEMAS[model.card.schema]
+    schema = SCHEMAS[card.schema]
     row, added = np.frombuffer(features, "<f4"), np.frombuffer(contributions, "<f4")
     if not len(row) == len(added) == len(schema.features):
         raise ValueError("the stored vectors are not of this model")
@@ -250,8 +250,8 @@ def explanation(model: LoadedModel, features: bytes, contributions: bytes) -> Ex
         for feature, value, share in zip(schema.features, row, added, strict=True)
     ]
     items.sort(key=lambda item: -abs(item.contribution))
-    log_odds = model.base_log_odds + sum(item.contribution for item in items)
-    return Explanation(model.base_log_odds, log_odds, model.card.calibration.probability(log_odds), tuple(items))
+    log_odds = card.base_log_odds + sum(item.contribution for item in items)
+    return Explanation(card.base_log_odds, log_odds, card.calibration.probability(log_odds), tuple(items))
 
 
 def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:

@@ -84,6 +84,14 @@ class Card(msgspec.Struct, frozen=True):
     reference_population: str = ""  # who these are, in words
     worth: tuple[Worth, ...] = ()
 
+    @property
+    def base_log_odds(self) -> float:
+        """Calibrated log-odds of the baseline, the schema's typical honest transaction."""
+        return self.log_odds(self.base_margin)
+
+    def log_odds(self, margin: float) -> float:
+        return self.calibration.a * margin + self.calibration.b
+
 
 class LoadedModel:
     """A model that proved itself. Safe to share between threads."""
@@ -128,16 +136,8 @@ class LoadedModel:
         """float32[n, F] → float32[n, F]: what each feature adds to the calibrated log-odds of the baseline."""
         return (self._explainer.contributions(features)[:, :-1] * self.card.calibration.a).astype("<f4")
 
-    @property
-    def base_log_odds(self) -> float:
-        """Calibrated log-odds of the baseline, the schema's typical honest transaction."""
-        return self.log_odds(self.card.base_margin)
-
-    def log_odds(self, margin: float) -> float:
-        return self.card.calibration.a * margin + self.card.calibration.b
-
     def probability(self, margin: float) -> float:
-        return self.card.calibration.probability(self.log_odds(margin))
+        return self.card.calibration.probability(self.card.log_odds(margin))
 
     def risk_score(self, margin: float) -> int:
         """0-1000: 900 is riskier than 90 % of the reference population."""
@@ -160,9 +160,8 @@ class Example(msgspec.Struct, frozen=True):
 
 def load_model(directory: Path) -> LoadedModel:
     """The model in `directory`. Raises `ModelRefused` when a file is missing or not the one its card vouches for."""
+    card = read_card(directory)
     try:
-        card = msgspec.json.decode((directory / "card.json").read_bytes(), type=Card)
-        _check_features(card)
         contents = {name: _checked(directory, name, digest) for name, digest in card.files.items()}
         loaded = session(contents["model.onnx"])
         return LoadedModel(card, loaded, _explainer(contents), _example(contents))
@@ -170,6 +169,18 @@ def load_model(directory: Path) -> LoadedModel:
         raise ModelRefused(f"{Path(missing.filename).name} is missing") from missing
     except (msgspec.DecodeError, KeyError, ValueError, ImportError) as problem:
         raise ModelRefused(f"the model can't be read: {problem}") from problem
+
+
+def read_card(directory: Path) -> Card:
+    """The card of the model in `directory`, of its schema's features. Raises `ModelRefused`."""
+    try:
+        card = msgspec.json.decode((directory / "card.json").read_bytes(), type=Card)
+    except FileNotFoundError as missing:
+        raise ModelRefused("card.json is missing") from missing
+    except msgspec.DecodeError as problem:
+        raise ModelRefused(f"the model can't be read: {problem}") from problem
+    _check_features(card)
+    return card
 
 
 def _check_features(card: Card) -> None:

@@ -1,4 +1,6 @@
-"""A stored decision explained: every contribution, and the waterfall. The model is the one that decided, by version."""
+"""A stored decision explained: every contribution, and the waterfall. Of the model that decided, by version, its card
+is enough: the contributions were stored with the decision.
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,10 +14,11 @@ from apps.api_keys.gate import Admission, Names
 from apps.errors import Problem
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.explain import Explanation, explanation
-from apps.scoring.engine.models import LoadedModel, ModelRefused, load_model
+from apps.scoring.engine.models import Card, LoadedModel, ModelRefused, read_card
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.waterfall import percent, waterfall_svg
 from apps.scoring.engine.wording import number
+from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats, decisions
 from apps.scoring.serving.service import Scoring
 from apps.scoring.serving.stored_answers import missing
@@ -69,10 +72,20 @@ class _Stored(NamedTuple):
 def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> Explained:
     """Raises `Problem` (404) when there is no such decision or no model had a part in it."""
     stored = _stored(scoring, names, admission, decision_id)
-    if not stored.model:
+    return _explained(decision_id, stored, _explaining(scoring, stored) if stored.model else None)
+
+
+def of_stored(decision: Decision) -> Explained:
+    """The same of a recorded decision, where no model is loaded: its card is enough. Raises `Problem` (404)."""
+    stored = _kept(decision, bytes(decision.features), bytes(decision.contributions), decision.facts)
+    name, version = _named(stored)
+    return _explained(decision.pk, stored, _card_of(stored.schema, name, version) if name else None)
+
+
+def _explained(decision_id: str, stored: _Stored, card: Card | None) -> Explained:
+    if card is None:
         raise Problem("not_found", f"Decision '{decision_id}' was made without a model: there is nothing to explain.")
-    model = _explaining(scoring, stored)
-    found = explanation(model, stored.features, stored.contributions)
+    found = explanation(card, stored.features, stored.contributions)
     return Explained(
         decision_id=decision_id,
         transaction_id=stored.transaction_id,
@@ -93,22 +106,28 @@ def drawn(explained: Explained) -> str:
     return waterfall_svg(explained.title, found.base_value, found.log_odds, items, explained.subtitle)
 
 
-def _explaining(scoring: Scoring, stored: _Stored) -> LoadedModel:
-    """The model whose contributions were stored: of an ensemble, the one its version names."""
-    name, version = stored.model, stored.version
-    if name == ENSEMBLE:
-        name, _, version = version.partition("@")
+def _explaining(scoring: Scoring, stored: _Stored) -> Card:
+    """The card of the model whose contributions were stored."""
+    name, version = _named(stored)
     active = scoring.engine.models.get(stored.schema, {}).get(name)
     if isinstance(active, LoadedModel) and active.version == version:
-        return active
-    return model_of(stored.schema, name, version)
+        return active.card
+    return _card_of(stored.schema, name, version)
 
 
-@lru_cache(maxsize=16)
-def model_of(schema: str, name: str, version: str) -> LoadedModel:
-    """A model by version, active or not. Raises `Problem` when its files are gone or refused."""
+def _named(stored: _Stored) -> tuple[str, str]:
+    """Name and version of the model whose contributions were stored: of an ensemble, the one its version names."""
+    if stored.model != ENSEMBLE:
+        return stored.model, stored.version
+    name, _, version = stored.version.partition("@")
+    return name, version
+
+
+@lru_cache(maxsize=64)
+def _card_of(schema: str, name: str, version: str) -> Card:
+    """A model's card by version, active or not. Raises `Problem` when it is gone."""
     try:
-        return load_model(settings.ARTIFACTS_DIR / schema / name / version)
+        return read_card(settings.ARTIFACTS_DIR / schema / name / version)
     except (ModelRefused, OSError) as refusal:
         raise Problem("not_found", f"The model {name}@{version} is no longer kept.") from refusal
 

@@ -113,7 +113,7 @@ def test_stored_vectors_sum_to_the_answered_probability(engine, model, paysim, p
     for facts, _ in DOCUMENTED:
         decision = engine.decide("paysim", paysim(**facts), FRESH, policy)
         added = float(np.frombuffer(decision.contributions, "<f4").sum(dtype=np.float64))
-        assert math.isclose(sigmoid(model.base_log_odds + added), decision.fraud_probability, abs_tol=1e-4)
+        assert math.isclose(sigmoid(model.card.base_log_odds + added), decision.fraud_probability, abs_tol=1e-4)
 
 
 def test_reasons_are_ranked_and_speak(engine, paysim, policy):

@@ -13,7 +13,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture
 def explained(engine, model, paysim, policy):
     decision = engine.decide("paysim", paysim(**DRAINED), {}, policy)
-    return explanation(model, decision.features, decision.contributions)
+    return explanation(model.card, decision.features, decision.contributions)
 
 
 def drawn(explained, title="Decision"):
@@ -31,7 +31,7 @@ def test_an_explanation_sums_and_is_ordered(explained):
 
 def test_stored_vectors_of_another_model_are_refused(model):
     with pytest.raises(ValueError, match="not of this model"):
-        explanation(model, b"\0" * 8, b"\0" * 8)
+        explanation(model.card, b"\0" * 8, b"\0" * 8)
 
 
 def test_the_picture_shows_the_largest_and_the_rest_as_one(explained):

@@ -1,0 +1,256 @@
+"""The one table of all lists: searched, filtered, sorted, cut to pages, exported; drawn by parts/table.html.
+
+A page declares a `Table` once and shows rows in it: a queryset, cut by keyset however long it is, or a list that is
+short by nature. What is asked stands in the address, so that it can be kept and sent; what is not offered there is
+ignored, what can't be read is said at its field. Several tables of a page have names, which begin their parameters.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.timezone import get_current_timezone
+
+from apps import paging
+from apps.errors import Problem
+from apps.portal.export import KINDS, plain
+from apps.portal.filters import Filter
+from apps.text import forbidden
+
+A_PAGE = 25
+#: Rows of an export; more are to be asked for in parts, by dates.
+MOST_EXPORTED = 100_000
+#: Rows of an export that are read at once.
+AT_ONCE = 1_000
+LONGEST = 128
+
+Rows = QuerySet[Any] | Sequence[Any]
+Within = Callable[[], AbstractContextManager[None]]
+
+
+class Column(NamedTuple):
+    """A column: what of a row it tells (also in exports), and by which columns of the database it is sorted.
+
+    `sort`: together unique, never null; of a list that is no queryset any: it is sorted by the value itself.
+    """
+
+    name: str
+    label: str
+    value: Callable[[Any], Any]
+    sort: tuple[str, ...] = ()
+    number: bool = False
+
+
+class Empty(NamedTuple):
+    """What stands where there is nothing yet: what to do next."""
+
+    title: str
+    text: str = ""
+    address: str = ""
+    action: str = ""
+
+
+class Heading(NamedTuple):
+    """A column's head: where a click on it leads, and how it is sorted now (`aria-sort`), "" when it is not."""
+
+    label: str
+    number: bool
+    link: str
+    sorted: str
+
+
+class Field(NamedTuple):
+    """A filter as it is drawn."""
+
+    id: str
+    name: str
+    label: str
+    kind: str
+    choices: tuple[tuple[str, str], ...]
+    value: str
+    wrong: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table with its rows, as its template draws it."""
+
+    name: str
+    row: str
+    rows: list[Any]
+    headings: list[Heading]
+    fields: list[Field]
+    empty: Empty
+    asked: bool
+    clear: str
+    first: str
+    next: str
+    exports: dict[str, str]
+    kept: list[tuple[str, str]]
+
+    @property
+    def id(self) -> str:
+        return f"table-{self.name or 'rows'}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A list of one kind of rows. `row`: the template of a row's `<tr>`; `key`: by what it is sorted unless told."""
+
+    columns: tuple[Column, ...]
+    row: str
+    name: str = ""
+    filters: tuple[Filter, ...] = ()
+    key: tuple[str, ...] = ("created_at", "id")
+    rising: bool = False
+    limit: int = A_PAGE
+    #: What is drawn and told of a row that was read.
+    prepare: Callable[[Any], Any] = field(default=lambda row: row)
+
+    def show(self, request: HttpRequest, rows: Rows, empty: Empty, within: Within | None = None) -> Shown:
+        """The page of the rows that is asked for, by a reader whose zone is active. `within`: where rows are read."""
+        asked = self._asked(request)
+        found, wrong = self._filtered(rows, asked)
+        with (within or nullcontext)():
+            page, next_cursor = self._cut(found, asked)
+        link = _Links(request, self.name)
+        filtered = {one.name for one in self.filters if asked.get(one.name)}
+        without = dict.fromkeys([one.name for one in self.filters], "")
+        return Shown(
+            name=self.name,
+            row=self.row,
+            rows=[self.prepare(row) for row in page],
+            headings=[self._heading(column, asked, link) for column in self.columns],
+            fields=[self._field(one, asked.get(one.name, ""), wrong.get(one.name, "")) for one in self.filters],
+            empty=empty,
+            asked=bool(filtered),
+            clear=link(**without, cursor=""),
+            first=link(cursor="") if asked.get("cursor") else "",
+            next=link(cursor=next_cursor) if next_cursor else "",
+            exports={kind: link(export=kind, cursor="") for kind in KINDS},
+            kept=[(name, value) for name, value in link.query.items() if name not in self._own()],
+        )
+
+    def export(
+        self, request: HttpRequest, rows: Rows, called: str, within: Within | None = None
+    ) -> StreamingHttpResponse | None:
+        """The rows that are asked for as a file, streamed; None when the request asks for none of this table's."""
+        asked = self._asked(request)
+        kind = asked.get("export", "")
+        if kind not in KINDS:
+            return None
+        found, _ = self._filtered(rows, asked)
+        told = self._told(found, asked, within or nullcontext)
+        headers = {"Content-Disposition": f'attachment; filename="{called}.{kind}"'}
+        media_type, written = KINDS[kind]
+        lines = written([column.name for column in self.columns], told)
+        return StreamingHttpResponse(lines, content_type=media_type, headers=headers)
+
+    # --- what is asked ------------------------------------------------------------------------------------------------
+
+    def _asked(self, request: HttpRequest) -> dict[str, str]:
+        """Of the address what concerns this table."""
+        begins = f"{self.name}." if self.name else ""
+        names = [one.name for one in self.filters] + ["sort", "cursor", "export"]
+        said = {name: request.GET.get(f"{begins}{name}", "").strip() for name in names}
+        return {name: value for name, value in said.items() if value}
+
+    def _own(self) -> set[str]:
+        begins = f"{self.name}." if self.name else ""
+        return {f"{begins}{name}" for name in (*(one.name for one in self.filters), "cursor", "export")}
+
+    def _filtered(self, rows: Rows, asked: Mapping[str, str]) -> tuple[Rows, dict[str, str]]:
+        """The rows that are asked for, and what is wrong with what filter."""
+        wrong: dict[str, str] = {}
+        for one in self.filters:
+            if not (said := asked.get(one.name)):
+                continue
+            try:
+                test = one.read(_readable(said), get_current_timezone())
+            except ValueError as refusal:
+                wrong[one.name] = str(refusal)
+                continue
+            rows = rows.filter(test) if isinstance(rows, QuerySet) else list(filter(test, rows))  # type: ignore[arg-type]
+        return rows, wrong
+
+    def _sorting(self, asked: Mapping[str, str]) -> tuple[Column | None, bool]:
+        """By which column, None for the table's own key; and whether the least comes first."""
+        said = asked.get("sort", "")
+        column = next((one for one in self.columns if one.sort and one.name == said.removeprefix("-")), None)
+        return (column, not said.startswith("-")) if column else (None, self.rising)
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _cut(self, rows: Rows, asked: Mapping[str, str], limit: int = 0) -> tuple[list[Any], str | None]:
+        column, rising = self._sorting(asked)
+        if not isinstance(rows, QuerySet):
+            ordered = sorted(rows, key=lambda row: _order(column.value(row)), reverse=not rising) if column else rows
+            return _slice(ordered, asked.get("cursor", ""), limit or self.limit)
+        key = column.sort if column else self.key
+        cursor = asked.get("cursor")
+        try:
+            page = paging.page_of(rows, key, cursor, limit or self.limit, rising=rising)
+        except Problem:  # the cursor of another order, or none of ours
+            page = paging.page_of(rows, key, None, limit or self.limit, rising=rising)
+        return page.rows, page.next_cursor
+
+    def _told(self, rows: Rows, asked: dict[str, str], within: Within) -> Iterator[dict[str, Any]]:
+        """Each row as it is exported, read a thousand at a time."""
+        asked = {**asked, "cursor": ""}
+        for _ in range(MOST_EXPORTED // AT_ONCE):
+            with within():
+                page, cursor = self._cut(rows, {k: v for k, v in asked.items() if v}, AT_ONCE)
+            for row in map(self.prepare, page):
+                yield {column.name: plain(column.value(row)) for column in self.columns}
+            if not cursor:
+                return
+            asked["cursor"] = cursor
+
+    # --- how it is drawn ----------------------------------------------------------------------------------------------
+
+    def _heading(self, column: Column, asked: Mapping[str, str], link: "_Links") -> Heading:
+        sorted_by, rising = self._sorting(asked)
+        mine = sorted_by is column or (sorted_by is None and bool(column.sort) and column.sort == self.key)
+        said = ("ascending" if rising else "descending") if mine else ""
+        turned = column.name if mine and not rising else f"-{column.name}"
+        return Heading(column.label, column.number, link(sort=turned, cursor="") if column.sort else "", said)
+
+    def _field(self, one: Filter, value: str, wrong: str) -> Field:
+        begins = f"{self.name}." if self.name else ""
+        return Field(
+            f"f-{begins}{one.name}".replace(".", "-"), begins + one.name, one.label, one.kind, one.choices, value, wrong
+        )
+
+
+class _Links:
+    """Addresses of the same page that ask for something else of one table."""
+
+    def __init__(self, request: HttpRequest, name: str) -> None:
+        self.query: dict[str, str] = request.GET.dict()
+        self._begins = f"{name}." if name else ""
+
+    def __call__(self, **changes: str) -> str:
+        changed = self.query | {f"{self._begins}{name}": value for name, value in changes.items()}
+        changed.pop(f"{self._begins}export", "") if "export" not in changes else None
+        return "?" + urlencode({name: value for name, value in changed.items() if value})
+
+
+def _readable(said: str) -> str:
+    if len(said) > LONGEST or forbidden(said):
+        raise ValueError(f"At most {LONGEST} printable characters.")
+    return said
+
+
+def _slice(rows: Sequence[Any], cursor: str, limit: int) -> tuple[list[Any], str | None]:
+    begin = int(cursor) if cursor.isdecimal() and len(cursor) < 9 else 0
+    end = begin + limit
+    return list(rows[begin:end]), str(end) if end < len(rows) else None
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    """What is not known comes last when the largest comes first."""
+    return (value is not None, value.casefold() if isinstance(value, str) else value or 0)
