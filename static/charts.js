@@ -1,24 +1,37 @@
-// Draws each element with data-chart from the JSON it names: {first: day, values: [...], before: [...]}.
+// Draws each element with data-chart from the JSON it names:
+// {start: seconds since 1970, step: seconds, lines: [{label, values, look}]}. `look`: before, or a tone of portal.css.
 "use strict";
 
 (function () {
+  const TONES = { challenge: "--warn", review: "--second", block: "--bad" };
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  function line(one) {
+    if (one.look === "before") return { label: one.label, stroke: colour("--pico-muted-color"), width: 1, dash: [4, 4], points: { show: false } };
+    return { label: one.label, stroke: colour(TONES[one.look] || "--pico-primary"), width: 2, points: { show: false } };
+  }
+
   function draw(element) {
     const said = JSON.parse(document.getElementById(element.dataset.chart).textContent);
-    const first = Date.parse(said.first + "T00:00:00Z") / 1000;
-    const days = said.values.map((_, number) => first + number * 86400);
-    const axis = { stroke: colour("--pico-muted-color"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-    const series = [{}, { label: "this time", stroke: colour("--pico-primary"), width: 2, points: { show: false } }];
-    const data = [days, said.values];
-    if (said.before) {
-      series.push({ label: "the time before", stroke: colour("--pico-muted-color"), width: 1, dash: [4, 4], points: { show: false } });
-      data.push(said.before);
-    }
+    const times = said.lines[0].values.map((_, number) => said.start + number * said.step);
+    const font = "12px system-ui, sans-serif";
+    const axis = { stroke: colour("--pico-muted-color"), font, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const utc = said.step >= 86400; // days are ours, hours the reader's
+    const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: utc ? "UTC" : undefined });
+    const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+    const span = said.step * times.length;
+    const across = { ...axis, space: 70, values: (_, marks) => marks.map((at) => (span > 2 * 86400 ? day : hour).format(new Date(at * 1000))) };
+    const up = { ...axis, size: 55, values: (_, marks) => marks.map((value) => value.toLocaleString()) };
+    const time = { label: "", value: (_, at) => (at === null ? "" : day.format(new Date(at * 1000)) + (utc ? "" : " " + hour.format(new Date(at * 1000)))) };
+    const series = [time, ...said.lines.map(line)];
+    const y = { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] };
     element.replaceChildren();
-    return new uPlot({ width: element.clientWidth, height: 220, series, axes: [axis, axis], tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "UTC") }, data, element);
+    const options = { width: element.clientWidth, height: 200, series, axes: [across, up], scales: { y } };
+    if (utc) options.tzDate = (second) => uPlot.tzDate(new Date(second * 1000), "UTC");
+    return new uPlot(options, [times, ...said.lines.map((one) => one.values)], element);
   }
 
   function drawAll() {

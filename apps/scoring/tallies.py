@@ -3,15 +3,16 @@
 Written in the recorder's transaction, from the rows that were really new: repeating a batch changes nothing.
 """
 
-from collections.abc import Iterator
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import UTC, date, datetime
+from typing import Literal, NamedTuple
 
 from django.db.models import Sum
+from django.db.models.functions import TruncDay, TruncHour
 
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.models import OutcomeHour, ScoreDay
 
+TRUNCATED = {"hour": TruncHour, "day": TruncDay}
 #: Behind an INSERT of decisions named `inserted`; `{schema}` is the tenant's.
 ADD_UP = """
 outcomes AS (
@@ -34,20 +35,23 @@ ADDED_UP = "livemode, created_at, schema, recommended_action, risk_level, fraud_
 
 
 class Outcomes(NamedTuple):
-    """Decisions of one hour with one recommendation."""
+    """Decisions of one hour or day with one recommendation."""
 
-    hour: datetime
+    moment: datetime
     action: str
     decisions: int
     fraud: int
 
 
-def outcomes(tenant_schema: str, livemode: bool, start: datetime, end: datetime) -> Iterator[Outcomes]:
-    """The hours in [start, end) on which anything was decided, the oldest first."""
+def outcomes(
+    tenant_schema: str, livemode: bool, start: datetime, end: datetime, by: Literal["hour", "day"] = "hour"
+) -> list[Outcomes]:
+    """The hours or days (UTC) in [start, end) on which anything was decided, the oldest first."""
     with in_tenant(tenant_schema):
         hours = OutcomeHour.objects.filter(livemode=livemode, hour__gte=start, hour__lt=end)
-        rows = hours.values_list("hour", "recommended_action").annotate(Sum("decisions"), Sum("fraud"))
-        return map(Outcomes._make, list(rows.order_by("hour", "recommended_action")))
+        moments = hours.annotate(moment=TRUNCATED[by]("hour", tzinfo=UTC)).values_list("moment", "recommended_action")
+        rows = moments.annotate(Sum("decisions"), Sum("fraud")).order_by("moment", "recommended_action")
+        return list(map(Outcomes._make, rows))
 
 
 def scores(tenant_schema: str, livemode: bool, start: date, schema: str | None = None) -> list[int]:

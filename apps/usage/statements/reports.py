@@ -6,7 +6,7 @@ Amounts are decimal strings, before credits and tax.
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from django.db.models import Sum
@@ -184,6 +184,23 @@ def month(tenant_id: int, now: datetime) -> Usage:
         ],
         cheapest_plan=_cheapest(reads.cheapest_plan(tenant_id, now)),
     )
+
+
+class Brief(NamedTuple):
+    """The month so far in five figures."""
+
+    used: int
+    included: int
+    cost: Decimal
+    estimate: Decimal
+    currency: str
+
+
+def brief(tenant_id: int, now: datetime) -> Brief:
+    """The month so far, and what it will come to; before credits and tax."""
+    spent = _spent(tenant_id, now)
+    end = reads.month_end(tenant_id, spent, now)
+    return Brief(spent.used, included_units(spent.terms, spent.period), spent.cost(), end.cost, spent.currency)
 
 
 def account(tenant_id: int, refused: int, now: datetime) -> AccountUsage:
