@@ -24,7 +24,8 @@
     const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
     const span = said.step * times.length;
     const across = { ...axis, space: 70, values: (_, marks) => marks.map((at) => (span > 2 * 86400 ? day : hour).format(new Date(at * 1000))) };
-    const up = { ...axis, size: 55, values: (_, marks) => marks.map((value) => value.toLocaleString()) };
+    const whole = said.lines.every((one) => one.values.every(Number.isInteger));
+    const up = { ...axis, size: 55, ...(whole ? { incrs: [1, 2, 5].flatMap((n) => [0, 1, 2, 3, 4, 5, 6, 7].map((zeros) => n * 10 ** zeros)).sort((a, b) => a - b) } : {}), values: (_, marks) => marks.map((value) => value.toLocaleString()) };
     const time = { label: "", value: (_, at) => (at === null ? "" : day.format(new Date(at * 1000)) + (utc ? "" : " " + hour.format(new Date(at * 1000)))) };
     const series = [time, ...said.lines.map(line)];
     const y = { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] };

@@ -21,6 +21,7 @@ from django.views import View
 from apps import paging
 from apps.accounts.models import Membership, Tenant, User
 from apps.errors import Problem
+from apps.one_look import one_look
 from apps.portal.reauthentication import recently_identified
 from apps.portal.roles import Permission, may
 from apps.portal.table import Rows, Table, Within
@@ -28,6 +29,7 @@ from apps.portal.table import Rows, Table, Within
 #: The reader's time zone, as their browser says it (portal.js).
 ZONE = "zone"
 Row = TypeVar("Row", bound=Model)
+READS = ("GET", "HEAD", "OPTIONS")
 #: Rows of a list's page.
 A_PAGE = 25
 
@@ -59,6 +61,13 @@ class Page(View):
         """Let in who may be here. Time enters here, once a request."""
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
+        if request.method not in READS:
+            return self.let_in(request, *args, **kwargs)
+        with one_look():
+            return self.let_in(request, *args, **kwargs)
+
+    def let_in(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The page of a member; others are led elsewhere."""
         membership = cast(PortalRequest, request).membership
         if not membership:
             return redirect("no_tenant")
@@ -69,7 +78,7 @@ class Page(View):
 
     def check(self, request: HttpRequest) -> None:
         """Raises `PermissionDenied` by role, `ReauthenticationRequired` where the password is asked for again."""
-        reads = request.method in ("GET", "HEAD", "OPTIONS")
+        reads = request.method in READS
         needed = self.permission if reads else (self.changes or self.permission)
         if not may(self.membership.role, needed):
             raise PermissionDenied(f"Your role, {self.membership.get_role_display().lower()}, can't do this.")

@@ -36,6 +36,7 @@ class Column(NamedTuple):
     """A column: what of a row it tells (also in exports), and by which columns of the database it is sorted.
 
     `sort`: together unique, never null; of a list that is no queryset any: it is sorted by the value itself.
+    What is not `shown` is exported alone.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Column(NamedTuple):
     value: Callable[[Any], Any]
     sort: tuple[str, ...] = ()
     number: bool = False
+    shown: bool = True
 
 
 class Empty(NamedTuple):
@@ -104,6 +106,7 @@ class Table:
     columns: tuple[Column, ...]
     row: str
     name: str = ""
+    title: str = ""
     filters: tuple[Filter, ...] = ()
     key: tuple[str, ...] = ("created_at", "id")
     rising: bool = False
@@ -124,7 +127,7 @@ class Table:
             name=self.name,
             row=self.row,
             rows=[self.prepare(row) for row in page],
-            headings=[self._heading(column, asked, link) for column in self.columns],
+            headings=[self._heading(column, asked, link) for column in self.columns if column.shown],
             fields=[self._field(one, asked.get(one.name, ""), wrong.get(one.name, "")) for one in self.filters],
             empty=empty,
             asked=bool(filtered),

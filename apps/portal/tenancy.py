@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import Membership, User
+from apps.one_look import asked_once
 
 TENANT, LIVEMODE = "tenant", "livemode"
 
@@ -38,6 +39,7 @@ def membership_of(request: HttpRequest) -> Membership | None:
     )
 
 
+@asked_once
 def memberships_of(user: User) -> "list[Membership]":
     """Somebody's memberships with their tenants, the oldest first."""
     return list(Membership.objects.filter(user=user).select_related("tenant").order_by("pk"))

@@ -27,11 +27,14 @@ from tests.factories import MembershipFactory, UserFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
+RULE = {"id": "mine", "outcome": "review", "field_0": "amount", "op_0": "ge", "value_0": "5000"}
 #: Addresses that take a POST and change nothing that is kept, or nothing of ours: why.
 UNAUDITED: Mapping[str, str] = {
     "mode": "live or test is where a session looks",
     "switch": "which company a session looks at",
     "try_answer": "a dry run stores nothing; the key it is made with is audited when it is made",
+    "decisions": "a search is kept for oneself: nothing of the company's",
+    "repeat_decision": "a dry run, as trying out is",
     "enter_card": "a link to the provider's page; what is entered there comes as subscription.payment_method",
 }
 
@@ -65,6 +68,11 @@ def delivery(scene: Scene) -> list[Any]:
     tenant, url = scene.cast.alice.tenant, "https://example.com/hook"
     made = create_webhook(tenant=tenant, livemode=False, url=url, now=timezone.now())
     return [send_test(webhook=made, now=timezone.now()).pk]
+
+
+def own_rule(scene: Scene) -> list[Any]:
+    assert scene.browser.post("/policy/rules/", RULE).status_code == 302
+    return ["mine"]
 
 
 def member(scene: Scene) -> list[Any]:
@@ -144,6 +152,9 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     ),
     "ask_export": (Act("export.asked"),),
     "delete_account": (Act("user.deleted", {}, another_owner),),
+    "add_rule": (Act("policy.published", RULE),),
+    "remove_rule": (Act("policy.published", {}, own_rule),),
+    "tune_rule": (Act("policy.published", {"outcome": "off"}, lambda scene: ["payments", "device_farm"]),),
     "end_session": (Act("user.session_ended", {}, other_session),),
 }
 #: What comes with an act: a key's successor is made, whoever makes a company owns it, a closed one's plan ends.

@@ -222,3 +222,90 @@ def test_a_policy_that_can_not_be_is_told_at_its_field(owner: Client, cast: Cast
     assert (answer.status_code, said in text_of(answer)) == (422, True), text_of(answer)[-3000:]
     cast.alice.tenant.refresh_from_db()
     assert cast.alice.tenant.policy_version == 0
+
+
+RULE = {
+    "id": "night_abroad", "outcome": "challenge", "schema": "payments", "description": "Seen in May",
+    "field_0": "amount", "op_0": "ge", "value_0": "20", "field_1": "country", "op_1": "not_in", "value_1": "DE, AT",
+    "op_2": "ge",
+}  # fmt: skip
+
+
+def test_a_rule_made_by_the_form_decides_and_is_taken_out(owner: Client, cast: Cast) -> None:
+    assert owner.post("/policy/rules/", RULE).status_code == 302
+    shown = text_of(owner.get("/policy/"))
+    assert "amount is at least 20 <strong>and</strong> country is none of DE, AT" in shown
+    api = Api(cast.alice, cast.alice.test_text)
+    assert {"id": "night_abroad", "outcome": "no_hit"} in decide(api, "without-country")["rules"]
+    assert owner.post("/policy/rules/night_abroad/remove/").status_code == 302
+    assert owner.post("/policy/rules/night_abroad/remove/").status_code == 404
+    assert "No rules of your own yet" in text_of(owner.get("/policy/"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"id": "with space"}, "Letters, digits"),
+        ({"id": "device_farm"}, "built-in rule; choose another"),
+        ({"field_0": "amuont"}, "amuont"),
+        ({"value_0": "much"}, "like 5000, without quotes"),
+        ({"op_1": "ge"}, "op"),
+        ({"field_0": ""}, "required"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_told_beside_it(owner: Client, cast: Cast, changes: Any, said: str) -> None:
+    answer = owner.post("/policy/rules/", RULE | changes)
+    shown = text_of(answer)
+    assert (answer.status_code, said in shown) == (422, True), re.findall('class="error"[^<]*<', shown)
+    assert "night_abroad" in shown or "id" in changes
+    cast.alice.tenant.refresh_from_db()
+    assert cast.alice.tenant.policy_version == 0
+
+
+def test_a_built_in_rule_is_tuned_for_one_kind_and_put_back(owner: Client, cast: Cast) -> None:
+    assert owner.post("/policy/built-in/payments/device_farm/", {"outcome": "off"}).status_code == 302
+    decided = decide(Api(cast.alice, cast.alice.test_text), "tuned")
+    assert "device_farm" not in {rule["id"] for rule in decided["rules"]}
+    owner.post("/policy/built-in/payments/device_farm/", {"outcome": ""})
+    decided = decide(Api(cast.alice, cast.alice.test_text), "put-back")
+    assert "device_farm" in {rule["id"] for rule in decided["rules"]}
+    assert owner.post("/policy/built-in/payments/device_farm/", {"outcome": "allow"}).status_code == 404
+
+
+def test_versions_are_told_apart(owner: Client) -> None:
+    owner.post("/policy/", POLICY | {"home_country": "Kenya"})
+    owner.post("/policy/", POLICY | {"home_country": "Uzbekistan"})
+    shown = text_of(owner.get("/policy/1/"))
+    assert "Beside version 2" in shown
+    assert "Uzbekistan" in shown and "Kenya" in shown
+    assert "The same in everything" in text_of(owner.get("/policy/2/?beside=2"))
+    assert owner.get("/policy/3/").status_code == 404
+
+
+def test_thresholds_are_drawn_over_the_tenants_own_scores(owner: Client, cast: Cast, drain: Any) -> None:
+    assert "to draw" in text_of(owner.get("/policy/"))
+    decide(Api(cast.alice, cast.alice.test_text), "scored")
+    drain()
+    shown = owner.get("/policy/?kind=payments")
+    assert shown.context["scores"].total == 1
+    assert 'data-threshold="block_at" x1="420.0"' in shown.content.decode()
+    assert "to draw" in text_of(owner.get("/policy/?kind=paysim"))
+
+
+def test_a_change_of_plan_is_shown_before_it_is_agreed(owner: Client) -> None:
+    shown = text_of(owner.get("/plan/enterprise/change/"))
+    assert "prorated to the second" in shown
+    assert "999.00 USD each whole month" in shown
+    assert owner.get("/plan/gold/change/").status_code == 404
+
+
+def test_a_decision_is_drawn_repeated_and_shows_its_parties(owner: Client, cast: Cast, drain: Any) -> None:
+    api = Api(cast.alice, cast.alice.test_text)
+    first, second = decide(api, "order-1"), decide(api, "order-2")
+    drain()
+    page = text_of(owner.get(f"/decisions/{first['id']}/"))
+    assert f"/decisions/{second['id']}/" in page
+    drawn = owner.get(f"/decisions/{first['id']}/waterfall.svg")
+    assert (drawn["Content-Type"], b"<svg" in drawn.content) == ("image/svg+xml", True)
+    again = text_of(owner.post(f"/decisions/{first['id']}/repeat/"))
+    assert "can&#x27;t be reached" in again or "can't be reached" in again  # no API is served to this test

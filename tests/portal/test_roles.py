@@ -24,6 +24,8 @@ ARGUMENTS |= {"change_member": [999_999_999], "withdraw_invitation": [999_999_99
 ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999], "fetch_export": ["exp_none"]}
 ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999]}
 ARGUMENTS |= {"decision_drawing": ["dec_none"], "repeat_decision": ["dec_none"]}
+ARGUMENTS |= {"change_plan": ["basic"], "credit_note_paper": ["cn_none"]}
+ARGUMENTS |= {"remove_rule": ["none"], "tune_rule": ["payments", "none"], "policy_version": [999]}
 
 
 def pages() -> Iterator[tuple[str, type[Page]]]:

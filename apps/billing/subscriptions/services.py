@@ -22,6 +22,7 @@ from apps.billing.rating.money import EXPONENTS, rounded
 from apps.billing.rating.plans import DEFAULT_CURRENCY, LIMITED_UNITS, PLANS, Plan, current
 from apps.billing.rating.pricing import included_units, most_units
 from apps.billing.subscriptions import signals, test_clock, timeline
+from apps.one_look import asked_once
 from apps.periods import Period
 
 #: How long an allowance holds after a plan changed under a cap: units of the time before are still being recorded.
@@ -62,12 +63,15 @@ class Allowance(NamedTuple):
     until: datetime
 
 
+Kind = Literal["at_once", "at_period_end", "kept"]
+
+
 class PlanChange(NamedTuple):
     """A change of plan: from when on it holds."""
 
     plan: Plan
     at: datetime
-    kind: Literal["at_once", "at_period_end", "kept"]
+    kind: Kind
 
 
 @transaction.atomic
@@ -108,10 +112,7 @@ def sign_up(
 
 def plan_for(tenant_id: int) -> tuple[Plan, int, int]:
     """A tenant's plan, its requests a minute and its included units a month."""
-    subscription = Subscription.objects.filter(tenant_id=tenant_id).first()
-    if subscription is None:
-        plan = current("free")
-        return plan, plan.rate_per_minute, plan.included
+    subscription = subscription_of(tenant_id)
     plan = PLANS[subscription.plan_code]
     rate, included = subscription.custom_rate_per_minute, subscription.custom_included
     return plan, rate or plan.rate_per_minute, plan.included if included is None else included
@@ -124,7 +125,11 @@ def subscription_of(tenant_id: int) -> Subscription:
 
 def subscriptions_of(tenant_ids: Iterable[int]) -> dict[int, Subscription]:
     """The subscription of each tenant; an unsaved one on Free where there is no row."""
-    ids = list(tenant_ids)
+    return _subscriptions_of(tuple(tenant_ids))
+
+
+@asked_once
+def _subscriptions_of(ids: tuple[int, ...]) -> dict[int, Subscription]:
     found = {row.tenant_id: row for row in Subscription.objects.filter(tenant_id__in=ids)}
     return {one: found.get(one) or Subscription(tenant_id=one, plan_code=current("free").code) for one in ids}
 
@@ -168,11 +173,11 @@ def change_plan(*, tenant_id: int, plan: str, now: datetime, actor: str = "comma
     """
     with _changing(tenant_id, now) as (subscription, span):
         new, was = current(plan), span.plan
-        prices = [one.prices[subscription.currency].monthly for one in (was, new)]
-        if new == was and not span.trial:
+        kind = kind_of_change(was, new, trial=span.trial, currency=subscription.currency)
+        if kind == "kept":
             change = PlanChange(was, now, "kept")
             timeline.keep(tenant_id, now)
-        elif prices[1] >= prices[0] or (span.trial and prices[1]):
+        elif kind == "at_once":
             change = PlanChange(new, now, "at_once")
             timeline.begin(tenant_id, new, now, own_included=subscription.custom_included)
             _in_force(
@@ -185,6 +190,14 @@ def change_plan(*, tenant_id: int, plan: str, now: datetime, actor: str = "comma
         said = {"plan": change.plan.code, "at": change.at.isoformat(), "kind": change.kind}
         _audit(tenant_id, "subscription.plan_changed", actor, now, {"plan": was.code}, said)
     return change
+
+
+def kind_of_change(was: Plan, new: Plan, *, trial: bool, currency: str) -> Kind:
+    """Up at once, down at the end of the month or trial. `trial`: the plan in force is being tried."""
+    if new == was and not trial:
+        return "kept"
+    before, after = (plan.prices[currency].monthly for plan in (was, new))
+    return "at_once" if after >= before or (trial and after) else "at_period_end"
 
 
 def cancel(*, tenant_id: int, now: datetime, actor: str = "command") -> PlanChange:

@@ -3,12 +3,18 @@
 from datetime import datetime
 
 from apps.billing.models import BillingClock, ClockStep
+from apps.one_look import asked_once
 
 
 def now_for(tenant_id: int, real_now: datetime) -> datetime:
     """The tenant's now."""
-    row = BillingClock.objects.filter(tenant_id=tenant_id).only("now").first()
+    row = _clock(tenant_id)
     return row.now if row else real_now
+
+
+@asked_once
+def _clock(tenant_id: int) -> BillingClock | None:
+    return BillingClock.objects.filter(tenant_id=tenant_id).only("now").first()
 
 
 def steps_of(tenant_id: int) -> list[ClockStep]:

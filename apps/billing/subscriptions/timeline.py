@@ -13,13 +13,14 @@ from django.db.models.functions import Greatest
 from apps.billing.models import Limitation, PlanSpan
 from apps.billing.rating.plans import Plan, current
 from apps.billing.rating.pricing import Interval, Term, limited_during
+from apps.one_look import asked_once
 from apps.periods import Period
 
 
 def terms_of(tenant_ids: Iterable[int], period: Period) -> dict[int, list[Term]]:
     """The terms of a month for each tenant; none for a month that ended before it signed up. No spans at all: Free."""
     found: dict[int, list[PlanSpan]] = {tenant_id: [] for tenant_id in tenant_ids}
-    for span in PlanSpan.objects.filter(tenant_id__in=found).order_by("tenant_id", "starts_at"):
+    for span in _spans_of(tuple(found)):
         found[span.tenant_id].append(span)
     limited = _limitations(found, period)
     return {
@@ -91,11 +92,22 @@ def lift_limit(tenant_id: int, now: datetime) -> None:
 
 
 def _limitations(tenant_ids: Iterable[int], period: Period) -> dict[int, list[Interval]]:
-    rows = Limitation.objects.filter(tenant_id__in=list(tenant_ids), starts_at__lt=period.end)
     found: dict[int, list[Interval]] = {}
-    for row in rows.exclude(ends_at__lte=period.start).order_by("tenant_id", "starts_at"):
-        found.setdefault(row.tenant_id, []).append((row.starts_at, row.ends_at or period.end))
+    for row in _limitations_of(tuple(tenant_ids)):
+        ends_at = row.ends_at or period.end
+        if row.starts_at < period.end and ends_at > period.start:
+            found.setdefault(row.tenant_id, []).append((row.starts_at, ends_at))
     return found
+
+
+@asked_once
+def _spans_of(tenant_ids: tuple[int, ...]) -> list[PlanSpan]:
+    return list(PlanSpan.objects.filter(tenant_id__in=tenant_ids).order_by("tenant_id", "starts_at"))
+
+
+@asked_once
+def _limitations_of(tenant_ids: tuple[int, ...]) -> list[Limitation]:
+    return list(Limitation.objects.filter(tenant_id__in=tenant_ids).order_by("tenant_id", "starts_at"))
 
 
 def _terms(spans: Sequence[PlanSpan], period: Period) -> list[Term]:

@@ -72,7 +72,7 @@ TABLE = Table(
         Column("risk_level", "Level", lambda one: one["risk_level"]),
         Column("fraud_probability", "Probability", lambda one: one["fraud_probability"], number=True),
         Column("reason", "First reason", lambda one: one["reasons"][0]["text"] if one["reasons"] else ""),
-        Column("id", "Decision", lambda one: one["id"]),
+        Column("id", "Decision", lambda one: one["id"], shown=False),
     ),
 )
 

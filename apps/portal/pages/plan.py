@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -14,6 +14,7 @@ from apps.billing.collecting.providers import get_gateway
 from apps.billing.rating.plans import CURRENT, PLANS
 from apps.billing.subscriptions import test_clock, timeline
 from apps.billing.subscriptions.plan_changes import PaymentMethodRequired, change_plan_for_customer
+from apps.billing.subscriptions.previews import preview_change
 from apps.billing.subscriptions.services import NotPossible, allowance, subscription_of
 from apps.portal.page import Page
 from apps.portal.roles import Permission
@@ -54,6 +55,26 @@ class PlanPage(Page):
             invalidate_pending(get_gate())
             messages.success(request, _said(change.kind, change.plan.name.title(), f"{change.at:%d %B %Y}"))
         return redirect("plan")
+
+
+class ChangePlanPage(Page):
+    """What a change would come to, before it is agreed; its form is the plan page's."""
+
+    title, template = "Change the plan", "portal/pages/change_plan.html"
+    permission = Permission.BILLING
+    http_method_names = ["get", "head"]
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        if kwargs["plan"] not in CURRENT:
+            raise Http404
+        subscription = subscription_of(self.tenant.pk)
+        change = preview_change(self.tenant.pk, kwargs["plan"], self.now)
+        card_needed = get_gateway().collects and not subscription.has_payment_method and change.monthly > 0
+        return {
+            "change": change,
+            "from_plan": PLANS[subscription.plan_code].name,
+            "card_first": card_needed and change.kind == "at_once",
+        }
 
 
 class EnterCard(Page):

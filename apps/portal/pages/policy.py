@@ -1,6 +1,8 @@
 """The policy: where levels and actions begin, the home country, rules; its versions, and going back to one."""
 
 import json
+from collections.abc import Mapping
+from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -11,45 +13,62 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from apps.api_keys.services import get_gate
+from apps.portal.histogram import histogram
 from apps.portal.page import Page
+from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
-from apps.scoring import policies
+from apps.portal.rule_forms import TUNINGS, RuleForm, built_in_rules, in_words, retuned
+from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.rule_check import fields_of
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.models import PublishedPolicy
 from apps.scoring.policy_file import InvalidPolicy, changed, members
 
-THRESHOLDS = {
-    "medium": "Level medium from",
-    "high": "Level high from",
-    "critical": "Level critical from",
-    "review_at": "Review from",
-    "block_at": "Block from",
-}
+LEVELS = {"medium": "Level medium from", "high": "Level high from", "critical": "Level critical from"}
+ACTS = {"review_at": "Review from", "block_at": "Block from"}
 ACTIONS = [("review", "review"), ("challenge", "challenge"), ("approve", "approve"), ("block", "block")]
+#: Days whose scores are drawn.
+SCORES_OF = 30
+#: How members of a policy are called where versions are compared.
+MEMBERS = (
+    LEVELS
+    | ACTS
+    | {
+        "default_action": "When nothing can be said",
+        "home_country": "Home country",
+        "rules": "Your rules",
+        "built_in": "Built-in rules",
+    }
+)
+
+
+def _threshold(label: str) -> forms.FloatField:
+    widget = forms.NumberInput(attrs={"step": "any", "min": 0, "max": 1, "inputmode": "decimal"})
+    return forms.FloatField(label=label, min_value=0, max_value=1, widget=widget)
+
+
+def _list(label: str, help_text: str) -> forms.CharField:
+    widget = forms.Textarea(attrs={"rows": 8, "spellcheck": "false"})
+    return forms.CharField(required=False, label=label, help_text=help_text, widget=widget)
 
 
 class PolicyForm(forms.Form):
     """What of a policy most people change, and its rules as JSON."""
 
-    medium = forms.FloatField(label=THRESHOLDS["medium"], min_value=0, max_value=1)
-    high = forms.FloatField(label=THRESHOLDS["high"], min_value=0, max_value=1)
-    critical = forms.FloatField(label=THRESHOLDS["critical"], min_value=0, max_value=1)
-    review_at = forms.FloatField(label=THRESHOLDS["review_at"], min_value=0, max_value=1)
-    block_at = forms.FloatField(label=THRESHOLDS["block_at"], min_value=0, max_value=1)
+    medium = _threshold(LEVELS["medium"])
+    high = _threshold(LEVELS["high"])
+    critical = _threshold(LEVELS["critical"])
+    review_at = _threshold(ACTS["review_at"])
+    block_at = _threshold(ACTS["block_at"])
     default_action = forms.ChoiceField(
         choices=ACTIONS, label="When nothing can be said", help_text="Neither a rule nor a model could decide."
     )
     home_country = forms.CharField(
         required=False, max_length=128, label="Home country", help_text="As your transactions name it. Empty: learned."
     )
-    rules = forms.CharField(
-        required=False, label="Rules of your own", widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false"}),
-        help_text="A JSON list, as the policy file has it; see the API's documentation.",
-    )  # fmt: skip
-    built_in = forms.CharField(
-        required=False, label="Built-in rules, tuned", widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
-        help_text="A JSON list: which of the rules below are off, or ask for another action.",
-    )  # fmt: skip
+    rules = _list("Your rules", "A JSON list, as the policy file has it.")
+    built_in = _list("Built-in rules, tuned", "A JSON list: outcomes and limits by rule.")
 
     def said(self) -> dict[str, Any]:
         """The members of the policy. Raises `InvalidPolicy` for JSON that is none."""
@@ -59,40 +78,126 @@ class PolicyForm(forms.Form):
 
 
 class PolicyPage(Page):
-    """The policy in force and a form of it."""
+    """The policy in force: thresholds over the tenant's own scores, rules, versions."""
 
     title, template = "Policy", "portal/pages/policy.html"
     changes = Permission.POLICY
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        published = policies.versions_of(self.tenant)
-        policy = self._in_force()
+        published, policy = policies.versions_of(self.tenant), self.in_force()
+        kind = self.request.GET.get("kind", "")
         return {
             "policy": policy,
             "form": PolicyForm(initial=_initial(policy)),
-            "versions": [(row, _difference(row, before)) for row, before in zip_longest(published, published[1:])],
-            "built_in": [(name, rule) for name, schema in SCHEMAS.items() for rule in schema.rules],
+            "rule_form": RuleForm(kinds=KINDS),
+            "scores": self._scores(policy, kind if kind in SCHEMAS else None),
+            "kind": kind,
+            "kinds": KINDS,
+            "own": [(rule, [in_words(one) for one in rule.all]) for rule in policy.rules],
+            "built_in": [(KINDS[one.schema], one) for one in built_in_rules(policy)],
+            "tunings": TUNINGS,
+            "fields": sorted({name for schema in SCHEMAS.values() for name in fields_of(schema)}),
+            "versions": [(row, difference(row, before)) for row, before in zip_longest(published, published[1:])],
         }
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = PolicyForm(request.POST)
         if form.is_valid():
             try:
-                policy = changed(self._in_force(), form.said())
+                return self.published(changed(self.in_force(), form.said()))
             except InvalidPolicy as wrong:
                 form.add_error(_field_of(str(wrong)), str(wrong))
-            else:
-                return self._published(policy)
         return self.page(**self.context() | {"form": form}, status=422)
 
-    def _published(self, policy: Policy) -> HttpResponse:
+    def published(self, policy: Policy) -> HttpResponse:
         version = policies.publish(tenant=self.tenant, policy=policy, gate=get_gate(), now=self.now, actor=self.actor)
         messages.success(self.request, f"Version {version} is published; it decides from the next call on.")
         return redirect("policy")
 
-    def _in_force(self) -> Policy:
+    def in_force(self) -> Policy:
         version = self.tenant.policy_version
         return policies.load(self.tenant.schema_name, version) if version else Policy()
+
+    def version(self, number: int) -> PublishedPolicy:
+        """One that was published. Raises `Http404`."""
+        found = {row.version: row for row in policies.versions_of(self.tenant)}
+        if number not in found:
+            raise Http404
+        return found[number]
+
+    def _scores(self, policy: Policy, kind: str | None) -> Any:
+        since = self.now.date() - timedelta(days=SCORES_OF)
+        counts = tallies.scores(self.tenant.schema_name, self.livemode, since, kind)
+        return histogram(counts, {name: getattr(policy, name) for name in (*LEVELS, *ACTS)})
+
+
+class AddRule(PolicyPage):
+    """A rule of one's own, added by a form."""
+
+    permission = Permission.POLICY
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form, policy = RuleForm(request.POST, KINDS), self.in_force()
+        if form.is_valid():
+            try:
+                own = [rule for rule in msgspec.to_builtins(policy.rules) if rule["id"] != form.cleaned_data["id"]]
+                return self.published(changed(policy, {"rules": [*own, form.rule()]}))
+            except InvalidPolicy as wrong:
+                form.tell(str(wrong))
+        return self.page(**self.context() | {"rule_form": form}, status=422)
+
+
+class RemoveRule(PolicyPage):
+    """One of them, taken out."""
+
+    permission = Permission.POLICY
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, rule_id: str = "") -> HttpResponse:
+        policy = self.in_force()
+        left = [rule for rule in msgspec.to_builtins(policy.rules) if rule["id"] != rule_id]
+        if len(left) == len(policy.rules):
+            raise Http404
+        return self.published(changed(policy, {"rules": left}))
+
+
+class TuneRule(PolicyPage):
+    """A built-in rule's outcome."""
+
+    permission = Permission.POLICY
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, schema: str = "", rule_id: str = "") -> HttpResponse:
+        outcome = request.POST.get("outcome", "")
+        if schema not in SCHEMAS or all(rule.id != rule_id for rule in SCHEMAS[schema].rules):
+            raise Http404
+        if outcome not in dict(TUNINGS):
+            raise Http404
+        policy = self.in_force()
+        return self.published(changed(policy, {"built_in": retuned(policy, schema, rule_id, outcome or None)}))
+
+
+class PolicyVersion(PolicyPage):
+    """One version beside the one in force, or beside another."""
+
+    template = "portal/pages/policy_version.html"
+    http_method_names = ["get", "head"]
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        row, published = self.version(kwargs["version"]), policies.versions_of(self.tenant)
+        asked = self.request.GET.get("beside", "")
+        beside = next((one for one in published if str(one.version) == asked), published[0])
+        return {
+            "row": row,
+            "beside": beside,
+            "versions": published,
+            "changes": [
+                (MEMBERS.get(name, name), _pretty(before), _pretty(after))
+                for name, before, after in difference(row, beside)
+            ],
+            "raw": json.dumps(row.document, indent=2, ensure_ascii=False),
+        }
 
 
 class RestorePolicy(PolicyPage):
@@ -102,10 +207,20 @@ class RestorePolicy(PolicyPage):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
-        known = {row.version: row for row in policies.versions_of(self.tenant)}
-        if version not in known:
-            raise Http404
-        return self._published(msgspec.convert(known[version].document, Policy))
+        return self.published(msgspec.convert(self.version(version).document, Policy))
+
+
+def difference(row: PublishedPolicy, before: PublishedPolicy | None) -> list[tuple[str, Any, Any]]:
+    """(member, before, after) of what a version has otherwise than another, or than what everybody begins with."""
+    was: Mapping[str, Any] = before.document if before else msgspec.json.decode(msgspec.json.encode(Policy()))
+    names = (name for name in row.document if name != "version" and row.document[name] != was.get(name))
+    return [(name, was.get(name), row.document[name]) for name in names]
+
+
+def _pretty(value: Any) -> str:
+    if isinstance(value, list):
+        return json.dumps(value, indent=2, ensure_ascii=False) if value else "none"
+    return str(value) if value != "" else "not set"
 
 
 def _initial(policy: Policy) -> dict[str, Any]:
@@ -118,14 +233,9 @@ def _initial(policy: Policy) -> dict[str, Any]:
     return {**told, **lists}
 
 
-def _difference(row: Any, before: Any) -> list[tuple[str, Any, Any]]:
-    """(member, before, after) of what a version changed."""
-    was = before.document if before else msgspec.to_builtins(Policy())
-    names = (name for name in row.document if name != "version" and row.document[name] != was.get(name))
-    return [(name, was.get(name), row.document[name]) for name in names]
-
-
 def _field_of(wrong: str) -> str | None:
-    """The form's field that a message of `InvalidPolicy` begins with."""
+    """The form's field that a message of `InvalidPolicy` begins with, or names first."""
     names = [name for name in PolicyForm.base_fields if wrong.startswith(name)]
+    if not names:
+        names = [name for name in PolicyForm.base_fields if f"{name} is " in wrong]
     return names[0] if names else None

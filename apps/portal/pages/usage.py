@@ -1,20 +1,65 @@
 """Usage and cost: the month so far, its days, what it will come to, and the bounds set on it."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.api_keys.models import ApiKey
 from apps.billing.subscriptions.services import NotPossible, subscription_of
 from apps.portal.page import Page
+from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
+from apps.portal.table import Column, Empty, Table
 from apps.usage.statements import budgets, reports
 
 DAYS = 30
+
+
+class Used(NamedTuple):
+    """Usage of a named thing: a key, an endpoint, a kind of transaction."""
+
+    name: str
+    usage: reports.KeyUsage | reports.EndpointUsage | reports.SchemaUsage
+
+
+def _by(name: str, label: str) -> Table:
+    """This month by something, the most used first."""
+    return Table(
+        name=name,
+        title=f"By {label.lower()}",
+        row="portal/rows/used.html",
+        columns=(
+            Column(name, label, lambda one: one.name, ("name",)),
+            Column("decisions", "Decisions", lambda one: one.usage.decisions, ("decisions",), number=True),
+            Column("units", "Units", lambda one: one.usage.units, ("units",), number=True),
+            Column("cost", "Share of overage", lambda one: Decimal(one.usage.cost), ("cost",), number=True),
+        ),
+        limit=10,
+    )
+
+
+BY_KEY, BY_ENDPOINT, BY_KIND = _by("key", "Key"), _by("endpoint", "Endpoint"), _by("kind", "Kind of transaction")
+BY_DAY = Table(
+    name="day",
+    title="By day",
+    row="portal/rows/usage_day.html",
+    columns=(
+        Column("date", "Day", lambda one: one.date, ("date",)),
+        Column("decisions", "Decisions", lambda one: one.decisions, ("decisions",), number=True),
+        Column("units", "Units", lambda one: one.units, ("units",), number=True),
+        Column("degraded", "Not billed, degraded", lambda one: one.degraded, ("degraded",), number=True),
+        Column("cost", "Cost", lambda one: Decimal(one.cost), ("cost",), number=True),
+    ),
+    limit=10,
+)
+TABLES = (BY_KEY, BY_ENDPOINT, BY_KIND, BY_DAY)
+NOTHING = Empty("No live calls yet", "What is called with live keys is counted here within a second.")
 
 
 class BudgetForm(forms.Form):
@@ -38,28 +83,62 @@ class BudgetForm(forms.Form):
         return sorted({int(one) for one in said})
 
 
+class CheapestPlan(Page):
+    """The part of the page that compares past months on every plan: asked for when the rest is there."""
+
+    template = "portal/parts/cheapest_plan.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        return {"cheapest": reports.cheapest_plan(self.tenant.pk, self.now)}
+
+
 class UsagePage(Page):
     """The month so far."""
 
     title, template = "Usage and cost", "portal/pages/usage.html"
     changes = Permission.BILLING
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        for table in TABLES:
+            if answer := self.exported(table, self._rows(table), f"usage-by-{table.name}"):
+                return answer
+        return super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        first = self.now.date() - timedelta(days=DAYS - 1)
-        daily = reports.daily(self.tenant.pk, first, self.now.date() + timedelta(days=1))
-        units = {str(day.date): day.units for day in daily}
-        names = dict(ApiKey.objects.filter(tenant=self.tenant).values_list("pk", "name"))
-        month = reports.month(self.tenant.pk, self.now)
-        days = [str(first + timedelta(days=n)) for n in range(DAYS)]
+        days = [self.now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
+        units = {day.date: day.units for day in self._daily}
+        month = self._month
+        line = {"label": "units", "values": [units.get(str(day), 0) for day in days], "look": ""}
+        midnight = datetime.combine(days[0], time.min, UTC)
         return {
             "usage": month,
-            "keys": [(names.get(row.key_id, f"key {row.key_id}"), row) for row in month.by_key],
-            "daily": list(reversed(daily)),
-            "chart": {"first": days[0], "values": [units.get(day, 0) for day in days]},
+            "tables": [(table.title, table.show(self.request, self._rows(table), NOTHING)) for table in TABLES],
+            "chart": {"start": int(midnight.timestamp()), "step": 86_400, "lines": [line]},
             "used_percent": min(100, round(100 * month.used / month.included)) if month.included else 100,
             "subscription": subscription_of(self.tenant.pk),
             "form": self._form(),
         }
+
+    def _rows(self, table: Table) -> list[Any]:
+        """What a table shows."""
+        if table is BY_DAY:
+            return list(reversed(self._daily))
+        if table is BY_KEY:
+            names = dict(ApiKey.objects.filter(tenant=self.tenant).values_list("pk", "name"))
+            return [Used(names.get(row.key_id, f"key {row.key_id}"), row) for row in self._month.by_key]
+        if table is BY_ENDPOINT:
+            return [Used(row.endpoint, row) for row in self._month.by_endpoint]
+        kinds = reports.by_schema(self.tenant.pk, self.now)
+        return [Used(KINDS.get(row.schema, row.schema), row) for row in kinds]
+
+    @cached_property
+    def _month(self) -> reports.Usage:
+        return reports.month_alone(self.tenant.pk, self.now)
+
+    @cached_property
+    def _daily(self) -> list[reports.UsageDay]:
+        first = self.now.date() - timedelta(days=DAYS - 1)
+        return reports.daily(self.tenant.pk, first, self.now.date() + timedelta(days=1))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = BudgetForm(request.POST)

@@ -10,6 +10,7 @@ from apps.billing.models import Subscription
 from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
 from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import allowance, subscription_of
+from apps.one_look import asked_once
 from apps.periods import Period
 from apps.usage.metering.quantities import units_between, units_of_month, units_of_terms
 from apps.usage.models import UsageDay
@@ -19,6 +20,7 @@ from apps.usage.statements.costs import Comparison, Estimate, MonthStatement, by
 COMPARED = 3
 
 
+@asked_once
 def statement_of(tenant_id: int, period: Period) -> MonthStatement | None:
     """A tenant's month as it is recorded; None for one before it signed up."""
     return statements_of([tenant_id], period).get(tenant_id)
@@ -28,7 +30,7 @@ def statements_of(tenant_ids: Iterable[int], period: Period) -> dict[int, MonthS
     """The same month of many tenants."""
     ids = list(tenant_ids)
     used = units_of_month(ids, period)
-    currencies = dict(Subscription.objects.filter(tenant_id__in=ids).values_list("tenant_id", "currency"))
+    currencies = _currencies_of(tuple(ids))
     return {
         tenant_id: MonthStatement(
             terms=tuple(terms),
@@ -39,6 +41,11 @@ def statements_of(tenant_ids: Iterable[int], period: Period) -> dict[int, MonthS
         for tenant_id, terms in timeline.terms_of(ids, period).items()
         if terms
     }
+
+
+@asked_once
+def _currencies_of(tenant_ids: tuple[int, ...]) -> dict[int, str]:
+    return dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "currency"))
 
 
 def month_end(tenant_id: int, month: MonthStatement, now: datetime) -> Estimate:

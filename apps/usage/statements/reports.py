@@ -77,6 +77,15 @@ class MonthEstimate(msgspec.Struct, frozen=True):
     ]
 
 
+class SchemaUsage(msgspec.Struct, frozen=True):
+    """Usage of one kind of transaction."""
+
+    schema: str
+    units: Units
+    decisions: Decisions
+    cost: Share
+
+
 class PlanCost(msgspec.Struct, frozen=True):
     """What the months would have come to on a plan."""
 
@@ -148,6 +157,11 @@ class UsageDay(msgspec.Struct, frozen=True):
 
 def month(tenant_id: int, now: datetime) -> Usage:
     """The month so far: units against the plan, its cost, decisions by endpoint and key, test decisions apart."""
+    return msgspec.structs.replace(month_alone(tenant_id, now), cheapest_plan=cheapest_plan(tenant_id, now))
+
+
+def month_alone(tenant_id: int, now: datetime) -> Usage:
+    """The same without the comparison of past months with other plans."""
     start, end = days_of_month(now)
     plan, rate, _ = plan_for(tenant_id)
     spent = _spent(tenant_id, now)
@@ -182,7 +196,7 @@ def month(tenant_id: int, now: datetime) -> Usage:
             KeyUsage(row["key_id"], row["units"], row["decisions"], cost)
             for row, cost in _with_costs(keys, overage, spent.currency)
         ],
-        cheapest_plan=_cheapest(reads.cheapest_plan(tenant_id, now)),
+        cheapest_plan=None,
     )
 
 
@@ -201,6 +215,22 @@ def brief(tenant_id: int, now: datetime) -> Brief:
     spent = _spent(tenant_id, now)
     end = reads.month_end(tenant_id, spent, now)
     return Brief(spent.used, included_units(spent.terms, spent.period), spent.cost(), end.cost, spent.currency)
+
+
+def cheapest_plan(tenant_id: int, now: datetime) -> CheapestPlan | None:
+    """The last whole months on the plans sold today; None before the first one is over."""
+    comparison = reads.cheapest_plan(tenant_id, now)
+    if comparison is None:
+        return None
+    return CheapestPlan(
+        months=[str(period) for period in comparison.months],
+        units=comparison.units,
+        cost=str(comparison.owed),
+        plan=comparison.cheapest,
+        saving=str(comparison.saving),
+        text=_sentence(comparison),
+        plans=[PlanCost(name, str(total)) for name, total in comparison.totals.items()],
+    )
 
 
 def account(tenant_id: int, refused: int, now: datetime) -> AccountUsage:
@@ -224,6 +254,20 @@ def account(tenant_id: int, refused: int, now: datetime) -> AccountUsage:
         period=str(spent.period),
         by_endpoint={row["endpoint"]: row["decisions"] for row in rows},
     )
+
+
+def by_schema(tenant_id: int, now: datetime) -> list[SchemaUsage]:
+    """Live usage of the month so far by kind of transaction."""
+    first, last = (datetime.combine(day, datetime.min.time(), UTC) for day in days_of_month(now))
+    hours = models.UsageHour.objects.filter(tenant_id=tenant_id, livemode=True, hour__gte=first, hour__lt=last)
+    sums = hours.values("schema").annotate(all_units=Sum("units"), all=Sum("decisions")).order_by("schema")
+    rows = [{"schema": row["schema"], "units": row["all_units"], "decisions": row["all"]} for row in sums]
+    spent = _spent(tenant_id, now)
+    overage = spent.cost() - spent.fee()
+    return [
+        SchemaUsage(row["schema"], row["units"], row["decisions"], cost)
+        for row, cost in _with_costs(rows, overage, spent.currency)
+    ]
 
 
 def daily(tenant_id: int, start: date, end: date) -> list[UsageDay]:
@@ -258,20 +302,6 @@ def _remaining(tenant_id: int, included: int, used: int, now: datetime) -> int:
     """What can still be used, by the gate's own allowance; without any bound, what is left of the included units."""
     allowed = allowance(tenant_id, now, units_between).allowed_units
     return max((included if allowed is None else allowed) - used, 0)
-
-
-def _cheapest(comparison: Comparison | None) -> CheapestPlan | None:
-    if comparison is None:
-        return None
-    return CheapestPlan(
-        months=[str(period) for period in comparison.months],
-        units=comparison.units,
-        cost=str(comparison.owed),
-        plan=comparison.cheapest,
-        saving=str(comparison.saving),
-        text=_sentence(comparison),
-        plans=[PlanCost(name, str(total)) for name, total in comparison.totals.items()],
-    )
 
 
 def _sentence(comparison: Comparison) -> str:
