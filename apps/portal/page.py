@@ -119,14 +119,11 @@ class Page(View):
         own = {"title": self.title, "may_change": self.may(self.changes or self.permission), "now": self.now}
         return render(self.request, template or self.template, {**own, **context}, status=status)
 
-    def exported(
-        self, table: Table, rows: Rows, called: str, within: Within | None = None
-    ) -> StreamingHttpResponse | None:
-        """The table as a file when one is asked for. Raises `PermissionDenied` for who may take none along."""
-        answer = table.export(self.request, rows, called, within)
-        if answer is not None and not self.may(Permission.EXPORT):
+    def exported(self, table: Table, rows: Rows, called: str, within: Within | None = None) -> StreamingHttpResponse:
+        """The table as a file, when it `exports`. Raises `PermissionDenied` for who may take none along."""
+        if not self.may(Permission.EXPORT):
             raise PermissionDenied("Your role can't export.")
-        return answer
+        return table.export(self.request, rows, called, within)
 
     def cut(self, rows: QuerySet[Row], key: Sequence[str], limit: int = A_PAGE) -> paging.Page[Row]:
         """The page of a list that is asked for; the first one when its cursor is none of ours."""

@@ -138,14 +138,16 @@ class Table:
             kept=[(name, value) for name, value in link.query.items() if name not in self._own()],
         )
 
+    def exports(self, request: HttpRequest) -> bool:
+        """Whether a file of this table is asked for."""
+        return self._asked(request).get("export", "") in KINDS
+
     def export(
         self, request: HttpRequest, rows: Rows, called: str, within: Within | None = None
-    ) -> StreamingHttpResponse | None:
-        """The rows that are asked for as a file, streamed; None when the request asks for none of this table's."""
+    ) -> StreamingHttpResponse:
+        """The rows that are asked for as a file, streamed."""
         asked = self._asked(request)
-        kind = asked.get("export", "")
-        if kind not in KINDS:
-            return None
+        kind = asked["export"]
         found, _ = self._filtered(rows, asked)
         told = self._told(found, asked, within or nullcontext)
         headers = {"Content-Disposition": f'attachment; filename="{called}.{kind}"'}

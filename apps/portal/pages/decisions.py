@@ -89,7 +89,9 @@ class DecisionsPage(Page):
     title, template = "Decisions", "portal/pages/decisions.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.exported(TABLE, decisions.listed(self.livemode), "decisions", self._within) or super().get(request)
+        if TABLE.exports(request):
+            return self.exported(TABLE, decisions.listed(self.livemode), "decisions", self._within)
+        return super().get(request)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {

@@ -38,7 +38,7 @@ class InvoicesPage(Page):
     permission = Permission.INVOICES
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.exported(TABLE, self._rows(), "invoices") or super().get(request)
+        return self.exported(TABLE, self._rows(), "invoices") if TABLE.exports(request) else super().get(request)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {"table": TABLE.show(self.request, self._rows(), NOTHING)}

@@ -77,7 +77,27 @@ class PolicyForm(forms.Form):
         return plain | members(f'{{"rules": {lists["rules"]}, "built_in": {lists["built_in"]}}}'.encode())
 
 
-class PolicyPage(Page):
+class _OfPolicy(Page):
+    """Something about the tenant's policy."""
+
+    def published(self, policy: Policy) -> HttpResponse:
+        version = policies.publish(tenant=self.tenant, policy=policy, gate=get_gate(), now=self.now, actor=self.actor)
+        messages.success(self.request, f"Version {version} is published; it decides from the next call on.")
+        return redirect("policy")
+
+    def in_force(self) -> Policy:
+        version = self.tenant.policy_version
+        return policies.load(self.tenant.schema_name, version) if version else Policy()
+
+    def version(self, number: int) -> PublishedPolicy:
+        """One that was published. Raises `Http404`."""
+        found = {row.version: row for row in policies.versions_of(self.tenant)}
+        if number not in found:
+            raise Http404
+        return found[number]
+
+
+class PolicyPage(_OfPolicy):
     """The policy in force: thresholds over the tenant's own scores, rules, versions."""
 
     title, template = "Policy", "portal/pages/policy.html"
@@ -109,22 +129,6 @@ class PolicyPage(Page):
                 form.add_error(_field_of(str(wrong)), str(wrong))
         return self.page(**self.context() | {"form": form}, status=422)
 
-    def published(self, policy: Policy) -> HttpResponse:
-        version = policies.publish(tenant=self.tenant, policy=policy, gate=get_gate(), now=self.now, actor=self.actor)
-        messages.success(self.request, f"Version {version} is published; it decides from the next call on.")
-        return redirect("policy")
-
-    def in_force(self) -> Policy:
-        version = self.tenant.policy_version
-        return policies.load(self.tenant.schema_name, version) if version else Policy()
-
-    def version(self, number: int) -> PublishedPolicy:
-        """One that was published. Raises `Http404`."""
-        found = {row.version: row for row in policies.versions_of(self.tenant)}
-        if number not in found:
-            raise Http404
-        return found[number]
-
     def _scores(self, policy: Policy, kind: str | None) -> Any:
         since = self.now.date() - timedelta(days=SCORES_OF)
         counts = tallies.scores(self.tenant.schema_name, self.livemode, since, kind)
@@ -148,7 +152,7 @@ class AddRule(PolicyPage):
         return self.page(**self.context() | {"rule_form": form}, status=422)
 
 
-class RemoveRule(PolicyPage):
+class RemoveRule(_OfPolicy):
     """One of them, taken out."""
 
     permission = Permission.POLICY
@@ -162,7 +166,7 @@ class RemoveRule(PolicyPage):
         return self.published(changed(policy, {"rules": left}))
 
 
-class TuneRule(PolicyPage):
+class TuneRule(_OfPolicy):
     """A built-in rule's outcome."""
 
     permission = Permission.POLICY
@@ -178,11 +182,10 @@ class TuneRule(PolicyPage):
         return self.published(changed(policy, {"built_in": retuned(policy, schema, rule_id, outcome or None)}))
 
 
-class PolicyVersion(PolicyPage):
+class PolicyVersion(_OfPolicy):
     """One version beside the one in force, or beside another."""
 
-    template = "portal/pages/policy_version.html"
-    http_method_names = ["get", "head"]
+    title, template = "Policy", "portal/pages/policy_version.html"
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         row, published = self.version(kwargs["version"]), policies.versions_of(self.tenant)
@@ -200,7 +203,7 @@ class PolicyVersion(PolicyPage):
         }
 
 
-class RestorePolicy(PolicyPage):
+class RestorePolicy(_OfPolicy):
     """An earlier version, published anew."""
 
     permission = Permission.POLICY

@@ -100,8 +100,8 @@ class UsagePage(Page):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         for table in TABLES:
-            if answer := self.exported(table, self._rows(table), f"usage-by-{table.name}"):
-                return answer
+            if table.exports(request):
+                return self.exported(table, self._rows(table), f"usage-by-{table.name}")
         return super().get(request)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:

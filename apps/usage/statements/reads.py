@@ -6,10 +6,9 @@ from itertools import groupby
 
 from django.db.models import Sum
 
-from apps.billing.models import Subscription
-from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, current
+from apps.billing.rating.plans import CURRENT, current
 from apps.billing.subscriptions import timeline
-from apps.billing.subscriptions.services import allowance, subscription_of
+from apps.billing.subscriptions.services import allowance, subscription_of, subscriptions_of
 from apps.one_look import asked_once
 from apps.periods import Period
 from apps.usage.metering.quantities import units_between, units_of_month, units_of_terms
@@ -30,22 +29,17 @@ def statements_of(tenant_ids: Iterable[int], period: Period) -> dict[int, MonthS
     """The same month of many tenants."""
     ids = list(tenant_ids)
     used = units_of_month(ids, period)
-    currencies = _currencies_of(tuple(ids))
+    subscriptions = subscriptions_of(ids)
     return {
         tenant_id: MonthStatement(
             terms=tuple(terms),
             units=units_of_terms(tenant_id, terms, used.get(tenant_id, 0)),
             period=period,
-            currency=currencies.get(tenant_id, DEFAULT_CURRENCY),
+            currency=subscriptions[tenant_id].currency,
         )
         for tenant_id, terms in timeline.terms_of(ids, period).items()
         if terms
     }
-
-
-@asked_once
-def _currencies_of(tenant_ids: tuple[int, ...]) -> dict[int, str]:
-    return dict(Subscription.objects.filter(tenant_id__in=tenant_ids).values_list("tenant_id", "currency"))
 
 
 def month_end(tenant_id: int, month: MonthStatement, now: datetime) -> Estimate:
