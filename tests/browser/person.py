@@ -86,7 +86,7 @@ class Person:
         self.opens("Policy")
         for label in ("Review from", "Block from"):
             self.page.get_by_label(label).first.fill("0.0001")
-        self.presses("Publish")
+        self.page.get_by_role("button", name=re.compile("^Publish")).first.click()
         self.sees("Version 1 is published")
         after = self.calls(key)["recommended_action"]
         assert (before, after) == ("approve", "block")
@@ -127,8 +127,9 @@ class Person:
         assert until(shown, 15), self.page.get_by_role("main").inner_text()
 
     def upgrades(self) -> None:
-        self.page.once("dialog", lambda dialog: dialog.accept())
-        self.page.get_by_role("row", name=re.compile("^Basic")).get_by_role("button", name="Change").click()
+        self.follows("Change to Basic")
+        self.sees("What it comes to")
+        self.presses("Change to Basic")
         self.sees("You are on Basic from now on.")
 
     def reads_the_first_invoice(self, slug: str) -> None:
