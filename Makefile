@@ -11,7 +11,7 @@ DATA ?= data
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check bench bench-billing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check bench bench-billing bench-portal lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: dev  ## What the tests don't see: style, formatting, types, who imports w
 
 bench-billing: dev  ## Closing a month of 10,000 tenants with 10 million events
 	@exec $(BIN)/python -m bench.billing $(ARGS)
+
+bench-portal: dev  ## Every page's server time and statements in a tenant with a million decisions
+	@exec $(BIN)/python -m bench.portal $(ARGS)
 
 bench: dev  ## Speed, on this machine; ARGS are passed on
 	@exec $(BIN)/python -m bench $(ARGS)

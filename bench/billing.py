@@ -7,13 +7,10 @@ worker does, and closes it again. Prints seconds, invoices and the process's pea
 
 import argparse
 import json
-import os
 import resource
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from bench.servers import servers
 
 _TENANTS = """
 INSERT INTO accounts_tenant (schema_name, slug, name, handle, created_at, policy_version)
@@ -53,27 +50,6 @@ ANALYZE;
 """
 
 
-@contextmanager
-def _servers() -> Iterator[None]:
-    """PostgreSQL and Valkey on a folder that is removed afterwards; Django set up over them, migrated."""
-    os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-bench-")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
-    os.environ["PALISADE_LOG_LEVEL"] = "WARNING"
-    from config.local import embedded
-
-    try:
-        with embedded.running():
-            import django
-
-            django.setup()
-            from django.core.management import call_command
-
-            call_command("migrate_schemas", verbosity=0)
-            yield
-    finally:
-        shutil.rmtree(os.environ["PALISADE_DATA"], ignore_errors=True)
-
-
 def _fill(tenants: int, events: int) -> float:
     """Seconds it took to make the month."""
     from django.db import connection
@@ -102,7 +78,7 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=10_000_000)
     options = parser.parse_args()
-    with _servers():
+    with servers():
         filled = _fill(options.tenants, options.events)
         seconds, issued = _close()
         again, twice = _close()

@@ -64,7 +64,7 @@ DATABASES = {
     "default": env.db_url_config(embedded.database_url())
     | {
         "ENGINE": "config.postgres",  # django-tenants' own, with a net for card numbers
-        "CONN_MAX_AGE": 0,
+        "CONN_MAX_AGE": env.int("PALISADE_CONNECTION_SECONDS", default=0),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2},
     }
