@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.backoffice.impersonation import StopLookingOn
 from config import health
 
 urlpatterns = [
     path("health", health.health),
+    path("admin/looking-on/stop/", StopLookingOn.as_view(), name="stop_looking_on"),
     path("admin/", admin.site.urls),
     path("", include("apps.portal.urls")),
 ]

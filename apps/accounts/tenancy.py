@@ -11,6 +11,8 @@ from apps.accounts.models import Tenant
 
 #: What says that Postgres is away. Other database errors are faults of ours and are told as such.
 POSTGRES_AWAY = (OperationalError, InterfaceError)
+#: In the session of an operator who looks on as a customer's person: the one tenant, the operator, since when.
+LOOKING_ON = "looking_on"
 
 
 @contextmanager

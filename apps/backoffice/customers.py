@@ -4,6 +4,7 @@ Tenants and subscriptions stand here and not in their own rooms: what is shown o
 is done to them must reach the gate.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Model, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -25,6 +26,7 @@ from apps.accounts.services import reinstate_tenant, suspend_tenant
 from apps.api_keys.services import get_gate, invalidating
 from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
+from apps.backoffice.impersonation import LookOnForm, begin
 from apps.billing.models import Subscription
 from apps.billing.rating.money import decimals_of, rounded, shown
 from apps.billing.rating.plans import CURRENT, PLANS
@@ -121,6 +123,35 @@ class TenantAdmin(ConfirmedAdmin):
         "suspended_at",
         "closed_at",
     )
+
+    def links(self, row: Tenant) -> Iterable[tuple[str, str]]:
+        yield from super().links(row)
+        yield reverse("admin:accounts_tenant_look_on", args=[row.pk]), "Look on as one of its people …"
+
+    def get_urls(self) -> list[Any]:
+        look_on = path("<int:pk>/look-on/", self.admin_site.admin_view(self.look_on), name="accounts_tenant_look_on")
+        return [look_on, *super().get_urls()]
+
+    def look_on(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The portal as one of the tenant's people sees it, once a reason is given."""
+        tenant = self.get_object(request, str(pk))
+        if not self.has_confirm_permission(request):
+            raise PermissionDenied
+        if tenant is None:
+            raise Http404
+        form = LookOnForm(request.POST or None, tenant)
+        if form.is_valid():
+            return begin(request, tenant, form)
+        context = self.admin_site.each_context(request) | {
+            "title": f"Look on at {tenant}",
+            "opts": self.opts,
+            "warning": "You see what they see, an hour at most, and can change nothing. Their audit log says so.",
+            "button": "Look on",
+            "rows": [],
+            "back": reverse("admin:accounts_tenant_change", args=[pk]),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
         start, end = days_of_month(timezone.now())

@@ -7,10 +7,11 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import Membership
+from apps.accounts.tenancy import LOOKING_ON
 from apps.portal import demo
 from apps.portal.navigation import Line, menu_for
 from apps.portal.roles import Permission, may
-from apps.portal.tenancy import memberships_of
+from apps.portal.tenancy import memberships_seen
 
 
 class Frame:
@@ -19,16 +20,17 @@ class Frame:
     def __init__(self, request: Any) -> None:
         self.membership: Membership | None = request.membership or None
         self.livemode: bool = request.livemode
-        self._user, self._path = request.user, request.path
+        self._request = request
+        self.looking_on: bool = LOOKING_ON in request.session
 
     @property
     def memberships(self) -> list[Membership]:
         """To switch between."""
-        return memberships_of(self._user) if self._user.is_authenticated else []
+        return memberships_seen(self._request) if self._request.user.is_authenticated else []
 
     @property
     def menu(self) -> dict[str, list[Line]]:
-        return menu_for(self.membership.role, self._path) if self.membership else {}
+        return menu_for(self.membership.role, self._request.path) if self.membership else {}
 
     @property
     def may(self) -> dict[str, bool]:

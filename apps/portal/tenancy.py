@@ -5,11 +5,13 @@ once, and a session never leads into a tenant without one.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import Membership, User
+from apps.accounts.tenancy import LOOKING_ON
 from apps.one_look import asked_once
 
 TENANT, LIVEMODE = "tenant", "livemode"
@@ -31,12 +33,18 @@ def membership_of(request: HttpRequest) -> Membership | None:
     """The membership in the tenant that was chosen, else in the one joined first."""
     if not request.user.is_authenticated:
         return None
-    memberships = list(memberships_of(request.user))
+    memberships = memberships_seen(request)
     chosen = request.session.get(TENANT)
     return next(
         (membership for membership in memberships if membership.tenant_id == chosen),
         memberships[0] if memberships else None,
     )
+
+
+def memberships_seen(request: HttpRequest) -> list[Membership]:
+    """The memberships to choose from: an operator who looks on sees the one tenant they gave a reason for."""
+    alone = request.session.get(LOOKING_ON, {}).get("tenant")
+    return [one for one in memberships_of(cast(User, request.user)) if alone in (None, one.tenant_id)]
 
 
 @asked_once

@@ -27,6 +27,7 @@ SHARED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "django_htmx",
+    "hijack",
 ]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 LOGGING["loggers"]["django.request"]["level"] = "ERROR"  # type: ignore[index]  # a page that failed, with its traceback
@@ -51,6 +52,8 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "hijack.middleware.HijackUserMiddleware",
+    "apps.backoffice.impersonation.LookingOn",
     "apps.portal.tenancy.CurrentTenant",
     "axes.middleware.AxesMiddleware",
 ]
@@ -123,6 +126,9 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Palisade"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PUBLIC_HOSTS  # browsers take http://localhost as safe; nothing else
 USERSESSIONS_TRACK_ACTIVITY = False  # a write a request otherwise
+# --- operators who look on: apps/backoffice/impersonation.py; the banner is in our own frame --------------------------
+HIJACK_PERMISSION_CHECK = "apps.backoffice.impersonation.may_look_on"
+HIJACK_INSERT_BEFORE = None
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
