@@ -9,9 +9,11 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.api_keys.services import mark_changed
+        from apps.api_keys.signals import key_created
         from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
-        from apps.billing.subscriptions.signals import on_change
+        from apps.billing.subscriptions.signals import limits_changed
         from apps.notifications.attachments import attach
+        from apps.usage.admission.admission import introduce_key
         from config import checks, hidden_commands
 
         hidden_commands.hide()
@@ -21,7 +23,9 @@ class ConfigConfig(AppConfig):
         register(checks.token_secret_is_long_enough, Tags.security)
         register(checks.sealing_keys_are_long_enough, Tags.security)
         # billing and keys are strangers: what changes in a subscription is told to the gate from here
-        on_change(mark_changed)
+        limits_changed.connect(mark_changed)
+        # a new key's plan and limits are told before its first request, which is as fast as the next then
+        key_created.connect(introduce_key)
         # and so are mails and invoices: what is mailed of an invoice has its PDF with it
         attach("invoice.issued", attached_invoice)
         attach("credit_note.issued", attached_credit_note)

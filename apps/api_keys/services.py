@@ -13,7 +13,7 @@ from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.accounts.naming import check_one_line
 from apps.addresses import network_of
-from apps.api_keys import keys
+from apps.api_keys import keys, signals
 from apps.api_keys.gate import Gate
 from apps.api_keys.models import ApiKey
 from apps.valkey import Away, server
@@ -75,6 +75,7 @@ def create_key(
         )
         after = {"scopes": list(scopes), "networks": list(networks)}
         record_audit(tenant=tenant, actor=actor, action="key.created", target=_named(key), after=after, now=now)
+        transaction.on_commit(partial(signals.key_created.notify, key))
     return key, text
 
 

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.api.documentation import OPENAPI
 from apps.api_keys import keys
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import get_gate, revoke_key, rotate_key
+from apps.api_keys.services import get_gate, invalidate_keys, revoke_key, rotate_key
 from apps.valkey import Valkey
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, new_key
@@ -135,6 +135,7 @@ def test_a_key_expires_while_the_gate_knows_it(cast: Cast) -> None:
 def test_a_key_that_expired_long_ago(cast: Cast) -> None:
     key, text = new_key(cast.alice.tenant)
     ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    invalidate_keys(get_gate(), [key])
     assert refused(Api(cast.alice, text).get("/v1/usage")) == (401, "key_expired")
 
 
@@ -163,6 +164,7 @@ def test_a_rotated_key_is_told_what_it_was_replaced_by_and_when(cast: Cast, know
 def test_a_key_that_was_not_replaced_is_told_nothing_of_it(cast: Cast) -> None:
     key, text = new_key(cast.alice.tenant)
     ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    invalidate_keys(get_gate(), [key])
     assert Api(cast.alice, text).get("/v1/usage").json()["detail"].startswith("The API key has expired.")
 
 

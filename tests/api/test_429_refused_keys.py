@@ -2,9 +2,10 @@
 for one that nobody has."""
 
 import pytest
+from django.utils import timezone
 
 from apps.api_keys import keys
-from apps.api_keys.models import ApiKey
+from apps.api_keys.services import get_gate, revoke_key
 from apps.usage.admission import refused_keys
 from apps.usage.admission.refused_keys import PER_MINUTE, LocalGuesses, network_of
 from apps.valkey import Valkey
@@ -74,7 +75,7 @@ def test_an_unknown_key_with_a_broken_body_is_an_unknown_key_on_every_endpoint()
 def test_a_revoked_key_is_no_guess(alice: Api) -> None:
     """Whoever holds it held a key once: its refusal says what to do."""
     assert alice.player
-    ApiKey.objects.filter(pk=alice.player.live.pk).update(revoked_at="2026-01-01T00:00:00Z")
+    revoke_key(key=alice.player.live, gate=get_gate(), now=timezone.now())
     assert codes([alice] * (PER_MINUTE + 1)) == ["key_revoked"] * (PER_MINUTE + 1)
 
 

@@ -1,16 +1,26 @@
 """A warm scoring request: no SQL, at most three round trips to Valkey, whatever it is asked."""
 
+import gc
 from typing import Any
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from apps.valkey import Valkey
+from apps.scoring.serving.rehearsal import SCRIPTS, bring_scripts
+from apps.valkey import Script, Valkey
 from tests.api import dialects
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
-from tests.cast import Api
+from tests.cast import Api, Cast, new_key
 
 NAMED = TRANSFER | {"nameOrig": "C1", "nameDest": "C2"}
+
+
+@pytest.fixture(autouse=True)
+def scripts(valkey: Valkey) -> None:
+    """What a worker does before its first request."""
+    bring_scripts(valkey)
+
+
 CALLS: dict[str, tuple[str, Any, dict[str, str]]] = {
     "plain": ("/v1/decisions", HONEST, {}),
     "with parties": ("/v1/decisions", asking(NAMED), {}),
@@ -40,12 +50,23 @@ def test_no_sql_and_three_round_trips_at_most(
     repeated: bool,
 ) -> None:
     """`repeated`: the very request once before, so that it is a duplicate or a replay where it can be one."""
-    alice.post("/v1/decisions", HONEST)  # the gate has loaded the key
+    alice.post("/v1/decisions", HONEST)  # this process has heard of the key
     if repeated:
         alice.post(path, body, **headers)
     before = valkey.round_trips
     with django_assert_num_queries(0):
         assert alice.post(path, body, **headers).status_code == 200
+    assert valkey.round_trips - before <= 3
+
+
+def test_the_first_request_of_a_key_is_as_warm(
+    cast: Cast, valkey: Valkey, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """The gate is told of a key when it is made; one more round trip asks whether somebody has it."""
+    fresh = Api(cast.alice).with_key(new_key(cast.alice.tenant)[1])
+    before = valkey.round_trips
+    with django_assert_num_queries(0):
+        assert fresh.post("/v1/decisions", HONEST).status_code == 200
     assert valkey.round_trips - before <= 3
 
 
@@ -67,3 +88,8 @@ def test_a_new_decision_on_named_parties_takes_two_round_trips(alice: Api, valke
     before = valkey.round_trips
     assert alice.post("/v1/decisions", asking(NAMED)).json()["status"] == "new"
     assert valkey.round_trips - before == 2
+
+
+def test_every_script_is_brought_before_the_first_request() -> None:
+    there = {script.digest for script in gc.get_objects() if isinstance(script, Script)}
+    assert there == {script.digest for script in SCRIPTS}

@@ -4,6 +4,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,22 @@ def hammer(inside: Inside, key: str, seed: int, seconds: float, patience: float 
     while time.monotonic() < begun + seconds or (not found[429] and time.monotonic() < begun + within(patience)):
         found[client.post("/v1/decisions", question(chance))[0]] += 1
     return found
+
+
+def milliseconds(client: Client, transaction: dict[str, Any]) -> float:
+    """The server's own time for a decision."""
+    status, headers, _ = client.post("/v1/decisions", transaction)
+    assert status == 200
+    return float(headers["server-timing"].partition("dur=")[2])
+
+
+def test_the_first_decision_of_a_new_key_is_as_fast_as_the_next(inside: Inside) -> None:
+    """First on this copy, so that it is the first after a start. The bound is generous: it was ten times as long."""
+    clients = [Client(inside.copy.api, tenant(inside.copy, f"new-{number}")["key"]) for number in range(3)]
+    chance = random.Random(1)
+    took = [[milliseconds(client, question(chance)) for _ in range(8)] for client in clients]
+    firsts, later = [times[0] for times in took], [time for times in took for time in times[1:]]
+    assert median(firsts) <= 4 * median(later) + 2.0, took
 
 
 def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:

@@ -29,6 +29,11 @@ def notify_refund(payment: Payment, now: datetime, *, of: str = "") -> None:
 
 
 def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more: Any) -> None:
+    notify_of_payment(payment, kind, now, key=f"{kind}:{payment.pk}:{of}", **more)
+
+
+def notify_of_payment(payment: Payment, kind: str, now: datetime, *, key: str, **more: Any) -> None:
+    """Tell the customer of a payment, with what everything that is told of one has; once a `key`."""
     invoice = payment.invoice
     data = {
         "invoice": invoice.public_id,
@@ -36,7 +41,7 @@ def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more:
         "amount": str(invoice.money(payment.amount)),
         "currency": payment.currency,
     }
-    notify_customer(payment.tenant, kind, data | more, key=f"{kind}:{payment.pk}:{of}", now=now)
+    notify_customer(payment.tenant, kind, data | more, key=key, now=now)
 
 
 def _next_try(payment: Payment) -> str | None:

@@ -6,10 +6,10 @@ from decimal import Decimal
 from django.db import transaction
 
 from apps.accounts.audit import record_audit
+from apps.billing.collecting.notifications import notify_of_payment
 from apps.billing.invoicing import balances
 from apps.billing.invoicing.invoices import BALANCE_TEXT, NotPossible, check_not_under_way, mark_paid
 from apps.billing.models import TRANSFER, Invoice, Payment
-from apps.billing.notifications import notify_customer
 from apps.billing.rating.money import shown, wrong_with
 from apps.billing.receivables import receivables
 
@@ -114,12 +114,4 @@ def _settle_others(payment: Payment, now: datetime, actor: str) -> None:
 
 
 def _notify(payment: Payment, kind: str, now: datetime, **more: str) -> None:
-    invoice = payment.invoice
-    data = {
-        "invoice": invoice.public_id,
-        "number": invoice.number,
-        "amount": str(invoice.money(payment.amount)),
-        "currency": payment.currency,
-        **more,
-    }
-    notify_customer(payment.tenant, kind, data, key=f"{kind}:{payment.pk}", now=now)
+    notify_of_payment(payment, kind, now, key=f"{kind}:{payment.pk}", **more)

@@ -348,7 +348,7 @@ def _changing(tenant_id: int, now: datetime) -> Iterator[tuple[Subscription, Pla
             began = min(tenant.created_at, now)
             span = timeline.begin(tenant_id, PLANS[subscription.plan_code], began)
         yield subscription, span
-        signals.limits_changed(tenant_id)
+        signals.limits_changed.notify(tenant_id)
 
 
 def _in_force(subscription: Subscription, plan: Plan, status: str) -> None:

@@ -9,14 +9,19 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys import keys
+from apps.api_keys.gate import ADMIT, PUBLISH, RELEASE
 from apps.api_keys.services import digest_of
 from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.activity import ACTIVITY, REFUSAL
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
 from apps.usage.admission import admission
+from apps.usage.admission.refused_keys import COUNT_REFUSED
+from apps.usage.metering.journal import APPEND
+from apps.valkey import Away, Valkey
 
 #: One transaction a schema.
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -36,6 +41,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 ROUNDS = 3
+#: Every script a request may run. A server that was just started knows none: the first to ask would bring it.
+SCRIPTS = (ADMIT, PUBLISH, RELEASE, COUNT_REFUSED, ACTIVITY, REFUSAL, APPEND)
 _RECEIVED_US = 1_767_225_600_000_000  # 2026-01-01
 
 
@@ -48,8 +55,15 @@ def decide_on_examples(engine: Engine) -> None:
                 engine.decide(name, parsed, {}, Policy(), model if engine.models.get(name) else None)
 
 
+def bring_scripts(valkey: Valkey) -> None:
+    """Let the server know every script; while it is away the first request that needs one does."""
+    with suppress(Away):
+        valkey.pipeline([("SCRIPT", "LOAD", script.text) for script in SCRIPTS])
+
+
 def go_the_whole_way(scoring: Scoring) -> None:
-    """Ask the gate with a key nobody has, which brings the scripts and asks both stores; then decide and encode."""
+    """Bring the scripts, ask the gate with a key nobody has, which asks both stores; then decide and encode."""
+    bring_scripts(scoring.journal.valkey)
     text = keys.generate("000000", livemode=True)
     key = keys.parse(text)
     assert key is not None  # noqa: S101 - it was made for that

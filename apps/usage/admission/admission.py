@@ -151,6 +151,21 @@ def load_document(presented: PresentedKey, digest: str, now: datetime) -> KeyDoc
     return _document_of(key, now)
 
 
+def introduce_key(key: ApiKey) -> None:
+    """Tell the gate of a new key and of its month's units, so that its first request need not ask Postgres.
+
+    While Valkey is away the first request does it.
+    """
+    gate, now = get_gate(), timezone.now()
+    handle, period = key.tenant.handle, period_of(now)
+    try:
+        nonce = gate.nonce(key.digest, handle)
+        gate.publish(key.digest, handle, _document_of(key, now), nonce)
+        gate.seed_quota(handle, period, recorded_units(key.tenant_id, period), seconds=COUNTER_SECONDS)
+    except Away:
+        return
+
+
 def rehearse(now: datetime) -> None:
     """Read what is read for a key the gate doesn't know, of the newest one there is, and keep nothing of it.
 

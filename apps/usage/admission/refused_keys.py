@@ -25,7 +25,7 @@ GUESSES = ("key_malformed", "key_unknown", "token_invalid")
 HELD_UP = Counter("palisade_refused_keys_held_up_total", "Refused keys answered 429: too many from one address")
 
 #: KEYS 1 the address's arrival time. ARGV 1 µs between two  2 how many at once. Answer: µs to wait, 0 when it fits.
-_TAKE = Script("""
+COUNT_REFUSED = Script("""
 local clock = redis.call('TIME')
 local now, interval = clock[1] * 1000000 + clock[2], tonumber(ARGV[1])
 local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + interval
@@ -75,7 +75,7 @@ def counted(refusal: Problem, address: str) -> Problem:
     """The refusal of an unknown key, or that there are too many of them."""
     network = network_of(address)
     try:
-        wait = _valkey().run(_TAKE, [f"refused:{network}"], [_INTERVAL_US, PER_MINUTE]) / 1_000_000
+        wait = _valkey().run(COUNT_REFUSED, [f"refused:{network}"], [_INTERVAL_US, PER_MINUTE]) / 1_000_000
     except Away:
         wait = get_guesses().take(network, time.monotonic())
     return _held_up(refusal, wait)
