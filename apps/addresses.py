@@ -70,8 +70,8 @@ def client_address(meta: Mapping[str, Any], trusted: Networks) -> str:
     peer = _peer(meta)
     if not trusted or not inside(peer, trusted):
         return peer
-    told = {_caller(peer, hops, trusted) for hops in (_x_forwarded_for(meta), _forwarded_for(meta)) if hops}
-    return told.pop() if len(told) == 1 else peer
+    callers = {_caller(peer, hops, trusted) for hops in (_x_forwarded_for(meta), _forwarded_for(meta)) if hops}
+    return callers.pop() if len(callers) == 1 else peer
 
 
 def came_over_tls(meta: Mapping[str, Any], trusted: Networks) -> bool:

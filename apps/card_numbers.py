@@ -158,7 +158,10 @@ def warning(places: list[str]) -> tuple[str, ...]:
 
 def of_network(digits: str) -> bool:
     """Whether an issuer's range and length fit."""
-    return any(len(digits) in one.lengths and one.low <= digits[: len(one.low)] <= one.high for one in NETWORKS)
+    return any(
+        len(digits) in network.lengths and network.low <= digits[: len(network.low)] <= network.high
+        for network in NETWORKS
+    )
 
 
 # --- how ---

@@ -18,16 +18,16 @@ CHARGED_DECIMALS = 2
 
 
 class Currency(NamedTuple):
-    """One currency. `told`: decimals of Stripe's amounts."""
+    """One currency. `stripe_decimals`: those of Stripe's amounts."""
 
     decimals: int
-    told: int
+    stripe_decimals: int
     dollars: float
 
     @property
     def step(self) -> int:
         """The least a card is charged, in Stripe's smallest unit: 100 of ISK, 10 of KWD, else 1."""
-        return int(10 ** max(self.told - min(self.decimals, CHARGED_DECIMALS), 0))
+        return int(10 ** max(self.stripe_decimals - min(self.decimals, CHARGED_DECIMALS), 0))
 
 
 CURRENCIES: Mapping[str, Currency] = {
@@ -84,4 +84,4 @@ CURRENCIES: Mapping[str, Currency] = {
 def stripe_decimals(currency: str) -> int:
     """Count the decimals of Stripe's amounts in a currency, written in whatever case."""
     known = CURRENCIES.get(currency.upper())
-    return known.told if known else USUAL_DECIMALS
+    return known.stripe_decimals if known else USUAL_DECIMALS

@@ -21,20 +21,20 @@ def decode(body: bytes, kind: type[Body]) -> Body:
     if not body:
         raise Problem("body_malformed", "The body is empty.")
     try:
-        said = msgspec.json.decode(body, type=kind)
+        content = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
         raise _refusal(body, kind) from wrong
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise Problem("body_malformed", _malformed(body, str(wrong))) from wrong
     except RecursionError as wrong:
         raise Problem("body_malformed", "The body is nested too deeply.") from wrong
-    if told := list(islice(forbidden_texts(said), MOST_TOLD)):
-        raise fields_invalid(told)
+    if errors := list(islice(forbidden_texts(content), MOST_TOLD)):
+        raise fields_invalid(errors)
     try:
         check_members(body, msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError):  # 1e400, half a character: in a field that nothing reads
         _find_double(body)
-    return said
+    return content
 
 
 def check_members(body: bytes, document: Any, more: int = 0) -> None:
@@ -109,34 +109,34 @@ def _find_double(body: bytes) -> None:
     json.loads(body, object_pairs_hook=once, parse_int=str, parse_float=str, parse_constant=str)
 
 
-def without_cards(said: Body) -> tuple[Body, tuple[str, ...]]:
+def without_cards(body: Body) -> tuple[Body, tuple[str, ...]]:
     """A body's texts with card numbers masked, and what to tell its sender about it."""
-    fields = msgspec.structs.asdict(said)  # type: ignore[arg-type]  # every body is a struct
+    fields = msgspec.structs.asdict(body)  # type: ignore[arg-type]  # every body is a struct
     masked = {name: card_numbers.mask(value) for name, value in fields.items() if isinstance(value, str)}
     changed = {name: value for name, value in masked.items() if value != fields[name]}
     if not changed:
-        return said, ()
-    return msgspec.structs.replace(said, **changed), card_numbers.warning(list(changed))  # type: ignore[type-var]
+        return body, ()
+    return msgspec.structs.replace(body, **changed), card_numbers.warning(list(changed))  # type: ignore[type-var]
 
 
-def _malformed(body: bytes, said: str) -> str:
+def _malformed(body: bytes, message: str) -> str:
     try:
         body.decode()
     except UnicodeDecodeError:
         return "The body is not UTF-8."
-    return "The body ends in the middle of its JSON." if said == "Input data was truncated" else f"{said}."
+    return "The body ends in the middle of its JSON." if message == "Input data was truncated" else f"{message}."
 
 
 def _refusal(body: bytes, kind: Any) -> Problem:
     """Say why msgspec refused a body: all of its wrong fields, or that behind the first of them it is no JSON."""
     try:
-        said = json.loads(body.decode(), parse_constant=_no_constant)
-        told = list(islice(field_errors(said, kind), MOST_TOLD))
+        content = json.loads(body.decode(), parse_constant=_no_constant)
+        errors = list(islice(field_errors(content, kind), MOST_TOLD))
     except RecursionError:
         return Problem("body_malformed", "The body is nested too deeply.")
     except ValueError:
         return Problem("body_malformed", "The body is not valid JSON.")
-    return fields_invalid(told or [FieldError("", "The body is not what it has to be.")])
+    return fields_invalid(errors or [FieldError("", "The body is not what it has to be.")])
 
 
 def _no_constant(name: str) -> NoReturn:

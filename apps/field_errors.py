@@ -54,23 +54,23 @@ def field_errors(value: Any, kind: Any, at: str = "") -> Iterator[FieldError]:
     fitting = [choice for choice in choices if choice.kind is Any or _is(value, choice.takes)]
     if not fitting:
         yield FieldError(at, f"{_subject(at)} takes {_listed(choices)}, not {KINDS[type(value)]}.")
-    elif told := _out_of_bounds(value, fitting[0]):
-        yield FieldError(at, f"{_subject(at)} {told}.")
+    elif refusal := _out_of_bounds(value, fitting[0]):
+        yield FieldError(at, f"{_subject(at)} {refusal}.")
     else:
         yield from _within(value, fitting[0].kind, at)
 
 
-def forbidden_texts(said: Any, at: str = "") -> Iterator[FieldError]:
+def forbidden_texts(content: Any, at: str = "") -> Iterator[FieldError]:
     """Yield every text of a decoded body's fields that is not one line a store can hold.
 
     What stands in lists and in objects without fields of ours, as transactions do, is their own types' to check.
     """
-    if isinstance(said, str):
-        if never := text.forbidden(said):
+    if isinstance(content, str):
+        if never := text.forbidden(content):
             yield FieldError(at, f"{_subject(at)} {never}.")
-    elif isinstance(said, msgspec.Struct):
-        for name in said.__struct_fields__:
-            yield from forbidden_texts(getattr(said, name), _member(at, name))
+    elif isinstance(content, msgspec.Struct):
+        for name in content.__struct_fields__:
+            yield from forbidden_texts(getattr(content, name), _member(at, name))
 
 
 def _choices(kind: Any, metas: tuple[Meta, ...] = ()) -> Iterator[_Choice]:
@@ -106,9 +106,9 @@ def _out_of_bounds(value: Any, choice: _Choice) -> str:
     if get_origin(choice.kind) is Literal:
         return _other_value(value, get_args(choice.kind))
     for meta in choice.metas:
-        told = _other_number(value, meta) or _other_length(value, meta) or _other_text(value, meta)
-        if told:
-            return f"takes {told}"
+        refusal = _other_number(value, meta) or _other_length(value, meta) or _other_text(value, meta)
+        if refusal:
+            return f"takes {refusal}"
     return ""
 
 
@@ -175,10 +175,10 @@ def _in_struct(value: dict[str, Any], kind: type[msgspec.Struct], at: str) -> It
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for name, item in value.items():
         if name in fields:
-            told = list(field_errors(item, types[fields[name].name], _member(at, name)))
-            yield from told or forbidden_texts(item, _member(at, name))
+            refusal = list(field_errors(item, types[fields[name].name], _member(at, name)))
+            yield from refusal or forbidden_texts(item, _member(at, name))
         elif kind.__struct_config__.forbid_unknown_fields:
-            yield FieldError(_member(at, name), f"There is no field '{_told(name)}' here{_perhaps(name, fields)}")
+            yield FieldError(_member(at, name), f"There is no field '{_shown(name)}' here{_perhaps(name, fields)}")
     for name, field in fields.items():
         if field.required and name not in value:
             yield FieldError(_member(at, name), f"'{_member(at, name)}' is missing.")
@@ -190,9 +190,9 @@ def _perhaps(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _member(at: str, name: str) -> str:
-    return f"{at}.{_told(name)}" if at else _told(name)
+    return f"{at}.{_shown(name)}" if at else _shown(name)
 
 
-def _told(name: str) -> str:
+def _shown(name: str) -> str:
     """A sender's name, short and whole: half a character is told as its number."""
     return card_numbers.cut(name, LONGEST_TOLD).encode("utf-8", "backslashreplace").decode()

@@ -48,13 +48,13 @@ def page_of(
 def cursor_of(row: Model, key: Sequence[str]) -> str:
     """Name the place behind a row."""
     return (
-        base64.urlsafe_b64encode(msgspec.json.encode([_said(getattr(row, column)) for column in key]))
+        base64.urlsafe_b64encode(msgspec.json.encode([_as_text(getattr(row, column)) for column in key]))
         .decode()
         .rstrip("=")
     )
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

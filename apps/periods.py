@@ -26,11 +26,11 @@ class Period(NamedTuple):
         return cls(moment.year, moment.month)
 
     @classmethod
-    def parse(cls, said: str) -> "Period":
+    def parse(cls, text: str) -> "Period":
         """From "2026-11". Raises `ValueError`."""
-        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", said)
-        if not found or said < "0001":
-            raise ValueError(f"'{said}' is no month: say YYYY-MM")
+        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
+        if not found or text < "0001":
+            raise ValueError(f"'{text}' is no month: say YYYY-MM")
         return cls(int(found[1]), int(found[2]))
 
     @property

@@ -56,7 +56,7 @@ def crowds(key: str) -> tuple[Crowd, ...]:
 @contextmanager
 def beside(url: str, crowd: Crowd, number: int) -> Iterator[None]:
     """The crowd, in a process of its own, while the block runs."""
-    said = json.dumps([url, number, crowd.reads, [one.decode() for one in crowd.beginnings]])
+    said = json.dumps([url, number, crowd.reads, [beginning.decode() for beginning in crowd.beginnings]])
     process = subprocess.Popen([PYTHON, "-m", "bench.slow", "--crowd", said], cwd=ROOT, stdout=subprocess.PIPE)
     cast(IO[bytes], process.stdout).readline()  # all of them are connected
     try:
@@ -163,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.crowd:
         url, number, reads, beginnings = json.loads(options.crowd)
-        be_slow(url, number, reads, [one.encode() for one in beginnings])
+        be_slow(url, number, reads, [beginning.encode() for beginning in beginnings])
         return
     with copies.running() as copy:
         key = copy.tenant_with_key("bench")

@@ -98,9 +98,9 @@ def address_block(request: HttpRequest) -> str:
 
 def name_of(request: HttpRequest, credentials: Credentials) -> str:
     """By what a name is counted."""
-    told = credentials or {}
+    message = credentials or {}
     typed = request.POST.get("username") or request.POST.get("login")  # the admin's form; the portal's
-    value = str(told.get("username") or told.get("email") or typed or "").strip().lower()
+    value = str(message.get("username") or message.get("email") or typed or "").strip().lower()
     return value[:254] if "@" in value else NO_NAME
 
 
@@ -130,9 +130,9 @@ def _used_up(request: Any, credentials: Credentials) -> dict[Rule, datetime | No
     found = {}
     for rule in RULES:
         counted = recent.filter(**{name: common[name] for name in rule.common})
-        told = counted.aggregate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
-        if (told["failures"] or 0) >= rule.failures and not (rule.spares_known and _known(common)):
-            found[rule] = told["last"]
+        message = counted.aggregate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
+        if (message["failures"] or 0) >= rule.failures and not (rule.spares_known and _known(common)):
+            found[rule] = message["last"]
     return found
 
 

@@ -23,7 +23,7 @@ def test_every_currency_is_credible_and_told_as_stripe_tells_it(code: str) -> No
     assert 1e-5 < CURRENCIES[code].dollars < 5
     assert len(code) == 3 and code.isupper()
     told = 0 if code in WHOLE else 3 if code in THREE else 2
-    assert (CURRENCIES[code].told, stripe_decimals(code.lower())) == (told, told)
+    assert (CURRENCIES[code].stripe_decimals, stripe_decimals(code.lower())) == (told, told)
     step = 100 if code in WHOLE_BUT_TOLD_IN_HUNDREDTHS else 10 if code in THREE else 1
     assert CURRENCIES[code].step == step
     said = mapped({"id": "pi_1", "amount": 500_000, "currency": code.lower()}, "m").transaction
@@ -32,12 +32,12 @@ def test_every_currency_is_credible_and_told_as_stripe_tells_it(code: str) -> No
 
 def test_all_that_stripe_names_is_in_the_table() -> None:
     assert {*WHOLE, *THREE, *WHOLE_BUT_TOLD_IN_HUNDREDTHS, *WHOLE_IN_PAYOUTS_ALONE} <= set(CURRENCIES)
-    assert {code for code, one in CURRENCIES.items() if one.decimals != one.told} == {"ISK", "UGX", "MGA"}
+    assert {code for code, one in CURRENCIES.items() if one.decimals != one.stripe_decimals} == {"ISK", "UGX", "MGA"}
 
 
 @pytest.mark.parametrize("code", sorted(EXPONENTS))
 def test_what_is_billed_is_told_to_stripe_with_the_same_decimals(code: str) -> None:
-    assert CURRENCIES[code].decimals == CURRENCIES[code].told == EXPONENTS[code]
+    assert CURRENCIES[code].decimals == CURRENCIES[code].stripe_decimals == EXPONENTS[code]
     assert code in LEAST
 
 

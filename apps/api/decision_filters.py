@@ -86,8 +86,10 @@ def filters_of(request: HttpRequest) -> tuple[int, str | None, dict[str, Any]]:
 def _only_known(query: Query) -> None:
     """A filter that was misspelt would be one that was left out. Raises `Problem`."""
     known = (*FILTERS, "limit", "cursor")
-    said = f"there are {', '.join(known)}."
-    unknown = [FieldError(name, f"There is no parameter {quoted(name)}; {said}") for name in query if name not in known]
+    there_are = f"there are {', '.join(known)}."
+    unknown = [
+        FieldError(name, f"There is no parameter {quoted(name)}; {there_are}") for name in query if name not in known
+    ]
     if unknown:
         raise fields_invalid(unknown)
 

@@ -66,20 +66,20 @@ def understood(body: bytes, kind: type[Body]) -> tuple[Body, tuple[str, ...]]:
     try:
         exact = msgspec.json.decode(body, type=_EXACT[kind])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = _decoded(body, kind)
+        request = _decoded(body, kind)
     else:
         check_members(body, *_facts(exact))
         return exact, ()
     fields, known = msgspec.json.decode(body, type=dict[str, Any]), _EXACT[kind].__struct_fields__
     unknown = {name: value for name, value in fields.items() if name not in known}
-    return said, ignored("Unknown fields of the request", unknown)
+    return request, ignored("Unknown fields of the request", unknown)
 
 
-def _facts(said: Any) -> tuple[Any, int]:
+def _facts(request: Any) -> tuple[Any, int]:
     """A body's transaction or transactions, and its colons beside them: a member sent as what it is without being sent
     is not among those, so that such a body is looked at once more."""
-    beside = 2 + (said.model is not None) + said.dry_run
-    return (said.transaction if isinstance(said, DecisionRequest) else said.transactions), beside
+    beside = 2 + (request.model is not None) + request.dry_run
+    return (request.transaction if isinstance(request, DecisionRequest) else request.transactions), beside
 
 
 def _decoded(body: bytes, kind: type[Body]) -> Body:

@@ -169,11 +169,13 @@ class DecisionsView(ScoringView):
 
     def _item(self, request: HttpRequest) -> tuple[ScoringRequest, Item]:
         body = self.read_body(request)
-        said, noticed = decision_requests.understood(body, DecisionRequest)
-        schema = decision_requests.schema_named(said.schema)
-        self.require_model(schema.name, said.model)
-        scoring_request = self.scoring_request(request, body, model=said.model, dry_run=said.dry_run)
-        parsed = decision_requests.parse(schema, said.transaction, scoring_request.received_us // 1000, noticed=noticed)
+        asked, noticed = decision_requests.understood(body, DecisionRequest)
+        schema = decision_requests.schema_named(asked.schema)
+        self.require_model(schema.name, asked.model)
+        scoring_request = self.scoring_request(request, body, model=asked.model, dry_run=asked.dry_run)
+        parsed = decision_requests.parse(
+            schema, asked.transaction, scoring_request.received_us // 1000, noticed=noticed
+        )
         return scoring_request, item_of(scoring_request, schema, parsed)
 
 
@@ -194,22 +196,22 @@ class BatchView(ScoringView):
     def post(self, request: HttpRequest) -> HttpResponse:
         scoring_request, rows = self.understood(request, self._rows)
         items = [row for row in rows if isinstance(row, Item)]
-        admission, told, replay = self.scoring.decide_many(scoring_request, items, self.elapsed_ms)
+        admission, answers, replay = self.scoring.decide_many(scoring_request, items, self.elapsed_ms)
         if replay:
             return self.answered(Answered(replay, admission, replayed=True))
-        body = self._answer(rows, told)
+        body = self._answer(rows, answers)
         self.scoring.settle_batch(scoring_request, admission, body)
         return self.answered(Answered(body, admission))
 
     def _rows(self, request: HttpRequest) -> tuple[ScoringRequest, list[Item | Problem]]:
         body = self.read_body(request)
-        said, noticed = decision_requests.understood(body, BatchRequest)
-        schema = decision_requests.schema_named(said.schema)
-        self.require_model(schema.name, said.model)
-        scoring_request = self.scoring_request(request, body, model=said.model, dry_run=said.dry_run, many=True)
+        asked, noticed = decision_requests.understood(body, BatchRequest)
+        schema = decision_requests.schema_named(asked.schema)
+        self.require_model(schema.name, asked.model)
+        scoring_request = self.scoring_request(request, body, model=asked.model, dry_run=asked.dry_run, many=True)
         received_ms = scoring_request.received_us // 1000
         rows: list[Item | Problem] = []
-        for index, transaction in enumerate(said.transactions):
+        for index, transaction in enumerate(asked.transactions):
             try:
                 parsed = decision_requests.parse(schema, transaction, received_ms, f"transactions[{index}]", noticed)
                 rows.append(item_of(scoring_request, schema, parsed, index))
@@ -217,8 +219,8 @@ class BatchView(ScoringView):
                 rows.append(wrong)
         return scoring_request, rows
 
-    def _answer(self, rows: list[Item | Problem], told: list[bytes]) -> bytes:
-        remaining = iter(told)
+    def _answer(self, rows: list[Item | Problem], answers: list[bytes]) -> bytes:
+        remaining = iter(answers)
         data = [next(remaining) if isinstance(row, Item) else _row_problem(row, i) for i, row in enumerate(rows)]
         tally = [msgspec.json.decode(row, type=Row) for row in data]
         return msgspec.json.encode(

@@ -70,8 +70,8 @@ class PredictView(DialectView):
     def post(self, request: HttpRequest) -> HttpResponse:
         dialect, asked, scoring_request, item = self.understood(request, self._item)
         answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
-        told = dialect.render(asked, decision_formats.decode(answered.body))
-        return self.answered(answered, msgspec.json.encode(told))
+        answer = dialect.render(asked, decision_formats.decode(answered.body))
+        return self.answered(answered, msgspec.json.encode(answer))
 
     def _item(self, request: HttpRequest) -> tuple[Single, Asked, ScoringRequest, Item]:
         body = self.read_body(request)
@@ -98,8 +98,8 @@ class DialectBatchView(DialectView, BatchView):
             item_of(scoring_request, asked.schema, parsed, row) for row, parsed in enumerate(asked.parsed)
         ]
 
-    def _answer(self, rows: list[Item | Problem], told: list[bytes]) -> bytes:
-        decisions = [decision_formats.decode(one) for one in told]
+    def _answer(self, rows: list[Item | Problem], answers: list[bytes]) -> bytes:
+        decisions = [decision_formats.decode(one) for one in answers]
         return msgspec.json.encode(self.dialect.render_many(self.asked, decisions, round(self.elapsed_ms(), 3)))
 
 
@@ -144,9 +144,9 @@ class DetectView(DialectView):
     def post(self, request: HttpRequest) -> HttpResponse:
         asked, scoring_request, item = self.understood(request, self._item)
         answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
-        return self.answered(answered, msgspec.json.encode(self.told(asked, decision_formats.decode(answered.body))))
+        return self.answered(answered, msgspec.json.encode(self.render(asked, decision_formats.decode(answered.body))))
 
-    def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
+    def render(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render(asked, decision)
 
     def model(self, request: HttpRequest) -> str | None:
@@ -178,7 +178,7 @@ class EnsembleView(DetectView):
 
     endpoint = "detect_ensemble"
 
-    def told(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
+    def render(self, asked: Asked, decision: decision_formats.Decision) -> multimodel.Detection:
         return multimodel.render_ensemble(asked, decision)
 
     def model(self, request: HttpRequest) -> str | None:

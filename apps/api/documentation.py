@@ -85,11 +85,13 @@ def fields(request: HttpRequest) -> HttpResponse:
 @problems.only_read
 def models(request: HttpRequest) -> HttpResponse:
     """The cards of the models that decide."""
-    told = [card for card in model_cards.of_all(get_scoring().engine.models) if isinstance(card, model_cards.ModelCard)]
+    cards = [
+        card for card in model_cards.of_all(get_scoring().engine.models) if isinstance(card, model_cards.ModelCard)
+    ]
     return _page(
         request,
         "docs/models.html",
-        {"schemas": [_shown(*group) for group in _by_schema(told)], "labels": METRICS.values()},
+        {"schemas": [_shown(*group) for group in _by_schema(cards)], "labels": METRICS.values()},
     )
 
 
@@ -99,20 +101,20 @@ def described(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
         yield name, next((meta.description for meta in metas(annotation) if meta.description), "")
 
 
-def _by_schema(told: list[model_cards.ModelCard]) -> Iterator[tuple[str, list[model_cards.ModelCard]]]:
-    for schema, group in groupby(told, key=lambda card: card.schema):
+def _by_schema(cards: list[model_cards.ModelCard]) -> Iterator[tuple[str, list[model_cards.ModelCard]]]:
+    for schema, group in groupby(cards, key=lambda card: card.schema):
         yield schema, list(group)
 
 
-def _shown(schema: str, told: list[model_cards.ModelCard]) -> dict[str, Any]:
+def _shown(schema: str, cards: list[model_cards.ModelCard]) -> dict[str, Any]:
     """A schema's models as the page shows them: what they share once, and a row each."""
-    data, quality = told[0].trained_on, told[0].quality
+    data, quality = cards[0].trained_on, cards[0].quality
     return {
         "name": schema,
         "data": data,
         "learnt": _counted(schema, data) if data else "",
         "measured": _counted(schema, quality) if quality else "",
-        "rows": [(card, [_metric(card, name) for name in METRICS]) for card in told],
+        "rows": [(card, [_metric(card, name) for name in METRICS]) for card in cards],
     }
 
 

@@ -211,17 +211,17 @@ def json_answer(body: Any, headers: dict[str, str] | None = None) -> HttpRespons
 
 def content_length(meta: dict[str, Any]) -> int:
     """The body's length as it was announced, 0 when it was not. Raises `Problem` when it is none."""
-    said = meta.get("CONTENT_LENGTH") or "0"
-    if not _LENGTH.fullmatch(said):
+    header = meta.get("CONTENT_LENGTH") or "0"
+    if not _LENGTH.fullmatch(header):
         raise Problem("header_invalid", "Content-Length takes the number of the body's bytes.", "Content-Length")
-    return int(said)
+    return int(header)
 
 
 def idempotency_key(meta: dict[str, Any]) -> str:
     """The Idempotency-Key header, "" when there is none. Raises `Problem` when it is not one."""
-    said = meta.get("HTTP_IDEMPOTENCY_KEY")
-    if said is None:
+    header = meta.get("HTTP_IDEMPOTENCY_KEY")
+    if header is None:
         return ""
-    if not _IDEMPOTENCY_KEY.fullmatch(said):  # an empty one too: its sender believes to be safe
+    if not _IDEMPOTENCY_KEY.fullmatch(header):  # an empty one too: its sender believes to be safe
         raise Problem("header_invalid", "Idempotency-Key takes 1 to 255 visible ASCII characters.", "Idempotency-Key")
-    return str(said)
+    return str(header)

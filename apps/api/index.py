@@ -53,7 +53,7 @@ def near_to(path: str) -> list[str]:
     asked = path.rstrip("/").lower()[:LONGEST_COMPARED]
     below = [known for known in ADDRESSES if asked and known.startswith(f"{asked}/")]
     alike = {_with_ids_of(asked, known): known for known in ADDRESSES}
-    near = (alike[one] for one in get_close_matches(asked, alike, MOST_NEAR, LEAST_ALIKE))
+    near = (alike[match] for match in get_close_matches(asked, alike, MOST_NEAR, LEAST_ALIKE))
     return list(dict.fromkeys((*below, *near)))[:MOST_NEAR]
 
 

@@ -206,8 +206,8 @@ def _invoice(row: models.Invoice) -> Invoice:
         paid_at=rfc3339(row.paid_at) if row.paid_at else None,
         lines=[_line(row, line) for line in row.lines.all()],
         deductions=[
-            Deduction(one.kind, one.description, str(row.money(one.amount)))  # type: ignore[arg-type]
-            for one in row.deductions.all()
+            Deduction(deduction.kind, deduction.description, str(row.money(deduction.amount)))  # type: ignore[arg-type]
+            for deduction in row.deductions.all()
         ],
         credit_notes=[_note(row, note) for note in row.credit_notes.all()],
         payments=[_payment(row, one) for one in sorted(receivables.taken(row), key=lambda one: one.created_at)],
@@ -228,7 +228,8 @@ def _note(row: models.Invoice, note: models.CreditNote) -> CreditNote:
         reason=note.reason,
         issued_at=rfc3339(note.issued_at),
         lines=[
-            CreditNoteLine(one.line.place, str(row.money(one.net)), str(row.money(one.tax))) for one in note.lines.all()
+            CreditNoteLine(line.line.place, str(row.money(line.net)), str(row.money(line.tax)))
+            for line in note.lines.all()
         ],
     )
 

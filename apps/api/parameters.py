@@ -32,21 +32,21 @@ _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 def query_of(meta: Mapping[str, Any]) -> Query:
     """What a request's query string says: name → value. Raises `Problem`."""
     try:
-        said = meta.get("QUERY_STRING", "").encode("latin-1").decode()
-        pairs = parse_qsl(said, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=MOST)
+        query = meta.get("QUERY_STRING", "").encode("latin-1").decode()
+        pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=MOST)
     except UnicodeError as wrong:
         raise Problem("query_invalid", NOT_UTF_8) from wrong
     except ValueError as wrong:
         raise Problem("query_invalid", f"The query string takes at most {MOST} parameters.") from wrong
     found: dict[str, str] = {}
     for name, value in pairs:
-        told = name.encode("ascii", "backslashreplace").decode()[:LONGEST_TOLD]
+        shown = name.encode("ascii", "backslashreplace").decode()[:LONGEST_TOLD]
         if REPLACED in name or (REPLACED in value and name not in OWN_RULE):
             raise Problem("query_invalid", NOT_UTF_8)
         if name in found:
-            raise Problem("field_invalid", f"'{told}' is there more than once.", told)
+            raise Problem("field_invalid", f"'{shown}' is there more than once.", shown)
         if never := text.forbidden(name) or (name not in OWN_RULE and text.forbidden(value)):
-            raise Problem("field_invalid", f"'{told}' {never}.", told)
+            raise Problem("field_invalid", f"'{shown}' {never}.", shown)
         found[name] = value
     return found
 

@@ -134,7 +134,7 @@ class PaymentMethodView(PaymentView):
         )
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        said, warnings = self.asked(request, CardPageRequest)
+        asked, warnings = self.asked(request, CardPageRequest)
         admission = self.admit_live(request)
         currency = subscription_of(admission.tenant_id).currency
         return self.page(
@@ -142,7 +142,7 @@ class PaymentMethodView(PaymentView):
             "card_page",
             warnings,
             lambda gateway, customer: gateway.card_page(
-                customer=customer, currency=currency, success_url=said.success_url, cancel_url=said.cancel_url
+                customer=customer, currency=currency, success_url=asked.success_url, cancel_url=asked.cancel_url
             ),
         )
 
@@ -153,13 +153,13 @@ class PortalView(PaymentView):
     endpoint = "payment_portal"
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        said, warnings = self.asked(request, PortalRequest)
+        asked, warnings = self.asked(request, PortalRequest)
         admission = self.admit_live(request)
         return self.page(
             admission,
             "customer_portal",
             warnings,
-            lambda gateway, customer: gateway.portal_page(customer=customer, return_url=said.return_url),
+            lambda gateway, customer: gateway.portal_page(customer=customer, return_url=asked.return_url),
         )
 
 

@@ -68,8 +68,8 @@ def _why_no_bearer(kind: str, text: str) -> str:
     """What an Authorization header should have said. Its scheme alone is told back: the rest may be a secret."""
     if not text:
         return "The word Bearer is missing: send Authorization: Bearer <key>."
-    told = card_numbers.cut(kind, 20) if kind.isascii() and kind.isalnum() else "another scheme"
-    return f"The Authorization header says {told}: send Authorization: Bearer <key>, or X-API-Key: <key>."
+    scheme = card_numbers.cut(kind, 20) if kind.isascii() and kind.isalnum() else "another scheme"
+    return f"The Authorization header says {scheme}: send Authorization: Bearer <key>, or X-API-Key: <key>."
 
 
 def _demo_key(meta: dict[str, Any]) -> tuple[PresentedKey, str]:

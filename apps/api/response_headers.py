@@ -19,10 +19,10 @@ _ALWAYS: Mapping[str, str] = {
 
 def _prepared() -> dict[str, tuple[str, str]]:
     """As Django's ResponseHeaders keep them."""
-    said = dict(_ALWAYS)
+    headers = dict(_ALWAYS)
     if settings.SECURE_HSTS_SECONDS:
-        said["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
-    return {name.lower(): (name, value) for name, value in said.items()}
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+    return {name.lower(): (name, value) for name, value in headers.items()}
 
 
 _HEADERS = _prepared()

@@ -93,13 +93,15 @@ class GuardView(ScoringView):
 
     def screen(self, request: HttpRequest, account: StripeOfTenant, intent: Any) -> tuple[Answered, Screening]:
         """Decide on a PaymentIntent like on any transaction, and cancel it when it is too risky."""
-        said, warnings = mapped(intent, self.key.handle)
+        transaction, warnings = mapped(intent, self.key.handle)
         scoring_request = self._scoring_request(request)
         schema = SCHEMAS[SCHEMA]
         item = item_of(
             scoring_request,
             schema,
-            decision_requests.parse(schema, said, scoring_request.received_us // 1000, "payment_intent", warnings),
+            decision_requests.parse(
+                schema, transaction, scoring_request.received_us // 1000, "payment_intent", warnings
+            ),
         )
         answered = self.scoring.decide(scoring_request, item, self.elapsed_ms)
         decision = decision_formats.decode(answered.body)

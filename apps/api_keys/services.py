@@ -31,10 +31,10 @@ def get_gate() -> Gate:
     return Gate(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), settings.JOURNAL_MAX)
 
 
-def find_key(said: str) -> ApiKey:
+def find_key(id_or_text: str) -> ApiKey:
     """A key by its id or its text. Raises `ApiKey.DoesNotExist`."""
     rows = ApiKey.objects.select_related("tenant")
-    return rows.get(pk=int(said)) if said.isdigit() else rows.get(digest=digest_of(said))
+    return rows.get(pk=int(id_or_text)) if id_or_text.isdigit() else rows.get(digest=digest_of(id_or_text))
 
 
 @lru_cache(maxsize=4096)

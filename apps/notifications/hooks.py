@@ -136,8 +136,8 @@ def _exchange(
         connection = http.client.HTTPConnection(target.host, target.port)
         connection.default_port = 443 if target.https else 80  # the Host header leaves it out
         connection.sock = cast(socket.socket, _Wire(reached, deadline))
-        told = {"Content-Type": "application/json", "User-Agent": "Palisade-Webhooks/1", "Connection": "close"}
-        connection.request("POST", target.path, body, told | headers)
+        own_headers = {"Content-Type": "application/json", "User-Agent": "Palisade-Webhooks/1", "Connection": "close"}
+        connection.request("POST", target.path, body, own_headers | headers)
         response = connection.getresponse()
         answer = response.read(4 * KEPT).decode("utf-8", "replace")
         return response.status, answer, _seconds(response.getheader("Retry-After"))

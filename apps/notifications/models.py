@@ -85,14 +85,14 @@ class Event(models.Model):
 
     def body(self) -> bytes:
         """The webhook's body, the same bytes at every try."""
-        said: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "id": self.id,
             "type": self.kind,
             "timestamp": times.rfc3339(self.occurred_at),
             "livemode": self.livemode,
             "data": self.data,
         }
-        return msgspec.json.encode(said, order="deterministic")
+        return msgspec.json.encode(payload, order="deterministic")
 
 
 class Delivery(models.Model):

@@ -58,16 +58,16 @@ def notify(
 @transaction.atomic
 def notify_all(news: Sequence[News], now: datetime) -> int:
     """Tell many things, with a few statements for all of them; how many had not been told before."""
-    told = _happened(news, now)
-    people = people_of({one.tenant.pk for _, one in told if one.to is None and KINDS[one.kind].mailed})
-    webhooks = _webhooks({one.tenant.pk for _, one in told if KINDS[one.kind].hooked})
+    happened = _happened(news, now)
+    people = people_of({one.tenant.pk for _, one in happened if one.to is None and KINDS[one.kind].mailed})
+    webhooks = _webhooks({one.tenant.pk for _, one in happened if KINDS[one.kind].hooked})
     rows: list[Delivery] = []
-    for event, one in told:
+    for event, one in happened:
         mails = people.get(event.tenant_id, []) if one.to is None else one.to
         wanting = [hook for hook in webhooks.get(event.tenant_id, []) if hook.wants(event)]
         rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), wanting, now)
     Delivery.objects.bulk_create(rows)
-    return len(told)
+    return len(happened)
 
 
 def people_of(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
@@ -211,7 +211,7 @@ def disable(webhook: WebhookEndpoint, why: str, now: datetime) -> None:
 
 def _happened(news: Sequence[News], now: datetime) -> list[tuple[Event, News]]:
     """The events of what was not told before."""
-    events = {event.pk: (event, one) for one in news for event in [_event(one, now)]}
+    events = {event.pk: (event, new) for new in news for event in [_event(new, now)]}
     Event.objects.bulk_create([event for event, _ in events.values()], ignore_conflicts=True)
     return [events[pk] for pk in Event.objects.filter(pk__in=events).order_by("pk").values_list("pk", flat=True)]
 

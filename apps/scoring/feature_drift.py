@@ -105,8 +105,8 @@ def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
 
 def _home_at(policies: Sequence[tuple[datetime, Mapping[str, Any]]], moment: datetime) -> str:
     """The home country the tenant had told by then, in its policies in the order of publication."""
-    told = [document.get("home_country", "") for published_at, document in policies if published_at <= moment]
-    return told[-1] if told else ""
+    homes = [document.get("home_country", "") for published_at, document in policies if published_at <= moment]
+    return homes[-1] if homes else ""
 
 
 def _told_apart(schema: TransactionSchema, facts: dict[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Budget(models.Model):
         ordering: ClassVar = ["tenant__slug"]
 
     def __str__(self) -> str:
-        return f"{self.tenant}: {', '.join(f'{one} %' for one in self.thresholds)}"
+        return f"{self.tenant}: {', '.join(f'{threshold} %' for threshold in self.thresholds)}"
 
 
 class UsageDay(models.Model):

@@ -276,7 +276,7 @@ def _unrecorded(waiting: Sequence[events.UsageEvent]) -> dict[date, Sums]:
     """Those that Postgres doesn't have yet, by day."""
     known = set(UsageEvent.objects.filter(pk__in=[event.id for event in waiting]).values_list("pk", flat=True))
     found: dict[date, Sums] = {}
-    for event in (one for one in waiting if one.id not in known):
+    for event in (event for event in waiting if event.id not in known):
         day = found.get(event.day(), Sums())
         found[event.day()] = Sums(day.events + 1, day.units + event.units)
     return found

@@ -31,8 +31,8 @@ def change_subscription(
     """
     agreed = {"plan_code": plan_code, "custom_rate_per_minute": rate_per_minute, "custom_included": included}
     with transaction.atomic():
-        said = {name: _plain(value) for name, value in (more or {}).items()}
-        known = Subscription.objects.filter(tenant=tenant).values(*agreed, *said).first()
+        columns = {name: _plain(value) for name, value in (more or {}).items()}
+        known = Subscription.objects.filter(tenant=tenant).values(*agreed, *columns).first()
         before = {name: _plain(value) for name, value in known.items()} if known else None
         changed = agree(
             tenant_id=tenant.pk,
@@ -42,7 +42,7 @@ def change_subscription(
             now=now,
             more=more,
         )
-        _audit_subscription(tenant, before, agreed | said, actor, now)
+        _audit_subscription(tenant, before, agreed | columns, actor, now)
     invalidate_pending(gate)
     return changed
 

@@ -83,16 +83,16 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path) 
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         raise FileNotFoundError(f"{command[0]} is not installed")
-    output, said = os.pipe()
+    output, text = os.pipe()
     sys.stdout.flush()
     parent, masked = os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
         if pid == 0:
-            _become(program, command, environment, folder, said, parent)
+            _become(program, command, environment, folder, text, parent)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        os.close(said)
+        os.close(text)
     return Process(pid, output)
 
 

@@ -35,10 +35,10 @@ def card_of(schema: str, entry: str) -> dict[str, Any]:
 def test_active_models_are_listed_champion_first_and_the_ensemble_last(alice: Api, schema: str) -> None:
     told = [one for one in listed(alice) if one["schema"] == schema]
     models, ensemble = told[:-1], told[-1]
-    assert [f"{one['name']}/{one['version']}" for one in models] == list(active(settings.ARTIFACTS_DIR, schema))
-    assert [one["champion"] for one in models] == [True, False, False, False]
+    assert [f"{model['name']}/{model['version']}" for model in models] == list(active(settings.ARTIFACTS_DIR, schema))
+    assert [model["champion"] for model in models] == [True, False, False, False]
     assert (ensemble["object"], ensemble["name"]) == ("ensemble", "ensemble")
-    assert ensemble["members"] == [one["name"] for one in models]
+    assert ensemble["members"] == [model["name"] for model in models]
 
 
 @each_schema

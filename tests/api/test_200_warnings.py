@@ -62,11 +62,14 @@ def test_a_time_that_may_well_be_is_not_remarked_on(alice: Api, time: str | None
 def test_a_currency_nobody_knows_is_told(alice: Api, currency: str, told: bool) -> None:
     body = {"schema": "payments", "transaction": PAYMENT | {"currency": currency}}
     warnings = alice.post("/v1/decisions", body).json()["warnings"]
-    assert bool([one for one in warnings if one.startswith(f"Unknown currency '{currency}'")]) == told
+    assert bool([warning for warning in warnings if warning.startswith(f"Unknown currency '{currency}'")]) == told
 
 
 @pytest.mark.parametrize(("day", "month", "told"), [(30, 2, True), (31, 4, True), (29, 2, False), (31, 12, False)])
 def test_a_day_that_no_year_has_is_told(alice: Api, day: int, month: int, told: bool) -> None:
     example = dict(EXAMPLES["card_activity"]) | {"Transaction_Day": day, "Transaction_Month": month}
     warnings = alice.post("/v1/decisions", {"schema": "card_activity", "transaction": example}).json()["warnings"]
-    assert bool([one for one in warnings if one.startswith(f"Transaction_Day is {day}, but month {month}")]) == told
+    assert (
+        bool([warning for warning in warnings if warning.startswith(f"Transaction_Day is {day}, but month {month}")])
+        == told
+    )

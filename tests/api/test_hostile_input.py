@@ -193,7 +193,7 @@ def test_counts_are_whole_numbers_within_their_bounds(stranger: Api, path: str, 
 # --- paths, headers, methods ---
 
 
-@pytest.mark.parametrize(("method", "path"), [one for one in OPERATIONS if "{" in one[1]])
+@pytest.mark.parametrize(("method", "path"), [operation for operation in OPERATIONS if "{" in operation[1]])
 def test_paths(stranger: Api, method: str, path: str, kept: Callable[[], Any]) -> None:
     before = kept()
     for name in _names(path):

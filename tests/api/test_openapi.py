@@ -95,7 +95,9 @@ def texts() -> list[str]:
 
 def test_every_filter_is_a_parameter() -> None:
     parameters = DOCUMENT["paths"]["/v1/decisions"]["get"]["parameters"]
-    assert set(FILTERS) | {"limit", "cursor"} == {one["name"] for one in parameters if one["in"] == "query"}
+    assert set(FILTERS) | {"limit", "cursor"} == {
+        parameter["name"] for parameter in parameters if parameter["in"] == "query"
+    }
 
 
 EXAMPLES = [

@@ -64,13 +64,13 @@ class Street:
     happened: Counter[str] = field(default_factory=Counter)
 
     def live(self, day: date) -> None:
-        for one in self.customers:
+        for customer in self.customers:
             moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(
                 microseconds=self.chance.randrange(86_399_000_000)
             )
             what = self.chance.choices([name for name, _ in HAPPENS], [weight for _, weight in HAPPENS])[0]
             self.happened[what] += 1
-            getattr(self, what)(one, moment)
+            getattr(self, what)(customer, moment)
 
     # --- what happens ---
 

@@ -95,7 +95,7 @@ def _live(life: Life, chance: random.Random, period: Period) -> None:
     """A month: up to three changes of plan at odd moments or on the stroke of an odd hour, some usage after each."""
     start = max(period.start, life.signed)
     moments = sorted(_odd_moment(chance, start, period.end) for _ in range(chance.randrange(4)))
-    moments += [one for one in ODD_HOURS if start < one < period.end and one > max(moments, default=start)][:1]
+    moments += [hour for hour in ODD_HOURS if start < hour < period.end and hour > max(moments, default=start)][:1]
     for moment in moments:
         change_plan(tenant_id=life.tenant.pk, plan=chance.choice(list(CURRENT)), now=moment)
     used = [(moment, chance.choice((1, 5_000, 30_000))) for moment in (start, *moments)]
@@ -154,7 +154,7 @@ def test_any_order_repetition_and_delay_of_events_comes_to_the_same_total(seed: 
 
 
 def _owed(tenant: Tenant) -> Decimal:
-    return sum((one.total for one in Invoice.objects.filter(tenant=tenant)), Decimal(0))
+    return sum((invoice.total for invoice in Invoice.objects.filter(tenant=tenant)), Decimal(0))
 
 
 @campaign
@@ -241,7 +241,7 @@ def test_real_time_leaves_a_tenant_on_a_clock_alone() -> None:
     tenant, other = customer("basic"), customer("basic")
     start_clock(tenant, at(9, 1))
     close_due(at(11, 1, 0, 35))
-    assert {one.tenant_id for one in Invoice.objects.filter(tenant__in=(tenant, other))} == {other.pk}
+    assert {invoice.tenant_id for invoice in Invoice.objects.filter(tenant__in=(tenant, other))} == {other.pk}
 
 
 @pytest.mark.django_db

@@ -61,7 +61,9 @@ def void_it(invoice: Invoice) -> None:
 def overage(tenant: Tenant) -> list[tuple[str, int, str]]:
     """(month, units, amount) of each line of overage."""
     lines = InvoiceLine.objects.filter(tenant=tenant, component__startswith="overage").select_related("invoice")
-    return [(one.invoice.period, int(one.quantity), str(one.invoice.money(one.amount))) for one in lines.order_by("pk")]
+    return [
+        (line.invoice.period, int(line.quantity), str(line.invoice.money(line.amount))) for line in lines.order_by("pk")
+    ]
 
 
 def test_overage_follows_a_trial_that_the_clock_has_ended() -> None:

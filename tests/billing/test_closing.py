@@ -85,7 +85,7 @@ def test_lines_usage_and_news_of_many_stand_with_their_own() -> None:
         assert invoice.bill_to["email"] == f"{number}@example.com"
         event = Event.objects.get(tenant=tenant, kind="invoice.issued")
         assert event.data["invoice"] == invoice.public_id
-        assert [one.recipient for one in event.deliveries.all()] == [f"{number}@example.com"]
+        assert [delivery.recipient for delivery in event.deliveries.all()] == [f"{number}@example.com"]
         assert Closing.objects.get(tenant=tenant, period="2026-10").invoice_id == invoice.pk
 
 

@@ -106,7 +106,7 @@ def check_corrected(invoice: Invoice, *, whole: bool) -> None:
             found[one.line_id][0] += one.net
             found[one.line_id][1] += one.tax
     for pk, (net, tax) in found.items():
-        most = [from_minor(one, invoice.currency) for one in units[pk]]
+        most = [from_minor(unit, invoice.currency) for unit in units[pk]]
         assert [net, tax] == most if whole else (net <= most[0] and tax <= most[1])
     if whole:
         assert sum(one.net for one in notes) == invoice.subtotal - invoice.credits
@@ -117,7 +117,7 @@ def _billed(invoice: Invoice, lines: list[Any]) -> list[Part]:
     def units(amount: Decimal) -> int:
         return to_minor(amount, invoice.currency)
 
-    return credit_note_lines.billed([units(one.amount) for one in lines], units(invoice.credits), units(invoice.tax))
+    return credit_note_lines.billed([units(line.amount) for line in lines], units(invoice.credits), units(invoice.tax))
 
 
 @pytest.mark.django_db
@@ -163,7 +163,7 @@ def test_months_with_coupons_credits_and_tiers_are_credited_to_the_cent(currency
 def test_a_note_of_tax_alone_grants_nothing() -> None:
     invoice = billed("USD", "0.01", "100")
     notes = [correct(invoice, "0.01", to_balance=True) for _ in range(2)]
-    assert [(one.net, one.tax) for one in notes] == [(Decimal("0.01"), 0), (0, Decimal("0.01"))]
+    assert [(note.net, note.tax) for note in notes] == [(Decimal("0.01"), 0), (0, Decimal("0.01"))]
     assert Credit.objects.get(tenant=invoice.tenant).amount == Decimal("0.01")
 
 

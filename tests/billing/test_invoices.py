@@ -191,10 +191,10 @@ def test_credits_are_used_up_the_first_to_expire_first_and_never_below_zero() ->
     grant(tenant, "60.00", "sooner", expires_at=at(11, 15))
     grant(tenant, "60.00", "over", expires_at=at(10, 31))
     invoice = close(tenant, 10)
-    left = {one.key: str(one.remaining) for one in Credit.objects.filter(tenant=tenant)}
+    left = {credit.key: str(credit.remaining) for credit in Credit.objects.filter(tenant=tenant)}
     assert left == {"later": "21.000", "sooner": "0.000", "over": "60.000"}
     assert (invoice.total, invoice.status) == (0, "paid")
-    assert [str(one.amount) for one in invoice.deductions.all()] == ["60.000", "39.000"]
+    assert [str(deduction.amount) for deduction in invoice.deductions.all()] == ["60.000", "39.000"]
 
 
 def test_granting_the_same_twice_is_granting_it_once() -> None:

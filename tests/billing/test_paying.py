@@ -118,7 +118,7 @@ def test_corrections_and_refunds_stand_on_paper() -> None:
 def test_drawing_a_pdf_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     pdf_of(close(customer(), 10))
-    assert not [one.name for one in caplog.records if one.name.startswith(("weasyprint", "fontTools"))]
+    assert not [record.name for record in caplog.records if record.name.startswith(("weasyprint", "fontTools"))]
 
 
 def test_the_deployment_check_names_what_is_still_the_example(settings: Any) -> None:

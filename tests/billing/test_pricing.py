@@ -230,7 +230,7 @@ def test_totals_add_up_and_credits_never_exceed_what_is_owed(
     deductions = deduct(subtotal, offers, currency)
     sums = totals(subtotal, deductions, tax, currency)
     assert sums.subtotal - sums.credits + sums.tax == sums.total
-    assert sums.credits == sum(one.amount for one in deductions) <= subtotal
+    assert sums.credits == sum(deduction.amount for deduction in deductions) <= subtotal
     assert sums.tax == rounded((sums.subtotal - sums.credits) * tax / 100, currency)
 
 

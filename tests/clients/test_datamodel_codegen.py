@@ -56,7 +56,7 @@ def client(service: str, customer: Api) -> Any:
 
 
 def test_every_operation(models: Any, client: httpx.Client, every_operation: list[Operation]) -> None:
-    wrong = {one.id: what for one in every_operation if (what := _wrong(one, models, client))}
+    wrong = {operation.id: what for operation in every_operation if (what := _wrong(operation, models, client))}
     assert wrong == {}
 
 

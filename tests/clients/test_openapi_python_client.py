@@ -56,7 +56,7 @@ def client(generated: Callable[[str], Any], service: str, customer: Api) -> Any:
 
 
 def test_every_operation(generated: Callable[[str], Any], client: Any, every_operation: list[Operation]) -> None:
-    wrong = {one.id: what for one in every_operation if (what := _wrong(one, generated, client))}
+    wrong = {operation.id: what for operation in every_operation if (what := _wrong(operation, generated, client))}
     assert wrong == {}
 
 

@@ -65,9 +65,9 @@ def test_every_try_has_the_same_id_and_body_and_a_signature_of_its_own(
         assert deliver(later) == 1
     first, *others = receiver.received
     assert len(others) == 2
-    for one in others:
-        assert (one.headers["webhook-id"], one.body) == (first.headers["webhook-id"], first.body)
-        assert one.headers["webhook-timestamp"] > first.headers["webhook-timestamp"]
+    for other in others:
+        assert (other.headers["webhook-id"], other.body) == (first.headers["webhook-id"], first.body)
+        assert other.headers["webhook-timestamp"] > first.headers["webhook-timestamp"]
     assert list(Attempt.objects.values_list("number", "status", "delivered")) == [
         (1, 500, False), (2, 404, False), (3, 200, True),
     ]  # fmt: skip

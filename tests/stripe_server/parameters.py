@@ -39,7 +39,7 @@ def complaint(params: type, said: dict[str, Any]) -> str:
     try:
         _adapter(params).validate_python(said)
     except ValidationError as wrong:
-        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors())
+        return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in wrong.errors())
     return ""
 
 

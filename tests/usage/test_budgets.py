@@ -37,7 +37,7 @@ def use(tenant: Tenant, units: int, now: datetime = NOW) -> None:
 
 def told() -> list[tuple[Any, Any]]:
     events = sorted(Event.objects.all(), key=lambda one: int(one.data["threshold"]))
-    return [(one.data["budget"], one.data["threshold"]) for one in events]
+    return [(event.data["budget"], event.data["threshold"]) for event in events]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def told() -> list[tuple[Any, Any]]:
 def test_included_volume_is_told_at_80_and_100_percent(charlie: Tenant, units: int, thresholds: list[int]) -> None:
     use(charlie, units)
     assert notify_reached(NOW) == len(thresholds)
-    assert told() == [("included", one) for one in thresholds]
+    assert told() == [("included", threshold) for threshold in thresholds]
 
 
 def test_each_threshold_is_told_once_a_month(charlie: Tenant) -> None:

@@ -73,9 +73,9 @@ def _name_of(meaning: Meaning, owners: Mapping[Meaning, list[str]], taken: Conta
 
 def _enumerations(schema: Json) -> Iterator[tuple[str, Json]]:
     """Field → the enumeration in it: its own, its items' or that of one kind of it."""
-    for field, said in schema.get("properties", {}).items():
-        items = said.get("items") if isinstance(said.get("items"), dict) else {}
-        for part in (said, items, *said.get("anyOf", ())):
+    for field, schema_of_field in schema.get("properties", {}).items():
+        items = schema_of_field.get("items") if isinstance(schema_of_field.get("items"), dict) else {}
+        for part in (schema_of_field, items, *schema_of_field.get("anyOf", ())):
             if isinstance(part.get("enum"), list) and "type" in part:
                 yield field, part
 

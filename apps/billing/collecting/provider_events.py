@@ -222,13 +222,13 @@ def _checked_out(event: Json, gateway: Gateway, now: datetime) -> str:
 
 def _chosen(customer: str, card: str, at: int, gateway: Gateway, now: datetime) -> str:
     """A card was entered to be used from now on. Its brand and digits are asked for, if it still is the one."""
-    told = _learn(customer, chosen(Card(card), at), now)
+    payment = _learn(customer, chosen(Card(card), at), now)
     if not payment_methods.is_in_use(card):
-        return told
+        return payment
     try:
         return _learn(customer, gateway.use_card(customer=customer, card=card), now)
     except Refused:  # it was removed since; the event that says so is on its way
-        return told
+        return payment
 
 
 def _customer_updated(event: Json, gateway: Gateway, now: datetime) -> str:

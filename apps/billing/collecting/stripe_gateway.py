@@ -163,7 +163,7 @@ class StripeGateway:
 def minor_units(amount: Decimal, currency: str) -> int:
     """An amount as Stripe counts it: in the smallest unit, cut to what a card can be charged."""
     known = CURRENCIES[currency]
-    units = to_minor(amount, currency) * 10 ** (known.told - known.decimals)
+    units = to_minor(amount, currency) * 10 ** (known.stripe_decimals - known.decimals)
     return units - units % known.step
 
 

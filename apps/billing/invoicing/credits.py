@@ -93,10 +93,10 @@ def offers(monthly: Mapping[int, tuple[str, str]], now: datetime) -> dict[int, l
     `monthly`: tenant → (currency, month) of its invoice.
     """
     found: dict[int, list[Offer]] = {}
-    for one in CouponRedemption.objects.filter(tenant_id__in=monthly).select_related("coupon").order_by("pk"):
-        currency, month = monthly[one.tenant_id]
-        if _holds(one, Period.parse(month), currency):
-            found.setdefault(one.tenant_id, []).append(_coupon(one.coupon, currency))
+    for redemption in CouponRedemption.objects.filter(tenant_id__in=monthly).select_related("coupon").order_by("pk"):
+        currency, month = monthly[redemption.tenant_id]
+        if _holds(redemption, Period.parse(month), currency):
+            found.setdefault(redemption.tenant_id, []).append(_coupon(redemption.coupon, currency))
     for credit in _usable(monthly, now):
         if credit.currency == monthly[credit.tenant_id][0]:
             found.setdefault(credit.tenant_id, []).append(_credit(credit))

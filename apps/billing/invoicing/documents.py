@@ -91,7 +91,9 @@ def _invoice_facts(invoice: Invoice) -> dict[str, Any]:
         "month": month_text(invoice.period) if invoice.period else "",
         "decimals": EXPONENTS[invoice.currency],
         "lines": [_line(invoice, line) for line in invoice.lines.all() if _worth_a_line(line)],
-        "deductions": [(one.description, _amount(invoice, -one.amount)) for one in invoice.deductions.all()],
+        "deductions": [
+            (deduction.description, _amount(invoice, -deduction.amount)) for deduction in invoice.deductions.all()
+        ],
         **{name: _amount(invoice, amount) for name, amount in amounts.items()},
         "settled": [(text, _amount(invoice, -amount)) for text, amount in settled] if still_open else [],
         "history": [] if still_open else [f"{text}: {shown(amount, invoice.currency)}" for text, amount in settled],
@@ -151,8 +153,8 @@ def _note_facts(note: CreditNote) -> dict[str, Any]:
     return _parties(invoice) | {
         "note": note,
         "lines": [
-            (one.line.description, *(_amount(invoice, part) for part in (one.net, one.tax, one.net + one.tax)))
-            for one in lines
+            (line.line.description, *(_amount(invoice, part) for part in (line.net, line.tax, line.net + line.tax)))
+            for line in lines
         ],
         **{name: _amount(invoice, getattr(note, name)) for name in ("net", "tax", "amount")},
         "outcome": outcome(note),

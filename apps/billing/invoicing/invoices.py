@@ -439,14 +439,14 @@ def _notify_note(note: CreditNote, now: datetime) -> None:
 
 
 def _notify_issued(invoices: Sequence[Invoice], left: Mapping[int, Decimal], now: datetime) -> None:
-    cards = payment_instructions.cards_of([one.tenant_id for one in invoices])
+    cards = payment_instructions.cards_of([invoice.tenant_id for invoice in invoices])
     more = [
         {
-            "period": one.period,
+            "period": invoice.period,
             "due_at": times.rfc3339(now + DUE),
-            "how_to_pay": payment_instructions.asked_at_first(one, cards.get(one.tenant_id), left[one.pk]),
+            "how_to_pay": payment_instructions.asked_at_first(invoice, cards.get(invoice.tenant_id), left[invoice.pk]),
         }
-        for one in invoices
+        for invoice in invoices
     ]
     notify_all([_news(one, "invoice.issued", **facts) for one, facts in zip(invoices, more, strict=True)], now)
 

@@ -31,7 +31,7 @@ def charged(invoice: Invoice, card: PaymentCard | None) -> PaymentCard | None:
 
 def refunds_of(invoice: Invoice) -> list[Refund]:
     """What was given back of its payments, or was to be, the newest first."""
-    found = [one for payment in invoice.payments.all() for one in payment.refunds.all()]
+    found = [refund for payment in invoice.payments.all() for refund in payment.refunds.all()]
     return sorted(found, key=lambda one: (one.created_at, one.pk), reverse=True)
 
 

@@ -205,7 +205,7 @@ def deduct(subtotal: Decimal, offers: Sequence[Offer], currency: str) -> tuple[D
 
 def totals(subtotal: Decimal, deductions: Sequence[Deduction], tax_percent: Decimal, currency: str) -> Totals:
     """Credits off, then tax on the rest."""
-    credited = sum((one.amount for one in deductions), rounded(0, currency))
+    credited = sum((deduction.amount for deduction in deductions), rounded(0, currency))
     tax = rounded(Fraction(subtotal - credited) * Fraction(tax_percent) / 100, currency)
     return Totals(subtotal, credited, tax, subtotal - credited + tax)
 

@@ -48,7 +48,7 @@ def open_invoices(tenant_id: int) -> list[Invoice]:
     """Issued and not paid, the oldest first."""
     rows = Invoice.objects.filter(tenant_id=tenant_id, status=Invoice.Status.ISSUED).order_by("issued_at", "pk")
     return [
-        one for one in rows.select_related("tenant").prefetch_related("payments", "credit_notes") if collectable(one)
+        row for row in rows.select_related("tenant").prefetch_related("payments", "credit_notes") if collectable(row)
     ]
 
 
@@ -62,7 +62,7 @@ def tenants_owing() -> list[int]:
 
 def tried_at(invoice: Invoice) -> list[datetime]:
     """When a bank said no to it, the earliest first. Tries that never reached a bank don't count."""
-    return sorted(one.created_at for one in invoice.payments.all() if one.status == Payment.Status.FAILED)
+    return sorted(payment.created_at for payment in invoice.payments.all() if payment.status == Payment.Status.FAILED)
 
 
 def next_try(invoice: Invoice, card: PaymentCard | None) -> datetime | None:
@@ -77,9 +77,9 @@ def hopeless_since(tenant_id: int, now: datetime) -> datetime | None:
     card = PaymentCard.objects.in_use(tenant_id)
     return dunning.hopeless_since(
         (
-            dunning.exhausted_at(one.issued_at, tried_at(one), collects=card is not None)
-            for one in open_invoices(tenant_id)
-            if one.issued_at is not None
+            dunning.exhausted_at(invoice.issued_at, tried_at(invoice), collects=card is not None)
+            for invoice in open_invoices(tenant_id)
+            if invoice.issued_at is not None
         ),
         now,
     )

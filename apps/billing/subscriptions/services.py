@@ -187,8 +187,8 @@ def change_plan(*, tenant_id: int, plan: str, now: datetime, actor: str = "comma
             at = (span.ends_at if span.trial else None) or Period.of(now).end
             change = PlanChange(new, at, "at_period_end")
             timeline.continue_with(tenant_id, new, at, now, own_included=subscription.custom_included)
-        said = {"plan": change.plan.code, "at": change.at.isoformat(), "kind": change.kind}
-        _audit(tenant_id, "subscription.plan_changed", actor, now, {"plan": was.code}, said)
+        after = {"plan": change.plan.code, "at": change.at.isoformat(), "kind": change.kind}
+        _audit(tenant_id, "subscription.plan_changed", actor, now, {"plan": was.code}, after)
     return change
 
 
@@ -326,12 +326,12 @@ def notify_trials_ending(now: datetime, tenant_id: int | None = None) -> int:
     """Announce trials that end within three days, once each; how many were."""
     spans = PlanSpan.objects.filter(trial=True, starts_at__lte=now, ends_at__gt=now, ends_at__lte=now + TRIAL_NOTICE)
     spans = spans.filter(tenant_id=tenant_id) if tenant_id else spans.filter(tenant__billing_clock=None)
-    told = 0
+    notified = 0
     for span in spans.select_related("tenant"):
         ends = times.rfc3339(span.ends_at) if span.ends_at else ""
         data, key = {"plan": span.plan.name, "ends_at": ends}, f"trial_ending:{span.pk}"
-        told += notify_customer(span.tenant, "subscription.trial_ending", data, key=key, now=now)
-    return told
+        notified += notify_customer(span.tenant, "subscription.trial_ending", data, key=key, now=now)
+    return notified
 
 
 @contextmanager

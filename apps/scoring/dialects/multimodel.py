@@ -193,19 +193,19 @@ def _refusal(errors: list[dict[str, object]]) -> Problem:
 
 
 def _error(schema: TransactionSchema, content: dict[str, Any], wrong: InvalidTransaction) -> dict[str, object]:
-    said, kind = _said(schema, content, wrong)
-    return {"loc": ["body", wrong.param], "msg": said, "type": kind}
+    message, kind = _message(schema, content, wrong)
+    return {"loc": ["body", wrong.param], "msg": message, "type": kind}
 
 
-def _said(schema: TransactionSchema, content: dict[str, Any], wrong: InvalidTransaction) -> tuple[str, str]:
+def _message(schema: TransactionSchema, content: dict[str, Any], wrong: InvalidTransaction) -> tuple[str, str]:
     if wrong.missing:
         return "field required", "value_error.missing"
     value = content[wrong.param]
     if value is None:
         return "none is not an allowed value", "type_error.none.not_allowed"
-    for kind, said in WRONG_KIND.items():
+    for kind, message in WRONG_KIND.items():
         if is_kind(kind, schema.types[wrong.param]) and not _converts(value, kind):
-            return said
+            return message
     return wrong.detail, "value_error"
 
 

@@ -54,7 +54,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
 
 def tune(schema: TransactionSchema, tunings: Sequence[Tuning]) -> tuple[Rule, ...]:
     """A schema's built-in rules as a tenant tuned them, without those that are off."""
-    meant = {one.id: one for one in tunings if one.schema in ("", schema.name)}
+    meant = {tuning.id: tuning for tuning in tunings if tuning.schema in ("", schema.name)}
     logarithms = {feature.name: SHOWN[feature.shown_as][1] for feature in schema.features}
     return tuple(
         tuned(rule, meant[rule.id], logarithms) if rule.id in meant else rule

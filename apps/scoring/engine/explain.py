@@ -112,7 +112,7 @@ def reasons(
     least = max(LEAST_CONTRIBUTION, LEAST_SHARE * abs(added[largest[0]]))
     stranger = schema.is_stranger(row)
     found: list[Reason] = []
-    told: set[int] = set()
+    summed: set[int] = set()
     unknown = False
     for index in largest:
         value, total = row[index], added[index]
@@ -120,10 +120,10 @@ def reasons(
             unknown = True
             continue
         if index in schema.shares_a_code:
-            if index in told:
+            if index in summed:
                 continue
             same = schema.shares_a_code[index]
-            told.update(same)
+            summed.update(same)
             total = sum([added[one] for one in same])
         if -least < total < least or len(found) == most:
             continue
@@ -154,8 +154,8 @@ def _reason(
     own = getattr(transaction, schema.own[name]) if name in schema.own else None
     usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
     text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
-    told, unit = _seen(schema, transaction, feature, value)
-    return Reason(feature.code, feature.field, told, round(contribution, 4), direction, text, unit, usual)
+    seen_value, unit = _seen(schema, transaction, feature, value)
+    return Reason(feature.code, feature.field, seen_value, round(contribution, 4), direction, text, unit, usual)
 
 
 def _seen(
@@ -165,9 +165,9 @@ def _seen(
     if feature.unit == "index":
         return None, None
     own = getattr(transaction, schema.own[feature.name], None) if feature.name in schema.own else None
-    told = shown(schema, feature, value) if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
+    value_shown = shown(schema, feature, value) if own is None else YES_OR_NO[own] if isinstance(own, bool) else own
     unit = schema.currency(transaction) if feature.unit == "money" else feature.unit or None
-    return (_rounded(told) if own is None else told), unit
+    return (_rounded(value_shown) if own is None else value_shown), unit
 
 
 def _unknown(
@@ -232,7 +232,7 @@ def _rounded(seen: float | str | None) -> float | str | None:
     return round(seen, ROUNDED) if isinstance(seen, float) else seen
 
 
-def known(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
@@ -257,7 +257,7 @@ def explanation(card: Card, features: bytes, contributions: bytes) -> Explanatio
 def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:
     seen = shown(schema, feature, value)
     if isinstance(seen, float):
-        seen = known(float(f"{seen:.{DIGITS}g}"))
+        seen = finite_or_none(float(f"{seen:.{DIGITS}g}"))
     direction: Direction = "up" if contribution > 0 else "down"
     text = say(feature, direction, seen)
     return Contribution(feature.name, feature.code, text, seen, contribution, direction)

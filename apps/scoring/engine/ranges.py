@@ -86,7 +86,7 @@ class Range(NamedTuple):
         }
         return frozenset("<=>") - never
 
-    def said(self) -> str:
+    def in_words(self) -> str:
         """The bounds in words, "" when there are none."""
         low = "" if self.least is None else f"{'above' if self.above else 'from'} {self.least:,.15g}"
         high = "" if self.most is None else f"{'below' if self.below else 'up to'} {self.most:,.15g}"

@@ -94,7 +94,7 @@ def _names(tuning: Tuning) -> tuple[str, str]:
 
 
 def _check_tuning(at: str, number: int, schema: TransactionSchema, rule: Rule, tuning: Tuning) -> None:
-    limits = {one.field for one in rule.all if isinstance(one.value, float)}
+    limits = {condition.field for condition in rule.all if isinstance(condition.value, float)}
     for name, limit in tuning.limits.items():
         if name not in limits:
             known = ", ".join(sorted(limits)) or "none"
@@ -160,7 +160,7 @@ def _kinds(place: Place) -> Sequence[TransactionSchema]:
 
 
 def _unknown(name: str, asked: Iterable[TransactionSchema], schema: str) -> str:
-    known = sorted(frozenset().union(*(one.known_to_rules for one in asked)))
+    known = sorted(frozenset().union(*(schema.known_to_rules for schema in asked)))
     near = get_close_matches(name, known, 3)
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
     return f"'{name[:40]}' is no field{f' of {schema}' if schema else ' of any schema'}.{meant}"
@@ -209,8 +209,8 @@ def _plain(found: inspect.Type) -> Iterator[inspect.Type]:
     if isinstance(found, inspect.Metadata):
         yield from _plain(found.type)
     elif isinstance(found, inspect.UnionType):
-        for one in found.types:
-            yield from _plain(one)
+        for type_ in found.types:
+            yield from _plain(type_)
     elif not isinstance(found, inspect.NoneType):
         yield found
 
@@ -287,10 +287,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     try:
-        said = msgspec.json.encode(value).decode()
+        text_of_value = msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, OverflowError):
-        said = ascii(value)
-    return said if len(said) <= 60 else f"{said[:60]}…"
+        text_of_value = ascii(value)
+    return text_of_value if len(text_of_value) <= 60 else f"{text_of_value[:60]}…"
 
 
 # --- conditions together ----------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def _narrow(place: Place, field: Field, values: tuple[Any, ...], left: dict[str,
     condition = place.rule.all[place.condition]
     alone = field.range.after(condition.op, values)
     if alone.is_empty():
-        raise place.wrong(f"it never holds: {field.range.said() or 'no value is left'}.", "value")
+        raise place.wrong(f"it never holds: {field.range.in_words() or 'no value is left'}.", "value")
     left[condition.field] = left.get(condition.field, field.range).after(condition.op, values)
     if left[condition.field].is_empty():
         raise place.wrong(f"together with the conditions on '{condition.field}' before it, it never holds.")

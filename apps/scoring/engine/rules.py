@@ -89,10 +89,10 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[float], float]]) -> BuiltIn:
     """The rule with a tenant's outcome and limits; a limit on a logarithm is told as what that was taken of."""
     conditions = tuple(
-        msgspec.structs.replace(one, value=logarithms.get(one.field, float)(tuning.limits[one.field]))
-        if one.field in tuning.limits
-        else one
-        for one in rule.all
+        msgspec.structs.replace(condition, value=logarithms.get(condition.field, float)(tuning.limits[condition.field]))
+        if condition.field in tuning.limits
+        else condition
+        for condition in rule.all
     )
     outcome = rule.outcome if tuning.outcome in (None, "off") else tuning.outcome
     return msgspec.structs.replace(rule, all=conditions, outcome=outcome)
@@ -100,7 +100,9 @@ def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[floa
 
 def asks_only_for(rule: Rule, known: frozenset[str]) -> bool:
     """Whether these are all the fields a rule asks for, or more."""
-    return all(one.field in known and (one.other is None or one.other in known) for one in rule.all)
+    return all(
+        condition.field in known and (condition.other is None or condition.other in known) for condition in rule.all
+    )
 
 
 class Typology(msgspec.Struct, frozen=True):
@@ -222,8 +224,8 @@ def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def instants(said: Any) -> Any:
+def instants(value: Any) -> Any:
     """A rule's times, one or a list, as ms since 1970. Raises `ValueError` for what is none."""
-    if isinstance(said, tuple):
-        return tuple(instants(one) for one in said)
-    return instant(said if isinstance(said, datetime) else times.read(said))
+    if isinstance(value, tuple):
+        return tuple(instants(one) for one in value)
+    return instant(value if isinstance(value, datetime) else times.read(value))

@@ -49,11 +49,12 @@ class Parsed(msgspec.Struct, frozen=True):
     compared).
 
     `shown` and `facts` hold no card number: they may be stored, told and held against a policy. `transaction` and
-    `said`, the facts as sent, are for features, parties and hashes; without card numbers they are the same objects.
+    `sent`, the facts as they were sent, are for features, parties and hashes; without card numbers they are the same
+    objects.
     """
 
     transaction: Any
-    said: dict[str, Any]
+    sent: dict[str, Any]
     shown: Any
     facts: dict[str, Any]
     warnings: tuple[str, ...] = ()
@@ -63,9 +64,9 @@ class Parsed(msgspec.Struct, frozen=True):
     @property
     def masked(self) -> tuple[str, ...]:
         """The fields whose card numbers are masked in `facts`."""
-        if self.facts is self.said:
+        if self.facts is self.sent:
             return ()
-        return tuple(name for name, value in self.facts.items() if value is not self.said[name])
+        return tuple(name for name, value in self.facts.items() if value is not self.sent[name])
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -297,7 +298,7 @@ class TransactionSchema:
         """Some transaction: the required fields, each with the first sample it takes, and the schema's `sample`."""
         required = (name for name in self.fields if name in self.required)
         return {
-            **{name: next(one for one in SAMPLES if self.problem(name, one) is None) for name in required},
+            **{name: next(sample for sample in SAMPLES if self.problem(name, sample) is None) for name in required},
             **self.sample,
         }
 
@@ -307,9 +308,9 @@ class TransactionSchema:
         for name, value in content.items():
             if type(value) is float and name in self._integers and value.is_integer():
                 content = {**content, name: int(value)}
-        if self.moment is not None and type(said := content.get(self.moment)) is str:
+        if self.moment is not None and type(moment := content.get(self.moment)) is str:
             with suppress(ValueError):
-                content = {**content, self.moment: times.read(said)}
+                content = {**content, self.moment: times.read(moment)}
         return content
 
     def row(self, transaction: Any, at_ms: int, pasts: Sequence[Any]) -> tuple[float, ...]:
@@ -327,7 +328,7 @@ class TransactionSchema:
 
     def columns(self, transactions: Sequence[Any]) -> "Columns":
         """Transactions as one array a field."""
-        return Columns(lambda name: self.column(name, [getattr(one, name) for one in transactions]))
+        return Columns(lambda name: self.column(name, [getattr(transaction, name) for transaction in transactions]))
 
     def column(self, name: str, values: Sequence[Any]) -> np.ndarray:
         """A field's values as the features are built from them: float64 (None is nan), for texts objects."""
@@ -430,7 +431,7 @@ def _recognised(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], 
     """
 
     def recognise(transaction: Any) -> tuple[Party, ...]:
-        return tuple([one.renamed(text.recognised) for one in parties(transaction)])
+        return tuple([party.renamed(text.recognised) for party in parties(transaction)])
 
     return recognise
 

@@ -90,8 +90,8 @@ def _bars(base: float, items: Sequence[Item]) -> list[Bar]:
 
 def _label(label: str, value: float | str | None) -> str:
     name = label if len(label) <= LABEL_CUT else label[: LABEL_CUT - 1] + "…"
-    said = "unknown" if value is None else value if isinstance(value, str) else number(value)
-    return f"{name} = {said}"[: LABEL_CUT + 10]
+    shown_value = "unknown" if value is None else value if isinstance(value, str) else number(value)
+    return f"{name} = {shown_value}"[: LABEL_CUT + 10]
 
 
 def _scale(bars: Sequence[Bar], base: float, total: float) -> Scale:

@@ -46,8 +46,8 @@ def factor(times: float) -> str:
 
 def _times(value: float) -> str:
     """2.5 times (the balance), equal to (it)."""
-    said = number(value)
-    return "equal to" if value == 1 else "about equal to" if said == "1.00" else f"{said} times"
+    times = number(value)
+    return "equal to" if value == 1 else "about equal to" if times == "1.00" else f"{times} times"
 
 
 def _than(difference: float) -> str:
@@ -143,9 +143,9 @@ def _filled(sentence: str, value: float | str) -> str:
     if "{s}" in sentence:
         counted = "no" if value == 0 else number(value)
         return sentence.replace("{value}", counted).replace("{s}", "" if value == 1 else "s")
-    for placeholder, said in PLACEHOLDERS.items():
+    for placeholder, write in PLACEHOLDERS.items():
         if placeholder in sentence:
-            sentence = sentence.replace(placeholder, said(value))
+            sentence = sentence.replace(placeholder, write(value))
     return sentence
 
 

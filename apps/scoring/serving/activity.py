@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Seen:
     """A transaction for history: who its parties are, whom they deal with and of what kind is hidden here."""
-    parties = [one.renamed(hide) for one in schema.parties(parsed.transaction)]
+    parties = [party.renamed(hide) for party in schema.parties(parsed.transaction)]
     return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 

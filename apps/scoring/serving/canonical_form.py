@@ -22,9 +22,9 @@ def of_facts(schema: str, facts: dict[str, Any]) -> bytes:
     moment = SCHEMAS[schema].moment
     if moment in facts:
         facts = {**facts, moment: times.instant_us(facts[moment])}
-    said = _in_order(facts)
-    if said.isascii() and b"-0.0" not in said:
-        return said
+    written = _in_order(facts)
+    if written.isascii() and b"-0.0" not in written:
+        return written
     return _in_order({name: _settled(value) for name, value in facts.items()})
 
 

@@ -87,10 +87,10 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
 
 def _hidden(item: Item) -> dict[str, str] | None:
     """What two masked numbers are told apart by: keyed hashes of what was sent. None where nothing is masked."""
-    said, masked = item.parsed.said, item.parsed.masked
+    sent, masked = item.parsed.sent, item.parsed.masked
     if not masked:
         return None
-    hashes = {name: ids.text_hash(text.recognised(str(said[name]))) for name in masked}
+    hashes = {name: ids.text_hash(text.recognised(str(sent[name]))) for name in masked}
     return hashes | {TRANSACTION_HASH: item.transaction_hash}
 
 

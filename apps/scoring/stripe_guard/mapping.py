@@ -45,7 +45,7 @@ def mapped(intent: Json, merchant: str) -> Mapped:
             if value is not None and value != "":
                 reading.take(name, place, value, _as_it_is)
     reading.take_amount(intent)
-    return Mapped(reading.said, tuple(reading.warnings))
+    return Mapped(reading.transaction, tuple(reading.warnings))
 
 
 def _sources(intent: Json, merchant: str) -> Mapping[str, Sources]:
@@ -76,7 +76,7 @@ class _Reading:
     """What was read so far, and what was left out."""
 
     def __init__(self) -> None:
-        self.said: dict[str, Any] = {}
+        self.transaction: dict[str, Any] = {}
         self.warnings: list[str] = []
 
     def ignore(self, place: str, why: str) -> None:
@@ -85,7 +85,7 @@ class _Reading:
 
     def take(self, name: str, place: str, value: Any, read: Callable[[Any], Any]) -> None:
         """Take a field's value unless a better place had one; what the schema would refuse is ignored."""
-        if name in self.said:
+        if name in self.transaction:
             return
         value = read(value)
         problem = PAYMENTS.problem(name, value)
@@ -94,11 +94,11 @@ class _Reading:
         elif problem is not None:
             self.ignore(place, _needs(problem.detail))
         else:
-            self.said[name] = value
+            self.transaction[name] = value
 
     def take_amount(self, intent: Json) -> None:
         """Take the amount in the currency's own units: 0 where there is none, the bound where it is beyond it."""
-        currency = self.said.get("currency", "")
+        currency = self.transaction.get("currency", "")
         if currency not in CURRENCIES:
             self.warnings.append(f"The currency is unknown: the amount was read with {USUAL_DECIMALS} decimals.")
         units = _units(intent.get("amount"))
@@ -108,7 +108,7 @@ class _Reading:
         amount = (units or 0) / 10 ** stripe_decimals(currency)
         if amount > most:
             self.warnings.append(f"amount is beyond what can be weighed: it was screened as {most:,.0f}.")
-        self.said["amount"] = min(amount, most)
+        self.transaction["amount"] = min(amount, most)
         if amount > most * (MOST_LEARNED / MOST_MONEY):
             self.warnings.append(f"amount is worth more than {MOST_LEARNED:,.0f} US dollars: the models know no such.")
 

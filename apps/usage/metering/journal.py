@@ -102,19 +102,28 @@ class Journal:
             raise ClaimLost
         return [found.decode() for found in answer[1:]]
 
-    def settle(self, names: Names, idempotency_key: str, fingerprint: str, told: str) -> None:
+    def settle(self, names: Names, idempotency_key: str, fingerprint: str, decision: str) -> None:
         """Note what an Idempotency-Key was answered, when nothing had to be journaled for it."""
-        self.valkey.command("SET", names.claim(idempotency_key), f"D{fingerprint}{told}", "EX", IDEMPOTENCY_SECONDS)
+        self.valkey.command("SET", names.claim(idempotency_key), f"D{fingerprint}{decision}", "EX", IDEMPOTENCY_SECONDS)
 
-    def remember(self, names: Names, told: Iterable[IdempotentAnswer]) -> None:
+    def remember(self, names: Names, answers: Iterable[IdempotentAnswer]) -> None:
         """Note what was answered while this server was away: claims of Idempotency-Keys and transactions' pointers."""
         commands: list[Sequence[Argument]] = []
-        for one in told:
-            if one.idempotency_key:
-                done = f"D{one.fingerprint}{one.decision_id}"
-                commands.append(("SET", names.claim(one.idempotency_key), done, "EX", IDEMPOTENCY_SECONDS))
-            pointer = names.transaction(one.schema, one.transaction_hash)
-            commands.append(("SET", pointer, one.body_hash + one.decision_id, "NX", "EX", DUPLICATE_SECONDS))
+        for answer in answers:
+            if answer.idempotency_key:
+                done = f"D{answer.fingerprint}{answer.decision_id}"
+                commands.append(("SET", names.claim(answer.idempotency_key), done, "EX", IDEMPOTENCY_SECONDS))
+            pointer = names.transaction(answer.schema, answer.transaction_hash)
+            commands.append(
+                (
+                    "SET",
+                    pointer,
+                    answer.body_hash + answer.decision_id,
+                    "NX",
+                    "EX",
+                    DUPLICATE_SECONDS,
+                )
+            )
         if commands:
             self.valkey.pipeline(commands)
 

@@ -46,7 +46,11 @@ class BudgetState(NamedTuple):
 
     def reached(self, thresholds: Iterable[int]) -> Iterator[int]:
         """The percentages that are used up, the lowest first."""
-        return (one for one in sorted(thresholds) if self.limit > 0 and 100 * self.used >= one * self.limit)
+        return (
+            threshold
+            for threshold in sorted(thresholds)
+            if self.limit > 0 and 100 * self.used >= threshold * self.limit
+        )
 
 
 class Alert(NamedTuple):

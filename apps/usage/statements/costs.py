@@ -108,7 +108,7 @@ def shared(amount: Decimal, units: Sequence[int], currency: str) -> list[Decimal
     """Split an amount by units (largest remainder). All zeros if there are no units."""
     if not sum(units):
         return [rounded(0, currency)] * len(units)
-    parts = allocate(to_minor(amount, currency), [Fraction(one) for one in units])
+    parts = allocate(to_minor(amount, currency), [Fraction(unit) for unit in units])
     return [from_minor(part, currency) for part in parts]
 
 

@@ -240,7 +240,7 @@ def test_every_member_of_every_event_may_be_anything(
         *provider_events._HANDLERS,
         "",
     }
-    spoiled = [one for event in kinds for one in list(mutations(event))[:: SIZE.spoiled]]
+    spoiled = [mutation for event in kinds for mutation in list(mutations(event))[:: SIZE.spoiled]]
     for one in spoiled:
         refused_or_kept(stand, one)
     assert post(stand, with_(created=provider_events.LAST_SECOND)).status_code == 200

@@ -54,7 +54,7 @@ def test_whatever_is_given_back_in_whatever_order_adds_up(
         provider_events.keep(event, ISSUED)
     provider_events.work_through(gateway, ISSUED)
     check_corrected(invoice, whole=True)
-    assert sum(one.amount for one in Credit.objects.filter(tenant=tenant)) == given
+    assert sum(credit.amount for credit in Credit.objects.filter(tenant=tenant)) == given
     payment = Payment.objects.get(pk=payment.pk)
     assert payment.amount_refunded == from_minor(charged, currency)
     assert (payment.status, refunds.left_of(payment)) == ("refunded", 0)

@@ -186,7 +186,7 @@ def test_a_failed_payment_that_succeeded_unseen_is_found_before_the_next_try(
     invoice.refresh_from_db()
     assert invoice.status == "paid"
     assert len(stand.ledger.charged()) == 1
-    assert [one.status for one in Payment.objects.order_by("attempt")] == ["succeeded", "canceled"]
+    assert [payment.status for payment in Payment.objects.order_by("attempt")] == ["succeeded", "canceled"]
 
 
 def test_the_database_refuses_a_second_open_try(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:

@@ -90,7 +90,7 @@ def test_every_order_and_repetition_of_the_story_is_the_same_knowledge(
 
 def known_after(order: Sequence[PaymentState], repeats: int) -> frozenset[PaymentState]:
     known: dict[str, PaymentState] = {}
-    for one in (one for one in order for _ in range(repeats)):
+    for one in (payment_state for payment_state in order for _ in range(repeats)):
         known[one.payment] = merge(known.get(one.payment, PaymentState()), one)
     return frozenset(known.values())
 
@@ -152,7 +152,11 @@ def test_client_secrets_are_not_kept(tenant: Tenant, gateway: StripeGateway, sta
     for event in the_story(tenant, gateway, stand):
         provider_events.keep(event, ISSUED)
     assert "_secret_" in json.dumps(stand.ledger.events)
-    assert not [one for one in ProviderEvent.objects.all() if "_secret_" in json.dumps(one.body)]
+    assert not [
+        provider_event
+        for provider_event in ProviderEvent.objects.all()
+        if "_secret_" in json.dumps(provider_event.body)
+    ]
 
 
 def test_an_event_that_can_not_be_worked_through_waits_longer_each_time(

@@ -99,10 +99,12 @@ def test_nobody_is_charged_twice_or_forgotten(
 
     told = payments.notify_payment_changes
     monkeypatch.setattr(payments, "notify_payment_changes", tell)
-    cards = [give_card(one, gateway, stand) for one in others(TENANTS)]
+    cards = [give_card(other, gateway, stand) for other in others(TENANTS)]
     stand.fault = lambda method, path, count: dice.choice(FAULTS) if dice.random() < 0.6 else None
     stand.clock = stand.ledger.clock = lambda: now.timestamp()
-    invoices = [invoice for one in Tenant.objects.filter(slug__startswith="storm") for invoice in bills(one, INVOICES)]
+    invoices = [
+        invoice for tenant in Tenant.objects.filter(slug__startswith="storm") for invoice in bills(tenant, INVOICES)
+    ]
     mortal = Mortal(gateway, die)
     while made < ATTEMPTS and Invoice.objects.filter(status=Invoice.Status.ISSUED).exists():
         now += dice.choice([2 * MINUTE, timedelta(hours=3), timedelta(hours=25)])

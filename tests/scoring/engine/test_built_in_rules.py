@@ -22,13 +22,16 @@ decides = pytest.mark.parametrize(("schema", "rule"), EVERY, ids=IDS)
 def witness(rule: BuiltIn) -> dict[str, Any]:
     """Values of which every condition holds."""
     found: dict[str, Any] = {"oldbalanceOrg": 500_000.0, "home_country": "Kenya"}
-    for one in rule.all:
-        if one.other is None:
-            found[one.field] = _meets(one)
-        elif one.op == "gt":
-            found |= {one.field: 500_000.0, one.other: 1.0}
+    for condition in rule.all:
+        if condition.other is None:
+            found[condition.field] = _meets(condition)
+        elif condition.op == "gt":
+            found |= {condition.field: 500_000.0, condition.other: 1.0}
         else:
-            found |= {one.field: "Peru" if one.op == "ne" else 7.0, one.other: "Kenya" if one.op == "ne" else 7.0}
+            found |= {
+                condition.field: "Peru" if condition.op == "ne" else 7.0,
+                condition.other: "Kenya" if condition.op == "ne" else 7.0,
+            }
     return found
 
 

@@ -57,7 +57,7 @@ def test_the_probability_never_falls_when_a_models_does_not(said, which, more):
 
 def test_who_could_not_vote_is_labelled():
     found = verdict(_votes([0.6, None]))
-    assert [one.label for one in found.ensemble.models] == ["Fraud", "Error"]
+    assert [model.label for model in found.ensemble.models] == ["Fraud", "Error"]
     assert (found.ensemble.models[1].probability, found.ensemble.models[1].prediction) == (None, None)
 
 
@@ -90,7 +90,7 @@ def test_a_model_that_breaks_is_named_and_the_rest_decide(models, broken, paysim
     engine = Engine({"paysim": {**models, "xgboost": broken}})
     found = engine.decide("paysim", paysim(**DRAINED), {}, Policy(), ENSEMBLE)
     assert found.degraded == ("model:xgboost",)
-    assert [one.label for one in found.ensemble.models] == ["Error", "Fraud", "Fraud", "Fraud"]
+    assert [model.label for model in found.ensemble.models] == ["Error", "Fraud", "Fraud", "Fraud"]
     assert found.fraud_probability >= 0.5
     assert found.model.version.startswith("lightgbm@")  # the first that answered explains
     assert len(found.contributions) == len(found.features)

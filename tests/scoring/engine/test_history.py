@@ -111,7 +111,7 @@ def test_events_stand_in_the_order_of_their_time_and_those_of_a_moment_as_they_c
 def test_what_is_looked_at_does_not_depend_on_the_order_of_arrival(chance, count, at):
     """Nor on when what is old was cut off: the newest are there, whatever came after them."""
     times = list(range(count))
-    whole = [one for one in times[-KEPT:] if one <= at][-LOOKED_AT:]
+    whole = [time_ for time_ in times[-KEPT:] if time_ <= at][-LOOKED_AT:]
     for shuffle in (lambda: None, times.reverse, lambda: chance.shuffle(times)):
         shuffle()
         assert times_of(seen_at(arrived(*times), at)) == whole

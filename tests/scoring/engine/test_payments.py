@@ -253,7 +253,7 @@ def test_an_amount_far_above_the_usual_is_looked_at(amount, hit):
     usual = [{"amount": 40.0, "timestamp": at(-25 * days)} for days in range(5, 0, -1)]
     found = replayed(*usual, {"amount": amount, "timestamp": at(0)})
     results = evaluate(PAYMENTS.rules, PAYMENTS.values(parsed(amount=amount).facts, tuple(found.values())))
-    assert {one.id: one.outcome == "hit" for one in results}["far_above_usual"] is hit
+    assert {result.id: result.outcome == "hit" for result in results}["far_above_usual"] is hit
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def told(moved: dict[str, float], values: dict[str, float] | None = None) -> lis
     """(code, contribution) of the reasons when these features moved a score and all others are 1."""
     row = [(values or {}).get(name, 1.0) for name in IEEE.feature_names]
     added = np.array([moved.get(name, 0.0) for name in IEEE.feature_names], dtype="<f4")
-    return [(one.code, one.contribution) for one in reasons(IEEE, PAID, row, added)]
+    return [(reason.code, reason.contribution) for reason in reasons(IEEE, PAID, row, added)]
 
 
 def test_the_weightiest_come_first_and_no_more_than_five() -> None:
@@ -78,7 +78,7 @@ def test_a_rules_reason_comes_first_and_is_not_repeated() -> None:
     row = [1.0] * len(IEEE.feature_names)
     added = np.array([1.0 if name in ("C1", "C2") else 0.0 for name in IEEE.feature_names], dtype="<f4")
     rule = Reason("RULE", "C1", 3.0, None, "up", "Too many.")
-    assert [one.code for one in reasons(IEEE, PAID, row, added, rule, "C1")] == ["RULE", "COUNT_C2"]
+    assert [reason.code for reason in reasons(IEEE, PAID, row, added, rule, "C1")] == ["RULE", "COUNT_C2"]
 
 
 def test_what_is_unknown_for_a_reason_of_its_own_says_it() -> None:

@@ -21,7 +21,7 @@ NOON, LATER = "2026-01-15T12:00:00Z", "2026-01-16T12:00:00+01:00"
 
 
 def rule(*conditions, rule_id="r", schema="", **more):
-    return Rule(rule_id, "review", tuple(Condition(*one) for one in conditions), schema=schema, **more)
+    return Rule(rule_id, "review", tuple(Condition(*condition) for condition in conditions), schema=schema, **more)
 
 
 def other(field, op, name):
@@ -286,7 +286,7 @@ scalars = st.one_of(
     st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from(["TRANSFER", NOON, "grocery"])
 )
 anything = st.one_of(scalars, st.lists(scalars, max_size=5).map(tuple))
-ALL_FIELDS = sorted(frozenset().union(*(one.known_to_rules for one in SCHEMAS.values())))
+ALL_FIELDS = sorted(frozenset().union(*(schema.known_to_rules for schema in SCHEMAS.values())))
 
 
 @settings(max_examples=400, deadline=None)

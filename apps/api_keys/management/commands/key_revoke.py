@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = the_key(options)
-        told = revoke_key(key=key, gate=get_gate(), now=timezone.now())
-        where = "everywhere" if told else "in Postgres; Valkey is away and will be told as soon as it is back"
-        facts = {"id": key.pk, "revoked": True, "gate_told": told}
+        gate_knows = revoke_key(key=key, gate=get_gate(), now=timezone.now())
+        where = "everywhere" if gate_knows else "in Postgres; Valkey is away and will be told as soon as it is back"
+        facts = {"id": key.pk, "revoked": True, "gate_told": gate_knows}
         self.stdout.write(json.dumps(facts) if options["json"] else f"{key} is revoked {where}.")

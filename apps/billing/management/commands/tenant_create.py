@@ -47,7 +47,7 @@ class Command(BaseCommand):
             tenant = self._made(options)
         except ValidationError as wrong:
             raise CommandError(
-                "; ".join(f"--{name}: {' '.join(said)}" for name, said in wrong.message_dict.items())
+                "; ".join(f"--{name}: {' '.join(messages)}" for name, messages in wrong.message_dict.items())
             ) from wrong
         self._print(tenant, options)
 
@@ -116,8 +116,8 @@ def _text(tenant: Tenant, plan: Plan, facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _check_email(said: str) -> None:
+def _check_email(email: str) -> None:
     try:
-        validate_email(said)
+        validate_email(email)
     except ValidationError as wrong:
         raise CommandError(f"--owner-email: {' '.join(wrong.messages)}") from wrong

@@ -58,8 +58,8 @@ class Command(BaseCommand):
 
 def verdict(mended: Sequence[Difference]) -> str:
     """The last line, where nobody has to look at anything."""
-    late = sum(one.expected - one.found for one in mended if one.what == LATE)
-    counters = sum(one.what != LATE for one in mended)
+    late = sum(difference.expected - difference.found for difference in mended if difference.what == LATE)
+    counters = sum(difference.what != LATE for difference in mended)
     but = [f"{late} late units, which go on the next invoice"] * bool(late)
     but += [f"{counters} of the gate's counters, set right"] * bool(counters)
     return f"The books agree{' but for ' * bool(but)}{', and '.join(but)}."
@@ -71,7 +71,7 @@ def _booked(one: BookedDay) -> str:
     invoiced = "not yet" if one.units_invoiced is None else one.units_invoiced
     return (
         f"{one.tenant} {one.day}: decisions served {one.served}, journaled {journaled}, recorded {one.recorded},"
-        f" rolled up {one.rolled_up}{''.join(f' ({said})' for said in aside)};"
+        f" rolled up {one.rolled_up}{''.join(f' ({note})' for note in aside)};"
         f" units recorded {one.units_recorded}, rolled up {one.units_rolled_up}, invoiced {invoiced}"
     )
 

@@ -65,16 +65,16 @@ def _text(tenant: Tenant, now: datetime, facts: dict[str, Any], issued: list[Inv
     lines = [
         f"{tenant.slug}'s clock stands at {moment_text(now)}. It is on {plan}, {facts['status'].replace('_', ' ')}."
     ]
-    for one in issued:
-        month = f" for {month_text(one.period)}" if one.period else ""
-        lines.append(f"Invoice {one.number}{month}: {shown(one.total, one.currency)}, {one.status}.")
+    for invoice in issued:
+        month = f" for {month_text(invoice.period)}" if invoice.period else ""
+        lines.append(f"Invoice {invoice.number}{month}: {shown(invoice.total, invoice.currency)}, {invoice.status}.")
     if facts["stops"] and not issued:
         lines.append("No invoice was issued on the way.")
     return "\n".join(lines)
 
 
-def _span(said: str) -> timedelta:
-    found = _SPAN.match(said)
+def _span(text: str) -> timedelta:
+    found = _SPAN.match(text)
     if not found:
         raise CommandError("--advance: a number of days or hours, such as 40d or 12h")
     return int(found[1]) * _UNITS[found[2]]

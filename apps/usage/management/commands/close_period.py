@@ -48,14 +48,14 @@ class Command(BaseCommand):
         if as_json:
             rows = [
                 {
-                    "number": one.number,
-                    "tenant": one.tenant.slug,
-                    "status": one.status,
-                    "units": one.units,
-                    "total": str(one.money(one.total)),
-                    "currency": one.currency,
+                    "number": invoice.number,
+                    "tenant": invoice.tenant.slug,
+                    "status": invoice.status,
+                    "units": invoice.units,
+                    "total": str(invoice.money(invoice.total)),
+                    "currency": invoice.currency,
                 }
-                for one in issued
+                for invoice in issued
             ]
             self.stdout.write(json.dumps({"month": str(period), "issued": len(issued), "invoices": rows}))
             return
