@@ -105,3 +105,10 @@ def test_people_read_where_a_billing_clock_stands_and_what_it_brought() -> None:
     stands, *invoices = out.getvalue().strip().splitlines()
     assert stands.startswith("acme's clock stands at ") and " UTC. It is on Basic, " in stands
     assert invoices and all(line.startswith("Invoice P-") and " USD, issued." in line for line in invoices)
+
+
+def test_a_quote_is_printed_for_people() -> None:
+    out = StringIO()
+    call_command("price", "--plan", "basic", "--units", "20001", stdout=out)
+    assert "units 1 to 10,000 beyond the included: 10,000 × 0.008 = 80.00" in out.getvalue()
+    assert "unit 10,001 beyond the included: 1 × 0.005 = 0.01" in out.getvalue()

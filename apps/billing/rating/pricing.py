@@ -280,7 +280,7 @@ def _overage(
             exact = count * Fraction(price)
             yield Line(
                 component=f"overage.{plan.code}.{number}",
-                description=f"{plan.name.title()} plan, units {first:,} to {first + count - 1:,} beyond the included",
+                description=f"{plan.name.title()} plan, {_units_text(first, count)} beyond the included",
                 quantity=Decimal(count),
                 unit_price=price,
                 exact=exact,
@@ -307,3 +307,8 @@ def _price(plan: Plan, currency: str) -> Price:
 def _decimal(share: Fraction) -> Decimal:
     """For the eye: twelve decimals of a share."""
     return (Decimal(share.numerator) / Decimal(share.denominator)).quantize(Decimal("1.000000000000")).normalize()
+
+
+def _units_text(first: int, count: int) -> str:
+    """Units by their place: units 1 to 10,000; unit 10,001."""
+    return f"unit {first:,}" if count == 1 else f"units {first:,} to {first + count - 1:,}"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.billing.rating.money import EXPONENTS
 from apps.billing.rating.plans import CURRENT, DEFAULT_CURRENCY, PLANS, current
 from apps.billing.rating.quotes import quoted
+from apps.formats import number_text
 from apps.periods import Period
 
 #: More than anybody will use: beyond it a typing mistake is likelier.
@@ -52,8 +53,12 @@ def _percent(text: str) -> Decimal:
 
 def _as_text(found: dict[str, Any]) -> str:
     lines = [
-        f"{line['description']}: {line['quantity']} × {line['unit_price']} = {line['amount']}"
+        f"{line['description']}: {number_text(Decimal(line['quantity']))} × {line['unit_price']} = "
+        f"{number_text(Decimal(line['amount']))}"
         for line in found["lines"]
     ]
-    sums = [f"{name}: {found[name]} {found['currency']}" for name in ("subtotal", "credits", "tax", "total")]
+    sums = [
+        f"{name}: {number_text(Decimal(found[name]))} {found['currency']}"
+        for name in ("subtotal", "credits", "tax", "total")
+    ]
     return "\n".join([*lines, *sums])
