@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from apps.api_keys.gate import Names
 from apps.billing.models import Subscription
 from apps.billing.subscriptions.services import set_payment_method, sign_up
 from apps.periods import Period
+from apps.usage.admission.admission import period_of
 from apps.usage.statements.budgets import notify_reached
+from apps.valkey import Valkey
 from tests.api.bodies import HONEST, TRANSFER, asking
 from tests.cast import Api, Cast, Player, new_key
 from tests.factories import UsageDayFactory
@@ -182,8 +185,9 @@ def test_budget_is_read_and_changed(paying: Api) -> None:
     assert paying.get("/v1/budgets").json()["thresholds"] == [50, 90]
 
 
-def test_cap_holds_from_the_next_request_on(paying: Api) -> None:
+def test_cap_holds_from_the_next_request_on(paying: Api, valkey: Valkey) -> None:
     UsageDayFactory(tenant_id=paying.tenant.pk, decisions=10_000)
+    valkey.command("DEL", Names(paying.tenant.handle, True).quota(period_of(datetime.now(UTC))))  # counted anew
     assert paying.post("/v1/decisions", HONEST).status_code == 200
     paying.post("/v1/budgets", {"spend_cap": "99.00"})
     assert paying.post("/v1/decisions", HONEST).json()["code"] == "quota_exceeded"

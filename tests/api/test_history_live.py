@@ -13,7 +13,7 @@ from django.conf import settings
 from apps.api_keys import keys
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import digest_of
-from apps.scoring.engine import history
+from apps.scoring.engine import habits, history, past_events
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import activity, ids
 from apps.scoring.serving.requests import Item, ScoringRequest, ask_for, item_of
@@ -24,7 +24,7 @@ from tests.cast import Cast, enter
 
 PAYSIM, PAYMENTS = SCHEMAS["paysim"], SCHEMAS["payments"]
 WRITTEN = ("Émile ", "e\u0301mile", "\u3000ÉMILE", "émile\u200b")  # one user
-MANY = history.TRIMMED_AT + 90  # one party is trimmed on the way
+MANY = past_events.TRIMMED_AT + 90  # one party is trimmed on the way
 HOUR_US = 3_600_000_000
 
 
@@ -40,7 +40,7 @@ def test_online_and_replayed_activity_are_the_same_numbers(cast: Cast) -> None:
             PAYSIM.parties(parsed), question.parsed.at_ms, parsed.amount, question.seen.transaction_hash
         )
         assert live == replayed or repr(live) == repr(replayed)  # nan is not equal to itself
-    assert 200 < max(one.count_7d for one in live.values()) <= history.LOOKED_AT  # repeated ids count once
+    assert 200 < max(one.count_7d for one in live.values()) <= past_events.LOOKED_AT  # repeated ids count once
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,7 +62,7 @@ def test_online_and_replayed_habits_are_the_same_numbers(cast: Cast) -> None:
             question.seen.transaction_hash,
         )
         assert repr(live) == repr(replayed)
-    assert isinstance(live["user_id"], history.Habits)
+    assert isinstance(live["user_id"], habits.Habits)
     assert live["user_id"].known > 30 and live["user_id"].kind_known > 5 and live["user_id"].merchant_known > 2
     assert question.parsed.facts["user_id"] == WRITTEN[39 % 4]  # kept as it was sent
 
@@ -90,7 +90,7 @@ def test_what_is_refused_is_marked_online_as_in_a_replay(cast: Cast, ahead: bool
             activity.refuse(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), names, [question.seen])
             replay.refuse(*one)
     user = live["user_id"]
-    assert isinstance(user, history.Habits)
+    assert isinstance(user, habits.Habits)
     assert (user.known, user.device_age, user.count_7d) == (6, 0.0, 6)
 
 
@@ -101,7 +101,7 @@ def test_whatever_the_order_of_arrival_online_and_replayed_pasts_are_the_same(ca
     player = enter("unordered", "enterprise", rate_per_minute=1_000_000, included=1_000_000)
     chance, replay = random.Random(seed), history.Replay(PAYMENTS.roles)
     received_us = _call(player.text).received_us
-    for number in range(2 * history.TRIMMED_AT):
+    for number in range(2 * past_events.TRIMMED_AT):
         received_us += chance.choice([0, 1_000_000, 30_000_000])
         one = number - chance.randint(1, 50) if number % 10 == 9 else number
         said = {

@@ -91,5 +91,5 @@ def test_a_new_decision_on_named_parties_takes_two_round_trips(alice: Api, valke
 
 
 def test_every_script_is_brought_before_the_first_request() -> None:
-    there = {script.digest for script in gc.get_objects() if isinstance(script, Script)}
+    there = {script.digest for script in gc.get_objects() if type(script) is Script}
     assert there == {script.digest for script in SCRIPTS}
