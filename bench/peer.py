@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from xgboost import XGBClassifier
 
-from apps.scoring.engine.history import UNKNOWN
 from apps.scoring.engine.schemas.paysim import PAYSIM
+from apps.scoring.engine.windows import UNKNOWN
 
 ARTIFACTS = Path(__file__).resolve().parent.parent / "ml_artifacts" / "paysim"
 

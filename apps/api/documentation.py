@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from apps.api import problems
 from apps.errors import KINDS
 from apps.scoring.engine.explain import Reason
-from apps.scoring.engine.transaction import metas
+from apps.scoring.engine.field_types import metas
 from apps.scoring.serving import model_cards, transaction_fields
 from apps.scoring.serving.runtime import get_scoring
 

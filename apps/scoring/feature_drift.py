@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring.engine.history import Activity, Replay, told_home, unknown
-from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema, is_kind
+from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.history import Replay, told_home, unknown
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.engine.windows import Activity
 from apps.scoring.models import Decision, PublishedPolicy
 from apps.scoring.serving import activity
 from apps.scoring.serving.ids import text_hash

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.operations import BLOCK
-from apps.scoring.engine.transaction import Columns, TransactionSchema, is_kind
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.values import Columns
 
 LABELS = ("isFraud", "is_fraud", "fraud")
 BESIDE = (*LABELS, "weight", "sample")  # columns that are read beside the schema's own

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apps.scoring.engine.history import PastColumns, Replay, past_of, transaction_hash, unknown
+from apps.scoring.engine.history import PastColumns, Replay, past_of, unknown
+from apps.scoring.engine.past_events import transaction_hash
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.training import data
 from apps.training.dataset import Dataset

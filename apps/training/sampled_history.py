@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from apps.scoring.engine.history import Activity
+from apps.scoring.engine.windows import Activity
 
 FIELDS = Activity.__struct_fields__
 UNKNOWN_SHARE = 0.45  # rows without names, or with history unavailable

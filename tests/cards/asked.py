@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from apps.api.documentation import OPENAPI
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import TransactionSchema, is_kind
+from apps.scoring.engine.transaction import TransactionSchema
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 #: Bodies the description has no example of.

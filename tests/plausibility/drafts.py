@@ -12,9 +12,11 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from apps.scoring.engine.history import Activity, Replay, transaction_hash
+from apps.scoring.engine.history import Replay
+from apps.scoring.engine.past_events import transaction_hash
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed
+from apps.scoring.engine.windows import Activity
 from tests.plausibility.senders import AMOUNT
 
 CROWD = 150  # people

@@ -8,7 +8,8 @@ import msgspec
 
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.history import Replay, transaction_hash
+from apps.scoring.engine.history import Replay
+from apps.scoring.engine.past_events import transaction_hash
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed
 from tests.plausibility.senders import AMOUNT, DAY_MS, HOUR_MS, Clerk

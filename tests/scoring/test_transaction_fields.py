@@ -11,11 +11,12 @@ from django.conf import settings
 
 from apps.api.openapi.document import document
 from apps.scoring.engine.explain import Contribution, Reason
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.models import active
 from apps.scoring.engine.operations import SCALAR
 from apps.scoring.engine.provenance import ORIGINS, Origin, fields_of_features, joined
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import TransactionSchema, is_kind
+from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.serving.rehearsal import EXAMPLES
 from apps.scoring.serving.transaction_fields import TransactionField, of_shelf
 

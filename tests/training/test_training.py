@@ -10,8 +10,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from apps.scoring.engine import shelf
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.history import HOUR_MS
 from apps.scoring.engine.models import LoadedModel, load_active, sigmoid
+from apps.scoring.engine.past_events import HOUR_MS
 from apps.training import card, data, metrics, replay
 from apps.training.baselines import row_features
 from apps.training.data import UnusableData

@@ -15,9 +15,10 @@ from apps.errors import Problem
 from apps.scoring.dialects import outcomes
 from apps.scoring.dialects.requests import Asked
 from apps.scoring.engine.engine import ENSEMBLE
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.schemas.card_activity import THRESHOLD, alerts, final_risk
-from apps.scoring.engine.transaction import InvalidTransaction, TransactionSchema, is_kind
+from apps.scoring.engine.transaction import InvalidTransaction, TransactionSchema
 from apps.scoring.serving.decision_formats import Decision
 
 SCHEMA = "card_activity"

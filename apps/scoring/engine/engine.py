@@ -12,11 +12,12 @@ from apps import card_numbers
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Decision, Ensemble, ModelUsed, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
-from apps.scoring.engine.history import Activity, PastColumns, told_home, unknown
+from apps.scoring.engine.history import PastColumns, told_home, unknown
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
 from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.engine.windows import Activity
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from apps.scoring.engine.features import Feature
 from apps.scoring.engine.models import Card
 from apps.scoring.engine.rules import BuiltIn, Rule
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import Feature, TransactionSchema
+from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import Direction, accuses, excuses, fill, say, shown, whole
 
 MOST_REASONS = 5

@@ -1,13 +1,13 @@
 """What a transaction is: its fields, the parties it names, its amount and time, and the features read from it."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from math import inf, nan
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from math import nan
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 import numpy as np
@@ -18,6 +18,10 @@ from apps.scoring.engine.operations import BLOCK, SCALAR, Operations, instant
 
 if TYPE_CHECKING:
     from apps.scoring.engine.rules import BuiltIn, Typology
+from apps.scoring.engine.features import Feature
+from apps.scoring.engine.field_types import is_kind, may_hold_cards, metas
+from apps.scoring.engine.parties import Party, Role, recognised_parties
+from apps.scoring.engine.values import NOWHERE, Columns, Values
 
 MOST_NAMED = 5  # unknown fields a warning names
 NAME_CUT = 40  # characters of each
@@ -27,9 +31,7 @@ FARTHEST_AHEAD_MS = 86_400_000  # clocks differ, and zones are forgotten
 FARTHEST_BACK_MS = 3_653 * 86_400_000
 NO_SECONDS = "; a count of seconds is not taken: it could be one of milliseconds."
 IN_QUOTES = ", without quotes"  # told of a number or a flag that was sent as text
-SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 SAMPLES: tuple[Any, ...] = (1, 0.5, 0, -1, "x", True, "2026-01-15T10:30:00Z")  # one for every type of field
-NOWHERE = -1
 HOME_COUNTRY = "home_country"  # the tenant's, known to rules beside fields and features
 
 
@@ -67,95 +69,6 @@ class Parsed(msgspec.Struct, frozen=True):
         if self.facts is self.sent:
             return ()
         return tuple(name for name, value in self.facts.items() if value is not self.sent[name])
-
-
-class Role(msgspec.Struct, frozen=True):
-    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week.
-    `speeds`: the measures of its events are speeds in km/h, not distances in km."""
-
-    name: str
-    habits: bool = False
-    speeds: bool = False
-
-
-class Party(msgspec.Struct, frozen=True):
-    """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown).
-
-    `kind` (a merchant's category), `place` (a country), `device` ("" when unknown), `measure` (a distance or a speed;
-    nan when unknown) and `failed` (refused by whoever was asked to pay) are kept with the event, so that the present
-    can be held against the usual.
-    """
-
-    role: str
-    name: str
-    counterparty: str
-    kind: str = ""
-    measure: float = nan
-    place: str = ""
-    device: str = ""
-    failed: bool = False
-
-    def renamed(self, rename: Callable[[str], str]) -> "Party":
-        """The same with each of its names rewritten; a name that is not known stays unknown."""
-        names = (self.name, self.counterparty, self.kind, self.place, self.device)
-        name, counterparty, kind, place, device = (one and rename(one) for one in names)
-        return Party(self.role, name, counterparty, kind, self.measure, place, device, self.failed)
-
-
-class Feature(msgspec.Struct, frozen=True):
-    """One column of the model's input and how it is spoken about.
-
-    `field` is the request field the reason points at. `up` and `down` are sentences, told by the direction of the
-    contribution; placeholders are those of `wording.PLACEHOLDERS`. A sentence must be true of any value it is told of:
-    `zero`, if given, is told of 0 instead, whatever the direction, `unknown` where there is no value. Only above
-    `up_above` and below `up_below` it is a reason for a higher risk, only between `down_above` and `down_below` for a
-    lower. `label` is the feature's short name in a picture: "the" can stand before it.
-
-    What is told is the number, or what it stands for (`shown_as`, a key of `wording.SHOWN`), or the field as it was
-    sent (`own`; always where the feature has the field's name). `unit` is the unit of that; "money" is the
-    transaction's currency, "index" a number that means nothing to a sender and is not told. `needs`: the fields of
-    which any may be missing when it is unknown, if not `field` alone.
-    """
-
-    name: str
-    code: str
-    field: str
-    up: str
-    down: str
-    label: str = ""
-    unknown: str = ""
-    zero: str = ""
-    up_above: float = -inf
-    up_below: float = inf
-    down_above: float = -inf
-    down_below: float = inf
-    shown_as: str = ""
-    own: bool = False
-    unit: str = ""
-    needs: tuple[str, ...] = ()
-
-
-def stated(
-    name: str, code: str, field: str, label: str, fact: str, *, unknown: str = "", zero: str = "", **told: Any
-) -> Feature:
-    """A feature whose value speaks for itself: one sentence, whichever way it moves the score."""
-    return Feature(name, code, field, fact, fact, label, unknown or _nothing_known(label), zero, **told)
-
-
-def weighed(
-    name: str, code: str, field: str, label: str, what: str, *, many: bool = False, unknown: str = "", zero: str = "",
-    **told: Any,
-) -> Feature:  # fmt: skip
-    """A feature that speaks for fraud or against it only together with others: no value of it is good or bad."""
-    up, down = (f"{what} {verb}{'' if many else 's'} the risk." for verb in ("raise", "lower"))
-    return Feature(name, code, field, up, down, label, unknown or _nothing_known(label), zero, **told)
-
-
-def _nothing_known(label: str) -> str:
-    """Said in full, where a picture has room for the short form only."""
-    for short, whole in SPANS_IN_FULL.items():
-        label = label.replace(short, whole)
-    return f"Nothing is known of the {label}."
 
 
 def _nothing_to_remark(transaction: Any) -> tuple[str, ...]:
@@ -220,7 +133,7 @@ class TransactionSchema:
         declared = msgspec.structs.fields(self.struct)
         self.types: Mapping[str, Any] = get_type_hints(self.struct, include_extras=True)
         self.fields = tuple(field.name for field in declared)
-        self.parties = _recognised(self.parties)
+        self.parties = recognised_parties(self.parties)
         self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
         self.feature_names = tuple(feature.name for feature in self.features)
@@ -249,7 +162,7 @@ class TransactionSchema:
         }
         #: The field that says when it happened, where that is a date; other logs count from a start of their own.
         self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
-        self._may_hold_cards = tuple(_may_hold_cards(self.types, self.ids))
+        self._may_hold_cards = tuple(may_hold_cards(self.types, self.ids))
         #: Text fields whose unknown values are warned of, each with the values that are not.
         self._expected = tuple(
             (name, frozenset((*known.values, *known.synonyms)))
@@ -424,18 +337,6 @@ class TransactionSchema:
         return (f"{self.moment} is {far} ({day}): is that meant? Recent activity was counted up to then.",)
 
 
-def _recognised(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], tuple[Party, ...]]:
-    """The parties by what they are recognised by, however they were written: one user has one past.
-
-    Here, so that it holds for every schema, role and reader of parties, the live request and a replayed file alike.
-    """
-
-    def recognise(transaction: Any) -> tuple[Party, ...]:
-        return tuple([party.renamed(text.recognised) for party in parties(transaction)])
-
-    return recognise
-
-
 def ignored(what: str, fields: Mapping[str, Any], masked: Sequence[str] = ()) -> tuple[str, ...]:
     """The warnings that fields were sent which nothing reads, the first few named, and of card numbers in them or in
     `masked`, fields that are read."""
@@ -447,33 +348,6 @@ def ignored(what: str, fields: Mapping[str, Any], masked: Sequence[str] = ()) ->
     held = [name for name in names[:MOST_LOOKED_AT] if card_numbers.holds_one({name: fields[name]})]
     cards = card_numbers.warning([*masked, *map(_safe, held[:MOST_NAMED])])
     return (f"{what} were ignored: {', '.join(named)}{more}.", *cards)
-
-
-class Values(dict[str, Any]):
-    """What rules ask about by name: what was sent, else a feature, else None. Raises KeyError for what does not exist.
-
-    Features are looked up when they are asked for: rules ask for few of hundreds.
-    """
-
-    def look_up(self, place_of: Mapping[str, int], row: Sequence[float]) -> None:
-        self._place_of, self._row = place_of, row
-
-    def __missing__(self, name: str) -> Any:
-        place = self._place_of[name]
-        value = self[name] = None if place == NOWHERE else self._row[place]
-        return value
-
-
-class Columns:
-    """Fields as arrays, each made when it is first asked for: few of hundreds are."""
-
-    def __init__(self, make: Callable[[str], np.ndarray]) -> None:
-        self._make = make
-
-    def __getattr__(self, name: str) -> np.ndarray:
-        column = self._make(name)
-        setattr(self, name, column)
-        return column
 
 
 def _decode(raw: bytes) -> Any:
@@ -511,29 +385,3 @@ def _safe(name: object) -> str:
         .decode()[:NAME_CUT]
         .replace("\x00", "?")
     )
-
-
-def _may_hold_cards(types: Mapping[str, Any], ids: Collection[str]) -> Iterator[tuple[str, Callable[[Any], Any]]]:
-    """Fields a card number may stand in, and how it is masked there: texts, and numbers with as many digits."""
-    for name, kind in types.items():
-        if is_kind(str, kind):
-            yield name, card_numbers.mask_id if name in ids else card_numbers.mask
-        elif (is_kind(int, kind) or is_kind(float, kind)) and _largest(kind) >= 10**card_numbers.SHORTEST - 1:
-            yield name, card_numbers.mask_number
-
-
-def _largest(annotation: Any) -> float:
-    """The most a number may be."""
-    return min((meta.le for meta in metas(annotation) if meta.le is not None), default=inf)
-
-
-def metas(annotation: Any) -> tuple[msgspec.Meta, ...]:
-    """What a field's type says beside its kind, its own first."""
-    nested = [meta for part in get_args(annotation) for meta in metas(part)] if get_origin(annotation) else []
-    own = [part for part in getattr(annotation, "__metadata__", ()) if isinstance(part, msgspec.Meta)]
-    return (*own, *nested)
-
-
-def is_kind(kind: type, annotation: Any) -> bool:
-    """Whether a field's type is this kind, or allows it beside others."""
-    return annotation is kind or any(is_kind(kind, part) for part in get_args(annotation))

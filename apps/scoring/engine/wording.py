@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from math import exp, expm1, isfinite, log, log1p
 from typing import Any, Literal
 
-from apps.scoring.engine.transaction import Feature, TransactionSchema
+from apps.scoring.engine.features import Feature
+from apps.scoring.engine.transaction import TransactionSchema
 
 Direction = Literal["up", "down"]
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apps.api_keys.gate import Names, Rider, with_rider
-from apps.scoring.engine import history
-from apps.scoring.engine.transaction import Parsed, Party, Role, TransactionSchema
+from apps.scoring.engine import habits, history, past_events, windows
+from apps.scoring.engine.parties import Party, Role
+from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.serving.ids import party_hash as hide
 from apps.valkey import Argument, Script, Valkey
 
 NUMBERS = {
-    **{name: getattr(history, name) * history.EVENT_BYTES for name in ("LOOKED_AT", "KEPT", "TRIMMED_AT")},
-    "EVENT_BYTES": history.EVENT_BYTES,
-    "FLAGS_AT": history.FLAGS_AT,
+    **{name: getattr(past_events, name) * past_events.EVENT_BYTES for name in ("LOOKED_AT", "KEPT", "TRIMMED_AT")},
+    "EVENT_BYTES": past_events.EVENT_BYTES,
+    "FLAGS_AT": past_events.FLAGS_AT,
 }
 
 
@@ -37,9 +38,9 @@ REFUSAL = Script(_lua("refusal.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
 #: habits are asked for when nothing of it counts any more.
 LIFE_SECONDS = 8 * 24 * 3600
-HABITS_LIFE_SECONDS = history.HABIT_MS // 1000
+HABITS_LIFE_SECONDS = habits.HABIT_MS // 1000
 
-Activities = Mapping[str, history.Activity]  # by role
+Activities = Mapping[str, windows.Activity]  # by role
 
 
 class Seen(NamedTuple):
@@ -84,7 +85,7 @@ def refuse(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> None:
         place = names.party_ahead if _is_ahead(row) else names.party
         for party, event in zip(row.parties, _events(row), strict=True):
             keys.append(place(row.schema.name, party.role, party.name))
-            arguments += history.mark_of(event)
+            arguments += past_events.mark_of(event)
     if keys:
         valkey.run(REFUSAL, keys, arguments)
 
@@ -93,7 +94,7 @@ def _events(row: Seen) -> list[bytes]:
     """The transaction as it is kept in the past of each of its parties."""
     transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
     amount = row.schema.amount(transaction)
-    return [history.event_of(party, at_ms, amount, row.transaction_hash) for party in row.parties]
+    return [past_events.event_of(party, at_ms, amount, row.transaction_hash) for party in row.parties]
 
 
 def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activities]:
@@ -108,13 +109,13 @@ def life_seconds(role: Role) -> int:
 
 
 def _is_ahead(row: Seen) -> bool:
-    return history.is_ahead(row.parsed.at_ms, row.parsed.received_ms)
+    return past_events.is_ahead(row.parsed.at_ms, row.parsed.received_ms)
 
 
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
     at_ms, ahead = row.parsed.at_ms, _is_ahead(row)
     found = {}
     for party in row.parties:
-        past = history.together(next(answers), next(answers)) if ahead else next(answers)
+        past = past_events.together(next(answers), next(answers)) if ahead else next(answers)
         found[party.role] = history.past_of(row.schema.role_of[party.role], party, past, at_ms, row.transaction_hash)
     return found

@@ -13,7 +13,7 @@ from typing import TypeVar
 from apps.api_keys.gate import Admission, Rate
 from apps.errors import Problem
 from apps.scoring.engine import engine as engines
-from apps.scoring.engine import history
+from apps.scoring.engine import windows
 from apps.scoring.engine.engine import Engine
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, ids, without_valkey
@@ -31,7 +31,7 @@ NOBODY = Admission(0, 0, "", 0, Rate(1, 1, 0), 0, 0, 0, False, ())
 
 Result = TypeVar("Result")
 #: Recent activity of the parties by role, of each item; None where it can't be asked for.
-Pasts = Sequence[Mapping[str, history.Activity] | None]
+Pasts = Sequence[Mapping[str, windows.Activity] | None]
 
 
 class Scoring:

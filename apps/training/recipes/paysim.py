@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
-from apps.scoring.engine.history import HOUR_MS
+from apps.scoring.engine.past_events import HOUR_MS
 from apps.scoring.engine.schemas.paysim import PAYSIM as SCHEMA
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.training import replay, sampled_history, simulate

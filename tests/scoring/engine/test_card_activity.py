@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.engine.history import QUIET, UNKNOWN, Activity, Habits, PastColumns, Replay, told_home, unknown
+from apps.scoring.engine.habits import Habits
+from apps.scoring.engine.history import PastColumns, Replay, told_home, unknown
+from apps.scoring.engine.parties import Party
 from apps.scoring.engine.rules import evaluate, typical
 from apps.scoring.engine.schemas.card_activity import (
     AUTHENTICATION,
@@ -25,7 +27,8 @@ from apps.scoring.engine.schemas.card_activity import (
     alerts,
     final_risk,
 )
-from apps.scoring.engine.transaction import InvalidTransaction, Party
+from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.engine.windows import QUIET, UNKNOWN, Activity
 
 REQUIRED = CARD_ACTIVITY.fields[:18]
 # The two documented requests, as published.

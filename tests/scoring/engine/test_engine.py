@@ -6,10 +6,12 @@ import pytest
 
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine, UnknownModel
-from apps.scoring.engine.history import QUIET, event_of, summarise
+from apps.scoring.engine.history import summarise
 from apps.scoring.engine.models import ModelRefused, sigmoid
+from apps.scoring.engine.parties import Party
+from apps.scoring.engine.past_events import event_of
 from apps.scoring.engine.rules import Condition, Rule
-from apps.scoring.engine.transaction import Party
+from apps.scoring.engine.windows import QUIET
 from tests.scoring.engine.conftest import BLACK_HOLE, DRAINED, HONEST
 from tests.together import together
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.engine.history import QUIET, UNKNOWN, Activity, PastColumns
+from apps.scoring.engine.history import PastColumns
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.schemas.paysim import PaySimTransaction
+from apps.scoring.engine.windows import QUIET, UNKNOWN, Activity
 
 PAYSIM = SCHEMAS["paysim"]
 money = st.one_of(st.sampled_from([0.0, 0.01, 5000.0, 1e12]), st.floats(-1e12, 1e12, allow_nan=False))

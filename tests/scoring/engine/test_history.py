@@ -6,35 +6,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.engine.history import (
+from apps.scoring.engine.habits import HABIT_MS, NO_HABITS, Habits
+from apps.scoring.engine.history import Replay, _counted, habits, summarise, unknown
+from apps.scoring.engine.parties import Party, Role
+from apps.scoring.engine.past_events import (
     DAY_MS,
     EVENT,
     EVENT_BYTES,
-    HABIT_MS,
     HOUR_MS,
     KEPT,
     LOOKED_AT,
-    NO_HABITS,
-    QUIET,
     TOLERATED_AHEAD_MS,
     TRIMMED_AT,
     WEEK_MS,
-    Activity,
-    Habits,
-    Replay,
-    _counted,
-    _counted_in_bulk,
     event_of,
-    habits,
     name_hash,
     placed,
     refused,
     seen_at,
-    summarise,
     together,
-    unknown,
-)  # fmt: skip
-from apps.scoring.engine.transaction import FOREVER, Party, Role
+)
+from apps.scoring.engine.transaction import FOREVER
+from apps.scoring.engine.windows import QUIET, Activity, _counted_in_bulk  # fmt: skip
 
 NOW = 100 * DAY_MS
 

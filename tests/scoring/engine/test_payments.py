@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.engine.history import (
-    NO_HABITS,
-    QUIET,
-    UNKNOWN,
-    UNKNOWN_HABITS,
-    Habits,
-    PastColumns,
-    Replay,
-    event_of,
-    past_of,
-)
+from apps.scoring.engine.habits import NO_HABITS, UNKNOWN_HABITS, Habits
+from apps.scoring.engine.history import PastColumns, Replay, past_of
 from apps.scoring.engine.operations import SCALAR
+from apps.scoring.engine.past_events import event_of
 from apps.scoring.engine.rules import evaluate, typical
 from apps.scoring.engine.schemas.payments import (
     CATEGORY_RANK,
@@ -29,6 +21,7 @@ from apps.scoring.engine.schemas.payments import (
     Payment,
 )
 from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.engine.windows import QUIET, UNKNOWN
 
 # The documented request.
 DOCUMENTED: dict[str, Any] = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from apps.scoring.engine.explain import LEAST_CONTRIBUTION, MOST_REASONS, NOTHING_UNUSUAL, Reason, reasons
+from apps.scoring.engine.features import Feature
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import Feature
 from apps.scoring.engine.wording import say, shown
 from tests.scoring.engine.conftest import EXAMPLES
 

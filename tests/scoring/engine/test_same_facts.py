@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import InvalidTransaction, is_kind
+from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.serving import ids
 from tests.scoring.engine.conftest import EXAMPLES
 from tests.spelled import FULL, LARGEST, written

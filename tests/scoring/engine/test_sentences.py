@@ -6,10 +6,11 @@ from math import inf
 
 import pytest
 
-from apps.scoring.engine.history import NO_HABITS, QUIET
+from apps.scoring.engine.features import Feature
+from apps.scoring.engine.habits import NO_HABITS
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import Feature
 from apps.scoring.engine.waterfall import LABEL_CUT
+from apps.scoring.engine.windows import QUIET
 from apps.scoring.engine.wording import Direction, say
 
 BOTH: tuple[Direction, ...] = ("up", "down")

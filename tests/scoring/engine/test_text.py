@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps import text
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.history import Replay
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import InvalidTransaction, is_kind
+from apps.scoring.engine.transaction import InvalidTransaction
 from tests.scoring.engine.conftest import EXAMPLES
 
 TEXTS = [(name, field) for name, one in SCHEMAS.items() for field in one.fields if is_kind(str, one.types[field])]

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from apps.scoring.engine.operations import SCALAR
-from apps.scoring.engine.transaction import InvalidTransaction, Party
+from apps.scoring.engine.parties import Party
+from apps.scoring.engine.transaction import InvalidTransaction
 from tests.scoring.engine.conftest import HONEST
 
 

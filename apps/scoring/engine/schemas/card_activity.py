@@ -14,12 +14,14 @@ import msgspec
 from msgspec import Meta
 
 from apps.currencies import CURRENCIES
-from apps.scoring.engine.history import COUNTS, FROM_NOTHING
+from apps.scoring.engine.features import Feature, stated, weighed
 from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import SCALAR, Operations
+from apps.scoring.engine.parties import Party, Role
 from apps.scoring.engine.rules import Condition, RuleResult, Typology
 from apps.scoring.engine.schemas import built_in
-from apps.scoring.engine.transaction import Feature, Party, Role, TransactionSchema, stated, weighed
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.windows import COUNTS, FROM_NOTHING
 
 MOST_MONEY = 1e15
 LARGEST_ID = 2**53 - 1  # beyond, JSON readers take an integer for its neighbour

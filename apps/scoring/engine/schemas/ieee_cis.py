@@ -20,11 +20,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from apps.scoring.engine.features import Feature
 from apps.scoring.engine.known_values import KEPT_AS_SENT, KnownValues
 from apps.scoring.engine.operations import Operations
+from apps.scoring.engine.parties import Party
 from apps.scoring.engine.rules import Typology
 from apps.scoring.engine.schemas import built_in
-from apps.scoring.engine.transaction import Feature, Party, TransactionSchema
+from apps.scoring.engine.transaction import TransactionSchema
 
 MOST = 1e9  # of an amount, and of any number either side of zero
 MOST_SECONDS = 10_000_000_000

@@ -13,12 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from apps.currencies import CURRENCIES
-from apps.scoring.engine.history import COUNTS, DAY_MS, FROM_NOTHING, HOUR_MS, LEAST_HOURS
+from apps.scoring.engine.features import stated, weighed
+from apps.scoring.engine.habits import LEAST_HOURS
 from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import SCALAR, Operations
+from apps.scoring.engine.parties import Party, Role
+from apps.scoring.engine.past_events import DAY_MS, HOUR_MS
 from apps.scoring.engine.rules import Condition, Typology
 from apps.scoring.engine.schemas import built_in
-from apps.scoring.engine.transaction import InvalidTransaction, Party, Role, TransactionSchema, stated, weighed
+from apps.scoring.engine.transaction import InvalidTransaction, TransactionSchema
+from apps.scoring.engine.windows import COUNTS, FROM_NOTHING
 
 MOST_MONEY = 1e9  # in dollars
 MOST_AMOUNT = 1e15  # in the least of currencies

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from apps.scoring.engine.history import COUNTS, FROM_NOTHING, HOUR_MS, WEEK_SECONDS
+from apps.scoring.engine.features import stated, weighed
 from apps.scoring.engine.known_values import KnownValues
 from apps.scoring.engine.operations import Operations
+from apps.scoring.engine.parties import Party, Role
+from apps.scoring.engine.past_events import HOUR_MS
 from apps.scoring.engine.rules import Condition, Typology
 from apps.scoring.engine.schemas import built_in
-from apps.scoring.engine.transaction import Party, Role, TransactionSchema, stated, weighed
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.windows import COUNTS, FROM_NOTHING, WEEK_SECONDS
 
 MOST_MONEY = 1e12
 CENT = 0.015  # ledgers round: differences below a cent and a half are none

@@ -1,0 +1,57 @@
+"""Who has a history in a transaction, in which role, and by what they are recognised."""
+
+from collections.abc import Callable
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from apps import text
+
+if TYPE_CHECKING:
+    pass
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week.
+    `speeds`: the measures of its events are speeds in km/h, not distances in km."""
+
+    name: str
+    habits: bool = False
+    speeds: bool = False
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Somebody with a history: in which role, under which name, dealing with whom ("" when unknown).
+
+    `kind` (a merchant's category), `place` (a country), `device` ("" when unknown), `measure` (a distance or a speed;
+    nan when unknown) and `failed` (refused by whoever was asked to pay) are kept with the event, so that the present
+    can be held against the usual.
+    """
+
+    role: str
+    name: str
+    counterparty: str
+    kind: str = ""
+    measure: float = nan
+    place: str = ""
+    device: str = ""
+    failed: bool = False
+
+    def renamed(self, rename: Callable[[str], str]) -> "Party":
+        """The same with each of its names rewritten; a name that is not known stays unknown."""
+        names = (self.name, self.counterparty, self.kind, self.place, self.device)
+        name, counterparty, kind, place, device = (one and rename(one) for one in names)
+        return Party(self.role, name, counterparty, kind, self.measure, place, device, self.failed)
+
+
+def recognised_parties(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], tuple[Party, ...]]:
+    """The parties by what they are recognised by, however they were written: one user has one past.
+
+    Here, so that it holds for every schema, role and reader of parties, the live request and a replayed file alike.
+    """
+
+    def recognise(transaction: Any) -> tuple[Party, ...]:
+        return tuple([party.renamed(text.recognised) for party in parties(transaction)])
+
+    return recognise
