@@ -1,4 +1,4 @@
-"""Who is calling: addresses and networks in one form, and what proxies say of those they forward for. Pure.
+"""IP addresses: the client's behind trusted proxies, and networks, in one form. Pure.
 
 An address is written in one way: IPv4 as such and never mapped into IPv6, IPv6 compressed and without a zone. What a
 proxy says counts only as far as our own proxies wrote it: both `X-Forwarded-For` and `Forwarded` (RFC 7239) are lists

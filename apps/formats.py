@@ -1,4 +1,4 @@
-"""How dates, numbers and shares are written for people: on invoices, in mails, on operators' pages. Pure.
+"""Formats of dates, numbers and shares for people: on invoices, in mails, on operators' pages. Pure.
 
 Times are UTC. APIs and webhooks have their own forms (RFC 3339, decimal strings); these are never parsed again.
 """

@@ -1,4 +1,4 @@
-"""What the scoring API's workers serve. All a request needs is loaded here, once, before they are forked."""
+"""The scoring API's application. All a request needs is loaded here, once, before they are forked."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the portal's worker serves: Django as it is."""
+"""The portal's application: Django as it is."""
 
 import os
 

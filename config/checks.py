@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says beyond Django's own checks."""
+"""System checks beyond Django's own, most of them for `manage.py check --deploy`."""
 
 from pathlib import Path
 from typing import Any

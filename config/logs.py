@@ -1,4 +1,4 @@
-"""How a line of the log is written. One formatter for all handlers and processes."""
+"""The log's formatter. One formatter for all handlers and processes."""
 
 import logging
 

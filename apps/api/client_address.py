@@ -1,4 +1,4 @@
-"""Where a request comes from and whom it was sent to: the caller's address, our host names, TLS."""
+"""Client address, host names and TLS of a request."""
 
 from typing import Any
 

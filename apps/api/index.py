@@ -1,4 +1,4 @@
-"""Where to begin: `/` answers with links, and a wrong address with those near it."""
+"""The index: `/` answers with links, and a wrong address with those near it."""
 
 from difflib import get_close_matches
 

@@ -1,4 +1,4 @@
-"""Who a request says it is: an API key, a token in its place, or in demo mode nobody. No I/O but for the demo key."""
+"""Credentials of a request: an API key, a token in its place, or in demo mode none. No I/O but for the demo key."""
 
 from typing import Any
 

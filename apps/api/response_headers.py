@@ -1,4 +1,4 @@
-"""What every answer of the API carries: no cache keeps it, no browser frames it or takes it for something else."""
+"""Security headers of every answer: no cache keeps it, no browser frames it or takes it for something else."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What is answered without a key: whether the service is up, its figures, its documentation."""
+"""Endpoints without a key: health, readiness, metrics, documentation."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What api_keys says; it knows no plans, who listens does."""
+"""Signals of api_keys; it knows no plans, who listens does."""
 
 from apps.api_keys.models import ApiKey
 from apps.listeners import Listeners

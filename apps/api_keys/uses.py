@@ -1,4 +1,4 @@
-"""When keys were last used for what no journal holds: reads and changes. Decisions are noted by the recorder.
+"""Last use of keys for what no journal holds: reads and changes. Decisions are noted by the recorder.
 
 Each process notes a key at most once a minute, so that a read costs a write now and then. While Postgres is away it is
 tried again at the next use.

@@ -1,4 +1,4 @@
-"""What the worker does about payments, on the schedule of config/celery.py. Each is harmless when repeated."""
+"""Celery tasks of payments, on the schedule of config/celery.py. Each is harmless when repeated."""
 
 import logging
 from collections.abc import Iterable

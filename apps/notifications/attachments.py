@@ -1,4 +1,4 @@
-"""What is attached to a kind's e-mail. This app knows no invoices: whoever does says how (config/apps.py)."""
+"""Attachments of e-mails, by kind. This app knows no invoices: whoever does says how (config/apps.py)."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What is told, as one table: `type` of a webhook, name of an e-mail's template. Pure.
+"""Kinds of notification, as one table: `type` of a webhook, name of an e-mail's template. Pure.
 
 A new kind gets a row here, a template in templates/notifications/ when it is mailed, and a line in docs/api.md.
 """

@@ -1,4 +1,4 @@
-"""What came of one try. Pure."""
+"""The outcome of one delivery attempt. Pure."""
 
 from dataclasses import dataclass
 

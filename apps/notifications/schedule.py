@@ -1,4 +1,4 @@
-"""When a delivery is tried again. Pure.
+"""The retry schedule of deliveries. Pure.
 
 The delays are the example schedule of the Standard Webhooks specification 1.0.0: ten tries in 75 hours, then given up.
 """

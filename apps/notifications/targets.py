@@ -1,4 +1,4 @@
-"""Where a webhook may be sent. A customer names the address, so it must not lead into our own network (SSRF).
+"""Targets a webhook may be sent to. A customer names the address, so it must not lead into our own network (SSRF).
 
 What the URL itself says is looked at when the webhook is made or changed, and again at each try: an address in whatever
 spelling, a name that only means something within a network. What a name resolves to is looked at when it is tried and

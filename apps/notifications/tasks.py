@@ -1,4 +1,4 @@
-"""What Celery does for the outbox; sending is `manage.py deliver`'s."""
+"""Celery tasks of the outbox; sending is `manage.py deliver`'s."""
 
 from celery import shared_task
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""Whose turn it is: which of the deliveries that wait are tried now. Pure.
+"""Fair scheduling of deliveries: round-robin by tenant, then by recipient, within bounds. Pure.
 
 Turns go round: one to each tenant, then another to each; within a tenant one to each recipient. Nobody may hold more
 than their bound, and the less is free the less one tenant may take of it: who comes last still finds a place. What was
@@ -36,7 +36,7 @@ REMEMBERED = 10_000
 
 
 class Turns:
-    """Who holds how many places of one channel."""
+    """The scheduler of one channel: the deliveries in flight, and which of those that wait go next."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds

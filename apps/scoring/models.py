@@ -1,4 +1,4 @@
-"""What a customer owns, in the tenant's schema: decisions with the facts they were made on, and its policies."""
+"""Tables of a tenant's schema: decisions with the facts they were made on, and published policies."""
 
 from typing import ClassVar
 

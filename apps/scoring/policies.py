@@ -1,4 +1,4 @@
-"""Which policy decides for a tenant: its newest published one, kept in each process by version.
+"""Policies of tenants: the newest published one decides, kept in each process by version.
 
 The gate tells the version with every admission, so a new policy holds from the next request on and costs no query.
 """

@@ -1,4 +1,5 @@
-"""Do the books of a month agree, decisions included? apps/usage/reconciliation.py compares; it is handed the counts."""
+"""Reconciles a month: counts the decisions stored for each tenant and hands them to apps/usage/reconciliation.py, which
+compares them with what was journaled, recorded, rolled up and invoiced."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime

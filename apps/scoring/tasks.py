@@ -1,4 +1,4 @@
-"""What the worker does on the schedule of config/celery.py."""
+"""Celery tasks of scoring, on the schedule of config/celery.py."""
 
 import logging
 from datetime import datetime, timedelta

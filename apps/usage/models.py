@@ -1,4 +1,4 @@
-"""What was served, as rows: one event a decision (the truth that is invoiced) and its roll-ups. All in `public`.
+"""Usage events, one a decision (the truth that is invoiced), and their roll-ups. All in `public`.
 
 Written only by `events.record`; ids instead of foreign keys, because these tables grow fastest and move alone.
 """

@@ -1,4 +1,4 @@
-"""What the worker does about usage, on the schedule of config/celery.py."""
+"""Celery tasks of usage, on the schedule of config/celery.py."""
 
 from celery import shared_task
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What an operator agrees with a customer. The row is changed and audited in one transaction, then the gate is told: it
+"""Subscription changes by an operator. The row is changed and audited in one transaction, then the gate is told: it
 holds from the next request on, on every process; while Valkey is away the recorder tells it later."""
 
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""How Django writes dates and times on pages: as `apps/formats.py` does, the day first and 24 hours."""
+"""Formats of dates and times on pages: as `apps/formats.py` writes them, the day first and 24 hours."""

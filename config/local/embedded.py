@@ -1,4 +1,4 @@
-"""Which servers this checkout uses: those named in the environment, or its own PostgreSQL and Valkey.
+"""Embedded servers: this checkout's own PostgreSQL and Valkey, unless the environment names others.
 
 With `DATABASE_URL` / `REDIS_URL` unset, `running()` starts the missing ones from wheels and keeps their data in
 `PALISADE_DATA` (default `.palisade`). Any number of processes may be inside `running()` at once: each holds a shared

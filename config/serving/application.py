@@ -1,4 +1,4 @@
-"""What a worker serves: Django's handler, and what it says of a request before its body is there."""
+"""The application of a worker: Django's handler, and what it says of a request before its body is there."""
 
 from django.conf import settings
 from django.core import signals

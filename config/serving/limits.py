@@ -1,4 +1,4 @@
-"""What a client may take of us, each bound beside its reason."""
+"""Limits of what a client may take of a worker, each beside its reason."""
 
 KILOBYTE, MEGABYTE = 1024, 1024 * 1024
 

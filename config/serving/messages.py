@@ -1,4 +1,4 @@
-"""Bytes to Django's request, Django's response to bytes. Pure but for the date.
+"""HTTP/1.1 messages: parses a head into Django's request, serialises Django's response. Pure but for the date.
 
 A header is one value: lines of the same name are joined as RFC 9110 5.3 says. A name with an underscore is dropped: as
 an environment variable it could not be told from the one with a dash, which a proxy may have set.

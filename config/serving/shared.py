@@ -1,4 +1,4 @@
-"""What gunicorn is told for the API and the portal alike (its settings are a module's names)."""
+"""gunicorn's settings for the API and the portal alike (they are a module's names)."""
 
 import os
 from typing import Any

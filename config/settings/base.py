@@ -1,4 +1,4 @@
-"""What every process shares. A checkout runs with no environment: the embedded servers and generated secrets fill in.
+"""Settings of every process. A checkout runs with no environment: the embedded servers and generated secrets fill in.
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
 PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,

@@ -1,4 +1,4 @@
-"""What payments ask of the payment provider: the protocol, its orders and its errors.
+"""The payment gateway's interface: what payments ask of the provider, its orders and its errors.
 
     Gateway          what payments ask of it; `providers.get_gateway()` is this installation's
     ├── Stripe       stripe_gateway.py, the real library; chosen by STRIPE_API_KEY

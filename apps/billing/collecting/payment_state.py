@@ -1,4 +1,4 @@
-"""What is known of a payment and of a customer's cards, and how two pieces of knowledge become one. Pure.
+"""State of a payment and of a customer's cards as events tell it, and how two such states are merged. Pure.
 
 Webhooks come in any order, any number of times, and beside the answers of our own calls. So nothing here says "then":
 every piece of knowledge is merged by `max`, which is commutative, associative and idempotent, and the same pieces give

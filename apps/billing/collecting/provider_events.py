@@ -1,4 +1,4 @@
-"""What the provider tells us: verified, kept as it came, answered 200, and worked through later.
+"""Webhooks of the payment provider: verified, kept as they came, answered 200, and worked through later.
 
 In any order, any number of times, and from two sides: webhooks, and the nightly look at the provider's own list. What
 an event says is merged into what is known (`known.py`); one that is about something we don't know yet waits.

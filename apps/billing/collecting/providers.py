@@ -1,4 +1,4 @@
-"""Which payment provider this installation uses."""
+"""The factory of the payment gateway: which provider this installation uses."""
 
 from django.conf import settings
 

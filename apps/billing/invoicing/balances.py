@@ -1,4 +1,4 @@
-"""What a transfer brought beyond its invoice: kept as money of the account, and taken for its next invoices.
+"""Account balances: what a transfer brought beyond its invoice is kept, and taken for the account's next invoices.
 
 It is no credit: credits come off before tax, and this is money that was paid. What is moved stands on the next invoice
 as a payment of its own that names its source; what is left can be given back (`refunds`).

@@ -1,4 +1,4 @@
-"""How an open invoice is paid: by a transfer with its number as the reference, or from the card in use."""
+"""Payment instructions of an open invoice: a transfer with its number as the reference, or the card in use."""
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What columns of money have in common: amounts, prices, currencies, ids that customers see."""
+"""Column types of money: amounts, prices, currencies, ids that customers see."""
 
 import secrets
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was invoiced, what was taken off it, and what corrected it.
+"""Invoices, their lines and deductions, and the credit notes that correct them.
 
 Issued invoices, their lines and credit notes are append-only: triggers of the migrations refuse the rest, for the
 application's own role too.

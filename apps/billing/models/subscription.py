@@ -1,4 +1,4 @@
-"""What was agreed with a tenant, what was in force when, and the test clock that may stand in for time.
+"""Subscriptions, their timeline of plans, and the test clock that may stand in for time.
 
 Spans are append-only: triggers of the migrations refuse the rest, for the application's own role too.
 """

@@ -1,1 +1,1 @@
-"""What a month costs. Pure: plans and units in, lines and totals out."""
+"""Pricing of a month. Pure: plans and units in, lines and totals out."""

@@ -1,4 +1,4 @@
-"""What is owed for a month. Pure: terms and units in, lines and totals out.
+"""Pricing: what is owed for a month. Pure: terms and units in, lines and totals out.
 
     fee        a plan's monthly fee × its exact share of the month's microseconds
     included   Σ share × included units, half-up to whole units; what was agreed with the tenant alone takes its place

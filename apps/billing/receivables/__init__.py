@@ -1,1 +1,1 @@
-"""What is still owed, and what becomes of a tenant that does not pay."""
+"""Receivables: what is still owed, and what becomes of a tenant that does not pay."""

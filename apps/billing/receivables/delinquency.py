@@ -1,4 +1,4 @@
-"""Where a tenant stands: what its unpaid invoices make of it."""
+"""Delinquency: the status that unpaid invoices give a tenant."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What happens while an invoice is not paid, as one table. Pure.
+"""The dunning schedule: what happens while an invoice is not paid, as one table. Pure.
 
     day 0  1  3  5  7  9  11  14         a try each (with Stripe); each failure is told, with the time of the next
                               14         past due: the last try failed (by transfer: 14 days passed)

@@ -1,4 +1,4 @@
-"""What is still to be paid of an invoice, and whether a card may be asked for it."""
+"""Amounts due: what is still to be paid of an invoice, and whether a card may be asked for it."""
 
 from collections.abc import Mapping
 from datetime import datetime

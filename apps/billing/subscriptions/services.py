@@ -1,4 +1,4 @@
-"""What is agreed with a tenant and what follows for the gate: signing up, changing plans, trials, caps, who may go on.
+"""Subscription services: signing up, plan changes, trials, spend caps, and what follows of them for the gate.
 
 Every change locks the tenant's row, is audited where a person made it, and is told to whoever listens (`changes`).
 """

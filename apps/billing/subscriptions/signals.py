@@ -1,4 +1,4 @@
-"""What billing says; it knows neither keys nor the gate, who listens does."""
+"""Signals of billing; it knows neither keys nor the gate, who listens does."""
 
 from apps.listeners import Listeners
 

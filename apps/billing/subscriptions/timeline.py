@@ -1,4 +1,4 @@
-"""Which plan was in force when: spans follow on without gap or overlap; only what is still to come may be changed.
+"""The timeline of plans: spans follow on without gap or overlap; only what is still to come may be changed.
 
 Beside them stands when a tenant was limited for not paying. A month's terms are both: spans, cut where a limit begins
 or ends.

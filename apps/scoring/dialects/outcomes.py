@@ -1,4 +1,4 @@
-"""What a decision means in the words the published interfaces share."""
+"""Outcomes: a decision in the words the published interfaces share."""
 
 from collections.abc import Iterable
 

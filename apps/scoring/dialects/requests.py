@@ -1,4 +1,4 @@
-"""What is asked in a dialect: transactions of one schema, checked, and the model that shall answer."""
+"""Requests of a dialect: transactions of one schema, checked, and the model that shall answer."""
 
 from collections.abc import Sequence
 from functools import partial

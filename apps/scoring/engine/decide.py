@@ -1,4 +1,4 @@
-"""Which cause decides, how high the risk is, what to do."""
+"""The verdict: which cause decides, how high the risk is, what to do."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What a feature is: one column of the models' input, and how it is spoken about."""
+"""Features: one column each of the models' input, and how it is spoken about."""
 
 from math import inf
 from typing import TYPE_CHECKING, Any

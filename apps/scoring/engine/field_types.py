@@ -1,4 +1,4 @@
-"""What a field's type says: its kind, its bounds, whether a card number may stand in it. Pure."""
+"""Types of fields: their kind and bounds, and whether a card number may stand in one. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from math import inf

@@ -1,4 +1,4 @@
-"""Who has a history in a transaction, in which role, and by what they are recognised."""
+"""Parties of a transaction: who has a history, in which role, and by what they are recognised."""
 
 from collections.abc import Callable
 from math import nan

@@ -1,4 +1,4 @@
-"""Which fields of a transaction each feature is made from: found by building the features from names alone. Pure.
+"""Provenance of features: the fields each is made from, found by building the features from names alone. Pure.
 
 The one definition of the features (`TransactionSchema.build`) is run on values that know nothing but the fields they
 come from; whatever is computed from some of them comes from all of theirs. So the answer can't differ from the code.

@@ -1,4 +1,7 @@
-"""Which values are left: bounds, a choice of some, and some left out. Pure, over numbers, texts, bools or instants."""
+"""Ranges of values: what the conditions of a rule leave of a field's values, so that a rule that never holds is found.
+
+Bounds, a choice of some values, and some left out. Pure, over numbers, texts, bools or instants.
+"""
 
 from collections.abc import Iterable
 from math import ceil, floor

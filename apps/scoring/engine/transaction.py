@@ -1,4 +1,4 @@
-"""What a transaction is: its fields, the parties it names, its amount and time, and the features read from it."""
+"""The schema of a kind of transaction: its fields, parties, amount and time, and the features read from it."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

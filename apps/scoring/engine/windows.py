@@ -1,4 +1,4 @@
-"""What is counted of a past: the events of the last hour, day and week, by the window rule of `history.py`. Pure."""
+"""Velocity counts over the windows of a past: one hour, a day, a week, by the window rule of `history.py`. Pure."""
 
 from collections.abc import Sequence
 from math import inf, nan

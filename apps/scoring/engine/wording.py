@@ -1,4 +1,4 @@
-"""How numbers and features are put into words: sentences with places in them, filled with what a reader knows.
+"""Wording of numbers and features: sentences with placeholders, filled with what a reader knows.
 
 A feature's number becomes what its sender knows (`shown`): the field as it was sent, the word a code stands for, the
 amount a logarithm was taken of. `say` chooses the sentence that is true of it, `fill` fills a rule's.

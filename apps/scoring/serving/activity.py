@@ -1,4 +1,4 @@
-"""Where recent activity is kept: a string of packed events a party, in Valkey, expiring by itself.
+"""The store of recent activity: a string of packed events a party, in Valkey, expiring by itself.
 
 It is read and added to in the gate's own call (a rider), so that history costs no round trip and a refused request
 leaves no trace. What the numbers mean is `engine/history.py`, used for a replayed file as well: online and offline

@@ -1,4 +1,4 @@
-"""What is answered and what is kept of it: the Decision of the API, and the record the journal carries. Pure."""
+"""Formats of a decision: as the API answers it, and as the journal's record. Pure."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What is answered and what is journaled of it: from the engine's decision to the API's, and to the entry. Pure."""
+"""Mappers from the engine's decision to the API's, and to the journal's entry. Pure."""
 
 from typing import NamedTuple
 

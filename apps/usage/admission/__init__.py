@@ -1,1 +1,1 @@
-"""What the gate is asked with and told: limits, quotas, and calls and keys that were refused."""
+"""Admission: the gate with its limits and quotas, and the calls and keys it refused."""

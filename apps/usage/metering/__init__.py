@@ -1,1 +1,1 @@
-"""What was served: the journal, usage events in Postgres, and units added up from them."""
+"""Metering: the journal, usage events in Postgres, and units added up from them."""

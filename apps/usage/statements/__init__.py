@@ -1,1 +1,1 @@
-"""What a month was used for and costs, for people: reads of the roll-ups, and budgets over them."""
+"""Statements: what a month was used for and costs; reads of the roll-ups, and budgets over them."""

@@ -1,4 +1,4 @@
-"""What a month's usage costs, for people: so far, by day, shared out, by the month's end, on other plans. Pure.
+"""Costs of a month's usage: so far, by day, shared out, by the month's end, on other plans. Pure.
 
 cost to date   the month's statement if nothing more were used: the plan's fee for the month and the overage so far,
                before credits and tax

@@ -1,4 +1,4 @@
-"""What tenants' months came to: terms, units and allowances are read here, costs.py does the rest."""
+"""Queries for statements: terms, units and allowances are read here, costs.py does the rest."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
