@@ -1,4 +1,4 @@
-"""Lines of a credit note: what it takes of an invoice, to the cent. Pure; amounts are in the smallest unit of the currency.
+"""Lines of a credit note: what it takes of an invoice, to the cent. Pure; amounts are in the currency's smallest unit.
 
     billed   a line's part of an invoice: its amount without its share of what was taken off, and its share of the tax
     left     the same without what earlier notes took

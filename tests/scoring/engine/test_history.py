@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.scoring.engine.habits import HABIT_MS, NO_HABITS, Habits
-from apps.scoring.engine.history import Replay, _counted, habits, summarise, unknown
+from apps.scoring.engine.history import Replay, habits, summarise, unknown
 from apps.scoring.engine.parties import Party, Role
 from apps.scoring.engine.past_events import (
     DAY_MS,
@@ -27,7 +27,7 @@ from apps.scoring.engine.past_events import (
     together,
 )
 from apps.scoring.engine.transaction import FOREVER
-from apps.scoring.engine.windows import QUIET, Activity, _counted_in_bulk  # fmt: skip
+from apps.scoring.engine.windows import QUIET, Activity, counted, counted_in_bulk
 
 NOW = 100 * DAY_MS
 
@@ -180,7 +180,7 @@ events = st.tuples(
 @given(st.lists(events, min_size=1, max_size=120))
 def test_the_loop_and_the_arrays_agree_to_the_bit(drawn):
     packed = past(*drawn)
-    loop, bulk = _counted(packed, NOW, 5), _counted_in_bulk(packed, NOW, 5)
+    loop, bulk = counted(packed, NOW, 5), counted_in_bulk(packed, NOW, 5)
     assert repr(msgspec.structs.astuple(loop)) == repr(msgspec.structs.astuple(bulk))
 
 
