@@ -14,12 +14,13 @@ from apps.valkey import Away, server
 
 #: A quarter beside the one before it can be looked at, whichever day of its month it begins on.
 KEPT_SECONDS = 215 * 24 * 3600
-_COUNT = with_rider("call('HINCRBY', KEYS[first], ARGV[first], 1) call('EXPIRE', KEYS[first], ARGV[first + 1])")
+_LUA = "call('HINCRBY', KEYS[first], ARGV[first], 1) call('EXPIRE', KEYS[first], ARGV[first + 1])"
+COUNT_REFUSED_CALL = with_rider(_LUA)
 
 
 def riding(handle: str, livemode: bool, now: datetime) -> Rider:
     """One more, once the gate lets the request in."""
-    return Rider(_COUNT, [_key(handle, livemode, now)], [_hour(now), KEPT_SECONDS])
+    return Rider(COUNT_REFUSED_CALL, [_key(handle, livemode, now)], [_hour(now), KEPT_SECONDS])
 
 
 def note(handle: str, livemode: bool, now: datetime) -> None:
