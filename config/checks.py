@@ -61,5 +61,5 @@ def _active(root: Path) -> list[tuple[str, str]]:
     from apps.scoring.engine.models import active
     from apps.scoring.engine.schemas import SCHEMAS
 
-    standing = {schema: set(shelf.versions(root, schema)) for schema in SCHEMAS}
-    return [(schema, entry) for schema in SCHEMAS for entry in active(root, schema) if entry in standing[schema]]
+    kept = {schema: set(shelf.versions(root, schema)) for schema in SCHEMAS}
+    return [(schema, entry) for schema in SCHEMAS for entry in active(root, schema) if entry in kept[schema]]

@@ -28,7 +28,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @problems.only_read
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 while scoring is possible, if degraded; else 503. Operators are told each dependency's state."""
+    """200 while scoring is possible, if degraded; else 503. Operators see each dependency's state."""
     scoring = get_scoring()
     journal = scoring.journal
     stores = {"postgres": _postgres(), "valkey": journal.valkey.answers()}

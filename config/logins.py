@@ -1,4 +1,4 @@
-"""Logging in to the portal and the admin: how often it may fail, what people are told, what the audit trail says.
+"""Logging in to the portal and the admin: how often it may fail, the messages people see, the audit trail's entries.
 
 Failures are counted in Postgres by django-axes; what is counted stands in RULES. A lock ends 15 minutes after the last
 failure that was counted. While it holds no password is looked at and nothing is counted: going on trying prolongs
@@ -111,7 +111,7 @@ def try_again_at(request: HttpRequest, credentials: Credentials) -> datetime:
 
 
 def locked_out(request: HttpRequest, answer: HttpResponse | None, credentials: Credentials) -> HttpResponse:
-    """What somebody is told instead of the form."""
+    """The message shown instead of the form."""
     until = try_again_at(request, credentials)
     seconds = max(1, math.ceil((until - timezone.now()).total_seconds()))
     context = {"until": until, "minutes": math.ceil(seconds / 60)}

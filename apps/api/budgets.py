@@ -1,4 +1,4 @@
-"""The door of `/v1/budgets`: the spend cap, and when a tenant is told how far its month has come."""
+"""The door of `/v1/budgets`: the spend cap, and the thresholds at which a tenant is notified."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -50,7 +50,7 @@ class BudgetStanding(msgspec.Struct, frozen=True):
 
 
 class BudgetAlert(msgspec.Struct, frozen=True):
-    """A threshold that was reached and told."""
+    """A threshold that was reached, with its notification."""
 
     budget: Literal["included", "spend_cap"]
     threshold: Annotated[int, Meta(description="Percent.")]
@@ -58,7 +58,7 @@ class BudgetAlert(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """The spend cap, and when you are told how far the month has come."""
+    """The spend cap, and the thresholds at which you are notified."""
 
     object: Literal["budget"]
     period: Month

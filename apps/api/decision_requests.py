@@ -93,7 +93,7 @@ def _decoded(body: bytes, kind: type[Body]) -> Body:
 
 
 def _errors_within(body: bytes) -> list[FieldError]:
-    """The wrong fields of the transaction in a body that is wrong itself, where it can be told."""
+    """The wrong fields of the transaction in a body that is wrong itself, where it can be read."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):

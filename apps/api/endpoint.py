@@ -125,14 +125,14 @@ class ApiView(APIView):
         return admission
 
     def understood(self, request: HttpRequest, understand: Callable[[HttpRequest], Understood]) -> Understood:
-        """What `understand` reads of the request; a problem with it is told only to those the gate lets in."""
+        """What `understand` reads of the request; a problem with it is answered only to those the gate lets in."""
         try:
             return understand(request)
         except Problem as problem:
             self.refuse(request, problem)
 
     def decoded(self, request: HttpRequest, kind: type[Body]) -> Body:
-        """The body as a struct; a problem with it is told only to those the gate lets in."""
+        """The body as a struct; a problem with it is answered only to those the gate lets in."""
         return self.understood(request, lambda request: decode(self.read_body(request), kind))
 
     def refuse(self, request: HttpRequest, problem: Problem) -> NoReturn:

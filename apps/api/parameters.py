@@ -92,5 +92,5 @@ def day_in(query: Query, name: str, default: date) -> date:
 
 
 def quoted(value: str) -> str:
-    """A sender's own value as it is told back."""
+    """A sender's own value as an error quotes it."""
     return f"'{card_numbers.cut(value, LONGEST_TOLD)}'"

@@ -89,7 +89,7 @@ class PaymentView(ApiView):
     scopes: ClassVar = {"GET": "read", "POST": "admin"}
 
     def asked(self, request: HttpRequest, kind: type[Any]) -> Any:
-        """The body and its warnings; a problem with it is told only to those the gate lets in."""
+        """The body and its warnings; a problem with it is answered only to those the gate lets in."""
         return without_cards(self.decoded(request, kind))
 
     def tenant(self, admission: Admission) -> Tenant:

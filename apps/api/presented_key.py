@@ -65,7 +65,7 @@ def _of_bearer(value: str) -> str:
 
 
 def _why_no_bearer(kind: str, text: str) -> str:
-    """What an Authorization header should have said. Its scheme alone is told back: the rest may be a secret."""
+    """What an Authorization header should have said. Its scheme alone is quoted: the rest may be a secret."""
     if not text:
         return "The word Bearer is missing: send Authorization: Bearer <key>."
     scheme = card_numbers.cut(kind, 20) if kind.isascii() and kind.isalnum() else "another scheme"

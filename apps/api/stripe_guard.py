@@ -32,7 +32,7 @@ _INTENT_ID = re.compile(r"pi_[A-Za-z0-9]{1,60}")
 
 
 class StripeAccountRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Your account at Stripe. Both are stored encrypted and never told again."""
+    """Your account at Stripe. Both are stored encrypted and never shown again."""
 
     api_key: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""The doors of `/v1/webhooks`: a tenant's addresses that are told of events, and what became of each message."""
+"""The doors of `/v1/webhooks`: a tenant's endpoints for events, and the deliveries to each."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -63,7 +63,7 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """A webhook. Its secret is told when it is made or rotated, and never again."""
+    """A webhook. Its secret is shown when it is made or rotated, and never again."""
 
     id: str
     object: Literal["webhook"]

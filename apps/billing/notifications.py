@@ -1,4 +1,4 @@
-"""Tell customers about money, once each, through the outbox; and who is told. What is told, each wing says itself."""
+"""Notifications about money, once each, through the outbox, and their recipients. Each wing says what is in its own."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,7 +20,7 @@ def billing_recipients(tenant_ids: Iterable[int]) -> dict[int, list[str]]:
 def notify_customer(
     tenant: Tenant, kind: str, data: dict[str, Any], *, key: str, now: datetime, mailed: bool = True
 ) -> bool:
-    """Tell a tenant something about money; False when `key` was told before. Not `mailed`: by webhook alone."""
+    """Notify a tenant about money; False when `key` was notified before. Not `mailed`: by webhook alone."""
     to = billing_recipients([tenant.pk])[tenant.pk] if mailed else []
     return notify(tenant=tenant, kind=kind, data=data, key=key, now=now, to=to)
 

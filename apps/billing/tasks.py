@@ -26,7 +26,7 @@ UNANSWERED = Gauge(
 
 @shared_task
 def work_through_events() -> int:
-    """What the provider told us since."""
+    """Work through the provider's events that came since."""
     return provider_events.work_through(get_gateway(), timezone.now())
 
 

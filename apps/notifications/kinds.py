@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """When it is told, the fields its `data` always has, and over which channels."""
+    """When it is sent, the fields its `data` always has, and over which channels."""
 
     about: str
     fields: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The outbox: what happened (events), whom it is told (deliveries), each try of it (attempts); and the webhooks.
+"""The outbox: what happened (events), to whom it is sent (deliveries), each try (attempts); and the webhooks.
 
 All in `public`. An event's `key` is unique, so telling something twice tells it once. A delivery is claimed by moving
 its `next_try_at` on, so a worker that dies leaves nothing behind but a try that is made again.
@@ -30,7 +30,7 @@ def new_secret() -> str:
 
 
 class WebhookEndpoint(models.Model):
-    """A customer's address that is told of events; live and test ones are apart."""
+    """A customer's endpoint for events; live and test ones are apart."""
 
     id = models.CharField(primary_key=True, max_length=32)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
@@ -67,7 +67,7 @@ class WebhookEndpoint(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to a tenant: told once, to whoever wants to know."""
+    """Something that happened to a tenant: notified once, to everybody subscribed."""
 
     id = models.CharField(primary_key=True, max_length=32)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)

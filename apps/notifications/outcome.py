@@ -22,5 +22,5 @@ class Outcome:
 
 
 def printable(text: str) -> str:
-    """What a stranger said, fit to be stored: no control characters, no card numbers, at most `KEPT` characters."""
+    """A stranger's answer, fit to be stored: no control characters, no card numbers, at most `KEPT` characters."""
     return "".join(one if one.isprintable() else " " for one in card_numbers.cut(text, KEPT))

@@ -28,7 +28,7 @@ class TooMany(ValueError):
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened to a tenant, to be told once: `key` says what. `data`: JSON types, the kind's fields.
+    """Something that happened to a tenant, to be notified once: `key` says what. `data`: JSON types, the kind's fields.
 
     It is mailed to `to`, or else to the tenant's owners and admins; and goes to every webhook that wants it.
     """
@@ -51,13 +51,13 @@ def notify(
     to: Sequence[str] | None = None,
     livemode: bool = True,
 ) -> bool:
-    """Tell a tenant once that something happened at `now` (see `News`); False when `key` was told before."""
+    """Notify a tenant once that something happened at `now` (see `News`); False when `key` was notified before."""
     return bool(notify_all([News(tenant, kind, data, key, to, livemode)], now))
 
 
 @transaction.atomic
 def notify_all(news: Sequence[News], now: datetime) -> int:
-    """Tell many things, with a few statements for all of them; how many had not been told before."""
+    """Notify of many things, with a few statements for all of them; how many were new."""
     happened = _happened(news, now)
     people = people_of({one.tenant.pk for _, one in happened if one.to is None and KINDS[one.kind].mailed})
     webhooks = _webhooks({one.tenant.pk for _, one in happened if KINDS[one.kind].hooked})
@@ -210,7 +210,7 @@ def disable(webhook: WebhookEndpoint, why: str, now: datetime) -> None:
 
 
 def _happened(news: Sequence[News], now: datetime) -> list[tuple[Event, News]]:
-    """The events of what was not told before."""
+    """The events of what was not notified before."""
     events = {event.pk: (event, new) for new in news for event in [_event(new, now)]}
     Event.objects.bulk_create([event for event, _ in events.values()], ignore_conflicts=True)
     return [events[pk] for pk in Event.objects.filter(pk__in=events).order_by("pk").values_list("pk", flat=True)]

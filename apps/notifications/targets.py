@@ -39,7 +39,7 @@ class NotAllowed(ValueError):
 
 
 class Unreachable(Exception):
-    """A name leads to nothing that may be called. The message is for operators: customers are not told what it is."""
+    """A name leads to nothing that may be called. The message is for operators: customers don't see it."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _stored(rows: Any, schema: TransactionSchema) -> Iterator[Stored]:
 
 
 def _home_at(policies: Sequence[tuple[datetime, Mapping[str, Any]]], moment: datetime) -> str:
-    """The home country the tenant had told by then, in its policies in the order of publication."""
+    """The home country of the tenant's policy in force by then; policies in the order of publication."""
     homes = [document.get("home_country", "") for published_at, document in policies if published_at <= moment]
     return homes[-1] if homes else ""
 

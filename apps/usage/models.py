@@ -80,7 +80,7 @@ class LatencyHour(models.Model):
 
 
 class Budget(models.Model):
-    """At which percentages of its included volume and of its spend cap a tenant is told. No row: `budgets.DEFAULT`."""
+    """Percentages of its included volume and spend cap at which a tenant is notified. No row: `budgets.DEFAULT`."""
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE)
     thresholds = models.JSONField(help_text="Whole percentages, ascending.")

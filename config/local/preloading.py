@@ -79,7 +79,7 @@ def preload() -> None:
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Process:
-    """The command as a child in its own process group that is told to stop when we die. Raises OSError."""
+    """The command as a child in its own process group that is stopped when we die. Raises OSError."""
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         raise FileNotFoundError(f"{command[0]} is not installed")

@@ -39,7 +39,7 @@ class Application(BaseHandler):
         return False
 
     def refusal(self, problem: Problem) -> HttpResponse:
-        """How it is said that a request was refused before Django saw it."""
+        """The answer to a request that was refused before Django saw it."""
         return problems.plain(problem)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:

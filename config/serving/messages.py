@@ -30,7 +30,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Malformed(ValueError):
-    """A head that is no HTTP request's, told in a sentence."""
+    """A head that is no HTTP request's; the message says why."""
 
 
 class Request(HttpRequest):

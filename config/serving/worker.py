@@ -77,7 +77,7 @@ class Worker(GunicornWorker):
     loop: asyncio.AbstractEventLoop
 
     def run(self) -> None:
-        """Serve until told to stop, or until gunicorn is gone."""
+        """Serve until stopped, or until gunicorn is gone."""
         self.application = self.wsgi
         self.connections: set[Connection] = set()
         self.bodies = Bodies()

@@ -54,7 +54,7 @@ def responses(operation: Operation) -> dict[str, Any]:
 
 
 def examples() -> dict[str, Any]:
-    """Every refusal as it is told, by code."""
+    """Every refusal as it is answered, by code."""
     return {code: {"summary": kind.title, "value": _example(code)} for code, kind in KINDS.items()}
 
 

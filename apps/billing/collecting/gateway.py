@@ -30,7 +30,7 @@ class GatewayError(Exception):
 
 
 class Declined(GatewayError):
-    """The bank said no. `known` is what the provider says of the payment now."""
+    """The bank declined. `known` is the payment's state at the provider now."""
 
     def __init__(self, code: str, text: str, known: PaymentState) -> None:
         super().__init__(code, text)

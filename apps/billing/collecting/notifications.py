@@ -33,7 +33,7 @@ def _notify(payment: Payment, kind: str, now: datetime, *, of: str = "", **more:
 
 
 def notify_of_payment(payment: Payment, kind: str, now: datetime, *, key: str, **more: Any) -> None:
-    """Tell the customer of a payment, with what everything that is told of one has; once a `key`."""
+    """Notify the customer of a payment, with the facts all such notifications have; once a `key`."""
     invoice = payment.invoice
     data = {
         "invoice": invoice.public_id,

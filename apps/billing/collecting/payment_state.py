@@ -124,7 +124,7 @@ def reference_of(charged: Json) -> str:
 
 
 def _failure_code(error: Fields) -> str:
-    """Why a bank said no, as exactly as it did: insufficient_funds, expired_card, …; "" when there was no error."""
+    """Why a bank declined, as exactly as it said: insufficient_funds, expired_card, …; "" when there was no error."""
     return error.text("decline_code") or error.text("code") or error.text("type")
 
 

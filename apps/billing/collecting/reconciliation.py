@@ -1,4 +1,4 @@
-"""The nightly look at the provider's own books: it finds what no webhook told and what no row knows."""
+"""The nightly look at the provider's own books: it finds what no webhook reported and what no row knows."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

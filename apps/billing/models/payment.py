@@ -167,7 +167,7 @@ class ProviderEvents(models.QuerySet["ProviderEvent"]):
 
 
 class ProviderEvent(models.Model):
-    """Something the provider told us: kept as it came (without client secrets), once, and worked through later."""
+    """An event of the provider: kept as it came (without client secrets), once, and worked through later."""
 
     event_id = models.CharField(max_length=LONGEST_ID, unique=True)
     kind = models.CharField(max_length=LONGEST_ID)

@@ -54,14 +54,14 @@ def open_invoices(tenant_id: int) -> list[Invoice]:
 
 def tenants_owing() -> list[int]:
     """Everybody with an open invoice, and everybody who is not in good standing."""
-    owing = Invoice.objects.filter(status=Invoice.Status.ISSUED).values_list("tenant_id", flat=True)
+    with_open_invoices = Invoice.objects.filter(status=Invoice.Status.ISSUED).values_list("tenant_id", flat=True)
     active = (Subscription.Status.ACTIVE, Subscription.Status.TRIALING)
     bad = Subscription.objects.exclude(status__in=active).values_list("tenant_id", flat=True)
-    return sorted({*owing, *bad})
+    return sorted({*with_open_invoices, *bad})
 
 
 def tried_at(invoice: Invoice) -> list[datetime]:
-    """When a bank said no to it, the earliest first. Tries that never reached a bank don't count."""
+    """When a bank declined it, the earliest first. Tries that never reached a bank don't count."""
     return sorted(payment.created_at for payment in invoice.payments.all() if payment.status == Payment.Status.FAILED)
 
 

@@ -1,4 +1,4 @@
-"""Plan changes as customers ask for them: who needs a payment method first, and what the customer is told."""
+"""Plan changes as customers ask for them: who needs a payment method first, and the customer's notification."""
 
 from datetime import datetime
 

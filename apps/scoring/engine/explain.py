@@ -162,7 +162,7 @@ def _reason(
 def _seen(
     schema: TransactionSchema, transaction: Any, feature: Feature, value: float
 ) -> tuple[float | str | None, str | None]:
-    """What is told of a feature's value, in the sender's units, and the unit."""
+    """A feature's value as a reason shows it, in the sender's units, and the unit."""
     if feature.unit == "index":
         return None, None
     own = getattr(transaction, schema.own[feature.name], None) if feature.name in schema.own else None

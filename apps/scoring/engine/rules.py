@@ -87,7 +87,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[float], float]]) -> BuiltIn:
-    """The rule with a tenant's outcome and limits; a limit on a logarithm is told as what that was taken of."""
+    """The rule with a tenant's outcome and limits; a limit on a logarithm is given as what that was taken of."""
     conditions = tuple(
         msgspec.structs.replace(condition, value=logarithms.get(condition.field, float)(tuning.limits[condition.field]))
         if condition.field in tuning.limits

@@ -21,16 +21,16 @@ def versions(root: Path, schema: str) -> Iterator[str]:
 def find(root: Path, schema: str, wanted: str | None) -> str:
     """The "<model>/<version>" meant by "model@version", by "model" (the active version, else the newest) or by None
     (the champion). Raises `ModelRefused` naming what there is."""
-    named, standing = active(root, schema), list(versions(root, schema))
+    named, kept = active(root, schema), list(versions(root, schema))
     name, _, version = (wanted or "").partition("@")
     if version:
         candidates = [f"{name}/{version}"]
     elif wanted:
-        candidates = [entry for entry in (*named, *standing[::-1]) if entry.startswith(f"{name}/")]
+        candidates = [entry for entry in (*named, *kept[::-1]) if entry.startswith(f"{name}/")]
     else:
         candidates = list(named)
-    if not candidates or candidates[0] not in standing:
-        known = ", ".join(entry.replace("/", "@") for entry in standing) or "none"
+    if not candidates or candidates[0] not in kept:
+        known = ", ".join(entry.replace("/", "@") for entry in kept) or "none"
         raise ModelRefused(f"'{schema}' has no model '{wanted or 'champion'}'; there are: {known}")
     return candidates[0]
 

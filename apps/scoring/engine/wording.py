@@ -114,12 +114,12 @@ def say(feature: Feature, direction: Direction, seen: float | str | None, own: A
 
 
 def accuses(feature: Feature, value: float | str) -> bool:
-    """Whether a shown value may be told as a reason for a higher risk."""
+    """Whether a shown value may be a reason for a higher risk."""
     return isinstance(value, str) or feature.up_above < value < feature.up_below
 
 
 def excuses(feature: Feature, value: float | str) -> bool:
-    """Whether a shown value may be told as a reason for a lower risk."""
+    """Whether a shown value may be a reason for a lower risk."""
     return isinstance(value, str) or feature.down_above < value < feature.down_below
 
 

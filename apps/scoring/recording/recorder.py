@@ -50,7 +50,7 @@ class Recorder:
         self._told_until = datetime.min.replace(tzinfo=UTC)
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Until told to stop: what a predecessor left first, then what comes."""
+        """Run until stopped: what a predecessor left first, then what comes."""
         while not stopping():
             try:
                 self.step()

@@ -44,7 +44,7 @@ Activities = Mapping[str, windows.Activity]  # by role
 
 
 class Seen(NamedTuple):
-    """One transaction as history sees it: its parties as they may be stored, told by keyed hashes alone."""
+    """One transaction as history sees it: its parties as they may be stored, by keyed hashes alone."""
 
     schema: TransactionSchema
     parsed: Parsed

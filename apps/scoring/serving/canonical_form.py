@@ -1,4 +1,4 @@
-"""One spelling of what was said: the same facts, or the same request, are the same bytes however written. Pure.
+"""The canonical form of facts and requests: the same facts are the same bytes however written. Pure.
 
 Whatever JSON or a client leaves open is settled: the order of members, white space, 1e3 and 1000.0 and 1000, -0.0 and
 0, a time's zone, an é of one character or of two. What differs beyond that differs: capitals, spaces, null and nothing.

@@ -82,7 +82,7 @@ unpack = msgspec.msgpack.Decoder(Record).decode
 
 
 def as_duplicate(stored: bytes) -> bytes:
-    """The stored decision, told again for the same facts: nothing is billed."""
+    """The stored decision, answered as a duplicate for the same facts: nothing is billed."""
     return encode(msgspec.structs.replace(decode(stored), status="duplicate", billed_units=0))
 
 

@@ -62,7 +62,7 @@ class _Stored(NamedTuple):
 
     @property
     def amount(self) -> str:
-        """What it was about, as the sender told it: 180,000 USD."""
+        """The amount as the sender gave it: 180,000 USD."""
         schema = SCHEMAS[self.schema]
         transaction = SimpleNamespace(**{**dict.fromkeys(schema.fields), **self.facts})
         currency = next((self.facts[name] for name in CURRENCY_FIELDS if self.facts.get(name)), "")

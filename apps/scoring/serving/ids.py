@@ -1,4 +1,4 @@
-"""Names for what is new: decisions, transactions nobody named, hashes of what was said. Pure but for randomness.
+"""Names for what is new: decisions, transactions nobody named, hashes of facts. Pure but for randomness.
 
 Under an Idempotency-Key a decision's id follows from the key and the UTC day, so that whatever path a repeated request
 takes (another process, Postgres alone while Valkey is away) it meets the same row: recorded once, billed once.
@@ -30,7 +30,7 @@ def repeatable(handle: str, livemode: bool, idempotency_key: str, day: int, row:
 
 
 def body_hash(schema: str, facts: dict) -> str:
-    """What was said of a transaction, 32 characters: the same facts give the same hash, however they were written."""
+    """The hash of a transaction's facts, 32 characters: the same facts give the same hash, however written."""
     return _hashed("facts", schema.encode() + canonical_form.of_facts(schema, facts))
 
 

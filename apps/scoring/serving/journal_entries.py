@@ -86,7 +86,7 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
 
 
 def _hidden(item: Item) -> dict[str, str] | None:
-    """What two masked numbers are told apart by: keyed hashes of what was sent. None where nothing is masked."""
+    """Keyed hashes by which two masked numbers differ. None where nothing is masked."""
     sent, masked = item.parsed.sent, item.parsed.masked
     if not masked:
         return None

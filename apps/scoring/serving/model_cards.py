@@ -95,7 +95,7 @@ def _card(schema: str, name: str, model: LoadedModel | ModelRefused, *, champion
 
 @lru_cache(maxsize=256)
 def _read(root: Path, schema: str, entry: str) -> ModelCard:
-    """A card as it is told; read once, for a version never changes."""
+    """A card as the API shows it; read once, for a version never changes."""
     value = shelf.card(root, schema, entry)
     return ModelCard(
         schema=schema,

@@ -85,7 +85,7 @@ class Attempt(NamedTuple):
 
 
 def errors_of(schema: TransactionSchema, transaction: Any, wrong: InvalidTransaction, at: str = "") -> list[FieldError]:
-    """Every wrong field of a refused transaction that stands `at` this place of a request, as many as are told."""
+    """Every wrong field of a refused transaction, which stands `at` this place of a request, as many as we name."""
     found = list(islice(schema.problems(transaction), MOST_TOLD)) or [wrong]
     return [FieldError(".".join(filter(None, (at, one.param))), one.detail) for one in found]
 

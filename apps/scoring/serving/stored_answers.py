@@ -62,7 +62,7 @@ class StoredAnswers:
             return None, True
 
     def read(self, attempt: Attempt, outcome: Outcome) -> Answered:
-        """An outcome as it is answered: a quicker request's decision, told as the duplicate it is."""
+        """An outcome as it is answered: a quicker request's decision as a duplicate."""
         if isinstance(outcome, Answered):
             return outcome
         return Answered(self._as_duplicate(attempt, outcome.decision_id), attempt.admission)

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
 
 def transaction_of(intent: Json, merchant: str) -> dict[str, Any]:
-    """A PaymentIntent as a transaction of `payments`, without what is to be told of it."""
+    """A PaymentIntent as a transaction of `payments`, without its warnings."""
     return mapped(intent, merchant).transaction
 
 

@@ -1,4 +1,4 @@
-"""Guesses at keys, counted an address: beyond a number a minute they are told to wait (429) instead of why (401).
+"""Guesses at keys, counted an address: beyond a number a minute they are answered 429 instead of 401.
 
 Only refusals are counted and only they are held up: a valid key from the same address never notices. Unknown keys are
 counted in Valkey, so exactly over all processes; malformed ones, which cost no I/O to refuse, in each process, and so

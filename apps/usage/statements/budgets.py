@@ -1,4 +1,4 @@
-"""Budgets: a tenant is told when its month reaches a percentage of the included volume, or of its spend cap.
+"""Budgets: a tenant is notified when its month reaches a percentage of the included volume, or of its spend cap.
 
 Where several are reached at once webhooks get each, and one mail tells the highest.
 
@@ -54,7 +54,7 @@ class BudgetState(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """A threshold that was reached and told."""
+    """A threshold that was reached, with its notification."""
 
     reached_at: datetime
     budget: Literal["included", "spend_cap"]
@@ -70,7 +70,7 @@ class Reached(NamedTuple):
     highest: bool
 
     def key(self, period: Period) -> str:
-        """What makes that it is told once."""
+        """The key under which it is notified once."""
         return _key(period, self.state.budget, self.threshold)
 
 
@@ -82,7 +82,7 @@ def budget_states(month: MonthStatement, cap: Decimal | None) -> Iterator[Budget
 
 
 def notify_reached(now: datetime) -> int:
-    """Tell everybody who used anything since yesterday and reached a threshold; how many were told anew."""
+    """Notify all who used anything since yesterday and reached a threshold; how many were notified anew."""
     days = UsageDay.objects.filter(day__gte=now.date() - timedelta(days=1), livemode=True)
     active = days.order_by("tenant_id").values_list("tenant_id", flat=True).distinct()
     return sum(_notify(ids, now) for ids in _chunks(active))

@@ -1,4 +1,4 @@
-"""`manage.py deliver`: the process that sends what is to be told. Stops within seconds on SIGTERM or SIGINT."""
+"""`manage.py deliver`: the process that sends the outbox's deliveries. Stops within seconds on SIGTERM or SIGINT."""
 
 import os
 import signal

@@ -38,8 +38,8 @@ def _listed(root: Path, schema: str) -> list[dict[str, Any]]:
     """The champion first, then the other active ones, then the rest."""
     named = list(active(root, schema))
     entries = [*named, *(entry for entry in shelf.versions(root, schema) if entry not in named)]
-    standing = set(shelf.versions(root, schema))
-    return [_described(root, schema, entry, named) for entry in entries if entry in standing]
+    kept = set(shelf.versions(root, schema))
+    return [_described(root, schema, entry, named) for entry in entries if entry in kept]
 
 
 def _described(root: Path, schema: str, entry: str, named: list[str]) -> dict[str, Any]:
