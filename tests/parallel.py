@@ -18,6 +18,8 @@ LONGEST = (
     "survival/test_races.py",
     "serving/test_slow_clients.py",
     "billing/test_served.py",
+    "training/test_training.py",
+    "training/test_model_commands.py",
 )
 
 
