@@ -46,6 +46,7 @@ def _refund(request: HttpRequest, payment: Payment, reason: str) -> str:
 class PaymentAdmin(AmountsAdmin, ConfirmedAdmin, ReadOnlyAdmin):
     """Every try to collect an invoice. A refund is beside a credit note, not in its place."""
 
+    audited = "payment"
     list_display = ("__str__", "tenant", "shown_amount", "state", "failure_code", "shown_amount_refunded", "created_at")
     list_filter = ("status", "provider", "currency", "failure_code")
     list_select_related = ("tenant", "invoice")
@@ -90,6 +91,7 @@ class PaymentAdmin(AmountsAdmin, ConfirmedAdmin, ReadOnlyAdmin):
     def ask_chosen(self, request: HttpRequest, chosen: QuerySet[Payment]) -> None:
         gateway, now = get_gateway(), timezone.now()
         for one in chosen.filter(status__in=payments.OPEN, provider=gateway.name).select_related("invoice"):
+            self.audit(request, one, "asked", {"status": one.status}, None)
             payments.ask_again(one, gateway, test_clock.now_for(one.tenant_id, now))
         self.message_user(request, "Asked.", messages.SUCCESS)
 
@@ -195,6 +197,7 @@ _IN_STATE = {"done": ProviderEvents.done, "waits": ProviderEvents.waiting, "give
 class ProviderEventAdmin(ReadOnlyAdmin):
     """The inbox: what the provider told us and what became of it. Working through one again changes nothing twice."""
 
+    audited = "provider_event"
     list_display = ("event_id", "kind", "happened_at", "received_at", "tries", "state", "outcome")
     list_filter = (EventState, "kind")
     search_fields = ("event_id", "kind", "outcome")
@@ -212,6 +215,7 @@ class ProviderEventAdmin(ReadOnlyAdmin):
     def replay_chosen(self, request: HttpRequest, chosen: QuerySet[ProviderEvent]) -> None:
         gateway: Any = get_gateway()
         for one in chosen.order_by("happened_at"):
+            self.audit(request, one, "replayed", {"outcome": one.outcome}, None)
             done = provider_events.replay(one, gateway, timezone.now())
             one.refresh_from_db()
             level = messages.SUCCESS if done else messages.WARNING

@@ -57,11 +57,14 @@ class PalisadeAdminSite(UnfoldAdminSite):
         super().register(ours, *arguments, **options)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """The front page: what needs a person, then all pages."""
-        from apps.backoffice import attention  # this file is read before there are models
+        """The front page: what needs a person, how the business goes, then all pages."""
+        from apps.backoffice import attention, figures  # this file is read before there are models
 
-        concerns = [one for one in attention.concerns(timezone.now()) if _may_view(request, one.model)]
-        return super().index(request, {"concerns": concerns, **(extra_context or {})})
+        now = timezone.now()
+        shown: dict[str, Any] = {"concerns": [one for one in attention.concerns(now) if _may_view(request, one.model)]}
+        if _may_view(request, "billing.invoice"):
+            shown |= {"figures": figures.figures(now), "margins": figures.margins(now)}
+        return super().index(request, shown | (extra_context or {}))
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         return _as_unfold_needs(super().admin_view(view, cacheable))
