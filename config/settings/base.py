@@ -91,6 +91,8 @@ SHARED_APPS = [
     "config",
 ]
 TENANT_APPS = ["apps.scoring"]
+#: `SET search_path` when the schema changes (or a rollback may have taken it back), not before every statement.
+TENANT_LIMIT_SET_CALLS = True
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 #: The schema whose dump is replayed to make a tenant (apps/accounts/template.py).
 TEMPLATE_SCHEMA = "tenant_template"

@@ -4,15 +4,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from itertools import groupby
 
-from django.db.models import Sum
-
 from apps.billing.rating.plans import CURRENT, current
 from apps.billing.subscriptions import timeline
 from apps.billing.subscriptions.services import allowance, subscription_of, subscriptions_of
 from apps.one_look import asked_once
 from apps.periods import Period
 from apps.usage.metering.quantities import units_between, units_of_month, units_of_terms
-from apps.usage.models import UsageDay
 from apps.usage.statements.costs import Comparison, Estimate, MonthStatement, by_day, compare, estimate
 
 #: Whole months that are compared with other plans.
@@ -47,16 +44,14 @@ def month_end(tenant_id: int, month: MonthStatement, now: datetime) -> Estimate:
     return estimate(month, now, allowance(tenant_id, now, units_between).allowed_units)
 
 
-def costs_of_days(tenant_id: int, start: date, end: date) -> dict[date, str]:
-    """What each day in [start, end) with usage on it added to its month's cost, as decimal strings."""
-    rows = UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=start.replace(day=1), day__lt=end)
-    days: Mapping[date, int] = dict(rows.values("day").annotate(all=Sum("units")).values_list("day", "all"))
+def costs_of_days(tenant_id: int, days: Mapping[date, int]) -> dict[date, str]:
+    """What days added to their month's cost, as decimal strings. `days`: units, from a month's first day on."""
     found: dict[date, str] = {}
     for period, group in groupby(sorted(days), key=Period.of):
         month = statement_of(tenant_id, period)
         if month is not None:
             added = by_day(month, {day: days[day] for day in group})
-            found |= {day: str(cost) for day, cost in added.items() if day >= start}
+            found |= {day: str(cost) for day, cost in added.items()}
     return found
 
 

@@ -272,15 +272,16 @@ def by_schema(tenant_id: int, now: datetime) -> list[SchemaUsage]:
 
 def daily(tenant_id: int, start: date, end: date) -> list[UsageDay]:
     """One row a day with anything on it, oldest first; `end` is not in it. `cost`: what it added to its month's."""
-    costs = reads.costs_of_days(tenant_id, start, end)
+    first = start.replace(day=1)  # a day's cost is what it added to its month's
+    days = models.UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=first, day__lt=end)
+    sums = days.values("day").annotate(all_units=Sum("units"), all=Sum("decisions"), free=Sum("degraded"))
+    rows = list(sums.order_by("day"))
+    costs = reads.costs_of_days(tenant_id, {row["day"]: row["all_units"] for row in rows})
     nothing = str(rounded(0, reads.currency_of(tenant_id)))
-    days = models.UsageDay.objects.filter(tenant_id=tenant_id, livemode=True, day__gte=start, day__lt=end)
-    rows = (
-        days.values("day").annotate(all_units=Sum("units"), all=Sum("decisions"), free=Sum("degraded")).order_by("day")
-    )
     return [
         UsageDay(row["day"].isoformat(), row["all_units"], row["all"], row["free"], costs.get(row["day"], nothing))
         for row in rows
+        if row["day"] >= start
     ]
 
 
