@@ -60,9 +60,9 @@ def addresses(house: Copy, places: Iterable[Place]) -> Iterator[tuple[str, str]]
 
 def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of the first row's own page, for each list that has rows."""
-    for name, path in (("decision", "/decisions/"), ("webhook", "/webhooks/")):
+    for name, path in (("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/")):
         page.goto(house.portal + path)
-        rows = page.locator(f"main tbody a[href^='{path}']")
+        rows = page.locator(f"main tbody a[href^='{path}']:not([href*='?'])")
         if rows.count():
             yield name, house.portal + str(rows.first.get_attribute("href"))
 
