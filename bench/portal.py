@@ -2,8 +2,8 @@
 
 Servers and data of its own. A few hundred decisions are really made; each is recorded thousands of times under other
 ids and times, by the recorder's own COPY, so that every roll-up is as it would be. 24 months are closed and paid.
-Then each page is asked for again and again through the portal's own middleware; its questions to Postgres are counted apart.
-Prints a table, and writes it into docs/benchmarks.md.
+Then each page is asked for again and again through the portal's own middleware; its questions to Postgres are counted
+apart. Prints a table, and writes it into docs/benchmarks.md.
 """
 
 import argparse
