@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
 from apps.api_keys.models import ApiKey
+from apps.offboarding import exports
 from apps.portal.page import Page
 from tests.cast import Cast, new_key
 from tests.factories import MembershipFactory
@@ -100,3 +101,53 @@ def test_sessions_of_others_are_not_there(owner: Client, cast: Cast) -> None:
     theirs = UserSession.objects.get(session_key=other.session.session_key)
     assert owner.post(f"/security/sessions/{theirs.pk}/end/").status_code == 404
     assert other.get("/dashboard/").status_code == 200
+
+
+# --- a closed account ------------------------------------------------------------------------------------------------
+
+
+def close(owner: Client) -> Any:
+    return owner.post("/closing/", {"name": "Alice & Co."})
+
+
+def test_a_closed_account_is_read_and_reopened_and_takes_no_other_form(owner: Client) -> None:
+    assert owner.post("/closing/", {"name": "alice"}).status_code == 422
+    assert close(owner)["Location"] == "/closing/"
+    page = owner.get("/dashboard/").content.decode()
+    assert "This account is closed" in page
+    open_ones = {name for name, view in PAGES.items() if view.works_when_closed}
+    assert open_ones == {"closing", "ask_export", "enter_card", "change_member", "end_session"}
+    for name, view in PAGES.items():
+        if hasattr(view, "post") and name not in open_ones:
+            assert owner.post(address(name), {}).status_code == 403, name
+    assert owner.post("/closing/", {"do": "undo"}).status_code == 302
+    assert "This account is closed" not in owner.get("/dashboard/").content.decode()
+
+
+def test_only_an_owner_closes_and_exports(cast: Cast) -> None:
+    admin = Client()
+    admin.force_login(MembershipFactory(tenant=cast.alice.tenant, role="admin").user, backend=BACKEND)
+    assert close(admin).status_code == 403
+    assert admin.post("/closing/exports/").status_code == 403
+    assert "Make an export" not in admin.get("/closing/").content.decode()
+
+
+def test_an_export_is_asked_for_and_watched_and_fetched_with_the_password(owner: Client) -> None:
+    owner.post("/closing/exports/")
+    assert "hx-trigger" in owner.get("/closing/exports/progress/").content.decode()
+    made = exports.make_next(timezone.now())
+    assert made is not None
+    assert "Download" in owner.get("/closing/").content.decode()
+    fetched = owner.get(f"/closing/exports/{made.pk}/")
+    assert fetched["Content-Disposition"].startswith('attachment; filename="palisade-alice-')
+    assert b"".join(fetched.streaming_content)[:2] == b"PK"
+    an_hour_passes(owner)
+    assert owner.get(f"/closing/exports/{made.pk}/")["Location"].startswith("/account/reauthenticate/")
+
+
+def test_an_account_is_deleted_from_the_page(owner: Client, cast: Cast) -> None:
+    assert "only owner of" in owner.get("/account/delete/").content.decode()
+    assert owner.post("/account/delete/").status_code == 409
+    MembershipFactory(tenant=cast.alice.tenant)
+    assert owner.post("/account/delete/")["Location"] == "/"
+    assert owner.get("/dashboard/")["Location"].startswith("/account/login/")
