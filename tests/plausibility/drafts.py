@@ -196,9 +196,12 @@ def _some(maybe: Mapping[str, Any], told: float, random: Random) -> dict[str, An
     return {name: value for name, value in maybe.items() if random.random() < told}
 
 
+# Every moment has its own merchant: two payments of a pair, at one moment, differ in nothing but what the law is about.
+
+
 def _named_payments(draft: Draft, at_ms: int) -> dict[str, Any]:
     who = f"user {draft.person} {draft.variant}"
-    named = {**draft.fields, "user_id": who, "merchant_id": f"merchant {draft.fields['amount']}"}
+    named = {**draft.fields, "user_id": who, "merchant_id": f"merchant {at_ms}"}
     named = {**named, "timestamp": at_ms_as_text(at_ms)}
     if named.get("device_id") == "known":
         named["device_id"] = f"device of {who}"
@@ -211,7 +214,7 @@ def _named_card_activity(draft: Draft, at_ms: int) -> dict[str, Any]:
     who = 1_000 + draft.person * len(VARIANTS) + VARIANTS.index(draft.variant)
     clock = {"Transaction_Hour": at_ms // HOUR_MS % 24, "Transaction_Day": 5, "Transaction_Month": 3}
     named = {**draft.fields, **clock, "Transaction_Weekday": 2, "User_ID": who}
-    named |= {"Merchant_ID": round(named["Transaction_Amount"] * 100), "Timestamp": at_ms_as_text(at_ms)}
+    named |= {"Merchant_ID": at_ms, "Timestamp": at_ms_as_text(at_ms)}
     if named["Device_ID"] == "known":
         named["Device_ID"] = 100_000 + who
     if named["Transaction_Location"] == "home":
