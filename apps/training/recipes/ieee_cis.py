@@ -72,20 +72,20 @@ IEEE_CIS = Recipe(
     research_only=True,
     files=("ieee_cis_train80.parquet",),
     plans={
-        "xgboost": Plan(
-            "xgboost",
-            Settings(
-                {"max_leaves": 64, "max_depth": 0, "grow_policy": "lossguide", "eta": 0.08, "min_child_weight": 5.0,
-                 "lambda": 2.0, "subsample": 0.8, "colsample_bytree": 0.3, "max_bin": 512},
-                rounds=220, patience=40, averaged=3, honest_kept=0.3,
-            ),
-        ),
         "lightgbm": Plan(
             "lightgbm",
             Settings(
                 {"num_leaves": 63, "learning_rate": 0.04, "min_data_in_leaf": 50, "feature_fraction": 0.3,
                  "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin_by_feature": BINS},
                 rounds=700, patience=50, longer=1.3,
+            ),
+        ),
+        "xgboost": Plan(
+            "xgboost",
+            Settings(
+                {"max_leaves": 64, "max_depth": 0, "grow_policy": "lossguide", "eta": 0.08, "min_child_weight": 5.0,
+                 "lambda": 2.0, "subsample": 0.8, "colsample_bytree": 0.3, "max_bin": 512},
+                rounds=220, patience=40, averaged=3, honest_kept=0.3,
             ),
         ),
         "random_forest": Plan(
