@@ -40,6 +40,7 @@ ACCOUNT = (
     Place("passkey-new", "/account/2fa/webauthn/add/"),
     Place("sessions", "/account/sessions/"),
     Place("logout", "/account/logout/"),
+    Place("delete-account", "/account/delete/"),
     Place("company-new", "/companies/new/"),
     Place("no-company", "/companies/none/"),
 )

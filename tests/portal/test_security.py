@@ -92,7 +92,7 @@ def test_a_session_elsewhere_is_ended(owner: Client) -> None:
     assert other.get("/dashboard/")["Location"].startswith("/account/login/")
     assert owner.get("/dashboard/").status_code == 200
     assert AuditEntry.objects.get(action="user.session_ended").actor == user.email
-    assert "user.session_ended" in owner.get("/security/").content.decode()
+    assert "Session ended" in owner.get("/security/").content.decode()
 
 
 def test_sessions_of_others_are_not_there(owner: Client, cast: Cast) -> None:

@@ -37,7 +37,7 @@ class SecurityPage(Page):
             "sessions": self._sessions(),
             "here": self.request.session.session_key,
             "keys": list(ApiKey.objects.filter(tenant=self.tenant, revoked_at=None, livemode=self.livemode)),
-            "events": list(events.order_by("-at", "-pk")[:EVENTS_SHOWN]),
+            "events": [(entry, _in_words(entry)) for entry in events.order_by("-at", "-pk")[:EVENTS_SHOWN]],
             "may_audit": self.may(Permission.AUDIT),
         }
 
@@ -65,3 +65,8 @@ class EndSession(Page):
         )  # fmt: skip
         messages.success(request, f"The session at {session.ip} is over.")
         return redirect("security")
+
+
+def _in_words(entry: AuditEntry) -> str:
+    """`user.logged_in` as people say it: Logged in."""
+    return entry.action.removeprefix("user.").replace("_", " ").capitalize()
