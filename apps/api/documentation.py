@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from functools import cache
 from itertools import groupby
 from typing import Any, get_type_hints
@@ -19,19 +18,9 @@ from apps.errors import KINDS
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.field_types import metas
 from apps.scoring.serving import model_cards, transaction_fields
+from apps.scoring.serving.card_words import METRICS, counted, metric
 from apps.scoring.serving.runtime import get_scoring
 
-#: The columns of the models' page: the cards' own words, and ours.
-METRICS = {
-    "auc_roc": "AUC",
-    "average_precision": "Average precision",
-    "recall_at_1pct_fpr": "Recall at 1 % false alarms",
-    "calibration_error": "Calibration error",
-    "precision": "Precision",
-    "recall": "Recall",
-}
-#: What a day is in logs that count from a start of their own: steps of an hour, seconds.
-A_DAY = {"paysim": 24, "ieee_cis": 86_400}
 OPENAPI = settings.BASE_DIR / "static" / "openapi.json"
 #: Swagger UI and ReDoc style inline and draw from data: addresses; everything else is ours, or is not loaded.
 _POLICY = "; ".join(
@@ -112,36 +101,10 @@ def _shown(schema: str, cards: list[model_cards.ModelCard]) -> dict[str, Any]:
     return {
         "name": schema,
         "data": data,
-        "learnt": _counted(schema, data) if data else "",
-        "measured": _counted(schema, quality) if quality else "",
-        "rows": [(card, [_metric(card, name) for name in METRICS]) for card in cards],
+        "learnt": counted(schema, data) if data else "",
+        "measured": counted(schema, quality) if quality else "",
+        "rows": [(card, [metric(card, name) for name in METRICS]) for card in cards],
     }
-
-
-def _counted(schema: str, part: model_cards.TrainedOn | model_cards.Quality) -> str:
-    first, last = (_day(schema, moment) for moment in (part.period[0], part.period[-1]))
-    return f"{part.rows:,} transactions from {first} to {last}, {part.frauds:,} of them fraud"
-
-
-def _day(schema: str, moment: Any) -> str:
-    """A card's moment as people write it: 31 March 2025, or a day of a log without dates."""
-    if isinstance(moment, str):
-        day = datetime.fromisoformat(moment)
-        return f"{day.day} {day:%B %Y}"
-    return f"day {int(moment // A_DAY[schema]) + (schema == 'paysim'):,} of its log"
-
-
-def _metric(card: model_cards.ModelCard, name: str) -> tuple[str, str, str]:
-    """A metric's label, its value and its interval, "" where there is none."""
-    value = card.quality.metrics.get(name) if card.quality else None
-    low, high = card.quality.intervals_95.get(name, (None, None)) if card.quality else (None, None)
-    interval = f"{figure(low)} – {figure(high)}" if low is not None and high is not None else ""
-    return METRICS[name], "–" if value is None else figure(value), interval
-
-
-def figure(value: float) -> str:
-    """A share with three digits; near 0 and 1, where the next one matters, with four."""
-    return f"{value:.4f}" if min(abs(value), abs(1 - value)) < 0.01 else f"{value:.3f}"
 
 
 def _page(request: HttpRequest, template: str, context: dict[str, Any] | None = None) -> HttpResponse:

@@ -30,6 +30,7 @@ MENU: Mapping[str, tuple[str, ...]] = {
     ),
     "Usage": ("usage.usageday", "usage.usagehour"),
     "Notifications": ("notifications.event", "notifications.delivery", "notifications.webhookendpoint"),
+    "Support": ("support.supportrequest",),
     "People": ("accounts.user", "accounts.membership", "auth.group"),
     "Security": ("accounts.auditentry",),
 }

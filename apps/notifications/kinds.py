@@ -85,6 +85,17 @@ KINDS: Mapping[str, Kind] = {
     "account.closing": Kind("An owner has closed the account; it can be undone", ("by", "until"), hooked=False),
     "account.reopened": Kind("The closing was undone", ("by",), hooked=False),
     "account.closed": Kind("The account's data has been removed", ("name",), hooked=False),
+    # --- support ---
+    "support.asked": Kind(
+        "A customer asks for support; mailed to those who answer",
+        ("request", "by", "topic", "subject", "message", "plan", "answer_by"),
+        hooked=False,
+    ),
+    "support.received": Kind(
+        "A request for support has arrived; mailed to who asked",
+        ("request", "by", "topic", "subject", "message", "plan", "answer_by"),
+        hooked=False,
+    ),
     # --- webhooks themselves ---
     "webhook.disabled": Kind("A webhook failed for so long that it was switched off", ("url", "reason"), hooked=False),
     "webhook.test": Kind("You asked for a test", ("message",), mailed=False),

@@ -14,6 +14,7 @@ from apps.api_keys.models import ApiKey
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.notifications.models import WebhookEndpoint
 from apps.scoring.models import Decision, PublishedPolicy
+from apps.support.models import SupportRequest
 from apps.usage.models import UsageDay
 
 Row = Mapping[str, Any]
@@ -106,6 +107,11 @@ PARTS: Sequence[Part] = (
         "payments.csv", "Payments of invoices",
         lambda tenant: Payment.objects.filter(tenant=tenant).select_related("invoice").order_by("pk"),
         _columns("invoice__number", "created_at", "status", "amount", "amount_refunded", "currency"),
+    ),
+    Part(
+        "support.csv", "What was asked of support",
+        lambda tenant: SupportRequest.objects.filter(tenant=tenant).order_by("asked_at"),
+        _columns("id", "asked_by", "asked_at", "topic", "subject", "message", "answer_by", "answered_at"),
     ),
     Part(
         "audit.jsonl", "The audit log",

@@ -1,7 +1,7 @@
 """What is removed when a closed tenant's grace is over, and what stays for the money's books.
 
 removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
-         keys, webhooks, what was told, budgets, exports, memberships, invitations
+         keys, webhooks, what was told, budgets, requests for support, exports, memberships, invitations
 stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
          books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
 """
@@ -16,10 +16,11 @@ from apps.billing.models import PaymentCard
 from apps.notifications.models import Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
 from apps.offboarding.models import Export
+from apps.support.models import SupportRequest
 from apps.usage.models import Budget
 
 #: Rows in `public` that are the tenant's own.
-OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard)
+OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard, SupportRequest)
 
 
 def forget_notifications(tenant: Tenant) -> None:

@@ -20,6 +20,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/decisions/", "Decisions"),
         Entry("/try/", "Try it out", Permission.SCORE),
         Entry("/policy/", "Policy"),
+        Entry("/models/", "Models"),
     ),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
     "Pay": (
@@ -33,6 +34,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/audit/", "Audit log", Permission.AUDIT),
         Entry("/closing/", "Leave or close"),
     ),
+    "Help": (Entry("/help/", "Guides and API"), Entry("/support/", "Support")),
 }
 
 

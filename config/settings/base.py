@@ -86,6 +86,7 @@ SHARED_APPS = [
     "apps.api_keys",
     "apps.billing",
     "apps.usage",
+    "apps.support",
     "apps.offboarding",
     "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
@@ -125,6 +126,7 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _EMAIL["EMAIL_HOST_USER"], _EMAIL["EMAIL_
 EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.get("EMAIL_USE_TLS", False), _EMAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env("PALISADE_EMAIL_FROM", default="Palisade <no-reply@localhost>")
+SUPPORT_EMAIL = env("PALISADE_SUPPORT_EMAIL", default="support@localhost")  # requests for support are mailed to it
 #: Where customers reach the API: what is told outside of it needs whole addresses.
 API_URL = env(
     "PALISADE_API_URL",

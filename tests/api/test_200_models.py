@@ -9,10 +9,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from apps.api.documentation import figure
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import ModelRefused, active
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving.card_words import figure
 from apps.scoring.serving.runtime import get_scoring
 from apps.scoring.serving.transaction_fields import of_shelf
 from tests.cast import Api

@@ -152,6 +152,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     ),
     "ask_export": (Act("export.asked"),),
     "delete_account": (Act("user.deleted", {}, another_owner),),
+    "support": (Act("support.asked", {"topic": "question", "subject": "Why?", "message": "Say."}),),
     "add_rule": (Act("policy.published", RULE),),
     "remove_rule": (Act("policy.published", {}, own_rule),),
     "tune_rule": (Act("policy.published", {"outcome": "off"}, lambda scene: ["payments", "device_farm"]),),

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from apps.scoring.engine import shelf
 from apps.scoring.engine.engine import ENSEMBLE_THRESHOLD
-from apps.scoring.engine.models import LoadedModel, ModelRefused, Models
+from apps.scoring.engine.models import LoadedModel, ModelRefused, Models, active
+from apps.scoring.engine.schemas import SCHEMAS
 
 FAMILIES = {
     "xgboost": "gradient-boosted trees (XGBoost)",
@@ -78,6 +79,18 @@ def of_all(models: Models) -> Iterator[ModelCard | EnsembleCard]:
         yield from of_schema(schema, models)
         if by_name:
             yield EnsembleCard(schema=schema, members=tuple(by_name))
+
+
+def on_shelf() -> Iterator[tuple[str, list[ModelCard]]]:
+    """The cards of every schema's active models, the champion first, where no model is loaded."""
+    for schema in SCHEMAS:
+        entries = [one for one in active(settings.ARTIFACTS_DIR, schema) if _stands(schema, one)]
+        cards = [_read(settings.ARTIFACTS_DIR, schema, entry) for entry in entries]
+        yield schema, [msgspec.structs.replace(card, champion=number == 0) for number, card in enumerate(cards)]
+
+
+def _stands(schema: str, entry: str) -> bool:
+    return (settings.ARTIFACTS_DIR / schema / entry / "card.json").exists()
 
 
 def of_schema(schema: str, models: Models) -> list[ModelCard]:
