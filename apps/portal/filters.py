@@ -46,6 +46,11 @@ def choice(name: str, label: str, choices: Iterable[tuple[str, str]], lookup: st
     return Filter(name, label, read, "choice", known)
 
 
+def choice_in(name: str, label: str, choices: Iterable[tuple[str, str]], value: Callable[[Any], str]) -> Filter:
+    """Rows of a list of which this is the one chosen."""
+    return Filter(name, label, lambda said, _: lambda row: value(row) == said, "choice", tuple(choices))
+
+
 def days(column: str) -> tuple[Filter, Filter]:
     """Rows from a day on, and up to one, of the reader's own zone."""
     return (

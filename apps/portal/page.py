@@ -116,7 +116,12 @@ class Page(View):
 
     def page(self, template: str = "", status: int = 200, **context: Any) -> HttpResponse:
         """The template in the frame."""
-        own = {"title": self.title, "may_change": self.may(self.changes or self.permission), "now": self.now}
+        own = {
+            "title": self.title,
+            "may_change": self.may(self.changes or self.permission),
+            "livemode": self.livemode,
+            "now": self.now,
+        }
         return render(self.request, template or self.template, {**own, **context}, status=status)
 
     def exported(self, table: Table, rows: Rows, called: str, within: Within | None = None) -> StreamingHttpResponse:

@@ -42,6 +42,7 @@ _CATEGORIES = (
     "utilities",
 )
 
+_PROVIDERS = ("gmail.com", "hotmail.com", "yahoo.com", "icloud.com", "outlook.com", "anonymous.com", "protonmail.com")
 _KINDS_OF_GOODS = ("Groceries", "Travel", "Gaming", "Electronics")
 _AUTHENTICATIONS = ("OTP", "PIN", "Biometric", "3DS", "Password", "None")
 
@@ -127,6 +128,35 @@ KINDS: Mapping[str, Kind] = {
             "User_ID": 1, "Merchant_ID": 1, "Device_ID": 1, "Card_Type": "Visa", "Transaction_Currency": "USD",
             "Transaction_Status": "Completed", "Previous_Transaction_Count": 20, "Transaction_Day": 11,
             "Transaction_Month": 6, "Transaction_Weekday": 3,
+        },
+    ),
+    "ieee_cis": Kind(
+        "Online card payment",
+        (
+            Field("TransactionAmt", "Amount", "amount", 2_000, "USD"),
+            Field("ProductCD", "Product code", "choice", choices=("W", "H", "R", "S", "C")),
+            Field("card4", "Card network", "choice", choices=("visa", "mastercard", "american express", "discover")),
+            Field("card6", "The card draws on", "choice", choices=("debit", "credit")),
+            Field("P_emaildomain", "Payer's e-mail is at", "choice", choices=_PROVIDERS),
+            Field("R_emaildomain", "Recipient's e-mail is at", "choice", choices=_PROVIDERS),
+            Field("DeviceType", "Device", "choice", choices=("desktop", "mobile")),
+            Field("C1", "Linked to the card (C1)", "slider", 50, whole=True),
+            Field("C4", "Linked to the card (C4)", "slider", 20, whole=True),
+            Field("C8", "Linked to the card (C8)", "slider", 20, whole=True),
+            Field("C13", "Linked to the card (C13)", "slider", 100, whole=True),
+            Field("C14", "Linked to the card (C14)", "slider", 50, whole=True),
+            Field("D1", "Since something earlier (D1)", "slider", 600, "days", whole=True),
+        ),
+        {
+            "A usual purchase": {
+                "TransactionAmt": 59, "ProductCD": "W", "card4": "visa", "card6": "debit",
+                "P_emaildomain": "gmail.com", "C1": 1, "C4": 0, "C8": 0, "C13": 6, "C14": 1, "D1": 120,
+            },
+            "A card that is passed round": {
+                "TransactionAmt": 250, "ProductCD": "C", "card4": "visa", "card6": "credit",
+                "P_emaildomain": "hotmail.com", "R_emaildomain": "hotmail.com", "DeviceType": "mobile",
+                "C1": 16, "C4": 4, "C8": 8, "C13": 2, "C14": 1, "D1": 0,
+            },
         },
     ),
 }  # fmt: skip

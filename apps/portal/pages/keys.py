@@ -5,13 +5,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.api_keys import keys, services
 from apps.api_keys.models import ApiKey
+from apps.portal.filters import choice_in, search_in
 from apps.portal.page import Page
 from apps.portal.roles import Permission
+from apps.portal.table import Column, Empty, Table
 
 SCOPES = {
     "predict": "Score single transactions",
@@ -44,17 +46,45 @@ class KeyForm(forms.Form):
         return value.split()
 
 
+STATES = (("active", "Active"), ("revoked", "Revoked"), ("expired", "Expired"))
+TABLE = Table(
+    row="portal/rows/key.html",
+    filters=(
+        search_in("Name or key", lambda pair: pair[0].name, lambda pair: str(pair[0])),
+        choice_in("state", "State", STATES, lambda pair: pair[1]),
+    ),
+    columns=(
+        Column("name", "Name", lambda pair: pair[0].name, ("name",)),
+        Column("key", "Key", lambda pair: str(pair[0])),
+        Column("scopes", "It may", lambda pair: pair[0].scopes),
+        Column("networks", "From", lambda pair: pair[0].allowed_networks),
+        Column("last_used_at", "Last used", lambda pair: pair[0].last_used_at, ("last_used_at",)),
+        Column("state", "State", lambda pair: pair[1], ("state",)),
+        Column("created_at", "Made", lambda pair: pair[0].created_at, ("created_at",)),
+        Column("actions", "Actions", lambda pair: ""),
+    ),
+)
+
+
 class KeysPage(Page):
     """The keys of this mode, and making one."""
 
     title, template = "API keys", "portal/pages/keys.html"
     changes, sensitive = Permission.KEYS, True
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(TABLE, self._rows(), "keys") if TABLE.exports(request) else super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        keys = list(ApiKey.objects.filter(tenant=self.tenant, livemode=self.livemode))
-        shown = [(key, key.state(self.now)) for key in keys]
-        shown.sort(key=lambda pair: pair[1] != "active")
-        return {"keys": shown, "form": KeyForm(), "scopes": SCOPES, "overlaps": OVERLAPS}
+        mode = "live" if self.livemode else "test"
+        text = "Make one below; it is shown once." if self.may(Permission.KEYS) else "An owner or admin can make one."
+        table = TABLE.show(self.request, self._rows(), Empty(f"No {mode} keys yet", text))
+        return {"table": table, "form": KeyForm(), "scopes": SCOPES, "overlaps": OVERLAPS}
+
+    def _rows(self) -> list[tuple[ApiKey, str]]:
+        """Keys with their states, those in use first, the newest of them first."""
+        keys = ApiKey.objects.filter(tenant=self.tenant, livemode=self.livemode)
+        return sorted(((key, key.state(self.now)) for key in keys), key=lambda pair: pair[1] != "active")
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = KeyForm(request.POST)

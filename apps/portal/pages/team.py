@@ -1,6 +1,6 @@
 """The team: who may do what here, inviting, changing roles, leaving."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django import forms
 from django.conf import settings
@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.mail import EmailMultiAlternatives
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -18,8 +18,10 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts import invitations
 from apps.accounts.models import Invitation, Membership, User
 from apps.offboarding import leaving
+from apps.portal.filters import choice_in, search_in
 from apps.portal.page import Page
 from apps.portal.roles import GRANTS, PERMISSIONS, Permission, Role
+from apps.portal.table import Column, Empty, Table
 from apps.portal.tenancy import TENANT
 
 
@@ -35,6 +37,30 @@ class InviteForm(forms.Form):
         self.fields["role"].choices = [(role.value, role.label) for role in granted]  # type: ignore[attr-defined]
 
 
+class Person(NamedTuple):
+    """Somebody of the team: a member, or who is invited. `changeable`: by whoever looks."""
+
+    email: str
+    role: str
+    state: str
+    member: Membership | None = None
+    invitation: Invitation | None = None
+    changeable: bool = False
+
+
+TABLE = Table(
+    row="portal/rows/person.html",
+    filters=(search_in("E-mail", lambda one: one.email),
+             choice_in("role", "Role", Role.choices, lambda one: one.role)),
+    columns=(
+        Column("email", "Person", lambda one: one.email, ("email",)),
+        Column("role", "Role", lambda one: Role(one.role).label, ("role",)),
+        Column("state", "State", lambda one: one.state, ("state",)),
+        Column("actions", "Actions", lambda one: ""),
+    ),
+)  # fmt: skip
+
+
 class TeamPage(Page):
     """Members, open invitations, and what each role may do."""
 
@@ -42,18 +68,33 @@ class TeamPage(Page):
     changes, sensitive = Permission.TEAM, True
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        members = Membership.objects.filter(tenant=self.tenant).select_related("user").order_by("pk")
-        open_ones = Invitation.objects.filter(tenant=self.tenant, accepted_at=None)
         return {
-            "members": [(member, member.role in GRANTS[Role(self.membership.role)]) for member in members],
-            "invitations": list(open_ones),
+            "table": TABLE.show(self.request, self._people(), Empty("Nobody here")),
             "form": InviteForm(None, self.membership.role),
             "roles": [role for role in Role if role in GRANTS[Role(self.membership.role)]],
-            "table": [
+            "permissions": [
                 (permission.value, [permission in PERMISSIONS[role] for role in Role]) for permission in Permission
             ],
             "all_roles": list(Role),
         }
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(TABLE, self._people(), "team") if TABLE.exports(request) else super().get(request)
+
+    def _people(self) -> list[Person]:
+        granted = GRANTS[Role(self.membership.role)]
+        members = Membership.objects.filter(tenant=self.tenant).select_related("user").order_by("pk")
+        open_ones = Invitation.objects.filter(tenant=self.tenant, accepted_at=None).order_by("pk")
+        return [
+            *(
+                Person(one.user.email, one.role, "member", member=one, changeable=one.role in granted)
+                for one in members
+            ),
+            *(
+                Person(one.email, one.role, "expired" if one.expires_at < self.now else "invited", invitation=one)
+                for one in open_ones
+            ),
+        ]
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = InviteForm(request.POST, self.membership.role)

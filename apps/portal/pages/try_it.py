@@ -10,6 +10,9 @@ from apps.portal.page import Page
 from apps.portal.roles import Permission
 from apps.portal.try_fields import KINDS, Kind, transaction_of
 
+#: What a switch says: a field is not sent, true or false.
+STATES = (("", "not sent"), ("true", "yes"), ("false", "no"))
+
 
 class TryPage(Page):
     """The form of one kind, filled with an example."""
@@ -29,6 +32,7 @@ class TryPage(Page):
             "kind": kind,
             "fields": [(field, shown.get(field.name, "")) for field in kind.fields],
             "example": example or next(iter(kind.examples)),
+            "states": STATES,
         }
 
 

@@ -5,20 +5,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.notifications import services
 from apps.notifications.kinds import HOOKED, KINDS
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import NotAllowed
+from apps.portal.filters import choice, days, search
 from apps.portal.page import Page
 from apps.portal.roles import Permission
+from apps.portal.table import Column, Empty, Table
 
 #: How long a replaced secret signs along.
 OVERLAP = timedelta(hours=24)
-#: Deliveries on a webhook's page.
-SHOWN = 50
 
 
 class WebhookForm(forms.Form):
@@ -35,15 +36,53 @@ class WebhookForm(forms.Form):
     )
 
 
+TABLE = Table(
+    row="portal/rows/webhook.html",
+    filters=(search("Address", "url", "description"),),
+    columns=(
+        Column("url", "Address", lambda one: one.url, ("url", "id")),
+        Column("events", "Told of", lambda one: one.events or ["everything"]),
+        Column("state", "State", lambda one: "off" if one.disabled_at else "failing" if one.failing_since else "on"),
+        Column("created_at", "Since", lambda one: one.created_at, ("created_at", "id")),
+    ),
+)
+STATES = tuple((value, words) for value, words in Delivery.State.choices)
+DELIVERIES = Table(
+    row="portal/rows/delivery.html",
+    filters=(
+        choice("state", "State", STATES),
+        choice("kind", "Event", ((name, name) for name in HOOKED), "event__kind"),
+        *days("created_at"),
+    ),
+    columns=(
+        Column("created_at", "When", lambda one: one.created_at, ("created_at", "id")),
+        Column("event", "Event", lambda one: one.event.kind),
+        Column("event_id", "Event's id", lambda one: one.event_id, shown=False),
+        Column("state", "State", lambda one: one.state),
+        Column("answer", "Last answer", lambda one: [attempt.status for attempt in one.attempts.all()]),
+        Column("actions", "Actions", lambda one: ""),
+    ),
+)
+
+
 class WebhooksPage(Page):
     """All webhooks of this mode, and a new one."""
 
     title, template = "Webhooks", "portal/pages/webhooks.html"
     changes, sensitive = Permission.WEBHOOKS, True  # a new one shows its secret
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(TABLE, self._rows(), "webhooks") if TABLE.exports(request) else super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        rows = WebhookEndpoint.objects.filter(tenant=self.tenant, livemode=self.livemode).order_by("created_at")
-        return {"webhooks": list(rows), "form": WebhookForm()}
+        mode = "live" if self.livemode else "test"
+        able = self.may(Permission.WEBHOOKS)
+        text = "Name an address below, and send it a test." if able else "An owner or admin can set one up."
+        empty = Empty(f"No {mode} webhooks yet", text)
+        return {"table": TABLE.show(self.request, self._rows(), empty), "form": WebhookForm()}
+
+    def _rows(self) -> QuerySet[WebhookEndpoint]:
+        return WebhookEndpoint.objects.filter(tenant=self.tenant, livemode=self.livemode)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = WebhookForm(request.POST)
@@ -67,10 +106,15 @@ class WebhookPage(Page):
     title, template = "Webhook", "portal/pages/webhook.html"
     changes = Permission.WEBHOOKS
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if DELIVERIES.exports(request):
+            return self.exported(DELIVERIES, _deliveries(self.webhook(kwargs["webhook_id"])), "deliveries")
+        return super().get(request, **kwargs)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
         webhook = self.webhook(kwargs["webhook_id"])
-        rows = Delivery.objects.filter(endpoint=webhook).select_related("event").prefetch_related("attempts")
-        return {"webhook": webhook, "deliveries": list(rows.order_by("-created_at", "-pk")[:SHOWN])}
+        empty = Empty("Nothing was sent yet", "Send a test to see it work.")
+        return {"webhook": webhook, "table": DELIVERIES.show(self.request, _deliveries(webhook), empty)}
 
     def is_sensitive(self, request: HttpRequest) -> bool:
         """A new secret is shown."""
@@ -100,6 +144,11 @@ class WebhookPage(Page):
         if found is None:
             raise Http404
         return found
+
+
+def _deliveries(webhook: WebhookEndpoint) -> QuerySet[Delivery]:
+    rows = Delivery.objects.filter(endpoint=webhook)
+    return rows.select_related("event").prefetch_related("attempts")
 
 
 class ReplayDelivery(Page):
