@@ -103,9 +103,17 @@ def _fields(told: Mapping[str, Any], operation: Mapping[str, Any]) -> list[tuple
     rows = [(one["name"], one["in"], marked(one.get("description", ""))) for one in found]
     content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
     body: Mapping[str, Any] = next(iter(content.values()), {})
-    schema = _resolved(told, body.get("schema", {}))
-    members = schema.get("properties", {})
+    members = _members(told, body.get("schema", {}))
     return rows + [(name, "body", marked(_resolved(told, one).get("description", ""))) for name, one in members.items()]
+
+
+def _members(told: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an object, or of any it may be."""
+    found = _resolved(told, schema)
+    members: dict[str, Any] = dict(found.get("properties", {}))
+    for one in (*found.get("oneOf", ()), *found.get("anyOf", ()), *found.get("allOf", ())):
+        members = _members(told, one) | members
+    return members
 
 
 def _resolved(told: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, Any]:
