@@ -1,5 +1,27 @@
 """Where Django looks for operators' pages: all of them, each in its file."""
 
-from apps.backoffice import billing, coupons, customers, invoices, keys, notifications, papers, payments, people
+from apps.backoffice import (
+    billing,
+    coupons,
+    customers,
+    invoices,
+    keys,
+    notifications,
+    papers,
+    payments,
+    people,
+    support,
+)
 
-__all__ = ["billing", "coupons", "customers", "invoices", "keys", "notifications", "papers", "payments", "people"]
+__all__ = [
+    "billing",
+    "coupons",
+    "customers",
+    "invoices",
+    "keys",
+    "notifications",
+    "papers",
+    "payments",
+    "people",
+    "support",
+]
