@@ -34,6 +34,7 @@ from apps.billing.models import (
 )
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
+from apps.support.services import ask
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory, UserFactory
@@ -60,6 +61,7 @@ def rows(cast: Cast, operator: User) -> None:
     now = timezone.now()
     hook = create_webhook(tenant=cast.alice.tenant, livemode=True, url="https://example.com/", now=now)
     send_test(webhook=hook, now=now)
+    ask(tenant=cast.alice.tenant, asked_by="ann@example.com", topic="other", subject="Hello", message="…", now=now)
     tenant, one = cast.alice.tenant, Decimal(1)
     CouponRedemption.objects.create(tenant=tenant, coupon=Coupon.objects.create(code="HALF", percent=Decimal(50)))
     credits.grant(tenant, one, "USD", reason="a gift", key="gift", now=now)
@@ -129,6 +131,7 @@ MADE_BY_US = {
     "accounts.auditentry",
     "usage.usageday",
     "usage.usagehour",
+    "support.supportrequest",
     *OUTBOX,
 }
 
