@@ -47,6 +47,12 @@ def open_invitation(secret: str, now: datetime) -> Invitation | None:
     return rows.filter(digest=digest_of(secret), accepted_at=None, expires_at__gt=now).first()
 
 
+def still_open(invitation_id: int, now: datetime) -> Invitation | None:
+    """That invitation, while it is open."""
+    rows = Invitation.objects.select_related("tenant")
+    return rows.filter(pk=invitation_id, accepted_at=None, expires_at__gt=now).first()
+
+
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User, now: datetime) -> Membership:
     """Make the invited person a member. Raises `NotPossible` when somebody else follows the link."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,14 +13,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps import addresses
+from apps.accounts import invitations
 from apps.accounts.audit import record_audit
-from apps.accounts.models import Tenant, User
+from apps.accounts.models import Invitation, Tenant, User
 from apps.accounts.services import free_slug, make_owner
 from apps.billing.subscriptions.services import sign_up
 from apps.portal.tenancy import TENANT
 from apps.text import refusal
 
 PLAN_AT_SIGN_UP = "free"
+#: Where a session keeps which invitation's link was followed by somebody who is not logged in.
+INVITATION = "invitation"
 #: What allauth mails somebody when how they log in was changed: the mail's template → the line of the audit trail.
 CHANGED: Mapping[str, str] = {
     "account/email/password_changed": "user.password_changed",
@@ -49,14 +53,43 @@ class CompanyField(forms.CharField):
 
 
 class SignUpForm(forms.Form):
-    """What we ask beside e-mail and password: who the company is. allauth calls `signup` in its own transaction."""
+    """What we ask beside e-mail and password: who the company is. allauth calls `signup` in its own transaction.
+
+    Whoever follows an invitation joins the company that invites, and is not asked for one.
+    """
 
     company = CompanyField()
     field_order = ("company", "email", "password1")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.invitation = followed_invitation(context.request)
+        if self.invitation:
+            kwargs["initial"] = {"email": self.invitation.email, **(kwargs.get("initial") or {})}
+        super().__init__(*args, **kwargs)
+        if self.invitation:
+            del self.fields["company"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.invitation and cleaned.get("email", self.invitation.email).lower() != self.invitation.email:
+            self.add_error("email", f"The invitation is for {self.invitation.email}: sign up with that address.")
+        return cleaned
+
     def signup(self, request: HttpRequest, user: User) -> None:
-        """Make the tenant, and look at it from the first page on."""
-        request.session[TENANT] = sign_up_company(self.cleaned_data["company"], user, timezone.now()).pk
+        """Make the tenant, or join the one that invites, and look at it from the first page on."""
+        now = timezone.now()
+        if self.invitation:
+            tenant = invitations.accept(invitation=self.invitation, user=user, now=now).tenant
+            del request.session[INVITATION]
+        else:
+            tenant = sign_up_company(self.cleaned_data["company"], user, now)
+        request.session[TENANT] = tenant.pk
+
+
+def followed_invitation(request: HttpRequest | None) -> Invitation | None:
+    """The open invitation whose link this browser came by."""
+    known = request.session.get(INVITATION) if request else None
+    return invitations.still_open(known, timezone.now()) if known else None
 
 
 def sign_up_company(company: str, user: User, now: datetime) -> Tenant:

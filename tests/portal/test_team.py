@@ -95,3 +95,27 @@ def test_an_invitation_is_withdrawn(owner: Client) -> None:
     link = invite(owner, "vera@example.com")
     owner.post(f"/team/invitations/{Invitation.objects.get().pk}/withdraw/")
     assert browser_of(UserFactory(email="vera@example.com")).get(link).status_code == 404
+
+
+def test_who_has_no_account_joins_by_signing_up_and_is_asked_for_no_company(owner: Client, cast: Cast) -> None:
+    link, client = invite(owner, "vera@example.com"), Client()
+    form = client.get(link, follow=True).content.decode()
+    assert "Join Alice" in form
+    assert 'value="vera@example.com"' in form
+    assert 'name="company"' not in form
+    account = {"email": "mallory@example.com", "password1": "correct horse battery 9"}
+    assert "sign up with that address" in client.post("/account/signup/", account).content.decode()
+    assert client.post("/account/signup/", account | {"email": "Vera@example.com"}).status_code == 302
+    confirm = re.search(r"https?://[^/]+(/account/confirm-email/\S+)", str(mail.outbox[-1].body))[1]  # type: ignore[index]
+    assert client.get("/team/").status_code == 302  # not before the address is confirmed
+    client.get(confirm)
+    assert "Alice" in client.get("/team/").content.decode()
+    vera = User.objects.get(email="vera@example.com")
+    assert [(one.tenant, one.role) for one in Membership.objects.filter(user=vera)] == [(cast.alice.tenant, "viewer")]
+
+
+def test_an_invitation_that_was_withdrawn_meanwhile_is_a_sign_up_like_any_other(owner: Client) -> None:
+    link, client = invite(owner, "vera@example.com"), Client()
+    client.get(link)
+    Invitation.objects.all().delete()
+    assert 'name="company"' in client.get("/account/signup/").content.decode()

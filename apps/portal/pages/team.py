@@ -1,11 +1,11 @@
 """The team: who may do what here, inviting, changing roles, leaving."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.mail import EmailMultiAlternatives
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts import invitations
-from apps.accounts.models import Invitation, Membership, User
+from apps.accounts.models import Invitation, Membership
 from apps.offboarding import leaving
+from apps.portal.accounts import INVITATION
 from apps.portal.filters import choice_in, search_in
 from apps.portal.page import Page
 from apps.portal.roles import GRANTS, PERMISSIONS, Permission, Role
@@ -160,7 +161,6 @@ class WithdrawInvitation(Page):
         return redirect("team")
 
 
-@login_required(login_url="account_signup")
 @require_http_methods(["GET", "POST"])
 def invited(request: HttpRequest, secret: str) -> HttpResponse:
     """Where an invitation's link leads: log in or sign up, then accept."""
@@ -168,10 +168,13 @@ def invited(request: HttpRequest, secret: str) -> HttpResponse:
     found = invitations.open_invitation(secret, now)
     if found is None:
         return render(request, "portal/pages/invited.html", {"title": "This link has ended"}, status=404)
+    if not request.user.is_authenticated:
+        request.session[INVITATION] = found.pk
+        return redirect_to_login(request.path, reverse("account_signup"))
     wrong = ""
     if request.method == "POST":
         try:
-            membership = invitations.accept(invitation=found, user=cast(User, request.user), now=now)
+            membership = invitations.accept(invitation=found, user=request.user, now=now)
         except invitations.NotPossible as failure:
             wrong = str(failure)
         else:
