@@ -12,8 +12,10 @@ from apps.training.behaviour.typologies import (
     FARMED,
     IMPOSSIBLE,
     IMPOSSIBLE_RUN,
+    IMPOSSIBLE_TIMES,
     IMPOSSIBLE_USD,
     PATIENT,
+    RESOLD,
     SAME_FARM,
     SOON_AFTER,
     SOON_MINUTES,
@@ -37,14 +39,15 @@ def frauds(people: People, lives: pd.DataFrame, random: np.random.Generator) -> 
     kind = random.choice(len(TYPOLOGIES), len(victims), p=[one.share for one in TYPOLOGIES])
     lives = lives[lives["at"] >= BURN_IN_DAYS * DAY].sort_values("user", kind="stable")
     episodes = [_episodes(one, victims[kind == index], people, lives, random) for index, one in enumerate(TYPOLOGIES)]
-    rows = pd.concat([*episodes, *_impossible(lives, random)], ignore_index=True)
+    rows = pd.concat([*episodes, *_impossible(people, lives, random)], ignore_index=True)
     return rows[rows["at"] < people.until]
 
 
-def _impossible(lives: pd.DataFrame, random: np.random.Generator) -> list[pd.DataFrame]:
-    """Honest payments once more with one thing changed: the amount, the distance, how many there are, the device."""
+def _impossible(people: People, lives: pd.DataFrame, random: np.random.Generator) -> list[pd.DataFrame]:
+    """Honest payments once more with one thing changed: the amount, the distance, how many there are, the device,
+    the amount against the usual."""
     some = {name: lives[random.random(len(lives)) < share].assign(typology=name) for name, share in IMPOSSIBLE.items()}
-    large, far, many, farmed = (some[name] for name in IMPOSSIBLE)
+    large, far, many, farmed, unusual = (some[name] for name in IMPOSSIBLE)
     later = 60.0 * random.uniform(1, 15, len(far))
     longitude = far["longitude"] + between((4, 180), len(far), random)
     lengths = random.integers(IMPOSSIBLE_RUN[0], IMPOSSIBLE_RUN[1] + 1, len(many))
@@ -56,6 +59,7 @@ def _impossible(lives: pd.DataFrame, random: np.random.Generator) -> list[pd.Dat
         far.assign(at=far["at"] + later, longitude=longitude),
         run.assign(at=run["at"] + elapsed(lengths, (0.1, 2.0), random) + 1.0, shop=random.integers(0, SHOPS, len(run))),
         _farmed(farmed, random),
+        _many_times_the_usual(people, unusual, random),
     ]
 
 
@@ -106,6 +110,16 @@ def _farmed(some: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
     group = np.repeat(np.arange(count), random.integers(FARMED[0], FARMED[1] + 1, count))[:count]
     begins = some["at"].groupby(group).transform("first")
     return some.assign(at=begins + random.uniform(0, 3600.0, count), device=LARGE_FARMS + group)
+
+
+def _many_times_the_usual(people: People, some: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """Orders of goods for many times what the user pays as a rule, wherever they were going to pay."""
+    usd = people.usual_usd[some["user"]] * between(IMPOSSIBLE_TIMES, len(some), random)
+    goods = random.choice([BY_WORD[word] for word in RESOLD], len(some))
+    return some.assign(
+        usd=usd, category=goods, shop=random.integers(0, SHOPS, len(some)), online=1, chip=False, pin=False,
+        wallet=False, at=some["at"] + random.uniform(60, DAY, len(some)),
+    )  # fmt: skip
 
 
 def _opened_lately(victims: np.ndarray, people: People, random: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ from apps.scoring.engine.operations import BLOCK
 from apps.scoring.engine.schemas.card_activity import DERIVED, USD_PER_UNIT, derived
 from apps.training.behaviour.frauds import frauds
 from apps.training.behaviour.life import honest
-from apps.training.behaviour.people import BURN_IN_DAYS, People, people
+from apps.training.behaviour.people import BURN_IN_DAYS, THIEVES, People, people
 from apps.training.behaviour.typologies import IMPOSSIBLE, TYPOLOGIES
 from apps.training.behaviour.world import CATEGORIES, DAY, kilometres, of_categories, of_countries
 
@@ -187,10 +187,19 @@ def _payments(rows: pd.DataFrame, who: People, random: np.random.Generator) -> p
             "distance_from_last_transaction": rows["km"].round(1).where(~rows["first"]),
             "ratio_to_median_purchase_price": rows["ratio"].round(3),
             "country": of_countries("code").astype(object)[rows["place"]],
+            "email": _emails(rows),
             "device_id": ("sim-device-" + rows["device"].astype("int64").astype(str)).where(by_device, None),
         }
     )
     return _as_told(frame, rows["user"].to_numpy(), random)
+
+
+def _emails(rows: pd.DataFrame) -> np.ndarray:
+    """Everybody's own address; half of those who use one device for many give one address for all of them."""
+    own = ("sim-user-" + rows["user"].astype(str) + "@example.org").to_numpy(object)
+    device = rows["device"].to_numpy("int64")
+    shared = (device >= THIEVES) & (device % 2 == 0)
+    return np.where(shared, np.char.add(np.char.add("sim-", device.astype(str)), "@example.org").astype(object), own)
 
 
 def _as_told(frame: pd.DataFrame, user: np.ndarray, random: np.random.Generator) -> pd.DataFrame:

@@ -34,6 +34,7 @@ class Typology(NamedTuple):
 
 
 GOODS = ("Electronics", "Electronics", "Jewelry", "Shopping", "Gaming", "Travel", "Groceries")
+RESOLD = ("Electronics", "Jewelry", "Shopping")
 OUT = ("Transfer", "Transfer", "Crypto", "Electronics", "Gaming", "Cash Out")
 TYPOLOGIES = (
     Typology(
@@ -91,7 +92,11 @@ TYPOLOGIES = (
 
 #: An honest payment once more, soon after, with one thing beyond all that honest people do: one alarm is enough. Not a
 #: kind of fraud with a rate; what no row shows must not be taken for safe. Name → how often, of honest payments.
-IMPOSSIBLE = {"beyond_measure": 0.006, "impossible_journey": 0.004, "automated": 0.0006, "device_farm": 0.006}
+IMPOSSIBLE = {
+    "beyond_measure": 0.006, "impossible_journey": 0.004, "automated": 0.0006, "device_farm": 0.006,
+    "beyond_usual": 0.004,
+}  # fmt: skip
+IMPOSSIBLE_TIMES = (25.0, 400.0)  # of what the user pays as a rule, ordered online, for goods that are easily resold
 IMPOSSIBLE_USD = (1e5, 3e7)  # honest people end at 60,000
 IMPOSSIBLE_RUN = (15, 60)  # payments, minutes or less apart
 EPISODES_A_DAY = 0.008  # a user: some 4 % of rows, so that few people teach much; published rates are far lower

@@ -21,8 +21,8 @@ from apps.training.families.fitted import SEED, Say, Settings
 from apps.training.recipe import Baseline, Material, Plan, Recipe, Source
 
 LOG, DESCRIBED = "payments_2019-01_2020-06.parquet", "card_transdata_40k.parquet"
-LOG_USERS, LOG_HONEST = 160, 0.2  # users of the log, and the share of their honest rows, that are learned from
-PEOPLE, PEOPLE_HONEST = 180, 0.25  # the same of the simulator
+LOG_USERS, LOG_HONEST = 240, 0.2  # users of the log, and the share of their honest rows, that are learned from
+PEOPLE, PEOPLE_HONEST = 240, 0.25  # the same of the simulator
 FRESH, AWAY = 0.20, 0.06  # what the simulator's rows without a past weigh beside those with it
 # Kinds of fraud that a payment itself shows, without a past: only these may be forgotten and stay frauds to learn from.
 SHOWN = frozenset(
@@ -36,8 +36,9 @@ SHOWN = frozenset(
         "beyond_measure",
     )
 )
+SHOWN_BY_RATIO = "beyond_usual"  # where the sender tells the amount's ratio to the median
 COPIED = 0.5  # share of the honest rows that are there without a past, too
-ABOUT_DEVICES = ("device_users_24h",)  # known though the user is new
+ABOUT_DEVICES = ("device_users_24h", "email_users_24h")  # known though the user is new
 MEDIAN_USD, SPREAD = 30.0, 0.8  # of a described payment, of which only the ratio to the median is known
 DAY_MS = 86_400_000
 
@@ -131,7 +132,8 @@ def material(schema: TransactionSchema, rows: Rows, random: np.random.Generator,
 
 def copied(schema: TransactionSchema, rows: Rows, material: Material, random: np.random.Generator) -> Extra:
     """The simulator's frauds that show themselves and some of its honest rows once more, their pasts forgotten."""
-    shown = rows.frame["typology"].isin(SHOWN).to_numpy()
+    kind, ratio = rows.frame["typology"], rows.frame["ratio_to_median_purchase_price"]
+    shown = (kind.isin(SHOWN) | (kind.eq(SHOWN_BY_RATIO) & ratio.notna())).to_numpy()
     of = np.flatnonzero(
         (rows.frame["source"] == "simulator").to_numpy()
         & (rows.weight > 0)
@@ -153,19 +155,19 @@ PAYMENTS = Recipe(
     material=material,
     copied=copied,
     plans={
-        "lightgbm": Plan(
-            "lightgbm",
-            Settings(
-                {"num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 10, "min_sum_hessian_in_leaf": 0.5,
-                 "lambda_l2": 2.0, "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.6},
-                rounds=300, patience=40, averaged=2,
-            ),
-        ),
         "xgboost": Plan(
             "xgboost",
             Settings(
                 {"max_depth": 6, "eta": 0.08, "min_child_weight": 0.5, "lambda": 2.0, "subsample": 0.8,
                  "colsample_bytree": 0.6},
+                rounds=300, patience=40, averaged=2,
+            ),
+        ),
+        "lightgbm": Plan(
+            "lightgbm",
+            Settings(
+                {"num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 10, "min_sum_hessian_in_leaf": 0.5,
+                 "lambda_l2": 2.0, "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.6},
                 rounds=300, patience=40, averaged=2,
             ),
         ),

@@ -31,15 +31,16 @@ DOCUMENTED: dict[str, Any] = {
 }  # fmt: skip
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
+SHARED = len(PAYMENTS.roles) - 1  # with the user's, the pasts of what they share with others
 
 
 def parsed(**changed):
     return PAYMENTS.parse({**DOCUMENTED, **changed}, NOON_MS)
 
 
-def features(one, past=NO_HABITS):
-    device = UNKNOWN if past is UNKNOWN_HABITS else QUIET
-    return dict(zip(PAYMENTS.feature_names, PAYMENTS.row(one.transaction, one.at_ms, [past, device]), strict=True))
+def features(one, past=NO_HABITS, shared=None):
+    shared = shared or [UNKNOWN if past is UNKNOWN_HABITS else QUIET] * SHARED
+    return dict(zip(PAYMENTS.feature_names, PAYMENTS.row(one.transaction, one.at_ms, [past, *shared]), strict=True))
 
 
 def replayed(*changes):
@@ -48,7 +49,7 @@ def replayed(*changes):
     for index, change in enumerate(changes):
         one = parsed(**{"transaction_id": str(index), **change})
         seen = replay.observe(PAYMENTS.parties(one.transaction), one.at_ms, one.transaction.amount, index + 1)
-        found = features(one, seen["user_id"])
+        found = features(one, seen["user_id"], [seen.get(role.name, UNKNOWN) for role in PAYMENTS.roles[1:]])
     return found
 
 
@@ -144,10 +145,11 @@ pasts = st.one_of(
 @given(st.lists(st.tuples(payments, pasts), min_size=1, max_size=8))
 def test_a_row_and_the_same_row_in_a_block_are_equal_to_the_bit(drawn):
     times = [int(PAYMENTS.event_time_ms(one, NOON_MS, SCALAR)) for one, _ in drawn]
-    rows = [PAYMENTS.row(one, at_ms, [past, past]) for (one, past), at_ms in zip(drawn, times, strict=True)]
+    everybody = len(PAYMENTS.roles)
+    rows = [PAYMENTS.row(one, at_ms, [past] * everybody) for (one, past), at_ms in zip(drawn, times, strict=True)]
     columns = PAYMENTS.columns([one for one, _ in drawn])
     past = PastColumns([past for _, past in drawn])
-    block = PAYMENTS.block(columns, np.array(times, dtype=np.float64), [past, past])
+    block = PAYMENTS.block(columns, np.array(times, dtype=np.float64), [past] * everybody)
     with np.errstate(over="ignore"):
         assert np.array(rows, dtype=np.float32).tobytes() == block.astype(np.float32).tobytes()
 
@@ -166,6 +168,33 @@ def test_an_amount_is_held_against_the_users_own_in_its_category():
     assert (same["against_kind"], same["spree"]) == (0.0, 0.0)
     assert more["against_kind"] == more["against_usual"] == math.log1p(220.0) - math.log1p(20.0)
     assert math.isnan(elsewhere["against_kind"]) and elsewhere["against_usual"] == more["against_usual"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "users"),
+    [
+        (("a@example.org", "A@example.org", "b@example.org"), 2.0),
+        ((None, None, None), 1.0),
+        (("a@example.org", None, "a@example.org"), 2.0),
+    ],
+)
+def test_an_email_address_is_known_by_its_users_however_it_is_written(addresses, users):
+    found = replayed(
+        *[{"email": one, "user_id": f"U{number}", "timestamp": at(-1)} for number, one in enumerate(addresses)],
+        {"email": "a@example.org", "timestamp": at(0)},
+    )
+    assert found["email_users_24h"] == users
+
+
+@pytest.mark.parametrize(
+    ("address", "users"), [("8.8.4.4", 3.0), ("2001:4860:4860::8844", 3.0), ("10.0.0.7", None), ("nowhere", None)]
+)
+def test_users_of_a_public_address_are_counted(address, users):
+    found = replayed(
+        *[{"ip_address": address, "user_id": f"U{number}", "timestamp": at(-0.5)} for number in range(3)],
+        {"ip_address": address.upper(), "timestamp": at(0)},
+    )
+    assert math.isnan(found["ip_users_1h"]) if users is None else found["ip_users_1h"] == users
 
 
 def test_another_word_for_a_category_is_the_same_category():
@@ -310,7 +339,7 @@ def test_a_block_knows_currencies_as_a_row_does():
     block = PAYMENTS.block(
         PAYMENTS.columns([one.transaction for one in some]),
         np.array([one.at_ms for one in some], dtype=np.float64),
-        [PastColumns([NO_HABITS] * len(some)), PastColumns([QUIET] * len(some))],
+        [PastColumns([NO_HABITS] * len(some)), *[PastColumns([QUIET] * len(some))] * SHARED],
     )
     for one, row in zip(some, block.tolist(), strict=True):
         assert list(features(one).values()) == pytest.approx(row, nan_ok=True)

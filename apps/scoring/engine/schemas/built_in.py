@@ -15,6 +15,8 @@ SOURCES = {
     "testing": "Card testers try many cards or shops with small amounts in minutes (Visa, Anti-Enumeration and Account "
     "Testing Best Practices, 2021; Stripe's guide to card testing).",
     "devices": "A household shares a device; ten people within a day do not. A limit of our own.",
+    "addresses": "An office, a hotel or a telephone company shows one address for many; twenty who pay at one tenant "
+    "within an hour are looked at. A limit of our own.",
     "usual": "Limits of our own, beyond what known users of the training rows pay honestly but for a few in ten "
     "thousand.",
     "card_transdata": "In the public card_transdata set (CC0) frauds are ordered online, without a PIN, far from home "
@@ -31,6 +33,7 @@ TESTING_DOLLARS = 5.0
 SHOPS_TESTED, MANY_SHOPS = 4.0, 9.0  # in the hour before this payment
 KNOWN = 5.0  # payments of a user, from which on a usual can be told
 A_FEW_USERS, MANY_USERS = 5.0, 10.0  # of a device, within a day
+USERS_OF_AN_ADDRESS = 20.0  # within an hour
 REFUSALS = 3.0
 
 
@@ -50,6 +53,17 @@ def _device_users() -> tuple[BuiltIn, ...]:
                Condition("device_users_24h", "ge", A_FEW_USERS), says=says, fraud_type="device_farm", source="devices"),
         challenge("device_farm", "A device used by ten users or more within a day.",
                   Condition("device_users_24h", "ge", MANY_USERS), says=says, fraud_type="device_farm",
+                  source="devices"),
+    )  # fmt: skip
+
+
+def _email_users() -> tuple[BuiltIn, ...]:
+    says = "The e-mail address was used by {email_users_24h|whole} users in the last 24 hours."
+    return (
+        review("many_users_an_email", "An e-mail address used by five users or more within a day.",
+               Condition("email_users_24h", "ge", A_FEW_USERS), says=says, fraud_type="device_farm", source="devices"),
+        challenge("email_farm", "An e-mail address used by ten users or more within a day.",
+                  Condition("email_users_24h", "ge", MANY_USERS), says=says, fraud_type="device_farm",
                   source="devices"),
     )  # fmt: skip
 
@@ -101,6 +115,11 @@ PAYMENTS = (
     *_shops("log_amount", log1p(TESTING_DOLLARS)),
     *_takeover("log_amount", log1p(300.0)),
     *_device_users(),
+    *_email_users(),
+    review("many_users_an_address", "20 users or more paying from one IP address within an hour.",
+           Condition("ip_users_1h", "ge", USERS_OF_AN_ADDRESS),
+           says="{ip_users_1h|whole} users paid from this IP address in the last hour.", fraud_type="device_farm",
+           source="addresses"),
     *_usual("log_amount", "US dollars", log1p(500.0), log1p(1_000.0)),
     review("remote_far_above_median", "Ordered online without a PIN for more than four times the user's median.",
            Condition("ratio_to_median_purchase_price", "gt", 4.0), Condition("online_order", "eq", True),

@@ -6,6 +6,8 @@ one log's habits. What more of a thing may only do to the risk is `DIRECTIONS`: 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from ipaddress import ip_address
 from math import exp, log1p, nan
 from typing import Annotated, Any
 
@@ -133,8 +135,8 @@ class Payment(msgspec.Struct, frozen=True):
     currency: Annotated[str, _text("ISO 4217 code of the currency, like USD.", 16)] | None = None
     country: Annotated[str, _text("Where: an ISO 3166 code or a name.", 64)] | None = None
     device_id: Annotated[str, _text("The device it was paid with.")] | None = None
-    ip_address: Annotated[str, _text("The address it came from.", 64)] | None = None
-    email: Annotated[str, _text("The address it was paid under.", 254)] | None = None
+    ip_address: Annotated[str, _text("The IP address it came from.", 64)] | None = None
+    email: Annotated[str, _text("The e-mail address it was paid under.", 254)] | None = None
     card_bin: Annotated[str, _text("The first digits of the card.", 16)] | None = None
 
 
@@ -183,6 +185,10 @@ FEATURES = (
            "The user paid with {value} device{s} in the last 24 hours.", up_above=1.0),
     stated("device_users_24h", "DEVICE_USERS", "device_id", "device's users in 24 h",
            "This device was used by {value} user{s} in the last 24 hours.", up_above=1.0),
+    stated("email_users_24h", "EMAIL_USERS", "email", "e-mail address's users in 24 h",
+           "This e-mail address was used by {value} user{s} in the last 24 hours.", up_above=1.0),
+    stated("ip_users_1h", "IP_USERS", "ip_address", "IP address's users in 1 h",
+           "{value} user{s} paid from this IP address in the last hour.", up_above=1.0),
     stated("count_1h", "HIGH_VELOCITY", "user_id", "user's payments in 1 h",
            "The user made {value} payment{s} in the last hour.", up_above=0.0),
     stated("merchants_1h", "MANY_MERCHANTS", "merchant_id", "merchants in 1 h",
@@ -214,8 +220,8 @@ FEATURES = (
 DIRECTIONS = {
     **dict.fromkeys(
         ("log_amount", "night", "online_order", "distance_from_home", "distance_from_last", "speed_kmh",
-         "ratio_to_median", "abroad", "devices_24h", "device_users_24h", "count_1h", "merchants_1h", "count_24h",
-         "pace", "log_spent_24h", "against_usual", "against_kind", "spree"), 1,
+         "ratio_to_median", "abroad", "devices_24h", "device_users_24h", "email_users_24h", "ip_users_1h", "count_1h",
+         "merchants_1h", "count_24h", "pace", "log_spent_24h", "against_usual", "against_kind", "spree"), 1,
     ),
     **dict.fromkeys(
         ("card_present", "used_chip", "used_pin_number", "known_merchant", "device_days"), -1,
@@ -225,7 +231,8 @@ DIRECTIONS = {
 FLAGS = frozenset(("night", "card_present", "online_order", "used_chip", "used_pin_number", "known_merchant", "abroad"))
 UNKNOWN_AS = {
     "category": CATEGORY_RANK["misc"],
-    "device_users_24h": 1.0,
+    "distance_from_last": 0.0,
+    **dict.fromkeys(("device_users_24h", "email_users_24h", "ip_users_1h"), 1.0),
     **dict.fromkeys(
         ("card_present", "online_order", "used_chip", "used_pin_number", "known_merchant", "abroad", "device_days"), 0.5
     ),
@@ -238,7 +245,10 @@ REACH = {
     "distance_from_home": (0.0, MOST_KM), "distance_from_last": (0.0, MOST_KM), "speed_kmh": FROM_NOTHING,
     "ratio_to_median": (0.0, MOST_TIMES), "abroad": YES_OR_NO, "device_days": (0.0, DEVICE_DAYS),
     "pace": FROM_NOTHING, "log_spent_24h": FROM_NOTHING, "spree": FROM_NOTHING, "known_events": (0.0, MANY),
-    **dict.fromkeys(("devices_24h", "device_users_24h", "count_1h", "merchants_1h", "count_24h"), COUNTS),
+    **dict.fromkeys(
+        ("devices_24h", "device_users_24h", "email_users_24h", "ip_users_1h", "count_1h", "merchants_1h", "count_24h"),
+        COUNTS,
+    ),
 }  # fmt: skip
 
 
@@ -258,7 +268,7 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
     Amounts are compared by the difference of their logarithms. A limit stands first in `minimum` and `maximum`, where
     an unknown second stays unknown.
     """
-    user, device = pasts
+    user, device, email, address = pasts
     where, minimum, maximum, logged = ops.where, ops.minimum, ops.maximum, ops.log1p
     paid = dollars_of(t, ops)
     money = logged(paid)
@@ -282,6 +292,8 @@ def build(t: Any, at_ms: Any, pasts: Sequence[Any], ops: Operations) -> tuple[An
         where(has_habits(user), minimum(DEVICE_DAYS, ops.floor(user.device_age / A_DAY_S)), nan),
         user.devices_24h,
         maximum(1.0, device.distinct_24h),
+        maximum(1.0, email.distinct_24h),
+        maximum(1.0, address.distinct_1h),
         user.count_1h,
         user.distinct_1h,
         user.count_24h,
@@ -319,6 +331,7 @@ SMALL_AMOUNT, LARGE_AMOUNT = log1p(30.0), log1p(200.0)
 TYPOLOGIES = (
     Typology("card_testing", (Condition("log_amount", "le", SMALL_AMOUNT), Condition("count_1h", "ge", 2.0))),
     Typology("device_farm", (Condition("device_users_24h", "ge", 4.0),)),
+    Typology("device_farm", (Condition("email_users_24h", "ge", 4.0),)),
     Typology("cloned_card", (Condition("speed_kmh", "gt", built_in.PLANE_KMH),)),
     Typology("account_takeover", (Condition("abroad", "eq", 1.0), Condition("device_days", "lt", 1.0))),
     Typology("unusual_location", (Condition("foreign_transaction", "eq", True),)),
@@ -332,11 +345,23 @@ TYPOLOGIES = (
 
 
 def parties(t: Any) -> tuple[Party, ...]:
-    """The user, with the category, where and on which device; the device, if it is told."""
+    """The user, with the category, where and on which device; what they share with others, as far as it is told."""
     kind, place, device = MEANS.get(t.merchant_category, t.merchant_category or ""), t.country or "", t.device_id or ""
     km = SCALAR.number(t.distance_from_last_transaction)
     user = Party("user_id", t.user_id, t.merchant_id, kind, km, place, device)
-    return (user, Party("device_id", device, t.user_id)) if device else (user,)
+    if not (device or t.email or t.ip_address):
+        return (user,)
+    shared = (("device_id", device), ("email", (t.email or "").lower()), ("ip_address", of_the_net(t.ip_address)))
+    return (user, *[Party(role, name, t.user_id) for role, name in shared if name])
+
+
+@lru_cache(maxsize=4096)
+def of_the_net(address: str | None) -> str:
+    """A public IP address in one spelling; "" of anything else: behind a private one stands a tenant's own network."""
+    try:
+        return str(known) if address and (known := ip_address(address)).is_global else ""
+    except ValueError:
+        return ""
 
 
 def usually(t: Payment, against: float) -> float:
@@ -390,7 +415,7 @@ def remarks(t: Payment) -> tuple[str, ...]:
 PAYMENTS = TransactionSchema(
     name="payments",
     struct=Payment,
-    roles=(Role("user_id", habits=True), Role("device_id")),
+    roles=(Role("user_id", habits=True), Role("device_id"), Role("email"), Role("ip_address")),
     features=FEATURES,
     build=build,
     parties=parties,
