@@ -41,7 +41,7 @@ def test_every_feature_has_a_label_a_picture_can_show() -> None:
 def test_no_new_user_is_accused() -> None:
     payments = SCHEMAS["payments"]
     payment = payments.parse({"amount": 20, "user_id": "u", "merchant_id": "m"}, 1_760_000_000_000)
-    row = payments.row(payment.transaction, payment.at_ms, [NO_HABITS, QUIET])
+    row = payments.row(payment.transaction, payment.at_ms, [NO_HABITS, *[QUIET] * (len(payments.roles) - 1)])
     said = [
         say(feature, "up", value if value == value else None)
         for feature, value in zip(payments.features, row, strict=True)

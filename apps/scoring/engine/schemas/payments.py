@@ -185,7 +185,7 @@ FEATURES = (
            "The user paid with {value} device{s} in the last 24 hours.", up_above=1.0),
     stated("device_users_24h", "DEVICE_USERS", "device_id", "device's users in 24 h",
            "This device was used by {value} user{s} in the last 24 hours.", up_above=1.0),
-    stated("email_users_24h", "EMAIL_USERS", "email", "e-mail address's users in 24 h",
+    stated("email_users_24h", "EMAIL_USERS", "email", "e-mail's users in 24 h",
            "This e-mail address was used by {value} user{s} in the last 24 hours.", up_above=1.0),
     stated("ip_users_1h", "IP_USERS", "ip_address", "IP address's users in 1 h",
            "{value} user{s} paid from this IP address in the last hour.", up_above=1.0),
