@@ -57,7 +57,7 @@ def test_every_row_is_a_transaction_the_schema_accepts_without_a_remark(rows):
 
 
 def test_frauds_are_rare_of_every_typology_and_none_before_the_burn_in(rows):
-    assert 0.005 < rows["is_fraud"].mean() < 0.04
+    assert 0.005 < rows["is_fraud"].mean() < 0.05
     assert set(rows["typology"]) <= {"", *IMPOSSIBLE, *(kind.name for kind in TYPOLOGIES)}
     assert rows[rows["is_fraud"] == 1]["typology"].nunique() >= len(TYPOLOGIES) - 2
     assert (honest(rows)["typology"] == "").all()
