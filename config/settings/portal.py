@@ -69,7 +69,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "apps.portal.frame.frame",
-            ]
+            ],
+            "libraries": {"figures": "apps.portal.figures"},
         },
     }
 ]
