@@ -16,6 +16,7 @@ from apps.accounts.audit import ORIGIN, Origin, record_audit
 from apps.accounts.models import AuditChain, AuditEntry, Tenant
 from tests.cast import Cast
 from tests.pace import within
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -196,26 +197,16 @@ def test_the_command_says_where(tenant: Tenant, capsys: pytest.CaptureFixture[st
 
 def test_nobody_waits_for_a_transaction_that_has_written_an_entry(cast: Cast) -> None:
     """Chains are locked at COMMIT: two transactions write to the same two chains, in opposite order, side by side."""
-    both_have_written, failures = threading.Barrier(2, timeout=within(10)), list[BaseException]()
+    both_have_written = threading.Barrier(2, timeout=within(10))
 
-    def work(*tenants: Tenant) -> None:
-        try:
-            with transaction.atomic():
-                for tenant in tenants:
-                    write(tenant)
-                both_have_written.wait()
-        except BaseException as failure:
-            failures.append(failure)
-        finally:
-            connection.close()
+    def work(number: int) -> None:
+        tenants = (cast.alice.tenant, cast.bob.tenant)
+        with transaction.atomic():
+            for tenant in tenants if number else reversed(tenants):
+                write(tenant)
+            both_have_written.wait(timeout=within(10))
 
-    alice, bob = cast.alice.tenant, cast.bob.tenant
-    threads = [threading.Thread(target=work, args=tenants) for tenants in ((alice, bob), (bob, alice))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(within(20))
-    assert failures == []
+    together(2, work)
     assert list(audit_chain.faults()) == []
 
 

@@ -46,6 +46,7 @@ LINES: Mapping[str, str] = {
     "notifications.delivery send_again": "delivery.replayed",
     "notifications.webhookendpoint switch_off": "webhook.changed",
     "notifications.webhookendpoint switch_on": "webhook.changed",
+    "support.supportrequest answered": "support.answered",
 }
 #: Acts on a list's rows that `rows` has in the right state to be acted on.
 ACTED = (

@@ -52,8 +52,9 @@ def test_a_part_of_a_file_is_a_part_of_the_file(asked: dict[str, str]) -> None:
 
 
 def test_pages_are_small_but_for_those_with_secrets(cast: Cast) -> None:
-    client = Client()
-    client.force_login(MembershipFactory(tenant=cast.alice.tenant).user, backend=BACKEND)
+    client, user = Client(), MembershipFactory(tenant=cast.alice.tenant).user
+    client.force_login(user, backend=BACKEND)
+    client.post("/account/reauthenticate/", {"password": user.email})
     assert client.get("/keys/", headers=GZIP)["Content-Encoding"] == "gzip"
     made = client.post("/keys/", {"name": "x", "scopes": ["read"]}, headers=GZIP)
     assert "pk_test_" in made.content.decode()

@@ -145,9 +145,10 @@ def test_fifty_under_way_take_one_connection_to_the_database(
     monkeypatch.setattr(delivery, "OF_EACH", 50)
     hook_of(cast.alice.tenant, slow)
     tell(cast.alice.tenant, 50)
+    before = connections()
     with at_work():
         until(lambda: len(slow.received) == 50)
-        assert connections() == 2  # this test's and the courier's
+        assert connections() <= before + 1  # the courier's
         slow.answering_now.set()
         until(lambda: Delivery.objects.filter(state="delivered").count() == 50)
 
