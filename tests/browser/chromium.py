@@ -28,6 +28,16 @@ def started() -> Iterator[Any]:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
 
 
+#: How an address ends that answers 404 and is opened to be looked at.
+GONE = "/nothing/"
+
+
+def complaint(message: Any) -> list[str]:
+    """What the console shows as an error, but for the status of a page that is gone."""
+    address = message.location["url"]
+    return [f"{message.text} {address}"] if message.type == "error" and not address.endswith(GONE) else []
+
+
 @contextmanager
 def window(browser: Any, **options: Any) -> Iterator[Any]:
     """A page with cookies of its own that may not complain: of a policy, of a script, of what could not be loaded."""
@@ -35,11 +45,11 @@ def window(browser: Any, **options: Any) -> Iterator[Any]:
     context = browser.new_context(**options)
     context.set_default_timeout(within(15_000))
     page = context.new_page()
-    page.on("console", lambda said: said.type == "error" and complaints.append(f"{said.text} {said.location['url']}"))
+    page.on("console", lambda message: complaints.extend(complaint(message)))
     page.on("pageerror", lambda failure: complaints.append(str(failure)))
     yield page
     context.close()
-    assert complaints == []
+    assert not complaints, complaints
 
 
 @contextmanager
