@@ -1,7 +1,7 @@
 """The audit trail's one writer: who did what to which object, from where, in which request.
 
 An entry is sealed here, under a key that the database does not have, and chained to the entries of its tenant by the
-database as its transaction commits (`migrations/0006_audit_chain.py`): until then no lock is held. `audit_chain.py`
+database as its transaction commits (`migrations/0007_audit_chained.py`): until then no lock is held. `audit_chain.py`
 tells both, and what verifies them.
 """
 
