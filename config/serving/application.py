@@ -38,6 +38,10 @@ class Application(BaseHandler):
         """Whether a request may be answered side by side with others in one thread: see `apps.valkey.together`."""
         return False
 
+    def at_once(self, request: HttpRequest) -> HttpResponseBase | None:
+        """An answer that is at hand, None for one that a thread must make."""
+        return None
+
     def refusal(self, problem: Problem) -> HttpResponse:
         """The answer to a request that was refused before Django saw it."""
         return problems.plain(problem)

@@ -255,16 +255,17 @@ class Connection(asyncio.Protocol):
 
     async def _stream(self, incoming: Incoming, response: StreamingHttpResponse, keep_alive: bool) -> None:
         """An answer made piece by piece: the next piece is made when the client has taken those before it."""
-        chunked = "Content-Length" not in response.headers and self.parser.get_http_version() != "1.0"
-        keep_alive = keep_alive and (chunked or "Content-Length" in response.headers)
+        bodiless = incoming.request.method == "HEAD" or response.status_code in messages.BODILESS
+        chunked = not bodiless and "Content-Length" not in response.headers and self.parser.get_http_version() != "1.0"
+        keep_alive = keep_alive and (bodiless or chunked or "Content-Length" in response.headers)
         try:
             if not self.gone:
                 self.transport.write(messages.response_head(response, keep_alive=keep_alive, chunked=chunked))
-            pieces = iter(()) if incoming.request.method == "HEAD" else iter(cast(Iterator[bytes], response))
-            while not self.gone and (piece := await self.worker.next_of(pieces)) is not None:
+            pieces = iter(()) if bodiless else iter(cast(Iterator[bytes], response))
+            while not self.gone and (piece := await self.worker.next_of(response, pieces)) is not None:
                 self.transport.write(messages.chunk(piece) if chunked and piece else piece)
                 await self.writable.wait()
-            if chunked and incoming.request.method != "HEAD":
+            if chunked:
                 self.transport.write(messages.chunk(b""))
         except Exception:
             log.exception("%s %s broke off", incoming.request.method, incoming.request.path)

@@ -26,6 +26,8 @@ _MOST_NAMES = 1_000
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 #: Bytes of an answer from which on a copy costs more than a second write.
 LARGE = 32_768
+#: Statuses of answers that have no body, whatever their headers say.
+BODILESS = (204, 304)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -109,7 +111,7 @@ def response_head(response: HttpResponseBase, *, keep_alive: bool, chunked: bool
 def pieces(response: HttpResponse, *, keep_alive: bool, head_only: bool = False) -> tuple[bytes, ...]:
     """A response that is all there: as one piece, or, when it is large, without a copy of its content."""
     content = response.content
-    if "Content-Length" not in response.headers and response.status_code not in (204, 304):
+    if "Content-Length" not in response.headers and response.status_code not in BODILESS:
         response.headers["Content-Length"] = str(len(content))
     head = response_head(response, keep_alive=keep_alive)
     if head_only:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import uvloop
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from gunicorn.workers.base import Worker as GunicornWorker
 
@@ -26,6 +27,7 @@ from apps.errors import Problem
 from apps.valkey import together
 from config.serving import limits
 from config.serving.connection import Connection
+from config.serving.kept_files import AtHand
 from config.serving.messages import Request
 
 if TYPE_CHECKING:
@@ -187,6 +189,10 @@ class Worker(GunicornWorker):
         if self.threads is None:
             self._have_a_turn(Turn(request, done))
             return
+        at_hand = self.application.at_once(request)
+        if at_hand is not None:
+            self.loop.call_soon(done, at_hand)
+            return
         if self.in_threads >= limits.WAITING + self.cfg.threads:
             self.loop.call_soon(done, self.application.refusal(Problem("server_busy", retry_after=2.0)))
             return
@@ -228,9 +234,9 @@ class Worker(GunicornWorker):
         for done, response in answers:
             done(response)
 
-    async def next_of(self, pieces: Iterator[bytes]) -> bytes | None:
+    async def next_of(self, response: StreamingHttpResponse, pieces: Iterator[bytes]) -> bytes | None:
         """The next piece of a streamed answer, None after the last."""
-        if self.threads is not None:
+        if self.threads is not None and not isinstance(response, AtHand):
             return await self.loop.run_in_executor(self.threads, next, pieces, None)
         return self.call(next, pieces, None)
 
@@ -242,6 +248,8 @@ class Worker(GunicornWorker):
 
     async def close(self, response: HttpResponseBase) -> None:
         """Close a streamed answer where it was made: Django looks after that thread's database connection then."""
+        if isinstance(response, AtHand):
+            return
         if self.threads is not None:
             await self.loop.run_in_executor(self.threads, response.close)
         else:
