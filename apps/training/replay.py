@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from apps.scoring.engine.history import PastColumns, Replay, past_of, unknown
+from apps.scoring.engine.block_pasts import past_columns
+from apps.scoring.engine.history import Replay, past_of
 from apps.scoring.engine.past_events import transaction_hash
 from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.values import RowView
 from apps.training import data
 from apps.training.dataset import Dataset
 
@@ -54,7 +56,7 @@ def with_fresh_parties(schema: TransactionSchema, rows: data.Rows) -> np.ndarray
     pasts = []
     for parties, at_ms, _ in _observations(schema, rows):
         pasts.append({party.role: past_of(schema.role_of[party.role], party, b"", at_ms, 0) for party in parties})
-    return block(schema, rows.frame, rows.at_ms, _columns(schema, pasts))
+    return block(schema, rows.frame, rows.at_ms, past_columns(schema, pasts))
 
 
 def forgotten(
@@ -71,11 +73,6 @@ def forgotten(
         new[:, column] = seen[:, column]
     weights = np.concatenate([rows.weight * fresh, rows.weight * away])
     return Dataset(np.concatenate([new, nothing]), np.concatenate([rows.label, rows.label]), weights)
-
-
-def _columns(schema: TransactionSchema, pasts: list[Any]) -> list[Any]:
-    """Each role's pasts as columns, unknown where a row does not name it."""
-    return [PastColumns([past.get(role.name, unknown(role)) for past in pasts]) for role in schema.roles]
 
 
 def told_sparsely(schema: TransactionSchema, rows: data.Rows) -> data.Rows:
@@ -112,34 +109,11 @@ def _chunk(schema: TransactionSchema, rows: data.Rows, replay: Replay, seen: int
         pasts.append(replay.observe(*event) if asked else {})
         if not asked:
             replay.remember(*event)
-    return block(schema, rows.frame, rows.at_ms, _columns(schema, pasts))
-
-
-class Row:
-    """One row seen as a transaction: each field is fetched when it is asked for, since parties ask for few of many."""
-
-    def __init__(self, lists: "Lists") -> None:
-        self._lists = lists
-        self.index = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._lists, name)[self.index]
-
-
-class Lists:
-    """Fields as lists of Python values, None where unknown, each made when it is first asked for."""
-
-    def __init__(self, columns: Any) -> None:
-        self._columns = columns
-
-    def __getattr__(self, name: str) -> list[Any]:
-        values = [None if value != value else value for value in getattr(self._columns, name).tolist()]
-        setattr(self, name, values)
-        return values
+    return block(schema, rows.frame, rows.at_ms, past_columns(schema, pasts))
 
 
 def _observations(schema: TransactionSchema, rows: data.Rows) -> Iterator[tuple[Any, int, float]]:
-    row = Row(Lists(data.columns(schema, rows.frame)))
+    row = RowView(data.columns(schema, rows.frame))
     for index, at_ms in enumerate(rows.at_ms.tolist()):
         row.index = index
         yield schema.parties(row), int(at_ms), schema.amount(row)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Tenant
-from apps.scoring.engine.engine import meant_for
+from apps.scoring.engine.conclusion import meant_for
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import load
 from tests.cast import Cast

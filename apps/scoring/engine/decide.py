@@ -141,7 +141,7 @@ def decide(
         return Verdict(Cause("rule", rule.id), _ruled_level(rule, level), RULE_ACTION[rule.outcome], rule)
     if probability is not None:
         return Verdict(Cause("model", model), level, action(policy, probability))
-    return Verdict(Cause("default", policy.default_action), _default_level(policy), policy.default_action)
+    return Verdict(Cause("default", policy.default_action), default_level(policy), policy.default_action)
 
 
 def deciding_rule(rules: tuple[Rule, ...], results: tuple[RuleResult, ...], least: int) -> Rule | None:
@@ -181,5 +181,5 @@ def _ruled_level(rule: Rule, level: RiskLevel) -> RiskLevel:
     return "medium" if level == "low" else level
 
 
-def _default_level(policy: Policy) -> RiskLevel:
+def default_level(policy: Policy) -> RiskLevel:
     return {"approve": "low", "block": "critical"}.get(policy.default_action, "medium")  # type: ignore[return-value]

@@ -187,18 +187,18 @@ def not_evaluated(results: Iterable[RuleResult]) -> tuple[str, ...]:
 
 def evaluate(rules: Iterable[Rule], values: Mapping[str, Any]) -> tuple[RuleResult, ...]:
     """Every rule's result. A rule that can't be evaluated says "error" and the rest go on."""
-    return tuple([_told(rule.id, _result(rule, values)) for rule in rules])
+    return tuple([told(rule.id, _result(rule, values)) for rule in rules])
 
 
 @lru_cache(maxsize=4096)
-def _told(rule_id: str, outcome: Literal["hit", "no_hit", "error"]) -> RuleResult:
+def told(rule_id: str, outcome: Literal["hit", "no_hit", "error"]) -> RuleResult:
     return RuleResult(rule_id, outcome)
 
 
 def typical(typologies: Iterable[Typology], values: Mapping[str, Any]) -> str | None:
     """The first kind of fraud whose picture the values fit, None when none does."""
     for typology in typologies:
-        if all(_holds(condition, values) for condition in typology.all):
+        if all(holds(condition, values) for condition in typology.all):
             return typology.fraud_type
     return None
 
@@ -206,14 +206,15 @@ def typical(typologies: Iterable[Typology], values: Mapping[str, Any]) -> str | 
 def _result(rule: Rule, values: Mapping[str, Any]) -> Literal["hit", "no_hit", "error"]:
     try:
         for condition in rule.all:
-            if not _holds(condition, values):
+            if not holds(condition, values):
                 return "no_hit"
     except (KeyError, TypeError, ValueError):  # a field that is gone, text beside a number, no time
         return "error"
     return "hit"
 
 
-def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
+def holds(condition: Condition, values: Mapping[str, Any]) -> bool:
+    """Whether a condition holds; never of what is not known. Raises what `_result` tells as an error."""
     left = values[condition.field]
     right = condition.value if condition.other is None else values[condition.other]
     if left is None or right is None or left != left:

@@ -36,3 +36,27 @@ class Columns:
         column = self._make(name)
         setattr(self, name, column)
         return column
+
+
+class RowView:
+    """One row of columns seen as a transaction: each field is fetched when it is asked for, since parties ask for few
+    of many. `index` is the row."""
+
+    def __init__(self, columns: Any) -> None:
+        self._lists = _Lists(columns)
+        self.index = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lists, name)[self.index]
+
+
+class _Lists:
+    """Fields as lists of Python values, None where unknown, each made when it is first asked for."""
+
+    def __init__(self, columns: Any) -> None:
+        self._columns = columns
+
+    def __getattr__(self, name: str) -> list[Any]:
+        values = [None if value != value else value for value in getattr(self._columns, name).tolist()]
+        setattr(self, name, values)
+        return values

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET
 
 from apps import text, times
-from apps.scoring.engine import engine as engines
+from apps.scoring.engine import decide
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Decision, Record, Timing
 from apps.scoring.serving.requests import Attempt, Item
@@ -24,7 +24,7 @@ class Made(NamedTuple):
 
     decision: Decision
     body: bytes
-    found: engines.Decision
+    found: decide.Decision
 
 
 def entry_of(attempt: Attempt, item: Item, made: Made, *, direct: bool = False) -> Entry:
@@ -94,7 +94,7 @@ def _hidden(item: Item) -> dict[str, str] | None:
     return hashes | {TRANSACTION_HASH: item.transaction_hash}
 
 
-def made_of(attempt: Attempt, item: Item, found: engines.Decision, supersedes: str, elapsed_ms: float) -> Made:
+def made_of(attempt: Attempt, item: Item, found: decide.Decision, supersedes: str, elapsed_ms: float) -> Made:
     """The engine's decision as it is answered: named, marked with what was away, priced."""
     request, admission = attempt.request, attempt.admission
     degraded = found.degraded

@@ -10,7 +10,7 @@ from django.conf import settings
 from msgspec import Meta
 
 from apps.scoring.engine import shelf
-from apps.scoring.engine.engine import ENSEMBLE_THRESHOLD
+from apps.scoring.engine.asking import ENSEMBLE_THRESHOLD
 from apps.scoring.engine.models import LoadedModel, ModelRefused, Models, active
 from apps.scoring.engine.schemas import SCHEMAS
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from apps.api_keys.gate import Admission, Rate
 from apps.errors import Problem
-from apps.scoring.engine import engine as engines
 from apps.scoring.engine import windows
+from apps.scoring.engine.decide import Decision
 from apps.scoring.engine.engine import Engine
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, ids, without_valkey
@@ -146,7 +146,7 @@ class Scoring:
             for item, decision, replaced in zip(items, found, supersedes, strict=True)
         ]
 
-    def _found(self, attempt: Attempt, items: Sequence[Item], pasts: Pasts) -> list[engines.Decision]:
+    def _found(self, attempt: Attempt, items: Sequence[Item], pasts: Pasts) -> list[Decision]:
         """What the engine says. One item goes as a row: as a block of one it would take several times as long."""
         if not items:
             return []

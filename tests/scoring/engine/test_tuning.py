@@ -4,8 +4,8 @@ from math import log
 
 import pytest
 
+from apps.scoring.engine.conclusion import meant_for
 from apps.scoring.engine.decide import Policy, tune
-from apps.scoring.engine.engine import meant_for
 from apps.scoring.engine.rule_check import check_tunings
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, built_in, tuned
 from apps.scoring.engine.schemas import SCHEMAS

@@ -1,0 +1,201 @@
+"""Rules over a block: each condition once for all rows, as an array, with the results `rules.evaluate` has row by row.
+
+What can't be compared array by array (text beside a number, a field that is gone) is evaluated row by row, for the rows
+the conditions before it left, so that a rule errs where it would err alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from apps.scoring.engine.block import Block, RuleHits
+from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.rules import Condition, Rule, Typology, evaluate, holds, instants
+from apps.scoring.engine.transaction import HOME_COUNTRY, Parsed, TransactionSchema
+from apps.scoring.engine.values import NOWHERE, Values
+
+#: Comparisons of columns; of texts the values are compared one by one.
+ARRAYS: Mapping[str, Callable[[Any, Any], Any]] = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
+LISTS = ("in", "not_in")
+
+
+class Asked(NamedTuple):
+    """A name's values on n rows: `kind` is number, text or time (ms), `known` is bool[n], None where all are."""
+
+    kind: str
+    values: np.ndarray
+    known: np.ndarray | None
+
+
+class BlockValues:
+    """What rules may ask about n rows by name: what was sent, else a feature, else nothing; as columns."""
+
+    def __init__(self, block: Block, features: np.ndarray, home_country: str) -> None:
+        self.schema, self.block = block.schema, block
+        self._features, self._home = features, home_country
+        self._asked: dict[str, Asked | None] = {}
+        self._held: dict[Condition, np.ndarray | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def ask(self, name: str) -> Asked | None:
+        """A name's column; None for one that has none of a single kind."""
+        if name not in self._asked:
+            self._asked[name] = self._column(name)
+        return self._asked[name]
+
+    def holds(self, condition: Condition) -> np.ndarray | None:
+        """On which rows a condition holds, bool[n]; None when that has to be asked row by row."""
+        if condition not in self._held:
+            self._held[condition] = _held(condition, self)
+        return self._held[condition]
+
+    def row(self, index: int) -> Values:
+        """One row's values, as a single decision asks for them."""
+        return self.told(index, self.block.parse(index))
+
+    def told(self, index: int, parsed: Parsed) -> Values:
+        """The same of a row that was read already."""
+        return self.schema.values(parsed.facts, self._features[index].tolist(), self._home)
+
+    def _column(self, name: str) -> Asked | None:
+        if name == HOME_COUNTRY:
+            return Asked("text", np.full(len(self), self._home, dtype=object), None)
+        place = self.schema.place_of.get(name)
+        if place is None:
+            return None
+        feature = None if place == NOWHERE else self._features[:, place]
+        if name not in self.schema.types:
+            return Asked("number", self._features[:, place], None)
+        kind, sent = kind_of(self.schema, name), getattr(self.block.columns, name)
+        if kind == "text":
+            known = np.array([value is not None for value in sent.tolist()], dtype=bool)
+            return Asked(kind, sent, known) if feature is None or known.all() else None
+        if feature is None:
+            return Asked(kind, sent, sent == sent)
+        return Asked(kind, np.where(sent == sent, sent, feature), None) if kind == "number" else None
+
+
+def kind_of(schema: TransactionSchema, name: str) -> str:
+    """Whether a field is a text, a time or a number; yes and no are numbers."""
+    if is_kind(str, schema.types[name]):
+        return "text"
+    return "time" if is_kind(datetime, schema.types[name]) else "number"
+
+
+def evaluate_block(rules: Sequence[Rule], values: BlockValues) -> RuleHits:
+    """Every rule's result on every row. Masked rows are held against their facts, one by one."""
+    shape = (len(rules), len(values))
+    found = RuleHits(tuple(rules), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool))
+    for number, rule in enumerate(rules):
+        found.hit[number], found.error[number] = _result(rule.all, values)
+    for row in values.block.masked:
+        results = evaluate(rules, values.row(row))
+        found.hit[:, row] = [result.outcome == "hit" for result in results]
+        found.error[:, row] = [result.outcome == "error" for result in results]
+    return found
+
+
+def typical_block(typologies: Iterable[Typology], values: BlockValues, rows: np.ndarray) -> np.ndarray:
+    """object[len(rows)]: the first kind of fraud whose picture each of these rows fits, None where none does."""
+    found, open_ = np.full(len(rows), None, dtype=object), np.ones(len(rows), dtype=bool)
+    for typology in typologies:
+        fits = open_ & _result(typology.all, values)[0][rows]
+        found[fits] = typology.fraud_type
+        open_ &= ~fits
+    return found
+
+
+def _result(conditions: Sequence[Condition], values: BlockValues) -> tuple[np.ndarray, np.ndarray]:
+    """Where all conditions hold, and where one of them errs before another fails."""
+    alive, errs = np.ones(len(values), dtype=bool), np.zeros(len(values), dtype=bool)
+    for condition in conditions:
+        held = values.holds(condition)
+        if held is None:
+            held, wrong = _one_by_one(condition, values, alive)
+            errs |= wrong
+        alive = alive & held
+        if not alive.any():
+            break
+    return alive, errs
+
+
+def _one_by_one(condition: Condition, values: BlockValues, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a condition holds and where it errs, of the rows that are still `alive`."""
+    held, wrong = np.zeros(len(values), dtype=bool), np.zeros(len(values), dtype=bool)
+    for row in alive.nonzero()[0].tolist():
+        try:
+            held[row] = holds(condition, values.row(row))
+        except (KeyError, TypeError, ValueError):
+            wrong[row] = True
+    return held, wrong
+
+
+def _held(condition: Condition, values: BlockValues) -> np.ndarray | None:
+    left = values.ask(condition.field)
+    if left is None:
+        return None
+    if condition.other is not None:
+        return _against_column(condition.op, left, values.ask(condition.other))
+    if left.kind == "text":
+        return _texts(condition.op, left, condition.value)
+    return _numbers(condition.op, left, condition.value)
+
+
+def _against_column(op: str, left: Asked, right: Asked | None) -> np.ndarray | None:
+    """Two columns of one kind. An unknown left one compares to nothing, nor does a right one that was not sent."""
+    if right is None or right.kind != left.kind or op in LISTS:
+        return None
+    if left.kind == "text":
+        pairs = zip(left.values.tolist(), right.values.tolist(), strict=True)
+        compare = ARRAYS[op]
+        return np.array([None not in pair and compare(*pair) for pair in pairs], dtype=bool)
+    return _where_known(ARRAYS[op](left.values, right.values), left, right)
+
+
+def _where_known(found: np.ndarray, left: Asked, right: Asked | None = None) -> np.ndarray:
+    found = found & (left.values == left.values)
+    return found if right is None or right.known is None else found & right.known
+
+
+def _texts(op: str, left: Asked, value: Any) -> np.ndarray | None:
+    """A column of texts against one, or against a list of them; each text that stands there is compared once."""
+    if not _all_of(value, str, op):
+        return None
+    known: dict[Any, bool] = {None: False}
+    compare = _membership(op, value) if op in LISTS else lambda text: ARRAYS[op](text, value)
+    return np.array(
+        [known[text] if text in known else known.setdefault(text, compare(text)) for text in left.values.tolist()],
+        dtype=bool,
+    )
+
+
+def _numbers(op: str, left: Asked, value: Any) -> np.ndarray | None:
+    """A column of numbers or times against one, or against a list of them."""
+    if left.kind == "time":
+        try:
+            value = instants(value)
+        except (TypeError, ValueError):
+            return None
+    if not _all_of(value, (bool, int, float), op):
+        return None
+    if op not in LISTS:
+        return _where_known(ARRAYS[op](left.values, value), left)
+    among = np.isin(left.values, np.array(value, dtype=np.float64))
+    return _where_known(among if op == "in" else ~among, left)
+
+
+def _membership(op: str, values: Sequence[str]) -> Callable[[str], bool]:
+    chosen = frozenset(values)
+    return (lambda text: text in chosen) if op == "in" else (lambda text: text not in chosen)
+
+
+def _all_of(value: Any, kinds: Any, op: str) -> bool:
+    """Whether a condition's value is of these kinds, and a list where its operation wants one."""
+    if op not in LISTS:
+        return isinstance(value, kinds)
+    return isinstance(value, tuple) and all(isinstance(one, kinds) for one in value)

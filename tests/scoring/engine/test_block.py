@@ -1,0 +1,106 @@
+"""A row of a block and the same row alone: the same decision, to the bits."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from apps.scoring.engine.asking import ENSEMBLE
+from apps.scoring.engine.block import block_of
+from apps.scoring.engine.block_pasts import past_columns
+from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.engine import Engine, UnknownModel
+from apps.scoring.engine.models import load_active
+from apps.scoring.engine.rules import Condition, Rule
+from apps.scoring.engine.schemas import SCHEMAS
+from tests.scoring.engine import generated
+from tests.scoring.engine.conftest import ARTIFACTS
+
+ROWS = 120
+
+
+def rule(outcome: str, *conditions: tuple, number: int = 0) -> Rule:
+    return Rule(f"own_{outcome}_{number}", outcome, tuple(Condition(*one) for one in conditions))
+
+
+#: Of every comparison, on numbers, texts and times; some can't be evaluated, and some only on rows others leave.
+def rules_of(name: str) -> tuple[Rule, ...]:
+    schema = SCHEMAS[name]
+    text = next(field for field in schema.fields if field in schema.known_values)
+    amount, word = schema.amount_field, schema.known_values[text].values[0]
+    rules = [
+        rule("allow", (amount, "in", (99.99, 100.0)), (text, "ne", "x")),
+        rule("review", (amount, "not_in", (0.0, 2_500.0)), (text, "in", (word, "x"))),
+        rule("challenge", (amount, "gt", 19_999.0)),
+        rule("fatal_block", (text, "eq", word), (amount, "le", 1.5)),
+        rule("block", (amount, "gt", "a text")),
+        rule("note", (text, "ge", "m"), (amount, "ne", None, schema.feature_names[-1])),
+        rule("review", (amount, "lt", 100.0), (text, "lt", 5.0), number=1),
+        rule("review", ("gone", "lt", 100.0), number=2),
+        rule("block", (amount, "eq", True), number=1),
+        rule("note", (text, "ne", None, "home_country"), number=1),
+    ]
+    if schema.moment:
+        rules += [
+            rule("review", (schema.moment, "gt", "2026-02-01T00:00:00Z"), number=3),
+            rule("note", (schema.moment, "lt", "no time"), number=2),
+        ]
+    return tuple(rules)
+
+
+POLICIES = {
+    "the default": lambda name: Policy(),
+    "own rules": lambda name: Policy(version=2, medium=0.01, high=0.05, critical=0.2, review_at=0.02, block_at=0.1,
+                                     rules=rules_of(name), home_country="Uzbekistan"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine({name: load_active(ARTIFACTS, name) for name in SCHEMAS})
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_each_row_of_a_block_is_decided_as_alone(engine, name, policy):
+    schema, random, rules = SCHEMAS[name], Random(f"{name} {policy}"), POLICIES[policy](name)
+    rows = generated.parsed(schema, ROWS, random)
+    pasts = [generated.pasts(schema, random) for _ in rows]
+    block, columns = block_of(schema, rows), past_columns(schema, pasts)
+    for model in (*engine.models[name], ENSEMBLE):
+        decided = engine.decide_block(block, columns, rules, model, "all")
+        for index, (one, past) in enumerate(zip(rows, pasts, strict=True)):
+            assert decided.decision(index) == engine.decide(schema, one, past, rules, model), (model, index)
+
+
+def test_without_history_the_block_says_so(engine):
+    schema = SCHEMAS["paysim"]
+    rows = generated.parsed(schema, 5, Random(1))
+    decided = engine.decide_block(block_of(schema, rows), None, Policy(), explain="all")
+    assert [decided.decision(row) for row in range(5)] == [engine.decide(schema, one, None, Policy()) for one in rows]
+
+
+def test_without_a_model_the_rules_decide(engine):
+    schema = SCHEMAS["paysim"]
+    rows = generated.parsed(schema, 40, Random(2))
+    decided = Engine({}).decide_block(block_of(schema, rows), None, Policy(), explain="all")
+    for index, one in enumerate(rows):
+        assert decided.decision(index) == Engine({}).decide(schema, one, None, Policy())
+
+
+def test_only_the_rows_asked_for_are_explained(engine):
+    schema = SCHEMAS["paysim"]
+    block = block_of(schema, generated.parsed(schema, ROWS, Random(3)))
+    none, flagged, every = (
+        engine.decide_block(block, None, Policy(), explain=one) for one in ("none", "flagged", "all")
+    )
+    assert not none.reasons
+    assert sorted(flagged.reasons) == flagged.verdicts.flagged.nonzero()[0].tolist()
+    assert 0 < len(flagged.reasons) < ROWS == len(every.reasons)
+    assert all(every.reasons[row] == told for row, told in flagged.reasons.items())
+    assert np.array_equal(none.probability, every.probability)
+
+
+def test_an_unknown_model_is_refused(engine):
+    with pytest.raises(UnknownModel, match="nobody"):
+        engine.decide_block(block_of(SCHEMAS["paysim"], []), [], Policy(), "nobody")
