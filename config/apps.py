@@ -13,6 +13,8 @@ class ConfigConfig(AppConfig):
         from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
         from apps.billing.subscriptions.signals import limits_changed
         from apps.notifications.attachments import attach
+        from apps.review.history_marks import marks_between
+        from apps.scoring.feature_drift import ask_for_marks
         from apps.usage.admission.admission import introduce_key
         from config import checks, hidden_commands
 
@@ -26,6 +28,8 @@ class ConfigConfig(AppConfig):
         limits_changed.connect(mark_changed)
         # a new key's plan and limits are told before its first request, which is as fast as the next then
         key_created.connect(introduce_key)
+        # labels tell the history what was learned later; whoever replays it asks them
+        ask_for_marks(marks_between)
         # and so are mails and invoices: what is mailed of an invoice has its PDF with it
         attach("invoice.issued", attached_invoice)
         attach("credit_note.issued", attached_credit_note)

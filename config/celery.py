@@ -57,6 +57,8 @@ WORK: Mapping[str, Work] = {
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
     "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
+    # What labels teach is told to the parties' history at once; what Valkey missed, within ten minutes.
+    "history_marks": Work("apps.review.tasks.mark_histories", MONEY, crontab(minute="*/10")),
     # Whoever asked for an export watches it grow; closed accounts are emptied once their grace is over.
     "exports": Work("apps.offboarding.tasks.make_exports", MONEY, 5.0),
     "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
@@ -122,7 +124,9 @@ def log_as_all_do(**_: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
 
 
-app.autodiscover_tasks(["apps.notifications", "apps.billing", "apps.usage", "apps.scoring", "apps.offboarding"])
+app.autodiscover_tasks(
+    ["apps.notifications", "apps.billing", "apps.usage", "apps.scoring", "apps.review", "apps.offboarding"]
+)
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.
 clock = Celery("palisade-clock", fixups=set(), set_as_current=False)

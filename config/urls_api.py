@@ -20,6 +20,7 @@ from apps.api.dialects import (
     PredictView,
 )
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
+from apps.api.labels import LabelsView, LabelView
 from apps.api.model_list import ModelsView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
@@ -39,6 +40,7 @@ from apps.api.webhooks import (
 from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
+LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
@@ -56,6 +58,8 @@ urlpatterns = [
     at(f"v1/decisions/{ID}", DecisionView.as_view()),
     at(f"v1/decisions/{ID}/explanation", ExplanationView.as_view()),
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
+    at("v1/labels", LabelsView.as_view()),
+    at(f"v1/labels/{LABEL}", LabelView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),

@@ -12,6 +12,7 @@ from apps.api import decision_requests
 from apps.api.decision_filters import FILTERS, filters_of
 from apps.api.decision_requests import BatchRequest, DecisionRequest
 from apps.api.endpoint import MEGABYTE, ApiView, client_address, idempotency_key, json_answer
+from apps.api.list_filters import described
 from apps.api.openapi import examples
 from apps.api.operation import (
     IDEMPOTENCY_KEY,
@@ -23,7 +24,6 @@ from apps.api.operation import (
     Operation,
     id_in_path,
     page_of,
-    parameter,
 )
 from apps.api.problem_bodies import Errors
 from apps.api.problems import errors_of
@@ -284,7 +284,7 @@ def _explanation(explained: Explained) -> Explanation:
 
 TAG = "Decisions"
 _DECISION_ID = id_in_path("decision_id", "The decision's id.", "dec_0pc6m3fcl2g9t8k1q5v7n4rd")
-_FILTER_PARAMETERS = tuple(parameter(name, "query", row.description, row.schema) for name, row in FILTERS.items())
+_FILTER_PARAMETERS = described(FILTERS)
 _DECIDES = (*TO_SCORE, "field_invalid", "schema_unknown", "model_unknown")
 
 OPERATIONS: Sequence[Operation] = (

@@ -13,6 +13,7 @@ from apps.accounts.models import AuditEntry, Membership, Tenant
 from apps.api_keys.models import ApiKey
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.notifications.models import WebhookEndpoint
+from apps.review.models import Label
 from apps.scoring.models import Decision, PublishedPolicy
 from apps.support.models import SupportRequest
 from apps.usage.models import UsageDay
@@ -118,6 +119,14 @@ PARTS: Sequence[Part] = (
         lambda tenant: AuditEntry.objects.filter(chain=tenant.pk).order_by("sequence"),
         _columns(
             "sequence", "at", "actor", "action", "target", "address", "request_id", "before", "after", "seal", "digest"
+        ),
+    ),
+    Part(
+        "labels.csv", "What became of transactions, corrections included",
+        lambda tenant: Label.objects.order_by("recorded_at", "id"),
+        _columns(
+            "id", "livemode", "decision_id", "transaction_id", "schema", "label", "source", "occurred_at", "known_at",
+            "recorded_at", "recorded_by", "amount_lost", "holds",
         ),
     ),
     Part(

@@ -6,8 +6,8 @@ What differs was scored on another past than the one that is stored: a lost or d
 change of code between the two.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.history import Replay, told_home, unknown
+from apps.scoring.engine.parties import Party
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.engine.windows import Activity
 from apps.scoring.models import Decision, PublishedPolicy
@@ -36,6 +37,27 @@ class Comparison(NamedTuple):
     compared: int
     differing: int
     features: Counter[str]
+
+
+class HistoryMark(NamedTuple):
+    """When the history was told that a decision's transaction makes no habit, and since when
+    (`past_events.mark_of`)."""
+
+    at: datetime
+    decision_id: str
+    known_ms: int | None
+
+
+#: Of decisions made in [start, end): what the history was told of them later, in that order; read in a tenant's schema.
+Marks = Callable[[datetime, datetime], Sequence[HistoryMark]]
+
+
+_marks: list[Marks] = []
+
+
+def ask_for_marks(marks: Marks) -> None:
+    """Ask this of what the history was told later: a room above this one tells it (config/apps.py connects them)."""
+    _marks[:] = [marks]
 
 
 class Stored(NamedTuple):
@@ -81,9 +103,11 @@ def _remade(
     life = timedelta(seconds=max(activity.life_seconds(role) for role in schema.roles))
     past = Decision.objects.filter(schema=schema.name, created_at__gte=start - life, created_at__lt=end)
     replays = {True: Replay(schema.roles), False: Replay(schema.roles)}
+    marking = _Marking(replays, schema, [mark for told in _marks for mark in told(start - life, end)])
     homes = list(PublishedPolicy.objects.order_by("published_at").values_list("published_at", "document"))
     for one in _stored(past.order_by("created_at", "row", "id"), schema):
         if _named(schema, one) & wanted:
+            marking.catch_up(one)
             seen = _observed(replays[one.livemode], schema, one)
             if one.id in sample:
                 home = _home_at(homes, one.created_at)
@@ -121,19 +145,38 @@ def _told_apart(schema: TransactionSchema, facts: dict[str, Any], hidden: Mappin
     return facts | names
 
 
+class _Marking:
+    """What the history was told later, told to the replayed one at the same place in the order of arrival."""
+
+    def __init__(self, replays: Mapping[bool, Replay], schema: TransactionSchema, marks: Sequence[HistoryMark]) -> None:
+        self._replays, self._schema = replays, schema
+        self._waiting = deque(marks)
+        self._wanted = {mark.decision_id for mark in marks}
+        self._seen: dict[str, Stored] = {}
+
+    def catch_up(self, arriving: Stored) -> None:
+        """Tell what was told before this decision was made, and remember it when something is told of it later."""
+        while self._waiting and self._waiting[0].at <= arriving.created_at:
+            mark = self._waiting.popleft()
+            if (one := self._seen.get(mark.decision_id)) is not None:
+                self._replays[one.livemode].refuse(*_event(self._schema, one), known_ms=mark.known_ms)
+        if arriving.id in self._wanted:
+            self._seen[arriving.id] = arriving
+
+
 def _observed(replay: Replay, schema: TransactionSchema, one: Stored) -> Mapping[str, Activity]:
-    transaction, at_ms = one.parsed.transaction, one.parsed.at_ms
-    event = (
-        schema.parties(transaction),
-        at_ms,
-        schema.amount(transaction),
-        one.transaction_hash,
-        one.parsed.received_ms,
-    )
+    event = _event(schema, one)
     seen = replay.observe(*event)
     if one.blocked:
         replay.refuse(*event)
     return seen
+
+
+def _event(schema: TransactionSchema, one: Stored) -> tuple[Sequence[Party], int, float, int, int]:
+    """A decision's transaction as the replayed history takes it."""
+    transaction, parsed = one.parsed.transaction, one.parsed
+    parties, amount = schema.parties(transaction), schema.amount(transaction)
+    return parties, parsed.at_ms, amount, one.transaction_hash, parsed.received_ms
 
 
 def _named(schema: TransactionSchema, one: Stored) -> set[tuple[bool, str, str]]:

@@ -34,9 +34,15 @@ def a_credit_note(tenant: Tenant) -> str:
     return issue_credit_note(invoice=invoice, amount=Decimal(1), reason="A gift", now=timezone.now()).public_id
 
 
+def a_label(owner: Api) -> str:
+    said = {"decision_id": MAKE["decision_id"](owner), "label": "fraud", "source": "issuer"}
+    return str(owner.post("/v1/labels", said).json()["id"])
+
+
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
+    "label_id": lambda owner: a_label(owner),
     "webhook_id": lambda owner: str(owner.post("/v1/webhooks", {"url": "https://example.com/"}).json()["id"]),
     "invoice_id": lambda owner: an_invoice(owner.tenant),
     "note_id": lambda owner: a_credit_note(owner.tenant),

@@ -10,6 +10,7 @@ from apps.accounts.models import AuditEntry
 from apps.api.openapi.operations import OPERATIONS
 from apps.billing.models import Coupon
 from apps.notifications.services import create_webhook, send_test
+from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
 
 #: Operations that change nothing of the account: why.
@@ -56,11 +57,18 @@ def coupon(api: Api) -> str:
     return ""
 
 
+def decision(api: Api) -> str:
+    api.post("/v1/decisions", asking(DRAINED | {"transaction_id": "labelled"}))
+    return ""
+
+
+LABEL = {"transaction_id": "labelled", "label": "fraud", "source": "issuer"}
 ACCOUNT = {"api_key": "rk_live_0123456789", "webhook_secret": "whsec_0123456789"}
 ACTS: Mapping[str, Act] = {
     "POST /v1/budgets": Act("subscription.spend_cap", {"spend_cap": "500"}),
     "POST /v1/credits": Act("coupon.redeemed", {"coupon": "WELCOME"}, coupon),
     "POST /v1/subscription": Act("subscription.plan_changed", {"plan": "basic"}),
+    "POST /v1/labels": Act("labels.added", LABEL, decision),
     "POST /v1/webhooks": Act("webhook.created", {"url": "https://example.com/h"}),
     "POST /v1/webhooks/{webhook_id}": Act("webhook.changed", {"description": "x"}, webhook),
     "DELETE /v1/webhooks/{webhook_id}": Act("webhook.deleted", None, webhook),

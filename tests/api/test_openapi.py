@@ -15,6 +15,7 @@ from apps.api.documentation import OPENAPI
 from apps.api.openapi.document import document
 from apps.errors import KINDS
 from config.urls_api import urlpatterns
+from tests.api.bodies import DRAINED, asking
 from tests.api.test_404_isolation import MAKE
 from tests.cast import Api
 
@@ -113,8 +114,14 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return schema | {"components": DOCUMENT["components"]}
 
 
+#: What has to be there for an address's examples.
+BEFORE = {"/v1/labels": ("/v1/decisions", asking(DRAINED | {"transaction_id": "txn_123"}))}
+
+
 @pytest.mark.parametrize(("path", "body"), EXAMPLES)
 def test_every_example_works_and_is_answered_as_described(alice: Api, path: str, body: Any) -> None:
+    if path in BEFORE:
+        alice.post(*BEFORE[path])
     answer = alice.post(re.sub(r"\{(\w+)\}", lambda name: MAKE[name[1]](alice), path), body)
     assert answer.status_code == 200, answer.content
     described = DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]

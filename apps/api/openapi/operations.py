@@ -10,6 +10,7 @@ from apps.api import (
     decisions,
     dialects,
     invoices,
+    labels,
     model_list,
     payments,
     plans,
@@ -24,6 +25,7 @@ from apps.api.operation import Operation
 
 RESOURCES = (
     decisions,
+    labels,
     tokens,
     usage,
     budgets,
@@ -44,6 +46,7 @@ OPERATIONS: Sequence[Operation] = tuple(row for resource in RESOURCES for row in
 TAGS = {
     "Keys": "Short-lived tokens in a key's place.",
     "Decisions": "Score transactions and read the decisions.",
+    "Labels": "What became of transactions: models are measured by it.",
     "Models": "Who decides, and what it is worth.",
     "Usage": "What was used, and what the plan includes.",
     "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from apps.scoring.engine.parties import Party
-from apps.scoring.engine.past_events import DAY_MS, FAILED, HOUR_MS, NOBODY, REFUSED, name_hash
+from apps.scoring.engine.past_events import DAY_MS, FAILED, HOUR_MS, NOBODY, are_refused, name_hash
 from apps.scoring.engine.windows import QUIET, Activity, activity_of, distinct, later_than
 
 HABIT_MS = 120 * DAY_MS
@@ -68,7 +68,7 @@ def habits_of(events: np.ndarray, at_ms: int, party: Party, *, speeds: bool) -> 
     """The long view over arrays; `events` newest first, at least one."""
     when = np.ascontiguousarray(events["when"])
     today = later_than(when, at_ms - DAY_MS)  # the first so many are of the last 24 hours
-    usual, day = _usual(events[today:]), events[:today]
+    usual, day = _usual(events[today:], at_ms), events[:today]
     amounts = np.ascontiguousarray(usual.events["amount"])
     kinds = amounts[usual.events["kind"] == name_hash(party.kind)] if party.kind else None
     middle = _median(amounts)
@@ -92,11 +92,11 @@ def habits_of(events: np.ndarray, at_ms: int, party: Party, *, speeds: bool) -> 
     return Habits(*found)
 
 
-def _usual(established: np.ndarray) -> _Usual:
-    """Of events a day old, newest first, those that make a habit."""
+def _usual(established: np.ndarray, at_ms: int) -> _Usual:
+    """Of events a day old, newest first, those that make a habit by what is known at `at_ms`."""
     known, flags = established[::-1], established["flags"][::-1]
     if flags.any():
-        known = known[flags & REFUSED == 0]
+        known = known[~are_refused(flags, at_ms)]
     when = known["when"]
     day = when // DAY_MS
     counted = np.ones(len(known), dtype=bool)
@@ -123,7 +123,7 @@ def _devices(
     established = distinct(set(usual.events["device"].tolist()))
     if not party.device:
         return today, nan, established
-    seen = events["when"][(events["device"] == name_hash(party.device)) & (events["flags"] & REFUSED == 0)]
+    seen = events["when"][(events["device"] == name_hash(party.device)) & ~are_refused(events["flags"], at_ms)]
     return today, (at_ms - int(seen[-1])) / 1000.0 if len(seen) else 0.0, established
 
 

@@ -23,7 +23,7 @@ Habits. The long view beside the windows, for roles that ask for it: what is usu
 at that are no more than 120 days old. A theft never clears the next one:
 
 * only what is *established* makes a habit: events a day old that were not refused (`REFUSED`: blocked, or known to be
-  fraud since);
+  fraud). What a label taught later holds from the minute it was learned on, and for nothing dated before (`SINCE`);
 * of one day no more than `A_DAY` events count towards what is usual, and the usual is a median: a burst is one day;
 * home is the place of most of the past days, not of most events;
 * a device is as old as its first event that was not refused.
@@ -128,12 +128,18 @@ class Replay:
             self._past[key] = placed(self._past.get(key, b""), event, received_ms)
 
     def refuse(
-        self, parties: Iterable[Party], at_ms: int, amount: float, transaction: int, received_ms: int = FOREVER
+        self,
+        parties: Iterable[Party],
+        at_ms: int,
+        amount: float,
+        transaction: int,
+        received_ms: int = FOREVER,
+        known_ms: int | None = 0,
     ) -> None:
-        """Mark a remembered transaction as one that makes no habit of its parties."""
+        """Mark a remembered transaction as one that makes no habit of its parties, as of `known_ms` (`mark_of`)."""
         for party in parties:
             key = (party.role, party.name, is_ahead(at_ms, received_ms))
-            self._past[key] = refused(self._past.get(key, b""), event_of(party, at_ms, amount, transaction))
+            self._past[key] = refused(self._past.get(key, b""), event_of(party, at_ms, amount, transaction), known_ms)
 
     def _seen(self, party: Party, at_ms: int, received_ms: int) -> bytes:
         past = seen_at(self._past.get((party.role, party.name, False), b""), at_ms, received_ms)

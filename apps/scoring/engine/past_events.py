@@ -21,6 +21,8 @@ EVENT_COLUMNS = np.dtype(
      ("place", "<u4"), ("device", "<u4"), ("measure", "<f4"), ("flags", "<u4")]
 )  # fmt: skip
 REFUSED, FAILED = 1, 2  # flags: blocked or known to be fraud; refused by whoever was asked to pay
+SINCE = 2  # bits below the minute since 1970 from which on `REFUSED` is known; 0: it always was
+MINUTE_MS = 60_000
 LOOKED_AT = 256  # events of a party, the newest at the transaction's time
 KEPT = 512  # events of a party, the newest at the time of receipt; as many again dated after it
 TRIMMED_AT = 640  # events: cutting off one at a time would write the whole past each time
@@ -50,15 +52,26 @@ def event_of(party: Party, at_ms: int, amount: float, transaction: int) -> bytes
     return EVENT.pack(at_ms, amount, transaction, *names, measure, FAILED if party.failed else 0)
 
 
-def mark_of(event: bytes) -> tuple[bytes, bytes]:
-    """An event's transaction, as it stands in the event, and the flags that mark it as one that makes no habit."""
+def mark_of(event: bytes, known_ms: int | None = 0) -> tuple[bytes, bytes]:
+    """An event's transaction, as it stands in the event, and the flags that mark it as one that makes no habit.
+
+    `known_ms`: when that was learned, ms since 1970; rounded up to the minute, for nothing may see it sooner. 0: it
+    was known at once. None: it makes a habit after all.
+    """
     (flags,) = _FLAGS.unpack_from(event, FLAGS_AT)
-    return event[_TRANSACTION], _FLAGS.pack(flags | REFUSED)
+    if known_ms is not None:
+        flags |= REFUSED | -(-known_ms // MINUTE_MS) << SINCE
+    return event[_TRANSACTION], _FLAGS.pack(flags)
 
 
-def refused(past: bytes, event: bytes) -> bytes:
-    """The past with this event of it marked as one that makes no habit; `refusal.lua` does the same."""
-    _, flags = mark_of(event)
+def are_refused(flags: np.ndarray, at_ms: int) -> np.ndarray:
+    """Which events are known at `at_ms` to make no habit: bool[n] of their flags."""
+    return (flags & REFUSED != 0) & (flags >> SINCE <= max(0, at_ms // MINUTE_MS))
+
+
+def refused(past: bytes, event: bytes, known_ms: int | None = 0) -> bytes:
+    """The past with this event of it marked as `mark_of` says; `refusal.lua` does the same."""
+    _, flags = mark_of(event, known_ms)
     at = copy_of(event, past, 0)
     return past if at < 0 else past[: at + FLAGS_AT] + flags + past[at + EVENT_BYTES :]
 

@@ -79,13 +79,19 @@ def refuse(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> None:
 
     Raises `apps.valkey.Away`.
     """
+    mark(valkey, names, [(row, 0) for row in rows])
+
+
+def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) -> None:
+    """Mark transactions as such that make no habit, each from its moment on (`past_events.mark_of`: ms since 1970; 0 at
+    once; None takes the mark away). Harmless when repeated. Raises `apps.valkey.Away`."""
     keys: list[str] = []
     arguments: list[Argument] = []
-    for row in rows:
+    for row, known_ms in rows:
         place = names.party_ahead if _is_ahead(row) else names.party
         for party, event in zip(row.parties, _events(row), strict=True):
             keys.append(place(row.schema.name, party.role, party.name))
-            arguments += past_events.mark_of(event)
+            arguments += past_events.mark_of(event, known_ms)
     if keys:
         valkey.run(REFUSAL, keys, arguments)
 
