@@ -29,6 +29,14 @@ class Page(NamedTuple, Generic[Row]):
     next_cursor: str | None
 
 
+class PageBetween(NamedTuple, Generic[Row]):
+    """The rows, where the next page begins, and before what the one before ends; None where there is none."""
+
+    rows: list[Row]
+    next_cursor: str | None
+    previous_cursor: str | None
+
+
 def page_of(
     rows: QuerySet[Row], key: Sequence[str], cursor: str | None, limit: int, *, rising: bool = False
 ) -> Page[Row]:
@@ -43,6 +51,21 @@ def page_of(
     found = list(ordered[: limit + 1])
     shown = found[:limit]
     return Page(shown, cursor_of(shown[-1], key) if len(found) > limit else None)
+
+
+def page_before(
+    rows: QuerySet[Row], key: Sequence[str], cursor: str, limit: int, *, rising: bool = False
+) -> PageBetween[Row]:
+    """Cut the page that ends before `cursor`: the first one when less than a page is there.
+
+    Raises `Problem` (cursor_invalid) for a cursor that is not ours.
+    """
+    turned = page_of(rows, key, cursor, limit, rising=not rising)
+    if turned.next_cursor is None:
+        first = page_of(rows, key, None, limit, rising=rising)
+        return PageBetween(first.rows, first.next_cursor, None)
+    shown = turned.rows[::-1]
+    return PageBetween(shown, cursor_of(shown[-1], key), cursor_of(shown[0], key))
 
 
 def cursor_of(row: Model, key: Sequence[str]) -> str:

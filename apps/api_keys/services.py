@@ -104,6 +104,27 @@ def narrow_key(*, key: ApiKey, scopes: Sequence[str], now: datetime, actor: str 
     )
 
 
+def restrict_key(*, key: ApiKey, networks: Sequence[str], gate: Gate, now: datetime, actor: str = "command") -> bool:
+    """Let a key come from these networks alone, from anywhere when there are none; it holds at once.
+
+    True when the gate has been told. Raises `InvalidKeyRequest`.
+    """
+    _check_networks(networks)
+    allowed = [str(network_of(network)) for network in networks]
+    with transaction.atomic():
+        ApiKey.objects.filter(pk=key.pk).update(allowed_networks=allowed, gate_pending=True)
+        record_audit(
+            tenant=key.tenant,
+            actor=actor,
+            action="key.restricted",
+            target=_named(key),
+            before={"networks": key.allowed_networks},
+            after={"networks": allowed},
+            now=now,
+        )
+    return invalidate_keys(gate, [key])
+
+
 def rotate_key(
     *, key: ApiKey, gate: Gate, now: datetime, overlap: timedelta = timedelta(0), actor: str = "command"
 ) -> tuple[ApiKey, str]:
@@ -172,6 +193,14 @@ def touch(cursor: Any, used: Mapping[int, tuple[datetime, str]]) -> None:
     )
 
 
+def _check_networks(networks: Iterable[str]) -> None:
+    for network in networks:
+        try:
+            network_of(network)
+        except ValueError as wrong:
+            raise InvalidKeyRequest(f"allow: {wrong}") from wrong
+
+
 def _check(
     name: str,
     scopes: Sequence[str],
@@ -187,11 +216,7 @@ def _check(
         check_one_line(name)
     except ValidationError as wrong:
         raise InvalidKeyRequest(f"name: {' '.join(wrong.messages)}") from wrong
-    for network in networks:
-        try:
-            network_of(network)
-        except ValueError as wrong:
-            raise InvalidKeyRequest(f"allow: {wrong}") from wrong
+    _check_networks(networks)
     if expires_at is not None and expires_at <= now:
         raise InvalidKeyRequest("expires: must be in the future")
     if rate_per_minute is not None and rate_per_minute < 1:

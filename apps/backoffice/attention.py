@@ -15,13 +15,14 @@ from apps.backoffice.invoices import with_state
 from apps.billing.models import Invoice, Payment, ProviderEvent, Refund
 from apps.formats import moment_text
 from apps.notifications.models import Delivery, WebhookEndpoint
+from apps.support.models import SupportRequest
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away, server
 
 #: What was given up is shown for so long.
 RECENT = timedelta(days=7)
-#: Entries a journal may hold between two steps of a recorder that is well.
-BUSY_JOURNAL = 10_000
+#: A recorder that is well lets no entry wait for so long, in ms.
+BUSY_MS = 5_000
 #: A check that runs every hour, or every night, is late after this.
 LATE = timedelta(hours=26)
 #: Differences told on the page itself.
@@ -87,22 +88,31 @@ _ROWS: Sequence[Callable[[datetime], Concern]] = (
         lambda now: Delivery.objects.filter(state="dead", created_at__gte=now - RECENT),
     ),
     _rows(
+        "Support requests that should be answered by now", "support.supportrequest", {"answered_at__isempty": "1"},
+        lambda now: SupportRequest.objects.filter(answered_at=None, answer_by__lt=now),
+    ),
+    _rows(
         "Webhooks switched off by failures", "notifications.webhookendpoint", {"disabled_at__isempty": "0"},
         lambda _: WebhookEndpoint.objects.exclude(disabled_at=None).exclude(failing_since=None),
     ),
 )  # fmt: skip
 
 
+def get_journal() -> Journal:
+    return Journal(server(settings.REDIS_URL, settings.REDIS_TIMEOUT))
+
+
 def _journal() -> Iterator[Concern]:
     """The journal fills while nobody records; without Valkey decisions are made without limits."""
     address = reverse("admin:usage_usagehour_changelist")
     try:
-        waiting = sum(Journal(server(settings.REDIS_URL, settings.REDIS_TIMEOUT)).lengths())
+        waiting, age_ms = sum(get_journal().lengths()), get_journal().age_ms()
     except Away:
         yield Concern("Valkey does not answer", 1, "usage.usagehour", address)
         return
-    if waiting > BUSY_JOURNAL:
-        yield Concern("Decisions in the journal that are not recorded yet", waiting, "usage.usagehour", address)
+    if age_ms > BUSY_MS:
+        said = f"Decisions that are not recorded yet, the oldest for {age_ms // 1_000} seconds"
+        yield Concern(said, waiting, "usage.usagehour", address)
 
 
 def _differences(now: datetime) -> Iterator[Concern]:

@@ -12,12 +12,14 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 
 from apps.accounts.models import Tenant
+from apps.backoffice.attention import get_journal
 from apps.billing.models import Invoice, Payment, PlanSpan, Subscription
 from apps.billing.rating.plans import DEFAULT_CURRENCY, PLANS
 from apps.currencies import CURRENCIES
 from apps.periods import Period
 from apps.usage.models import UsageDay, UsageHour
 from apps.usage.statements.reads import statements_of
+from apps.valkey import Away
 
 #: Tenants in the table of margins: those that used most this month.
 SHOWN = 10
@@ -88,7 +90,16 @@ def figures(now: datetime) -> list[Figure]:
             str(failed.filter(updated_at__gte=now - 2 * RECENT, updated_at__lt=now - RECENT).count()),
             reverse("admin:billing_payment_changelist") + "?status__exact=failed",
         ),
+        Figure("Recorder's lag now", recorder_lag()),
     ]
+
+
+def recorder_lag() -> str:
+    """For how long the oldest decision waits to be recorded."""
+    try:
+        return f"{get_journal().age_ms() / 1_000:.1f} s"
+    except Away:
+        return "unknown: Valkey does not answer"
 
 
 def margins(now: datetime) -> list[Margin]:

@@ -22,11 +22,11 @@ from apps.portal.filters import Filter
 from apps.text import forbidden
 
 A_PAGE = 25
-#: Rows of an export; more are to be asked for in parts, by dates.
-MOST_EXPORTED = 100_000
 #: Rows of an export that are read at once.
 AT_ONCE = 1_000
 LONGEST = 128
+#: What leads to the first page.
+_FROM_THE_START = {"cursor": "", "before": ""}
 
 Rows = QuerySet[Any] | Sequence[Any]
 Within = Callable[[], AbstractContextManager[None]]
@@ -90,6 +90,7 @@ class Shown:
     asked: bool
     clear: str
     first: str
+    previous: str
     next: str
     exports: dict[str, str]
     kept: list[tuple[str, str]]
@@ -119,22 +120,23 @@ class Table:
         asked = self._asked(request)
         found, wrong = self._filtered(rows, asked)
         with (within or nullcontext)():
-            page, next_cursor = self._cut(found, asked)
+            page = self._page(found, asked)
         link = _Links(request, self.name)
         filtered = {one.name for one in self.filters if asked.get(one.name)}
         without = dict.fromkeys([one.name for one in self.filters], "")
         return Shown(
             name=self.name,
             row=self.row,
-            rows=[self.prepare(row) for row in page],
+            rows=[self.prepare(row) for row in page.rows],
             headings=[self._heading(column, asked, link) for column in self.columns if column.shown],
             fields=[self._field(one, asked.get(one.name, ""), wrong.get(one.name, "")) for one in self.filters],
             empty=empty,
             asked=bool(filtered),
-            clear=link(**without, cursor=""),
-            first=link(cursor="") if asked.get("cursor") else "",
-            next=link(cursor=next_cursor) if next_cursor else "",
-            exports={kind: link(export=kind, cursor="") for kind in KINDS},
+            clear=link(**without, **_FROM_THE_START),
+            first=link(**_FROM_THE_START) if page.previous_cursor else "",
+            previous=link(cursor="", before=page.previous_cursor) if page.previous_cursor else "",
+            next=link(cursor=page.next_cursor, before="") if page.next_cursor else "",
+            exports={kind: link(export=kind, **_FROM_THE_START) for kind in KINDS},
             kept=[(name, value) for name, value in link.query.items() if name not in self._own()],
         )
 
@@ -160,13 +162,13 @@ class Table:
     def _asked(self, request: HttpRequest) -> dict[str, str]:
         """Of the address what concerns this table."""
         begins = f"{self.name}." if self.name else ""
-        names = [one.name for one in self.filters] + ["sort", "cursor", "export"]
+        names = [one.name for one in self.filters] + ["sort", "cursor", "before", "export"]
         said = {name: request.GET.get(f"{begins}{name}", "").strip() for name in names}
         return {name: value for name, value in said.items() if value}
 
     def _own(self) -> set[str]:
         begins = f"{self.name}." if self.name else ""
-        return {f"{begins}{name}" for name in (*(one.name for one in self.filters), "cursor", "export")}
+        return {f"{begins}{name}" for name in (*(one.name for one in self.filters), "cursor", "before", "export")}
 
     def _filtered(self, rows: Rows, asked: Mapping[str, str]) -> tuple[Rows, dict[str, str]]:
         """The rows that are asked for, and what is wrong with what filter."""
@@ -190,30 +192,43 @@ class Table:
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def _cut(self, rows: Rows, asked: Mapping[str, str], limit: int = 0) -> tuple[list[Any], str | None]:
-        column, rising = self._sorting(asked)
+    def _page(self, rows: Rows, asked: Mapping[str, str]) -> paging.PageBetween[Any]:
+        """The page that is asked for; the first one when its cursor is of another order, or none of ours."""
         if not isinstance(rows, QuerySet):
-            ordered = sorted(rows, key=lambda row: _order(column.value(row)), reverse=not rising) if column else rows
-            return _slice(ordered, asked.get("cursor", ""), limit or self.limit)
-        key = column.sort if column else self.key
-        cursor = asked.get("cursor")
+            return _slice(self._sorted(rows, asked), asked, self.limit)
+        column, rising = self._sorting(asked)
+        key, cursor, before = column.sort if column else self.key, asked.get("cursor"), asked.get("before")
         try:
-            page = paging.page_of(rows, key, cursor, limit or self.limit, rising=rising)
-        except Problem:  # the cursor of another order, or none of ours
-            page = paging.page_of(rows, key, None, limit or self.limit, rising=rising)
-        return page.rows, page.next_cursor
+            if before:
+                return paging.page_before(rows, key, before, self.limit, rising=rising)
+            page = paging.page_of(rows, key, cursor, self.limit, rising=rising)
+        except Problem:
+            cursor, page = None, paging.page_of(rows, key, None, self.limit, rising=rising)
+        begins = paging.cursor_of(page.rows[0], key) if cursor and page.rows else None
+        return paging.PageBetween(page.rows, page.next_cursor, begins)
+
+    def _sorted(self, rows: Sequence[Any], asked: Mapping[str, str]) -> Sequence[Any]:
+        """A list in the order that is asked for."""
+        column, rising = self._sorting(asked)
+        return sorted(rows, key=lambda row: _order(column.value(row)), reverse=not rising) if column else rows
 
     def _told(self, rows: Rows, asked: dict[str, str], within: Within) -> Iterator[dict[str, Any]]:
-        """Each row as it is exported, read a thousand at a time."""
-        asked = {**asked, "cursor": ""}
-        for _ in range(MOST_EXPORTED // AT_ONCE):
+        """Each row as it is exported, to the last one; a queryset's are read a thousand at a time."""
+        for row in self._each(rows, asked, within):
+            told = self.prepare(row)
+            yield {column.name: plain(column.value(told)) for column in self.columns}
+
+    def _each(self, rows: Rows, asked: Mapping[str, str], within: Within) -> Iterator[Any]:
+        if not isinstance(rows, QuerySet):
+            yield from self._sorted(rows, asked)
+            return
+        column, rising = self._sorting(asked)
+        key, cursor, first = column.sort if column else self.key, None, True
+        while first or cursor:
             with within():
-                page, cursor = self._cut(rows, {k: v for k, v in asked.items() if v}, AT_ONCE)
-            for row in map(self.prepare, page):
-                yield {column.name: plain(column.value(row)) for column in self.columns}
-            if not cursor:
-                return
-            asked["cursor"] = cursor
+                page = paging.page_of(rows, key, cursor, AT_ONCE, rising=rising)
+            yield from page.rows
+            cursor, first = page.next_cursor, False
 
     # --- how it is drawn ----------------------------------------------------------------------------------------------
 
@@ -222,7 +237,7 @@ class Table:
         mine = sorted_by is column or (sorted_by is None and bool(column.sort) and column.sort == self.key)
         said = ("ascending" if rising else "descending") if mine else ""
         turned = column.name if mine and not rising else f"-{column.name}"
-        return Heading(column.label, column.number, link(sort=turned, cursor="") if column.sort else "", said)
+        return Heading(column.label, column.number, link(sort=turned, **_FROM_THE_START) if column.sort else "", said)
 
     def _field(self, one: Filter, value: str, wrong: str) -> Field:
         begins = f"{self.name}." if self.name else ""
@@ -250,10 +265,18 @@ def _readable(said: str) -> str:
     return said
 
 
-def _slice(rows: Sequence[Any], cursor: str, limit: int) -> tuple[list[Any], str | None]:
-    begin = int(cursor) if cursor.isdecimal() and len(cursor) < 9 else 0
+def _slice(rows: Sequence[Any], asked: Mapping[str, str], limit: int) -> paging.PageBetween[Any]:
+    """A page of a list, whose cursors are places in it."""
+    before = _place(asked.get("before", ""))
+    begin = max(before - limit, 0) if before else _place(asked.get("cursor", ""))
     end = begin + limit
-    return list(rows[begin:end]), str(end) if end < len(rows) else None
+    return paging.PageBetween(
+        list(rows[begin:end]), str(end) if end < len(rows) else None, str(begin) if begin else None
+    )
+
+
+def _place(said: str) -> int:
+    return int(said) if said.isdecimal() and len(said) < 9 else 0
 
 
 def _order(value: Any) -> tuple[bool, Any]:

@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("decisions/<str:decision_id>/repeat/", decisions.RepeatDecision.as_view(), name="repeat_decision"),
     path("keys/", keys.KeysPage.as_view(), name="keys"),
     path("keys/<int:key_id>/rotate/", keys.RotateKey.as_view(), name="rotate_key"),
+    path("keys/<int:key_id>/networks/", keys.RestrictKey.as_view(), name="restrict_key"),
     path("keys/<int:key_id>/revoke/", keys.RevokeKey.as_view(), name="revoke_key"),
     path("webhooks/", webhooks.WebhooksPage.as_view(), name="webhooks"),
     path("webhooks/<str:webhook_id>/", webhooks.WebhookPage.as_view(), name="webhook"),

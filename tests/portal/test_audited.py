@@ -122,6 +122,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "start": (Act("key.created"),),
     "keys": (Act("key.created", {"name": "a key", "scopes": ["read"]}),),
     "rotate_key": (Act("key.rotated", {"overlap": "1"}, key),),
+    "restrict_key": (Act("key.restricted", {"networks": "203.0.113.0/24"}, key),),
     "revoke_key": (Act("key.revoked", {}, key),),
     "webhooks": (Act("webhook.created", {"url": "https://example.com/hook"}),),
     "webhook": (

@@ -66,6 +66,18 @@ def test_a_key_is_shown_once_and_ends_when_revoked(owner: Client, cast: Cast) ->
         assert Api(cast.alice, text).get("/v1/usage").status_code == 401
 
 
+def test_a_keys_networks_are_changed_and_hold_at_once(owner: Client, cast: Cast, drain: Any) -> None:
+    key, api = cast.alice.test, Api(cast.alice, cast.alice.test_text)
+    decide(api)
+    drain()
+    assert f'<td class="number">{1}</td>' in text_of(owner.get("/keys/"))
+    for networks, status in (("203.0.113.0/24", 403), ("10.0.0.0/99", 403), ("", 200)):
+        assert owner.post(f"/keys/{key.pk}/networks/", {"networks": networks}).status_code == 302
+        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+            assert api.get("/v1/usage").status_code == status
+    assert "10.0.0.0/99" in text_of(owner.get("/keys/"))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"networks": "10.0.0.0/99"}, "10.0.0.0/99"), ({"name": ""}, "required"), ({"scopes": []}, "required")],
@@ -79,7 +91,7 @@ def test_what_is_wrong_with_a_key_is_told_and_none_is_made(owner: Client, change
 
 
 def test_a_key_of_another_tenant_is_not_there(owner: Client, cast: Cast) -> None:
-    for action in ("revoke", "rotate"):
+    for action in ("revoke", "rotate", "networks"):
         assert owner.post(f"/keys/{cast.bob.live.pk}/{action}/").status_code == 404
     cast.bob.live.refresh_from_db()
     assert cast.bob.live.revoked_at is None

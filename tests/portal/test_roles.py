@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 #: Open to whoever is logged in, or to everybody; no page of a tenant.
 OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant", "invited", "delete_account"}
 #: Arguments of addresses that have some: an object nobody has.
-ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1]}
+ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1], "restrict_key": [1]}
 ARGUMENTS |= {"webhook": ["whe_none"], "replay_delivery": ["dlv_none"], "invoice_paper": ["in_none"]}
 ARGUMENTS |= {"change_member": [999_999_999], "withdraw_invitation": [999_999_999], "try_answer": ["none"]}
 ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999], "fetch_export": ["exp_none"]}

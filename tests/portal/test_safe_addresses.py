@@ -93,6 +93,7 @@ def of_another_tenant(cast: Cast) -> dict[str, Any]:
     return {
         "rotate_key": key.pk,
         "revoke_key": key.pk,
+        "restrict_key": key.pk,
         "webhook": hook.pk,
         "replay_delivery": send_test(webhook=hook, now=now).pk,
         "change_member": MembershipFactory(tenant=tenant, role="viewer").pk,

@@ -20,7 +20,18 @@ pytestmark = pytest.mark.django_db
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 #: What can do harm: sending any form of it asks for the password again. And what asks for it now and then.
-SENSITIVE = {"start", "keys", "rotate_key", "revoke_key", "webhooks", "team", "change_member", "enter_card", "closing"}
+SENSITIVE = {
+    "start",
+    "keys",
+    "rotate_key",
+    "revoke_key",
+    "restrict_key",
+    "webhooks",
+    "team",
+    "change_member",
+    "enter_card",
+    "closing",
+}
 SOMETIMES = {"webhook"}
 
 

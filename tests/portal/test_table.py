@@ -10,6 +10,7 @@ import pytest
 from django.test import Client, RequestFactory
 
 from apps.accounts.tenancy import in_tenant
+from apps.portal import table
 from apps.portal.export import as_csv
 from apps.portal.filters import choice, search_in
 from apps.portal.pages.decisions import TABLE
@@ -100,6 +101,27 @@ def test_pages_follow_on_in_every_order(cast: Cast, sixty: list[Decision], sort:
     assert seen == [f"txn-{n}" for n in (range(60) if sort[0] != "-" else range(59, -1, -1))]
 
 
+@pytest.mark.parametrize("sort", ["created_at", "-amount"])
+def test_pages_lead_back_to_the_first_one(cast: Cast, sixty: list[Decision], sort: str) -> None:
+    client, address, forth, back = browser(cast), f"/decisions/?sort={sort}", [], []
+    while address:
+        page = client.get(address).context["table"]
+        forth.append([row["transaction_id"] for row in page.rows])
+        address = f"/decisions/{page.next}" if page.next else ""
+    while page.previous:
+        page = client.get(f"/decisions/{page.previous}").context["table"]
+        back.append([row["transaction_id"] for row in page.rows])
+    assert [len(rows) for rows in forth] == [25, 25, 10]
+    assert back[::-1] == forth[:-1]
+
+
+def test_an_export_ends_with_the_last_row(cast: Cast, sixty: list[Decision], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "AT_ONCE", 7)
+    answer = browser(cast, "analyst").get("/decisions/?sort=amount&export=json")
+    rows = json.loads(b"".join(answer.streaming_content))  # type: ignore[arg-type]
+    assert [row["transaction_id"] for row in rows] == [f"txn-{n}" for n in range(60)]
+
+
 def test_a_day_is_the_readers_own(cast: Cast, sixty: list[Decision]) -> None:
     client = browser(cast)
     client.cookies["zone"] = "Asia/Tokyo"  # nine hours ahead: its 2 November began at 15:00 UTC on the 1st
@@ -166,7 +188,7 @@ ROWS = [("b", 3), ("a", None), ("C", 1)]
 @pytest.mark.parametrize(
     ("query", "names"),
     [("", "ba"), ("short.sort=name", "ab"), ("short.sort=-n", "bC"), ("short.q=c", "C"), ("short.cursor=2", "C"),
-     ("q=c", "ba"), ("short.cursor=99999999999", "ba")],
+     ("short.before=2", "ba"), ("short.before=x", "ba"), ("q=c", "ba"), ("short.cursor=99999999999", "ba")],
 )  # fmt: skip
 def test_a_list_is_searched_sorted_and_cut_by_its_own_parameters(query: str, names: str) -> None:
     page = SHORT.show(RequestFactory().get(f"/?{query}&other=1"), ROWS, NOTHING)

@@ -1,7 +1,7 @@
 """API keys: make, show once, rotate, revoke."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
@@ -10,10 +10,12 @@ from django.shortcuts import redirect
 
 from apps.api_keys import keys, services
 from apps.api_keys.models import ApiKey
+from apps.periods import Period
 from apps.portal.filters import choice_in, search_in
 from apps.portal.page import Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
+from apps.usage.statements.activity import decisions_by_key
 
 SCOPES = {
     "predict": "Score single transactions",
@@ -42,26 +44,39 @@ class KeyForm(forms.Form):
     )
 
     def networks_asked(self) -> list[str]:
-        value = self.cleaned_data["networks"].replace(",", " ")
-        return value.split()
+        return _networks(self.cleaned_data["networks"])
+
+
+def _networks(said: str) -> list[str]:
+    """Networks as they are typed, between commas or spaces."""
+    return said.replace(",", " ").split()
+
+
+class KeyRow(NamedTuple):
+    """A key, its state, and how many decisions it asked for this month."""
+
+    key: ApiKey
+    state: str
+    used: int
 
 
 STATES = (("active", "Active"), ("revoked", "Revoked"), ("expired", "Expired"))
 TABLE = Table(
     row="portal/rows/key.html",
     filters=(
-        search_in("Name or key", lambda pair: pair[0].name, lambda pair: str(pair[0])),
-        choice_in("state", "State", STATES, lambda pair: pair[1]),
+        search_in("Name or key", lambda row: row.key.name, lambda row: str(row.key)),
+        choice_in("state", "State", STATES, lambda row: row.state),
     ),
     columns=(
-        Column("name", "Name", lambda pair: pair[0].name, ("name",)),
-        Column("key", "Key", lambda pair: str(pair[0])),
-        Column("scopes", "It may", lambda pair: pair[0].scopes),
-        Column("networks", "From", lambda pair: pair[0].allowed_networks),
-        Column("last_used_at", "Last used", lambda pair: pair[0].last_used_at, ("last_used_at",)),
-        Column("state", "State", lambda pair: pair[1], ("state",)),
-        Column("created_at", "Made", lambda pair: pair[0].created_at, ("created_at",)),
-        Column("actions", "Actions", lambda pair: ""),
+        Column("name", "Name", lambda row: row.key.name, ("name",)),
+        Column("key", "Key", lambda row: str(row.key)),
+        Column("scopes", "It may", lambda row: row.key.scopes),
+        Column("networks", "From", lambda row: row.key.allowed_networks),
+        Column("used", "This month", lambda row: row.used, ("used",), number=True),
+        Column("last_used_at", "Last used", lambda row: row.key.last_used_at, ("last_used_at",)),
+        Column("state", "State", lambda row: row.state, ("state",)),
+        Column("created_at", "Made", lambda row: row.key.created_at, ("created_at",)),
+        Column("actions", "Actions", lambda row: ""),
     ),
 )
 
@@ -81,10 +96,12 @@ class KeysPage(Page):
         table = TABLE.show(self.request, self._rows(), Empty(f"No {mode} keys yet", text))
         return {"table": table, "form": KeyForm(), "scopes": SCOPES, "overlaps": OVERLAPS}
 
-    def _rows(self) -> list[tuple[ApiKey, str]]:
-        """Keys with their states, those in use first, the newest of them first."""
+    def _rows(self) -> list[KeyRow]:
+        """Keys with their states and decisions of the month, those in use first, the newest of them first."""
         keys = ApiKey.objects.filter(tenant=self.tenant, livemode=self.livemode)
-        return sorted(((key, key.state(self.now)) for key in keys), key=lambda pair: pair[1] != "active")
+        used = decisions_by_key(self.tenant.pk, Period.of(self.now), livemode=self.livemode)
+        rows = [KeyRow(key, key.state(self.now), used.get(key.pk, 0)) for key in keys]
+        return sorted(rows, key=lambda row: row.state != "active")
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = KeyForm(request.POST)
@@ -138,6 +155,20 @@ class RotateKey(_OneKey):
             messages.error(request, str(wrong).partition(": ")[2])
             return redirect("keys")
         return self.page("portal/pages/key_made.html", title="Your new key", key=key, text=text, rotated=overlap)
+
+
+class RestrictKey(_OneKey):
+    """The networks the key may come from, from now on."""
+
+    def post(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        key, networks = self.key(key_id), _networks(request.POST.get("networks", ""))
+        try:
+            services.restrict_key(key=key, networks=networks, gate=services.get_gate(), now=self.now, actor=self.actor)
+        except services.InvalidKeyRequest as wrong:
+            messages.error(request, f"{key.name} is as it was: {str(wrong).partition(': ')[2]}")
+            return redirect("keys")
+        messages.success(request, f"{key.name} may come from {', '.join(networks) or 'anywhere'} now.")
+        return redirect("keys")
 
 
 class RevokeKey(_OneKey):

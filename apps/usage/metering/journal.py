@@ -190,6 +190,14 @@ class Journal:
         """Entries not yet recorded, per bucket."""
         return self.valkey.pipeline([("XLEN", stream) for stream in STREAMS])
 
+    def age_ms(self) -> int:
+        """For how long the oldest entry waits to be recorded, in ms; 0 when none does."""
+        clock, *firsts = self.valkey.pipeline(
+            [("TIME",), *(("XRANGE", stream, "-", "+", "COUNT", 1) for stream in STREAMS)]
+        )
+        oldest = [int(found[0][0].partition(b"-")[0]) for found in firsts if found]
+        return max(int(clock[0]) * 1_000 + int(clock[1]) // 1_000 - min(oldest), 0) if oldest else 0
+
     def say_storage(self, *, away: bool, seconds: int = 3) -> None:
         """Tell every gate that Postgres is away (for `seconds`, to be repeated) or back."""
         flags = [stream.replace(":journal", ":storage_away") for stream in STREAMS]

@@ -1,6 +1,6 @@
-"""How fast a tenant was answered, over time: read from the roll-up of answer times.
+"""How fast a tenant was answered, over time, and what its keys were used for: read from the roll-ups.
 
-It has quarters of an octave, so that a percentile is right to within a tenth.
+That of answer times has quarters of an octave, so that a percentile is right to within a tenth.
 """
 
 from collections import Counter
@@ -11,7 +11,8 @@ from typing import Literal
 from django.db.models import Sum
 from django.db.models.functions import TruncDay, TruncHour
 
-from apps.usage.models import LatencyHour
+from apps.periods import Period
+from apps.usage.models import LatencyHour, UsageHour
 
 #: Step of the roll-up → decisions.
 Steps = Counter[int]
@@ -28,6 +29,14 @@ def answer_times(
     for moment, step, decisions in rows.order_by():
         found.setdefault(moment, Counter())[step] += decisions
     return found
+
+
+def decisions_by_key(tenant_id: int, period: Period, *, livemode: bool) -> dict[int, int]:
+    """Decisions of a month that each key asked for; keys that asked for none are not there."""
+    hours = UsageHour.objects.filter(
+        tenant_id=tenant_id, livemode=livemode, hour__gte=period.start, hour__lt=period.end
+    )
+    return dict(hours.values_list("key_id").annotate(Sum("decisions")).order_by())
 
 
 def percentile_ms(steps: Mapping[int, int], share: float) -> float | None:
