@@ -1,14 +1,14 @@
 """Decisions and their usage events into Postgres, in one transaction, once each however often it is repeated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import msgspec
 from django.db import connection, transaction
-from psycopg.types.string import StrDumperUnknown
 
+from apps import binary_copy
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
 from apps.scoring import tallies
@@ -20,46 +20,55 @@ from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
 
-#: Fields of a record that are not their column as they stand: the column's name, and how the value becomes it.
-_OTHERWISE: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "created_us": ("created_at", moment),
-    "facts": ("facts", bytes.decode),
-    "answer": ("answer", bytes.decode),
-    "hidden": ("hidden", lambda hashes: None if hashes is None else msgspec.json.encode(hashes).decode()),
-}
+#: Fields of a record that have another name as a column.
+_RENAMED = {"created_us": "created_at"}
 _TENANT, *_FIELDS = Record.__struct_fields__
-_COLUMNS = [_OTHERWISE[name][0] if name in _OTHERWISE else name for name in _FIELDS]
+_COLUMNS = [_RENAMED.get(name, name) for name in _FIELDS]
 _STORED = [*_COLUMNS, *Sought._fields]
-_CONVERTED = [(Record.__struct_fields__.index(name), convert) for name, (_, convert) in _OTHERWISE.items()]
+
+
+@cache
+def _types() -> Mapping[str, str]:
+    """Column → its type in Postgres, in the order of the temporary table: the tenant's schema, then what is stored."""
+    stored = {column: str(Decision._meta.get_field(column).db_type(connection)) for column in _STORED}
+    return {_TENANT: "varchar"} | stored
 
 
 @cache
 def _incoming() -> str:
-    """The temporary table: the tenant's schema, and the columns of a decision in the order of a record's fields."""
-    types = [f"{column} {Decision._meta.get_field(column).db_type(connection)}" for column in _STORED]
-    columns = ", ".join([f"{_TENANT} varchar", *types])
+    columns = ", ".join(f"{column} {of_type}" for column, of_type in _types().items())
     return f"CREATE TEMP TABLE IF NOT EXISTS incoming_decision ({columns}) ON COMMIT DELETE ROWS"
 
 
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
     records = [decision_formats.unpack(entry.record) for entry in entries]
+    rows = binary_copy.rows_of(*_columns(records))
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
-        # Masked before it was journaled, field by field; the net below every connection would read JSON as one text.
-        cursor.adapters.register_dumper(str, StrDumperUnknown)
-        _insert_decisions(cursor, records)
-        new = events.record(cursor, (entry.event for entry in entries))
+        _insert_decisions(cursor, rows, sorted({record.tenant_schema for record in records}))
+        new = events.record(cursor, [entry.event for entry in entries])
         touch(cursor, _last_uses(entries))
     return new
 
 
-def _insert_decisions(cursor: Any, records: Sequence[Record]) -> None:
+def _columns(records: Sequence[Record]) -> tuple[list[str], list[Sequence[Any]]]:
+    """Records as columns of the temporary table: their types, their values.
+
+    What they hold was masked before it was journaled, field by field: this passes the net below every connection.
+    """
+    values: Iterable[Sequence[Any]] = zip(*map(msgspec.structs.astuple, records), strict=True)
+    columns = dict(zip(Record.__struct_fields__, values, strict=True))
+    columns["hidden"] = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
+    found = map(sought_of, columns["schema"], columns["facts"], columns["answer"])
+    types = {**_types(), "answer": binary_copy.UTF8}
+    return list(types.values()), [*columns.values(), *zip(*found, strict=True)]
+
+
+def _insert_decisions(cursor: Any, rows: bytes, tenant_schemas: Sequence[str]) -> None:
     columns = ", ".join(_STORED)
     cursor.execute(_incoming())
-    with cursor.copy("COPY incoming_decision FROM STDIN") as copy:
-        for record in records:
-            copy.write_row(_row(record))
-    for tenant_schema in sorted({record.tenant_schema for record in records}):
+    binary_copy.copy_into(cursor, "incoming_decision", rows)
+    for tenant_schema in tenant_schemas:
         schema = connection.ops.quote_name(tenant_schema)
         cursor.execute(
             f"WITH inserted AS (INSERT INTO {schema}.scoring_decision ({columns})"
@@ -67,14 +76,6 @@ def _insert_decisions(cursor: Any, records: Sequence[Record]) -> None:
             f" RETURNING {tallies.ADDED_UP}), {tallies.ADD_UP.format(schema=schema)} SELECT 1",
             [tenant_schema],
         )
-
-
-def _row(record: Record) -> list[Any]:
-    """A record in the order of the temporary table."""
-    values = list(msgspec.structs.astuple(record))
-    for place, convert in _CONVERTED:
-        values[place] = convert(values[place])
-    return [*values, *sought_of(record.schema, record.facts, record.answer)]
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:

@@ -1,10 +1,13 @@
 """Usage events into Postgres, once each, and their roll-ups, in the transaction of whoever records them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+
+from apps import binary_copy
 
 
 class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
@@ -28,17 +31,30 @@ class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
         return moment(self.occurred_us).date()
 
 
-_INCOMING = """
+#: What is stored of an event: its field, its column's name and type.
+_STORED = (
+    ("id", "id", "varchar"),
+    ("tenant_id", "tenant_id", "bigint"),
+    ("key_id", "key_id", "bigint"),
+    ("occurred_us", "occurred_at", "timestamp with time zone"),
+    ("endpoint", "endpoint", "varchar"),
+    ("schema", "schema", "varchar"),
+    ("livemode", "livemode", "boolean"),
+    ("degraded", "degraded", "boolean"),
+    ("units", "units", "smallint"),
+    ("latency_us", "latency_us", "integer"),
+    ("direct", "direct", "boolean"),
+)
+_FIELDS, _COLUMNS, _TYPES = zip(*_STORED, strict=True)
+_INCOMING = f"""
 CREATE TEMP TABLE IF NOT EXISTS incoming_usage (
-    id varchar, tenant_id bigint, key_id bigint, occurred_at timestamptz, endpoint varchar, schema varchar,
-    livemode boolean, degraded boolean, units smallint, latency_us integer, direct boolean
+    {", ".join(map(" ".join, zip(_COLUMNS, _TYPES, strict=True)))}
 ) ON COMMIT DELETE ROWS
 """
 #: The roll-ups add up only what was really inserted: repeating a batch changes nothing.
-_RECORD = """
+_RECORD = f"""
 WITH inserted AS (
-    INSERT INTO public.usage_usageevent
-        (id, tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us, direct)
+    INSERT INTO public.usage_usageevent ({", ".join(_COLUMNS)})
     SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
     RETURNING tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us
 ), hours AS (
@@ -69,12 +85,11 @@ SELECT count(*) FROM inserted
 """
 
 
-def record(cursor: Any, events: Iterable[UsageEvent]) -> int:
+def record(cursor: Any, events: Sequence[UsageEvent]) -> int:
     """Insert events and add up the roll-ups; the number that was new. Inside the caller's transaction."""
+    columns = list(zip(*map(attrgetter(*_FIELDS), events), strict=True))
     cursor.execute(_INCOMING)
-    with cursor.copy("COPY incoming_usage FROM STDIN") as copy:
-        for event in events:
-            copy.write_row(_row(event))
+    binary_copy.copy_into(cursor, "incoming_usage", binary_copy.rows_of(_TYPES, columns))
     cursor.execute(_RECORD)
     return int(cursor.fetchone()[0])
 
@@ -82,19 +97,3 @@ def record(cursor: Any, events: Iterable[UsageEvent]) -> int:
 def moment(microseconds: int) -> datetime:
     """µs since 1970 as a time, UTC."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-
-
-def _row(event: UsageEvent) -> tuple:
-    return (
-        event.id,
-        event.tenant_id,
-        event.key_id,
-        moment(event.occurred_us),
-        event.endpoint,
-        event.schema,
-        event.livemode,
-        event.degraded,
-        event.units,
-        event.latency_us,
-        event.direct,
-    )
