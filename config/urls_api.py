@@ -9,6 +9,7 @@ from apps.api import documentation, index
 from apps.api.account_usage import AccountUsageView
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
+from apps.api.data_quality import DataQualityView
 from apps.api.decisions import BatchView, DecisionsView, DecisionView, ExplanationView
 from apps.api.dialects import (
     AvailableModelsView,
@@ -24,9 +25,11 @@ from apps.api.labels import LabelsView, LabelView
 from apps.api.model_list import ModelsView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
+from apps.api.predictions import GatewayPredictionsView, PredictionsView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.api.subscription import SubscriptionView
 from apps.api.tokens import TokenView
+from apps.api.transactions import GatewayTransactionsView, TransactionExportView, TransactionsView
 from apps.api.usage import DailyUsageView, UsageView
 from apps.api.webhooks import (
     WebhookDeliveriesView,
@@ -60,6 +63,10 @@ urlpatterns = [
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
     at("v1/labels", LabelsView.as_view()),
     at(f"v1/labels/{LABEL}", LabelView.as_view()),
+    at("v1/transactions", TransactionsView.as_view()),
+    at("v1/transactions/export", TransactionExportView.as_view()),
+    at("v1/predictions", PredictionsView.as_view()),
+    at("v1/data-quality", DataQualityView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
@@ -93,6 +100,8 @@ urlpatterns = [
     at("predict/batch", CommercialBatchView.as_view()),
     at("batch-predict", EnterpriseBatchView.as_view()),
     at("api/v1/score", GatewayView.as_view()),
+    at("transactions", GatewayTransactionsView.as_view()),
+    at("predictions", GatewayPredictionsView.as_view()),
     at("models", AvailableModelsView.as_view()),
     at("detect", DetectView.as_view()),
     at("detect/ensemble", EnsembleView.as_view()),

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from apps.accounts.models import AuditEntry, Membership, Tenant
 from apps.api_keys.models import ApiKey
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
+from apps.ingest.models import Prediction
 from apps.notifications.models import WebhookEndpoint
 from apps.review.models import Label
 from apps.scoring.models import Decision, PublishedPolicy
@@ -127,6 +128,14 @@ PARTS: Sequence[Part] = (
         _columns(
             "id", "livemode", "decision_id", "transaction_id", "schema", "label", "source", "occurred_at", "known_at",
             "recorded_at", "recorded_by", "amount_lost", "holds",
+        ),
+    ),
+    Part(
+        "predictions.csv", "Predictions made elsewhere",
+        lambda tenant: Prediction.objects.order_by("created_at", "id"),
+        _columns(
+            "id", "livemode", "transaction_id", "model", "model_version", "fraud_probability", "is_fraud",
+            "predicted_at", "created_at",
         ),
     ),
     Part(
