@@ -1,14 +1,13 @@
-"""Rules as forms: a rule of one's own in up to three conditions, a built-in rule tuned; and both in words. Pure."""
+"""Rules of one's own as forms, in up to three conditions, and in words. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from django import forms
 
-from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import fields_of
-from apps.scoring.engine.rules import BuiltIn, Condition, Tuning
+from apps.scoring.engine.rules import Condition
 from apps.scoring.engine.schemas import SCHEMAS
 
 CONDITIONS = 3
@@ -25,15 +24,6 @@ COMPARISONS = {
     "in": "is one of", "not_in": "is none of",
 }  # fmt: skip
 LISTS = ("in", "not_in")
-#: What a tenant may make of a built-in rule.
-TUNINGS = (
-    ("", "As it is"),
-    ("note", "Only note it"),
-    ("review", "Review"),
-    ("challenge", "Challenge"),
-    ("block", "Block"),
-    ("off", "Off"),
-)
 _PLACE = re.compile(r"rules\[\d+\](?:\.all\[(\d+)\])?(?:\.(\w+))?[^:]*: ")
 _NUMBERS = ("a number", "a whole number")
 
@@ -120,55 +110,14 @@ def in_words(condition: Condition) -> str:
     """A condition as people say it: amount is at least 5,000."""
     value = condition.other if condition.other else condition.value
     if isinstance(value, tuple):
-        shown = ", ".join(map(_said, value[:5])) + (f" and {len(value) - 5} more" if len(value) > 5 else "")
+        shown = ", ".join(map(in_figures, value[:5])) + (f" and {len(value) - 5} more" if len(value) > 5 else "")
     else:
-        shown = _said(value)
+        shown = in_figures(value)
     return f"{condition.field} {COMPARISONS[condition.op]} {shown}"
 
 
-def _said(value: Any) -> str:
+def in_figures(value: Any) -> str:
+    """A condition's value as people write it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,.10g}" if isinstance(value, float | int) else str(value)
-
-
-class BuiltInRule(NamedTuple):
-    """A rule everybody has, and what the policy makes of it."""
-
-    schema: str
-    rule: BuiltIn
-    tuned: str
-    asks: str
-
-
-def built_in_rules(policy: Policy) -> Iterator[BuiltInRule]:
-    """Every built-in rule of every kind."""
-    for name, schema in SCHEMAS.items():
-        for rule in schema.rules:
-            tuning = tuning_of(policy, name, rule.id)
-            outcome = (tuning.outcome if tuning else None) or ""
-            yield BuiltInRule(name, rule, outcome, outcome or rule.outcome)
-
-
-def tuning_of(policy: Policy, schema: str, rule_id: str) -> Tuning | None:
-    """What the policy says of a rule of one kind: for it alone, else for all kinds."""
-    meant = [one for one in policy.built_in if one.id == rule_id and one.schema in ("", schema)]
-    return max(meant, key=lambda one: bool(one.schema), default=None)
-
-
-def retuned(policy: Policy, schema: str, rule_id: str, outcome: str | None) -> list[dict[str, Any]]:
-    """The policy's tunings with another outcome of one rule of one kind; limits stay as they are."""
-    spread = [
-        (name, one)
-        for one in policy.built_in
-        for name in ([one.schema] if one.schema or one.id != rule_id else _kinds_with(rule_id))
-    ]
-    rows = {(one.id, name): {"id": one.id, "schema": name, "outcome": one.outcome, "limits": one.limits}
-            for name, one in spread}  # fmt: skip
-    row = rows.setdefault((rule_id, schema), {"id": rule_id, "schema": schema, "limits": {}})
-    row["outcome"] = outcome
-    return [one for one in rows.values() if one["outcome"] or one["limits"]]
-
-
-def _kinds_with(rule_id: str) -> list[str]:
-    return [name for name, schema in SCHEMAS.items() if any(rule.id == rule_id for rule in schema.rules)]

@@ -79,7 +79,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("policy/", policy.PolicyPage.as_view(), name="policy"),
     path("policy/rules/", policy.AddRule.as_view(), name="add_rule"),
     path("policy/rules/<str:rule_id>/remove/", policy.RemoveRule.as_view(), name="remove_rule"),
-    path("policy/built-in/<str:schema>/<str:rule_id>/", policy.TuneRule.as_view(), name="tune_rule"),
+    path("policy/built-in/<str:kind>/", policy.BuiltInRules.as_view(), name="built_in_rules"),
     path("policy/<int:version>/", policy.PolicyVersion.as_view(), name="policy_version"),
     path("policy/<int:version>/restore/", policy.RestorePolicy.as_view(), name="restore_policy"),
 ]

@@ -156,7 +156,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "support": (Act("support.asked", {"topic": "question", "subject": "Why?", "message": "Say."}),),
     "add_rule": (Act("policy.published", RULE),),
     "remove_rule": (Act("policy.published", {}, own_rule),),
-    "tune_rule": (Act("policy.published", {"outcome": "off"}, lambda scene: ["payments", "device_farm"]),),
+    "built_in_rules": (Act("policy.published", {"rule": "device_farm", "outcome": "off"}, lambda scene: ["payments"]),),
     "end_session": (Act("user.session_ended", {}, other_session),),
 }
 #: What comes with an act: a key's successor is made, whoever makes a company owns it, a closed one's plan ends.

@@ -10,6 +10,9 @@ from django.test import Client, override_settings
 from apps.api_keys.models import ApiKey
 from apps.billing.subscriptions.services import subscription_of
 from apps.notifications.models import Delivery, WebhookEndpoint
+from apps.portal import tuning
+from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.schemas import SCHEMAS
 from tests.cast import Api, Cast, enter
 from tests.factories import MembershipFactory
 
@@ -275,13 +278,28 @@ def test_what_is_wrong_with_a_rule_is_told_beside_it(owner: Client, cast: Cast, 
 
 
 def test_a_built_in_rule_is_tuned_for_one_kind_and_put_back(owner: Client, cast: Cast) -> None:
-    assert owner.post("/policy/built-in/payments/device_farm/", {"outcome": "off"}).status_code == 302
+    page = "/policy/built-in/payments/"
+    assert owner.post(page, {"rule": "device_farm", "outcome": "off"}).status_code == 302
     decided = decide(Api(cast.alice, cast.alice.test_text), "tuned")
     assert "device_farm" not in {rule["id"] for rule in decided["rules"]}
-    owner.post("/policy/built-in/payments/device_farm/", {"outcome": ""})
+    assert "1 of them tuned" in text_of(owner.get("/policy/"))
+    owner.post(page, {"rule": "device_farm", "outcome": ""})
     decided = decide(Api(cast.alice, cast.alice.test_text), "put-back")
     assert "device_farm" in {rule["id"] for rule in decided["rules"]}
-    assert owner.post("/policy/built-in/payments/device_farm/", {"outcome": "allow"}).status_code == 404
+    assert owner.post(page, {"rule": "none", "outcome": "off"}).status_code == 404
+    assert owner.get("/policy/built-in/none/").status_code == 404
+
+
+def test_a_built_in_rules_limit_is_set_and_what_can_not_be_is_told_beside_it(owner: Client, cast: Cast) -> None:
+    for kind in SCHEMAS:
+        for one in tuning.tuned_rules(Policy(), kind):
+            for limit in one.limits:
+                said = {"rule": one.rule.id, "outcome": "", f"limit_{limit.field}": limit.usual}
+                assert owner.post(f"/policy/built-in/{kind}/", said).status_code == 302, (kind, limit)
+                wrong = owner.post(f"/policy/built-in/{kind}/", said | {f"limit_{limit.field}": "-1"})
+                assert (wrong.status_code, "a number from 0 on" in text_of(wrong)) == (422, True)
+    answer = owner.post("/policy/built-in/payments/", {"rule": one.rule.id, "outcome": "allow"})
+    assert answer.status_code in (404, 422)
 
 
 def test_versions_are_told_apart(owner: Client) -> None:

@@ -26,7 +26,7 @@ ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999]}
 ARGUMENTS |= {"decision_drawing": ["dec_none"], "repeat_decision": ["dec_none"]}
 ARGUMENTS |= {"change_plan": ["basic"], "credit_note_paper": ["cn_none"]}
 ARGUMENTS |= {"guide": ["answers"]}
-ARGUMENTS |= {"remove_rule": ["none"], "tune_rule": ["payments", "none"], "policy_version": [999]}
+ARGUMENTS |= {"remove_rule": ["none"], "built_in_rules": ["payments"], "policy_version": [999]}
 
 
 def pages() -> Iterator[tuple[str, type[Page]]]:

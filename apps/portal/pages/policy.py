@@ -1,10 +1,11 @@
 """The policy: where levels and actions begin, the home country, rules; its versions, and going back to one."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django import forms
@@ -13,11 +14,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from apps.api_keys.services import get_gate
+from apps.portal import tuning
 from apps.portal.histogram import histogram
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
-from apps.portal.rule_forms import TUNINGS, RuleForm, built_in_rules, in_words, retuned
+from apps.portal.rule_forms import RuleForm, in_words
 from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import fields_of
@@ -30,6 +32,8 @@ ACTS = {"review_at": "Review from", "block_at": "Block from"}
 ACTIONS = [("review", "review"), ("challenge", "challenge"), ("approve", "approve"), ("block", "block")]
 #: Days whose scores are drawn.
 SCORES_OF = 30
+#: With what a message about a tuning begins.
+_TUNING = re.compile(r"^built_in\[\d+\][^:]*: ")
 #: How members of a policy are called where versions are compared.
 MEMBERS = (
     LEVELS
@@ -114,8 +118,7 @@ class PolicyPage(_OfPolicy):
             "kind": kind,
             "kinds": KINDS,
             "own": [(rule, [in_words(one) for one in rule.all]) for rule in policy.rules],
-            "built_in": [(KINDS[one.schema], one) for one in built_in_rules(policy)],
-            "tunings": TUNINGS,
+            "built_in": [(name, KINDS[name], _tuned(policy, name)) for name in SCHEMAS],
             "fields": sorted({name for schema in SCHEMAS.values() for name in fields_of(schema)}),
             "versions": [(row, difference(row, before)) for row, before in zip_longest(published, published[1:])],
         }
@@ -166,20 +169,30 @@ class RemoveRule(_OfPolicy):
         return self.published(changed(policy, {"rules": left}))
 
 
-class TuneRule(_OfPolicy):
-    """A built-in rule's outcome."""
+class BuiltInRules(_OfPolicy):
+    """The built-in rules of one kind of transaction: what each asks for, from which limits on."""
 
-    permission = Permission.POLICY
-    http_method_names = ["post"]
+    title, template = "Built-in rules", "portal/pages/built_in_rules.html"
+    changes = Permission.POLICY
 
-    def post(self, request: HttpRequest, schema: str = "", rule_id: str = "") -> HttpResponse:
-        outcome = request.POST.get("outcome", "")
-        if schema not in SCHEMAS or all(rule.id != rule_id for rule in SCHEMAS[schema].rules):
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        kind = kwargs["kind"]
+        if kind not in SCHEMAS:
             raise Http404
-        if outcome not in dict(TUNINGS):
+        rules = tuning.tuned_rules(self.in_force(), kind)
+        return {"kind": kind, "words": KINDS[kind], "kinds": KINDS, "rules": rules, "outcomes": tuning.OUTCOMES}
+
+    def post(self, request: HttpRequest, kind: str) -> HttpResponse:
+        """One of them, tuned; what can't be is told beside it."""
+        context, policy, rule_id = self.context(kind=kind), self.in_force(), request.POST.get("rule", "")
+        if all(one.rule.id != rule_id for one in context["rules"]):
             raise Http404
-        policy = self.in_force()
-        return self.published(changed(policy, {"built_in": retuned(policy, schema, rule_id, outcome or None)}))
+        try:
+            tuned = tuning.read(request.POST.dict())
+            return self.published(changed(policy, {"built_in": tuning.retuned(policy, kind, rule_id, tuned)}))
+        except (InvalidPolicy, ValueError) as wrong:
+            said = _TUNING.sub("", str(wrong))
+            return self.page(**context | {"wrong_rule": rule_id, "wrong": said, "typed": request.POST}, status=422)
 
 
 class PolicyVersion(_OfPolicy):
@@ -211,6 +224,18 @@ class RestorePolicy(_OfPolicy):
 
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
         return self.published(msgspec.convert(self.version(version).document, Policy))
+
+
+class _Counted(NamedTuple):
+    """A kind's built-in rules, and how many of them are tuned."""
+
+    rules: int
+    tuned: int
+
+
+def _tuned(policy: Policy, kind: str) -> _Counted:
+    rules = SCHEMAS[kind].rules
+    return _Counted(len(rules), sum(tuning.tuning_of(policy, kind, rule.id) is not None for rule in rules))
 
 
 def difference(row: PublishedPolicy, before: PublishedPolicy | None) -> list[tuple[str, Any, Any]]:
