@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.api.decision_requests import BatchRequest, DecisionRequest, understood
 from apps.decoding import check_members, decode
 from apps.errors import Problem
+from apps.scoring.serving.decision_requests import BatchRequest, DecisionRequest, understood
 
 
 class Body(msgspec.Struct):

@@ -8,9 +8,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
 
-from apps.api import decision_requests
 from apps.api.decision_filters import FILTERS, filters_of
-from apps.api.decision_requests import BatchRequest, DecisionRequest
 from apps.api.endpoint import MEGABYTE, ApiView, client_address, idempotency_key, json_answer
 from apps.api.list_filters import described
 from apps.api.openapi import examples
@@ -31,8 +29,9 @@ from apps.api_keys.gate import names_of
 from apps.errors import Problem
 from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.engine.explain import Contribution
-from apps.scoring.serving import decision_formats, decisions, explanations, ids
+from apps.scoring.serving import decision_formats, decision_requests, decisions, explanations, ids
 from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision, Timing
+from apps.scoring.serving.decision_requests import BatchRequest, DecisionRequest
 from apps.scoring.serving.explanations import Explained
 from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 from apps.scoring.serving.runtime import get_scoring

@@ -10,7 +10,6 @@ from msgspec import Meta
 
 from apps import card_numbers
 from apps.accounts.models import Tenant
-from apps.api import decision_requests
 from apps.api.client_address import check_host, client_address
 from apps.api.decisions import ScoringView
 from apps.api.endpoint import json_answer
@@ -20,7 +19,7 @@ from apps.api_keys.gate import Admission
 from apps.api_keys.keys import PresentedKey
 from apps.errors import Problem
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving import decision_formats
+from apps.scoring.serving import decision_formats, decision_requests
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.stored_answers import Answered

@@ -17,7 +17,6 @@ from msgspec import UNSET, Meta, UnsetType
 from apps import card_numbers
 from apps.api import operation as described
 from apps.api.decision_filters import FILTERS
-from apps.api.decision_requests import parse, schema_named
 from apps.api.decisions import ScoringView
 from apps.api.dialects import DialectView
 from apps.api.endpoint import MEGABYTE, json_answer
@@ -49,6 +48,7 @@ from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.models import Decision as StoredDecision
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
+from apps.scoring.serving.decision_requests import parse, schema_named
 from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 from apps.scoring.serving.stored_answers import Answered
 from apps.scoring.sought import party_name

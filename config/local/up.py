@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -128,7 +128,7 @@ def _named(servers: list[Server]) -> str:
 
 
 def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, str], steps: Steps) -> None:
-    commands = read_procfile(CHECKOUT / "Procfile", environment)
+    commands = _commands(environment)
     steps.say(f"starting {', '.join(commands)}")
     supervisor = Supervisor(commands, environment, CHECKOUT)
     welcome, watch = Welcome(supervisor, doors, prepared, steps), Watch(supervisor)
@@ -140,6 +140,12 @@ def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, st
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda *_: supervisor.stop())
     supervisor.run(look)
+
+
+def _commands(environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """The Procfile's processes, and the stream's where brokers are named."""
+    files = ["Procfile", *(["Procfile.stream"] if environment.get("PALISADE_STREAM_BROKERS") else [])]
+    return {name: line for file in files for name, line in read_procfile(CHECKOUT / file, environment).items()}
 
 
 class Watch:

@@ -6,7 +6,7 @@ PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_S
 PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
 PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_OPERATOR_NETWORKS, PALISADE_METRICS_TOKEN, PALISADE_RESEARCH_LICENSED,
-PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX. The table is in docs/settings.md.
+PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_STREAM_…. The table is in docs/settings.md.
 """
 
 import re
@@ -88,6 +88,7 @@ SHARED_APPS = [
     "apps.usage",
     "apps.support",
     "apps.offboarding",
+    "apps.streams",  # for its command
     "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
 ]
@@ -116,6 +117,27 @@ if DEMO_MODE and (PUBLIC_HOSTS or (not DEBUG and set(ALLOWED_HOSTS) - set(LOCAL_
 RESEARCH_LICENSED = env.list("PALISADE_RESEARCH_LICENSED", default=[])
 #: Entries a journal stream holds before scoring answers 503 rather than forget (about 3 KB each, 16 streams).
 JOURNAL_MAX = env.int("PALISADE_JOURNAL_MAX", default=500_000)
+
+# --- streams: `manage.py stream` reads, decides and writes where these say; nothing of it runs unless started ---------
+STREAM_BROKERS = env("PALISADE_STREAM_BROKERS", default="")
+STREAM_TOPICS = {
+    "in": env("PALISADE_STREAM_IN", default="transactions"),
+    "out": env("PALISADE_STREAM_OUT", default="fraud_results"),
+    "dead_letter": env("PALISADE_STREAM_DEAD_LETTER", default="transactions_dead_letter"),
+}
+STREAM_GROUP = env("PALISADE_STREAM_GROUP", default="palisade")
+#: Of messages that are a transaction by itself.
+STREAM_SCHEMA = env("PALISADE_STREAM_SCHEMA", default="payments")
+#: Whose messages are that bring no key of their own.
+STREAM_KEY = env("PALISADE_STREAM_KEY", default="")
+#: How long a message may wait for its answer while we keep up.
+STREAM_BUDGET_MS = env.int("PALISADE_STREAM_BUDGET_MS", default=250)
+#: librdkafka's own, for a broker that asks who we are: "security.protocol=SASL_SSL;sasl.mechanism=…".
+STREAM_OPTIONS = {
+    name.strip(): value.strip()
+    for name, _, value in (one.partition("=") for one in env("PALISADE_STREAM_OPTIONS", default="").split(";"))
+    if name.strip()
+}
 
 # --- telling people ---------------------------------------------------------------------------------------------------
 #: smtp+tls://user:password@host:587 in earnest; without it mails become files in the data folder.

