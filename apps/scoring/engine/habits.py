@@ -55,6 +55,25 @@ NO_HABITS = msgspec.structs.replace(
 NO_HABITS_NEW_DEVICE = msgspec.structs.replace(NO_HABITS, device_age=0.0)
 
 
+class Names(NamedTuple):
+    """What the past is held against, as events keep it: hashes of names, `NOBODY` for unknown ones."""
+
+    counterparty: int
+    kind: int
+    place: int
+    device: int
+
+
+def names_of(party: Party) -> Names:
+    """The names of a party in the present transaction."""
+    return Names(name_hash(party.counterparty), name_hash(party.kind), name_hash(party.place), name_hash(party.device))
+
+
+def no_habits(names: Names) -> Habits:
+    """Of a party without a past: whatever device it uses is new."""
+    return NO_HABITS if names.device == NOBODY else NO_HABITS_NEW_DEVICE
+
+
 class _Usual(NamedTuple):
     """The established events that count towards habits, oldest first, at most `A_DAY` of a day, as arrays."""
 
@@ -64,13 +83,13 @@ class _Usual(NamedTuple):
     events: np.ndarray
 
 
-def habits_of(events: np.ndarray, at_ms: int, party: Party, *, speeds: bool) -> Habits:
+def habits_of(events: np.ndarray, at_ms: int, names: Names, *, speeds: bool) -> Habits:
     """The long view over arrays; `events` newest first, at least one."""
     when = np.ascontiguousarray(events["when"])
     today = later_than(when, at_ms - DAY_MS)  # the first so many are of the last 24 hours
     usual, day = _usual(events[today:], at_ms), events[:today]
     amounts = np.ascontiguousarray(usual.events["amount"])
-    kinds = amounts[usual.events["kind"] == name_hash(party.kind)] if party.kind else None
+    kinds = amounts[usual.events["kind"] == names.kind] if names.kind != NOBODY else None
     middle = _median(amounts)
     failed = when[:today][day["flags"] & FAILED != 0]
     found = (
@@ -80,13 +99,13 @@ def habits_of(events: np.ndarray, at_ms: int, party: Party, *, speeds: bool) -> 
         middle,
         nan if kinds is None else float(len(kinds)),
         nan if kinds is None else _median(kinds),
-        _count_of(usual.events["counterparty"], party.counterparty),
+        _count_of(usual.events["counterparty"], names.counterparty),
         float(day["amount"].max()) if today else nan,
         _excess(day["amount"], middle),
         float(np.count_nonzero(failed > at_ms - HOUR_MS)),
         float(len(failed)),
-        *_devices(events, usual, day, at_ms, party),
-        *_places(usual, day, party),
+        *_devices(events, usual, day, at_ms, names.device),
+        *_places(usual, day, names.place),
         _fastest(when, events["measure"], today, speeds),
     )
     return Habits(*found)
@@ -115,25 +134,23 @@ def _excess(amounts: np.ndarray, usual: float) -> float:
     return sum([log(amount / least) for amount in amounts.tolist() if amount > least], 0.0)
 
 
-def _devices(
-    events: np.ndarray, usual: _Usual, day: np.ndarray, at_ms: int, party: Party
-) -> tuple[float, float, float]:
+def _devices(events: np.ndarray, usual: _Usual, day: np.ndarray, at_ms: int, device: int) -> tuple[float, float, float]:
     """Distinct devices of 24 hours, the age of the present one in seconds, distinct established ones."""
     today = distinct(set(day["device"].tolist()))
     established = distinct(set(usual.events["device"].tolist()))
-    if not party.device:
+    if device == NOBODY:
         return today, nan, established
-    seen = events["when"][(events["device"] == name_hash(party.device)) & ~are_refused(events["flags"], at_ms)]
+    seen = events["when"][(events["device"] == device) & ~are_refused(events["flags"], at_ms)]
     return today, (at_ms - int(seen[-1])) / 1000.0 if len(seen) else 0.0, established
 
 
-def _places(usual: _Usual, day: np.ndarray, party: Party) -> tuple[float, float, float]:
+def _places(usual: _Usual, day: np.ndarray, place: int) -> tuple[float, float, float]:
     """Distinct places of 24 hours, past days in the present one, whether it is away from home."""
     today = distinct(set(day["place"].tolist()))
-    if not party.place:
+    if place == NOBODY:
         return today, nan, nan
     days = _days_in(usual)
-    spent = days.get(name_hash(party.place), 0)
+    spent = days.get(place, 0)
     return today, float(spent), float(spent < max(days.values())) if days else nan
 
 
@@ -163,8 +180,8 @@ def _fastest(when: np.ndarray, measure: np.ndarray, today: int, speeds: bool) ->
     return float(found.max()) if len(found) else nan
 
 
-def _count_of(column: np.ndarray, name: str) -> float:
-    return float(np.count_nonzero(column == name_hash(name))) if name else nan
+def _count_of(column: np.ndarray, name: int) -> float:
+    return float(np.count_nonzero(column == name)) if name != NOBODY else nan
 
 
 def _median(values: np.ndarray) -> float:

@@ -39,7 +39,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from apps.scoring.engine.habits import HABIT_MS, NO_HABITS, NO_HABITS_NEW_DEVICE, UNKNOWN_HABITS, Habits, habits_of
+from apps.scoring.engine.habits import HABIT_MS, UNKNOWN_HABITS, Habits, Names, habits_of, names_of, no_habits
 from apps.scoring.engine.parties import Party, Role
 from apps.scoring.engine.past_events import (
     EVENT_BYTES,
@@ -81,10 +81,15 @@ def habits(packed: bytes, at_ms: int, transaction_hash: int, party: Party, *, sp
 
     `speeds`: its measures are speeds in km/h; else they are distances in km from the event before.
     """
+    return habits_with(packed, at_ms, transaction_hash, names_of(party), speeds=speeds)
+
+
+def habits_with(packed: bytes, at_ms: int, transaction_hash: int, names: Names, *, speeds: bool) -> Habits:
+    """The same held against the names of the present transaction, as events keep them."""
     events = looked_at_before(newest_of(packed), at_ms, transaction_hash, HABIT_MS) if packed else None
     if events is None or not len(events):
-        return NO_HABITS_NEW_DEVICE if party.device else NO_HABITS
-    return habits_of(events, at_ms, party, speeds=speeds)
+        return no_habits(names)
+    return habits_of(events, at_ms, names, speeds=speeds)
 
 
 class Replay:

@@ -65,6 +65,25 @@ def fields_of_features(schema: TransactionSchema, operations: Operations = ORIGI
     }
 
 
+class _Noted(Past):
+    """A past that notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__(Origin(frozenset()))
+        self.asked: dict[str, None] = {}
+
+    def __getattr__(self, name: str) -> Origin:
+        self.asked[name] = None
+        return Origin(frozenset())
+
+
+def fields_of_pasts(schema: TransactionSchema) -> tuple[tuple[str, ...], ...]:
+    """What the features ask of each role's past, in the order of the roles."""
+    pasts = [_Noted() for _ in schema.roles]
+    schema.build(Transaction(), Origin(frozenset()), pasts, ORIGINS)
+    return tuple(tuple(past.asked) for past in pasts)
+
+
 def fields_of_rules(schema: TransactionSchema) -> Mapping[str, tuple[str, ...]]:
     """Field → the built-in rules that ask for it, itself or as a feature made from it."""
     origins = fields_of_features(schema)

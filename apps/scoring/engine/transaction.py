@@ -117,7 +117,10 @@ class TransactionSchema:
     unknown_as: Mapping[str, float] = field(default_factory=dict)
     known_values: Mapping[str, KnownValues] = field(default_factory=dict)  # text field → what it may mean
     place: Callable[[Any], str] = _nowhere  # where it happened, in the words of the tenant's home country
+    #: Of columns: each role's names and their counterparties', where names alone are kept; `parties` for a block.
+    party_columns: Callable[[Any], Sequence[tuple[Sequence[str | None], Sequence[str | None]]]] | None = None
     tidy: Callable[[Any], Any] = _as_it_is
+    untouched: Callable[[Any], np.ndarray] | None = None  # of columns: the rows tidy leaves alone; None: nobody can say
     remarks: Callable[[Any], tuple[str, ...]] = _nothing_to_remark
     sample: Mapping[str, Any] = field(default_factory=dict)  # beside the required fields, where others reach furthest
     usuals: Mapping[str, Callable[[Any, float], float | None]] = field(default_factory=dict)  # feature → what is usual

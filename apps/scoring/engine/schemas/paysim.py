@@ -5,6 +5,7 @@ from math import nan
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from apps.scoring.engine.features import stated, weighed
@@ -244,6 +245,15 @@ def parties(t: PaySimTransaction) -> tuple[Party, ...]:
     return origin + destination + moved
 
 
+def party_columns(t: Any) -> tuple[tuple[list[str | None], list[str | None]], ...]:
+    """`parties` of columns."""
+    origins, destinations, kinds, amounts = (column.tolist() for column in (t.nameOrig, t.nameDest, t.type, t.amount))
+    outgoing = [kind in OUTGOING for kind in kinds]
+    telling = (t.amount % ROUND != 0.0) & (t.amount >= LEAST_TELLING) & np.array(outgoing, dtype=bool)
+    moved = [f"{amount:.2f}" if told else None for amount, told in zip(amounts, telling.tolist(), strict=True)]
+    return (origins, destinations), (destinations, origins), (moved, kinds)
+
+
 def event_time_ms(t: Any, received_ms: Any, ops: Operations) -> Any:
     """Milliseconds since the start of the log."""
     return t.step * HOUR_MS
@@ -269,6 +279,14 @@ def tidy(t: PaySimTransaction) -> PaySimTransaction:
         nameOrig=t.nameOrig or None,
         nameDest=t.nameDest or None,
     )
+
+
+def untouched(t: Any) -> np.ndarray:
+    """The rows of columns, bool[n], that are tidy: of a known type as it is spelled, no name empty."""
+    known = np.array([kind in TYPE_RANK for kind in t.type.tolist()], dtype=bool)
+    for name in (t.transaction_id, t.nameOrig, t.nameDest):
+        known &= np.array([one != "" for one in name.tolist()], dtype=bool)
+    return known
 
 
 def remarks(t: PaySimTransaction) -> tuple[str, ...]:
@@ -297,7 +315,9 @@ PAYSIM = TransactionSchema(
     directions=DIRECTIONS,
     words={"type": {rank: name for name, rank in TYPE_RANK.items()} | {UNKNOWN_TYPE: "unknown"}},
     known_values={"type": KnownValues(tuple(sorted(TYPE_RANK)))},
+    party_columns=party_columns,
     tidy=tidy,
+    untouched=untouched,
     remarks=remarks,
     searched=("nameOrig", "nameDest"),
     ids=frozenset({"transaction_id", "nameOrig", "nameDest"}),

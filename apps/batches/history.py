@@ -1,0 +1,408 @@
+"""A file's history by event time: what each row's parties did before it, in the file and as the live store knew them.
+
+    add(chunk), in the file's order ─► events by role and part of the parties, in files
+    count() ─► part by part: sorted by party and time, counted, handed to the chunks' files
+    pasts(chunk) ─► each role's past of the chunk's rows, as columns
+
+So memory holds one part (a sixteenth of the parties) and never the file, and chunks can be scored in any order by
+anybody, again with the same numbers. A row sees the rows before it by event time, those of its own moment that stand
+before it in the file, and the newest 256 of both and of the seeds: `history.Replay` over the sorted file, to the bits.
+What a batch decides is not known while it is counted: unlike live, a row that will be blocked still makes habits.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from apps.scoring.engine.block import Block
+from apps.scoring.engine.block_windows import activity_columns, habits_before
+from apps.scoring.engine.habits import Names
+from apps.scoring.engine.history import habits_with, summarise
+from apps.scoring.engine.parties import Party, Role
+from apps.scoring.engine.past_events import (
+    EVENT_COLUMNS,
+    FAILED,
+    MOST_MEASURE,
+    NOBODY,
+    name_hash,
+    placed,
+    seen_at,
+    transaction_hash,
+)
+from apps.scoring.engine.provenance import fields_of_pasts
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.values import RowView
+from apps.scoring.engine.windows import QUIET, Activity
+from apps.text import composed, recognised
+
+PARTS = 16
+NO_CHUNK = 2**32 - 1  # of an event that is no row of the file
+#: An event of a log: as it is kept of a party, with the party, the row it is, and the transaction's name in the live
+#: store (0 where that does not matter). Within the log a transaction goes by a hash of this process.
+LOGGED = np.dtype([*EVENT_COLUMNS.descr, ("live", "<u8"), ("party", "<u8"), ("chunk", "<u4"), ("row", "<u4")])
+_EVENT = list(EVENT_COLUMNS.names or ())
+
+#: What the live store knew of parties in a role, by their names: events as `past_events` packs them.
+Seeds = Callable[[str, Sequence[str]], Mapping[str, bytes]]
+#: An event's own numbers beside those every event has.
+Details = tuple[int, int, int, int, float, int]  # counterparty, kind, place, device, measure, flags
+
+
+class Naming(NamedTuple):
+    """How names stand in the seeds' events: those of parties by `hide`, transactions by `transaction`."""
+
+    hide: Callable[[str], str] = str
+    transaction: Callable[[str], int] = transaction_hash
+
+
+class FileHistory:
+    """The history of one file, in a folder of its own, which is the caller's to remove."""
+
+    def __init__(
+        self, schema: TransactionSchema, folder: Path, seeds: Seeds | None = None, naming: Naming | None = None
+    ) -> None:
+        self.schema, self.folder = schema, folder
+        self._seeds, self._naming = seeds, naming or Naming()
+        self._fields = dict(zip((role.name for role in schema.roles), fields_of_pasts(schema), strict=True))
+
+    def add(self, chunk: int, block: Block) -> None:
+        """Log a chunk's rows. Chunks come in the file's order, numbered from 0."""
+        if not self.schema.roles:
+            return
+        transactions = self._transactions(chunk, block)
+        for role, logged in zip(self.schema.roles, self._of_roles(block), strict=True):
+            seeds = self._seeds(role.name, sorted(set(logged.names))) if self._seeds else {}
+            events = np.zeros(len(logged.rows), LOGGED)
+            events["when"], events["amount"] = block.at_ms[logged.rows], logged.amounts
+            events["party"] = hashes(logged.names)
+            events["transaction"], events["live"] = transactions[logged.rows], self._live(block, logged, seeds)
+            events["chunk"], events["row"] = chunk, logged.rows
+            logged.write_details(events, seeds, self._naming.hide)
+            self._named_path(chunk, role).write_bytes(_bits(logged.rows, len(block)))
+            self._log(role, events)
+            self._log(role, _of_seeds(seeds))
+
+    def count(self) -> None:
+        """Count every row's pasts, once all chunks are logged."""
+        for role in self.schema.roles:
+            for part in range(PARTS):
+                path = self._part_path(role, part)
+                if path.exists():
+                    self._count_part(role, np.fromfile(path, LOGGED))
+                    path.unlink()
+
+    def pasts(self, chunk: int, count: int) -> list["Pasts"]:
+        """Each role's past of a chunk's `count` rows."""
+        return [self._pasts(role, chunk, count) for role in self.schema.roles]
+
+    # --- logging ------------------------------------------------------------------------------------------------------
+
+    def _of_roles(self, block: Block) -> "Sequence[Logged]":
+        """Each role's parties of a block's rows."""
+        if self.schema.party_columns:
+            return [
+                _from_columns(block, names, counterparties)
+                for names, counterparties in self.schema.party_columns(block.columns)
+            ]
+        return _from_rows(block)
+
+    def _transactions(self, chunk: int, block: Block) -> np.ndarray:
+        """uint64[n]: a hash of each row's transaction id; one of its own for a row without."""
+        own = np.arange(len(block), dtype=np.uint64) + np.uint64(chunk << 32)
+        given = self._given(block, range(len(block)))
+        named = [place for place, one in enumerate(given) if one]
+        own[named] = hashes([composed(given[place]) for place in named])
+        return own
+
+    def _given(self, block: Block, rows: Iterable[int]) -> list[str]:
+        """The transaction ids of rows, "" where none was given."""
+        row, found = RowView(block.columns), []
+        for index in rows:
+            row.index = index
+            found.append(self.schema.transaction_id(row) or "")
+        return found
+
+    def _live(self, block: Block, logged: "Logged", seeds: Mapping[str, bytes]) -> np.ndarray:
+        """uint64: each row's transaction as the live store names it, where it may know the party's past."""
+        found = np.zeros(len(logged.rows), dtype=np.uint64)
+        known = [place for place, name in enumerate(logged.names) if name in seeds] if seeds else []
+        given = self._given(block, logged.rows[known].tolist())
+        for place, name in zip(known, given, strict=True):
+            found[place] = self._naming.transaction(name) if name else 0
+        return found
+
+    def _log(self, role: Role, events: np.ndarray) -> None:
+        """Append events to the files of their parties' parts."""
+        parts = events["party"] % np.uint64(PARTS)
+        order = np.argsort(parts, kind="stable")
+        ends = np.searchsorted(parts[order], np.arange(PARTS + 1, dtype=np.uint64))
+        for part, (begin, end) in enumerate(pairwise(ends.tolist())):
+            if begin < end:
+                with self._part_path(role, part).open("ab") as file:
+                    events[order[begin:end]].tofile(file)
+
+    # --- counting -----------------------------------------------------------------------------------------------------
+
+    def _count_part(self, role: Role, log: np.ndarray) -> None:
+        log = _sorted(_without_known(log))
+        is_row = log["chunk"] != NO_CHUNK
+        if role.habits:
+            self._hand_out(role, log[is_row], self._habits(role, log))
+            return
+        repeated = repeated_in(log["party"], log["transaction"])
+        once, again = log[~repeated], log[repeated]
+        counted = activity_columns(once["party"], once["when"], once["amount"], once["counterparty"])
+        wanted = (once["chunk"] != NO_CHUNK) & (counted["count_7d"] > 0.0)
+        fields = self._fields[role.name]
+        self._hand_out(role, once[wanted], np.column_stack([counted[name][wanted] for name in fields]))
+        if len(again):
+            self._hand_out(role, again[again["chunk"] != NO_CHUNK], self._one_by_one(role, again))
+
+    def _habits(self, role: Role, log: np.ndarray) -> np.ndarray:
+        """float64[rows, fields] of all rows of a log: what is usual for a party is found row by row."""
+        repeated, found = repeated_in(log["party"], log["transaction"]), []
+        for begin, end in _groups(log["party"]):
+            if repeated[begin]:
+                found += _replayed(role, log[begin:end])
+                continue
+            events = log[_EVENT][begin:end].astype(EVENT_COLUMNS)
+            found += [
+                habits_before(events, place, _names(event), speeds=role.speeds)
+                for place, event in enumerate(log[begin:end])
+                if event["chunk"] != NO_CHUNK
+            ]
+        return self._as_array(role, found)
+
+    def _one_by_one(self, role: Role, log: np.ndarray) -> np.ndarray:
+        """The same of parties of whom a transaction is there twice: as the live store would place them."""
+        return self._as_array(
+            role, [one for begin, end in _groups(log["party"]) for one in _replayed(role, log[begin:end])]
+        )
+
+    def _as_array(self, role: Role, pasts: Sequence[Activity]) -> np.ndarray:
+        rows = [[getattr(past, name) for name in self._fields[role.name]] for past in pasts]
+        return np.array(rows, dtype=np.float64).reshape(len(pasts), -1)
+
+    def _hand_out(self, role: Role, rows: np.ndarray, values: np.ndarray) -> None:
+        """Append rows' numbers to the files of their chunks."""
+        record = np.dtype([("row", "<u4"), ("values", "<f8", (values.shape[1],))])
+        found = np.empty(len(rows), record)
+        found["row"], found["values"] = rows["row"], values
+        order = np.argsort(rows["chunk"], kind="stable")
+        chunks, begins = np.unique(rows["chunk"][order], return_index=True)
+        for chunk, (begin, end) in zip(chunks.tolist(), pairwise([*begins.tolist(), len(rows)]), strict=True):
+            with self._counted_path(chunk, role).open("ab") as file:
+                found[order[begin:end]].tofile(file)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _pasts(self, role: Role, chunk: int, count: int) -> "Pasts":
+        fields = self._fields[role.name]
+        named = np.unpackbits(np.fromfile(self._named_path(chunk, role), np.uint8), count=count).astype(bool)
+        quiet = [getattr(QUIET, name, np.nan) for name in fields]
+        values = np.where(named[:, None], np.array(quiet)[None, :], np.nan)
+        path = self._counted_path(chunk, role)
+        if path.exists():
+            found = np.fromfile(path, np.dtype([("row", "<u4"), ("values", "<f8", (len(fields),))]))
+            values[found["row"]] = found["values"]
+        return Pasts(fields, values)
+
+    def _part_path(self, role: Role, part: int) -> Path:
+        return self.folder / f"{role.name}.{part}.events"
+
+    def _named_path(self, chunk: int, role: Role) -> Path:
+        return self.folder / f"{chunk}.{role.name}.named"
+
+    def _counted_path(self, chunk: int, role: Role) -> Path:
+        return self.folder / f"{chunk}.{role.name}.counted"
+
+
+class Pasts:
+    """Pasts of n rows in one role: each number's column under its name."""
+
+    def __init__(self, fields: Sequence[str], values: np.ndarray) -> None:
+        self._columns = {name: values[:, place] for place, name in enumerate(fields)}
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        try:
+            return self._columns[name]
+        except KeyError as missing:
+            raise AttributeError(name) from missing
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self._columns)
+
+
+def packed(pasts: Sequence[Pasts]) -> bytes:
+    """Pasts for a store, to be read by whoever scores the chunk."""
+    columns = {f"{role}.{name}": getattr(past, name) for role, past in enumerate(pasts) for name in past.fields}
+    batch = pa.RecordBatch.from_pydict(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def unpacked(schema: TransactionSchema, stored: bytes) -> list[Pasts]:
+    """Pasts that were stored."""
+    with pa.ipc.open_stream(stored) as reader:
+        batch = reader.read_next_batch()
+    return [
+        Pasts(fields, np.column_stack([batch.column(f"{role}.{name}").to_numpy() for name in fields]))
+        for role, fields in enumerate(fields_of_pasts(schema))
+    ]
+
+
+# --- the parties of a block ---
+
+
+class Logged(NamedTuple):
+    """One role's parties of a block: the rows that name one, the names, and what is kept of each event."""
+
+    rows: np.ndarray
+    names: Sequence[str]  # as they are recognised
+    amounts: np.ndarray
+    counterparties: Sequence[str]
+    parties: Sequence[Party] = ()  # none where the counterparty is all there is to keep
+
+    def write_details(self, events: np.ndarray, seeds: Mapping[str, bytes], hide: Callable[[str], str]) -> None:
+        """Fill in what is kept beside time, amount and transaction. Names are hashed as in the live store where its
+        events stand beside these, else by a hash of this process, in a tenth of the time."""
+        if self.parties:
+            details = [_details(party, hide) for party in self.parties]
+            for place, name in enumerate(("counterparty", "kind", "place", "device", "measure", "flags")):
+                events[name] = [one[place] for one in details]
+            return
+        events["measure"] = np.nan
+        events["counterparty"] = hashes(self.counterparties) >> np.uint64(32)
+        for place, name in enumerate(self.names) if seeds else ():
+            if name in seeds:
+                counterparty = self.counterparties[place]
+                events["counterparty"][place] = name_hash(hide(counterparty)) if counterparty else NOBODY
+
+
+def _from_columns(block: Block, names: Sequence[str | None], counterparties: Sequence[str | None]) -> Logged:
+    rows = np.array([row for row, name in enumerate(names) if name], dtype=np.int64)
+    chosen = rows.tolist()
+    return Logged(
+        rows=rows,
+        names=[recognised(names[row] or "") for row in chosen],
+        amounts=block.schema.amount(block.columns)[rows],
+        counterparties=[recognised(counterparties[row] or "") for row in chosen],
+    )
+
+
+def _from_rows(block: Block) -> list[Logged]:
+    """Parties found row by row, with all that is kept of them."""
+    found: dict[str, list[tuple[int, Party, float]]] = {role.name: [] for role in block.schema.roles}
+    row = RowView(block.columns)
+    for index in range(len(block)):
+        row.index = index
+        amount = block.schema.amount(row)
+        for party in block.schema.parties(row):
+            found[party.role].append((index, party, amount))
+    return [
+        Logged(
+            rows=np.array([index for index, _, _ in of_role], dtype=np.int64),
+            names=[party.name for _, party, _ in of_role],
+            amounts=np.array([amount for _, _, amount in of_role], dtype=np.float64),
+            counterparties=[party.counterparty for _, party, _ in of_role],
+            parties=[party for _, party, _ in of_role],
+        )
+        for of_role in found.values()
+    ]
+
+
+def hashes(names: Sequence[str]) -> np.ndarray:
+    """uint64[n]: names by a hash of this process; an empty one is 0."""
+    return np.array([hash(name) if name else 0 for name in names], dtype=np.int64).view(np.uint64)
+
+
+def _details(party: Party, hide: Callable[[str], str]) -> Details:
+    """What `past_events.event_of` keeps of a party beside time, amount and transaction."""
+    hidden = party.renamed(hide)
+    measure = min(max(party.measure, -MOST_MEASURE), MOST_MEASURE)
+    names = (hidden.counterparty, hidden.kind, hidden.place, hidden.device)
+    return (*map(name_hash, names), measure, FAILED if party.failed else 0)  # type: ignore[return-value]
+
+
+def _names(event: np.void) -> Names:
+    return Names(*(int(event[name]) for name in Names._fields))
+
+
+def _bits(rows: np.ndarray, count: int) -> bytes:
+    named = np.zeros(count, dtype=bool)
+    named[rows] = True
+    return np.packbits(named).tobytes()
+
+
+# --- a part of the log ---
+
+
+def _of_seeds(seeds: Mapping[str, bytes]) -> np.ndarray:
+    """What the live store knew, as events of the log that are no rows."""
+    found = np.zeros(sum(len(past) // EVENT_COLUMNS.itemsize for past in seeds.values()), LOGGED)
+    begin = 0
+    for name, past in seeds.items():
+        events = np.frombuffer(past, EVENT_COLUMNS)
+        for field in _EVENT:
+            found[field][begin : begin + len(events)] = events[field]
+        found["party"][begin : begin + len(events)] = hashes([name])
+        begin += len(events)
+    found["live"], found["chunk"] = found["transaction"], NO_CHUNK
+    return found
+
+
+def _without_known(log: np.ndarray) -> np.ndarray:
+    """The log without the seeds that are rows of it, and without those that are in it twice."""
+    seeds = log["chunk"] == NO_CHUNK
+    if not seeds.any():
+        return log
+    ours = set(zip(log["party"][~seeds].tolist(), log["live"][~seeds].tolist(), strict=True))
+    kept = ~seeds
+    for place in seeds.nonzero()[0].tolist():
+        known = (int(log["party"][place]), int(log["live"][place]))
+        kept[place] = known not in ours
+        ours.add(known)
+    return log[kept]
+
+
+def _sorted(log: np.ndarray) -> np.ndarray:
+    """By party, event time and arrival; seeds arrived before the file."""
+    return log[np.lexsort((log["chunk"] != NO_CHUNK, log["when"], log["party"]))]
+
+
+def repeated_in(party: np.ndarray, transaction: np.ndarray) -> np.ndarray:
+    """bool[n]: events of parties of whom a transaction is there twice."""
+    order = np.lexsort((transaction, party))
+    same = (party[order[1:]] == party[order[:-1]]) & (transaction[order[1:]] == transaction[order[:-1]])
+    if not same.any():
+        return np.zeros(len(party), dtype=bool)
+    return np.isin(party, party[order[1:][same]])
+
+
+def _groups(party: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Where each party of a sorted log begins and ends."""
+    _, begins = np.unique(party, return_index=True)
+    yield from pairwise([*begins.tolist(), len(party)])
+
+
+def _replayed(role: Role, log: np.ndarray) -> list[Activity]:
+    """One party's pasts, event by event, as the live store would have placed them."""
+    past, found = b"", list[Activity]()
+    events = log[_EVENT].astype(EVENT_COLUMNS)
+    for place, event in enumerate(log):
+        at_ms, transaction = int(event["when"]), int(event["transaction"])
+        if event["chunk"] != NO_CHUNK:
+            seen = seen_at(past, at_ms)
+            if role.habits:
+                found.append(habits_with(seen, at_ms, transaction, _names(event), speeds=role.speeds))
+            else:
+                found.append(summarise(seen, at_ms, transaction))
+        past = placed(past, events[place : place + 1].tobytes())
+    return found
