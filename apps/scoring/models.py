@@ -109,6 +109,91 @@ class ScoreDay(models.Model):
         return f"{self.percent} % on {self.day}"
 
 
+class PatternDay(models.Model):
+    """Decisions of one day (UTC) by one word of one dimension (`counting.DIMENSIONS`)."""
+
+    day = models.DateField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    dimension = models.CharField(max_length=12)
+    word = models.CharField(max_length=90)
+    decisions = models.BigIntegerField()
+    fraud = models.BigIntegerField(help_text="Of them, at level high or critical.")
+    amount = models.FloatField(help_text="In the transactions' own currencies.")
+    fraud_amount = models.FloatField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "dimension", "word"], name="pattern_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.word} on {self.day}"
+
+
+class RuleDay(models.Model):
+    """Decisions of one day (UTC) on which a rule was hit; with `other`, on which both were."""
+
+    day = models.DateField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    rule = models.CharField(max_length=64)
+    other = models.CharField(max_length=64, blank=True)
+    decisions = models.BigIntegerField()
+    fraud = models.BigIntegerField(help_text="Of them, at level high or critical.")
+    decided = models.BigIntegerField(help_text="Of them, decided by the rule.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "rule", "other"], name="rule_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} on {self.day}"
+
+
+class PartyDay(models.Model):
+    """The parties with the most risky decisions of one day (UTC), as one field named them: a sketch of bounded size."""
+
+    day = models.DateField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    field = models.CharField(max_length=40)
+    sketch = models.BinaryField(help_text="heavy_hitters.Sketch, msgpack.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "field"], name="party_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.field} on {self.day}"
+
+
+class FeatureDay(models.Model):
+    """Histograms of a day's (UTC) features and score under one model, in the bins of its reference.
+
+    `counts` is int64[features + 1, bins + 1], the score last; the last bin of each holds what is unknown. Of many
+    decisions a sample stands for all (`counting.sampled`).
+    """
+
+    day = models.DateField()
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    model = models.CharField(max_length=90, help_text="name@version")
+    reference = models.CharField(max_length=16, help_text="Of the reference's SHA-256: other bins are another row.")
+    counts = models.BinaryField()
+    decisions = models.BigIntegerField(help_text="That were looked at.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "model", "reference"], name="feature_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.day}"
+
+
 class SavedSearch(models.Model):
     """A search of decisions that somebody keeps under a name; theirs alone."""
 

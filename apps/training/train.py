@@ -17,6 +17,7 @@ from apps.training.dataset import Extra, joined
 from apps.training.families.fitted import SEED, Say
 from apps.training.recipe import Prepared, Recipe
 from apps.training.recipes import RECIPES
+from apps.training.reference import write_references
 from apps.training.split import by_time
 
 VERSION = "2026.11.2"
@@ -52,6 +53,7 @@ def train(
         made = card.write(prepared, trained, out)
         written.append(out / schema.name / name / version)
         say(f"{name}: {json.dumps(made['quality']['out_of_time']['metrics'])}")
+    write_references(prepared, out, [f"{name}/{version}" for name in chosen], say)
     name_active(out, recipe, schema.name, [f"{name}/{version}" for name in chosen])
     say(f"wrote {', '.join(map(str, written))}")
     return written

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import numpy as np
 import pytest
 from django.db.models import Sum
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring import tallies
-from apps.scoring.models import Decision
+from apps.scoring import counting, heavy_hitters, tallies
+from apps.scoring.models import Decision, FeatureDay, PartyDay, PatternDay, RuleDay
 from apps.scoring.serving.store import record
 from apps.scoring.sought import party_name, sought_of
 from apps.usage.metering.journal import Journal, decode
@@ -73,6 +74,44 @@ def test_a_decision_is_found_by_amount_party_and_rule(
             assert row.amount == row.facts["amount"]
             assert row.parties == [party_name(row.facts[name]) for name in ("nameOrig", "nameDest")]
             assert row.rules_hit == [rule["id"] for rule in one["rules"] if rule["outcome"] == "hit"]
+
+
+def test_words_rules_parties_and_features_are_added_up_with_the_decisions(
+    cast: Cast, decided: list[dict], drain: Callable[[], int]
+) -> None:
+    drain()
+    live = [one for one in decided if one["livemode"]]
+    with in_tenant(cast.alice.tenant):
+        words = PatternDay.objects.filter(livemode=True)
+        assert {row.word: row.decisions for row in words.filter(dimension="category")} == {"TRANSFER": 2}
+        assert {row.word: row.decisions for row in words.filter(dimension="level")} == Counter(
+            one["risk_level"] for one in live
+        )
+        assert {row.dimension for row in words} == {*counting.DIMENSIONS} - {"country"}
+        hits = Counter(rule["id"] for one in live for rule in one["rules"] if rule["outcome"] == "hit")
+        assert {row.rule: row.decisions for row in RuleDay.objects.filter(livemode=True, other="")} == hits
+        sketches = [
+            heavy_hitters.unpack(bytes(row.sketch)) for row in PartyDay.objects.filter(livemode=True).order_by("field")
+        ]
+        assert [dict.fromkeys(one.counters, 1) for one in sketches] == [{"c-two": 1}, {"c-one": 1}]
+        assert all(one.decisions == 1 for sketch in sketches for one in sketch.counters.values())
+        day = FeatureDay.objects.get(livemode=True)
+        assert (day.decisions, np.frombuffer(day.counts, "<i8").reshape(29, 11).sum(axis=1).tolist()) == (2, [2] * 29)
+
+
+def test_two_batches_add_to_one_day(cast: Cast, drain: Callable[[], int]) -> None:
+    api = Api(cast.alice, cast.alice.text)
+    for number in range(3):
+        assert api.post("/v1/decisions", asking(DRAINED | NAMED | {"nameDest": f"c{number}"})).status_code == 200
+        drain()
+    schema = cast.alice.tenant.schema_name
+    with in_tenant(schema):
+        origin = PartyDay.objects.get(field="nameOrig")
+        assert heavy_hitters.unpack(bytes(origin.sketch)).counters["c-one"].decisions == 3
+        assert int(np.frombuffer(FeatureDay.objects.get().counts, "<i8").sum()) == 3 * 29
+    assert tallies.forget_parties(schema, ["c-one"]) == 1
+    with in_tenant(schema):
+        assert heavy_hitters.unpack(bytes(PartyDay.objects.get(field="nameOrig").sketch)).counters == {}
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,17 @@ from django.db import connection, transaction
 from apps import binary_copy
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import touch
-from apps.scoring import tallies
+from apps.scoring import counting, sought, tallies
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Record
-from apps.scoring.sought import Sought, sought_of
+from apps.scoring.sought import Sought, Traits
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
 
+#: Decisions as columns: a field of `Record` → its values.
+Columns = Mapping[str, Sequence[Any]]
 #: Fields of a record that have another name as a column.
 _RENAMED = {"created_us": "created_at"}
 _TENANT, *_FIELDS = Record.__struct_fields__
@@ -42,40 +44,69 @@ def _incoming() -> str:
 
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
-    records = [decision_formats.unpack(entry.record) for entry in entries]
-    rows = binary_copy.rows_of(*_columns(records))
+    columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
-        _insert_decisions(cursor, rows, sorted({record.tenant_schema for record in records}))
+        insert_decisions(cursor, columns)
         new = events.record(cursor, [entry.event for entry in entries])
         touch(cursor, _last_uses(entries))
     return new
 
 
-def _columns(records: Sequence[Record]) -> tuple[list[str], list[Sequence[Any]]]:
-    """Records as columns of the temporary table: their types, their values.
-
-    What they hold was masked before it was journaled, field by field: this passes the net below every connection.
-    """
+def columns_of(records: Sequence[Record]) -> Columns:
+    """Records as columns, by the names of their fields."""
     values: Iterable[Sequence[Any]] = zip(*map(msgspec.structs.astuple, records), strict=True)
-    columns = dict(zip(Record.__struct_fields__, values, strict=True))
-    columns["hidden"] = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
-    found = map(sought_of, columns["schema"], columns["facts"], columns["answer"])
+    return dict(zip(Record.__struct_fields__, values, strict=True))
+
+
+def insert_decisions(cursor: Any, columns: Columns) -> int:
+    """Insert decisions, in columns by the fields of `Record`, and add those that were new to every roll-up; how many.
+
+    Inside the caller's transaction: the recorder's, and that of a batch's chunk. What they hold was masked before,
+    field by field: this passes the net below every connection.
+    """
+    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"])
+    stored, traits = zip(*found, strict=True)
+    _copy(cursor, columns, stored)
+    tenants = columns[_TENANT]
+    new = {name for tenant_schema in sorted(set(tenants)) for name in _insert(cursor, tenant_schema)}
+    last = {name: row for row, name in enumerate(columns["id"]) if name in new}  # named twice, it is counted once
+    for tenant_schema in sorted(set(tenants)):
+        mine = [row for row in last.values() if tenants[row] == tenant_schema]
+        if mine:
+            tallies.add(cursor, tenant_schema, _counted(columns, stored, traits).where(mine))
+    return len(new)
+
+
+def _copy(cursor: Any, columns: Columns, stored: Sequence[Sought]) -> None:
+    """Fill the temporary table."""
+    hidden = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
+    values = [*{**columns, "hidden": hidden}.values(), *zip(*stored, strict=True)]
     types = {**_types(), "answer": binary_copy.UTF8}
-    return list(types.values()), [*columns.values(), *zip(*found, strict=True)]
-
-
-def _insert_decisions(cursor: Any, rows: bytes, tenant_schemas: Sequence[str]) -> None:
-    columns = ", ".join(_STORED)
     cursor.execute(_incoming())
-    binary_copy.copy_into(cursor, "incoming_decision", rows)
-    for tenant_schema in tenant_schemas:
-        schema = connection.ops.quote_name(tenant_schema)
-        cursor.execute(
-            f"WITH inserted AS (INSERT INTO {schema}.scoring_decision ({columns})"
-            f" SELECT {columns} FROM incoming_decision WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING"
-            f" RETURNING {tallies.ADDED_UP}), {tallies.ADD_UP.format(schema=schema)} SELECT 1",
-            [tenant_schema],
-        )
+    binary_copy.copy_into(cursor, "incoming_decision", binary_copy.rows_of(list(types.values()), values))
+
+
+def _insert(cursor: Any, tenant_schema: str) -> list[str]:
+    """Insert a tenant's rows of the temporary table; the ids of those that were new."""
+    columns, schema = ", ".join(_STORED), connection.ops.quote_name(tenant_schema)
+    cursor.execute(
+        f"INSERT INTO {schema}.scoring_decision ({columns}) SELECT {columns} FROM incoming_decision"
+        " WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING RETURNING id",
+        [tenant_schema],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def _counted(columns: Columns, stored: Sequence[Sought], traits: Sequence[Traits]) -> counting.Columns:
+    """What roll-ups are made of."""
+    models = zip(columns["model_name"], columns["model_version"], strict=True)
+    beside = {
+        **columns,
+        "model": [f"{name}@{version}" if name else "" for name, version in models],
+        **dict(zip(Sought._fields, zip(*stored, strict=True), strict=True)),
+        **dict(zip(Traits._fields, zip(*traits, strict=True), strict=True)),
+    }
+    return counting.Columns(*(beside[name] for name in counting.Columns._fields))
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:

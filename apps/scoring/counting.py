@@ -1,0 +1,169 @@
+"""Decisions in columns → what is added to each roll-up. Pure.
+
+Every roll-up is bounded by what it is keyed by, never by the number of decisions: days or hours, the few words of a
+dimension, a policy's rules and their pairs; parties only of risky decisions, in a sketch (`heavy_hitters.py`).
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from apps.scoring import heavy_hitters
+from apps.scoring.heavy_hitters import Sketch
+
+HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
+#: Levels at which a decision counts as fraud found.
+RISKY = frozenset(("high", "critical"))
+#: Lower bounds of the bands amounts are counted in, in the transactions' own currency; each reaches to the next.
+BANDS = (0, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+_BAND_WORDS = tuple(map(str, BANDS))
+_HOURS = tuple(f"{hour:02d}" for hour in range(24))
+#: What decisions of a day are counted by, one word each. A decision without the word is not counted there.
+DIMENSIONS = ("category", "country", "hour", "amount", "level", "model", "fraud_type")
+RULE = "rule:"
+
+
+class Columns(NamedTuple):
+    """n decisions, a list of n values each. `created_us` is µs since 1970; `model` is name@version, "" without one."""
+
+    created_us: Sequence[int]
+    livemode: Sequence[bool]
+    schema: Sequence[str]
+    fraud_probability: Sequence[float | None]
+    risk_level: Sequence[str]
+    recommended_action: Sequence[str]
+    decisive: Sequence[str]
+    model: Sequence[str]
+    amount: Sequence[float]
+    parties: Sequence[Sequence[str]]
+    party_fields: Sequence[Sequence[str]]
+    rules_hit: Sequence[Sequence[str]]
+    category: Sequence[str]
+    country: Sequence[str]
+    fraud_type: Sequence[str]
+    features: Sequence[bytes]
+
+    def where(self, rows: Sequence[int]) -> "Columns":
+        """Only these rows."""
+        return Columns._make([column[row] for row in rows] for column in self)
+
+    @property
+    def risky(self) -> list[bool]:
+        return [level in RISKY for level in self.risk_level]
+
+
+#: Key → the sums that are added to its row.
+Sums = Mapping[tuple[Any, ...], Sequence[float]]
+
+
+def by_kind(columns: Columns) -> Iterable[tuple[bool, str, Columns]]:
+    """Decisions apart by mode and kind of transaction."""
+    kinds = list(zip(columns.livemode, columns.schema, strict=True))
+    different = sorted(set(kinds))
+    if len(different) == 1:
+        yield *different[0], columns
+        return
+    for kind in different:
+        yield *kind, columns.where([row for row, one in enumerate(kinds) if one == kind])
+
+
+def outcomes(columns: Columns) -> Sums:
+    """(hour since 1970, action) → decisions, of them risky."""
+    keys = list(zip([us // HOUR_US for us in columns.created_us], columns.recommended_action, strict=True))
+    risky = Counter(key for key, one in zip(keys, columns.risky, strict=True) if one)
+    return {key: (count, risky[key]) for key, count in Counter(keys).items()}
+
+
+def scores(columns: Columns) -> Sums:
+    """(day since 1970, whole percent of fraud probability) → decisions; 100 counts as 99."""
+    found = zip(columns.created_us, columns.fraud_probability, strict=True)
+    counted = Counter((us // DAY_US, min(int(100 * score), 99)) for us, score in found if score is not None)
+    return {key: (count,) for key, count in counted.items()}
+
+
+def patterns(columns: Columns) -> Sums:
+    """(day, dimension, word) → decisions, of them risky, amount, of it in risky decisions."""
+    days = [us // DAY_US for us in columns.created_us]
+    hours = [_HOURS[us // HOUR_US % 24] for us in columns.created_us]
+    bands = [_BAND_WORDS[max(bisect_right(BANDS, amount) - 1, 0)] for amount in columns.amount]
+    words = (columns.category, columns.country, hours, bands, columns.risk_level, columns.model, columns.fraud_type)
+    sums: dict[tuple[Any, ...], list[float]] = {}
+    for key in _alike(zip(days, *words, strict=True), columns.amount):
+        (day, *said), count, amount = key
+        bad = said[DIMENSIONS.index("level")] in RISKY
+        for dimension, word in zip(DIMENSIONS, said, strict=True):
+            if word:
+                row = sums.setdefault((day, dimension, word), [0, 0, 0.0, 0.0])
+                row[0] += count
+                row[1] += count if bad else 0
+                row[2] += amount
+                row[3] += amount if bad else 0.0
+    return sums
+
+
+def _alike(keys: Iterable[tuple[Any, ...]], amounts: Sequence[float]) -> Iterable[tuple[tuple[Any, ...], int, float]]:
+    """Decisions that share all their words, how many they are, their amount: of a thousand there are some dozens."""
+    found: dict[tuple[Any, ...], list[float]] = {}
+    for key, amount in zip(keys, amounts, strict=True):
+        one = found.get(key)
+        if one is None:
+            found[key] = [amount]
+        else:
+            one.append(amount)
+    for key, same in found.items():
+        yield key, len(same), sum(same)
+
+
+def rules(columns: Columns) -> Sums:
+    """(day, rule, "" or a second rule that was hit with it) → decisions, of them risky, of them decided by the rule."""
+    hits: Counter[tuple[Any, ...]] = Counter()
+    risky: Counter[tuple[Any, ...]] = Counter()
+    decided: Counter[tuple[Any, ...]] = Counter()
+    rows = zip(columns.created_us, columns.rules_hit, columns.decisive, columns.risky, strict=True)
+    for (day, names, decisive, bad), count in Counter(
+        (us // DAY_US, tuple(sorted(names)), decisive, bad) for us, names, decisive, bad in rows if names
+    ).items():
+        keys = [*((day, name, "") for name in names), *((day, *pair) for pair in combinations(names, 2))]
+        hits.update(dict.fromkeys(keys, count))
+        if bad:
+            risky.update(dict.fromkeys(keys, count))
+        if decisive.startswith(RULE):
+            decided[day, decisive.removeprefix(RULE), ""] += count
+    return {key: (count, risky[key], decided[key]) for key, count in hits.items()}
+
+
+def parties(columns: Columns) -> Mapping[tuple[int, str], Sketch]:
+    """(day, field) → the parties it named in risky decisions."""
+    named: dict[tuple[int, str], tuple[list[str], list[int]]] = {}
+    for row, risky in enumerate(columns.risky):
+        if risky:
+            day = columns.created_us[row] // DAY_US
+            for field, party in zip(columns.party_fields[row], columns.parties[row], strict=True):
+                names, rows = named.setdefault((day, field), ([], []))
+                names.append(party)
+                rows.append(row)
+    return {key: _sketch(columns, *of_field) for key, of_field in named.items()}
+
+
+def _sketch(columns: Columns, names: Sequence[str], rows: Sequence[int]) -> Sketch:
+    """Parties by the rows that name them; sums are made only for those that stay."""
+    counted = Counter(names)
+    taken = heavy_hitters.taken(counted.values())
+    sums: dict[str, list[float]] = {}
+    for party, row in zip(names, rows, strict=True):
+        if counted[party] > taken:
+            one = sums.setdefault(party, [0, 0.0, 0.0])
+            one[0] += 1
+            one[1] += columns.fraud_probability[row] or 0.0
+            one[2] += columns.amount[row]
+    return heavy_hitters.of(sums, taken)
+
+
+def sampled(count: int) -> slice:
+    """Which of so many decisions stand for all in the histograms of features: each of few, every tenth of many."""
+    return slice(0, count, 1 if count <= FEW else EVERY)
+
+
+FEW, EVERY = 50, 10

@@ -1,0 +1,78 @@
+"""The parties with the most risky decisions, in a bounded sketch that can be added to and merged. Pure.
+
+Misra and Gries' summary as Agarwal et al. merge it (Mergeable Summaries, 2012): at most `MOST` counters; when there are
+more, the largest that must go is taken from all, and those left with nothing go. A count is then too low by at most
+`error`, which is at most n / (MOST + 1) of n counted; while no more parties than that were named, all counts are exact.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+#: Counters of one day, kind and field.
+MOST = 250
+
+
+class Counter(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Of one party: risky decisions, the sum of their probabilities, their amount."""
+
+    decisions: float
+    probability: float
+    amount: float
+
+
+class Sketch(msgspec.Struct, array_like=True, frozen=True):
+    """Counters by party. `error`: by how many decisions a count may be too low; that of a party not here is 0."""
+
+    counters: dict[str, Counter] = {}
+    error: float = 0.0
+
+
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder(Sketch).decode
+
+
+def merged(sketches: Iterable[Sketch], most: int = MOST) -> Sketch:
+    """All of them as one of at most so many counters."""
+    counters: dict[str, Counter] = {}
+    error = 0.0
+    for sketch in sketches:
+        error += sketch.error
+        for party, one in sketch.counters.items():
+            known = counters.get(party)
+            counters[party] = _sum(known, one) if known else one
+    return _bounded(counters, error, most)
+
+
+def without(sketch: Sketch, parties: Iterable[str]) -> Sketch:
+    """The sketch with some parties forgotten."""
+    gone = frozenset(parties)
+    return Sketch({party: one for party, one in sketch.counters.items() if party not in gone}, sketch.error)
+
+
+def of(sums: Mapping[str, Sequence[float]], less: float) -> Sketch:
+    """A sketch of sums by party (decisions, probabilities, amounts), so many decisions being taken from each."""
+    return Sketch({party: _less(Counter(*one), less) for party, one in sums.items()}, less)
+
+
+def taken(decisions: Collection[float], most: int = MOST) -> float:
+    """What is taken from every count, so that no more than so many are left."""
+    return sorted(decisions, reverse=True)[most] if len(decisions) > most else 0.0
+
+
+def _bounded(counters: Mapping[str, Counter], error: float, most: int) -> Sketch:
+    less = taken([one.decisions for one in counters.values()], most)
+    left = {party: _less(one, less) for party, one in counters.items() if one.decisions > less}
+    return Sketch(left, error + less)
+
+
+def _sum(one: Counter, other: Counter) -> Counter:
+    return Counter(one.decisions + other.decisions, one.probability + other.probability, one.amount + other.amount)
+
+
+def _less(one: Counter, less: float) -> Counter:
+    """So many decisions fewer, and as much of their sums."""
+    if not less:
+        return one
+    share = (one.decisions - less) / one.decisions
+    return Counter(one.decisions - less, one.probability * share, one.amount * share)
