@@ -6,6 +6,8 @@ import sys
 
 #: Commands that touch neither PostgreSQL nor Valkey.
 OFFLINE = {"help", "check", "makemigrations", "train_model", "write_openapi", "collectstatic", "version", "--help"}
+#: With this no command does.
+LOCAL = "--local"
 
 
 def main() -> None:
@@ -16,7 +18,7 @@ def main() -> None:
     from config.local import embedded
 
     _mask_card_numbers()
-    if len(sys.argv) < 2 or sys.argv[1] in OFFLINE:
+    if len(sys.argv) < 2 or sys.argv[1] in OFFLINE or LOCAL in sys.argv:
         execute_from_command_line(sys.argv)
         return
     try:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from apps import card_numbers
 from apps.batches.bytes_in import NOT_TEXT
+from apps.batches.headings import Headings
 from apps.batches.reading import LINE, Chunk, json_object
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.transaction import InvalidTransaction, TransactionSchema
@@ -49,7 +50,9 @@ class Column(NamedTuple):
 
 
 class Cells(Protocol):
-    """A chunk's cells, read as fields."""
+    """A chunk's cells, read as fields. `columns`: each field that is read → what the file calls its column."""
+
+    columns: Mapping[str, str]
 
     def transaction(self, row: int) -> dict[str, Any]:
         """What one row says, nothing left out that was sent. Raises `InvalidTransaction` for what is no text."""
@@ -61,11 +64,15 @@ class Cells(Protocol):
         """A field's texts, each printable and free of what may be a card number where it is sure."""
 
 
-def cells_of(chunk: Chunk, schema: TransactionSchema, fields: Mapping[str, int]) -> Cells:
-    """A chunk's cells; `fields` say in which column each field stands."""
-    if chunk.format == "jsonl":
-        return JsonCells(chunk, {name: chunk.names[place] for name, place in fields.items()})
-    return TableCells(chunk, schema, fields)
+def cells_of(chunk: Chunk, schema: TransactionSchema, headings: Headings) -> Cells:
+    """A chunk's cells by the match of its columns. Of JSON Lines each member that is called as a field is that field,
+    though the first lines, of which the match was made, may not have had it."""
+    columns = {one.field: one.column for one in headings.columns if one.field}
+    if chunk.format != "jsonl":
+        return TableCells(chunk, schema, headings.fields, columns)
+    known = {one.column for one in headings.columns}
+    own = {name: name for name in schema.fields if name not in columns and name not in known}
+    return JsonCells(chunk, columns | own)
 
 
 # --- CSV and Parquet ---
@@ -74,14 +81,17 @@ def cells_of(chunk: Chunk, schema: TransactionSchema, fields: Mapping[str, int])
 class TableCells:
     """Cells of a table: of a CSV all are texts, of Parquet what the column says."""
 
-    def __init__(self, chunk: Chunk, schema: TransactionSchema, fields: Mapping[str, int]) -> None:
-        self._columns = {name: _plain(chunk.cells.column(place)) for name, place in fields.items()}
+    def __init__(
+        self, chunk: Chunk, schema: TransactionSchema, fields: Mapping[str, int], columns: Mapping[str, str]
+    ) -> None:
+        self.columns = columns
+        self._cells = {name: _plain(chunk.cells.column(place)) for name, place in fields.items()}
         self._read = {name: reading_of(schema, name, chunk.decimal_comma) for name in fields}
         self._decimal_comma = chunk.decimal_comma
 
     def transaction(self, row: int) -> dict[str, Any]:
         found = {}
-        for name, column in self._columns.items():
+        for name, column in self._cells.items():
             value = column[row].as_py()
             if value is None:
                 continue
@@ -92,7 +102,7 @@ class TableCells:
         return found
 
     def numbers(self, name: str) -> Column:
-        column = self._columns[name]
+        column = self._cells[name]
         if pa.types.is_string(column.type):
             return _numbers_of_texts(column, self._decimal_comma)
         if not _is_number(column.type):
@@ -101,7 +111,7 @@ class TableCells:
         return Column(values, np.isfinite(values) | np.asarray(column.is_null()))
 
     def texts(self, name: str) -> Column:
-        column = self._columns[name]
+        column = self._cells[name]
         return _texts_of(column) if pa.types.is_string(column.type) else _unsure(column, None)
 
 
@@ -239,16 +249,15 @@ def _letters(column: pa.Array) -> np.ndarray:
 class JsonCells:
     """Cells of JSON Lines: one object a line."""
 
-    def __init__(self, chunk: Chunk, members: Mapping[str, str]) -> None:
-        self._lines = chunk.cells.column(LINE)
-        self._members = members
-        self._rows = [json_object(line) for line in self._lines.to_pylist()]
+    def __init__(self, chunk: Chunk, columns: Mapping[str, str]) -> None:
+        self.columns = columns
+        self._rows = [json_object(line) for line in chunk.cells.column(LINE).to_pylist()]
 
     def transaction(self, row: int) -> dict[str, Any]:
         content = self._rows[row]
         if content is None:
             raise InvalidTransaction("", "The line is not a JSON object.")
-        return {name: content[member] for name, member in self._members.items() if member in content}
+        return {name: content[member] for name, member in self.columns.items() if member in content}
 
     def numbers(self, name: str) -> Column:
         return self._column(name, (float, int), nan)
@@ -261,7 +270,7 @@ class JsonCells:
 
     def _column(self, name: str, kinds: tuple[type, ...], nothing: float | None) -> Column:
         """A member's values of these kinds, `nothing` for all others; a line that is none is never sure."""
-        member = self._members[name]
+        member = self.columns[name]
         found = [NO_LINE if row is None else row.get(member) for row in self._rows]
         sure = np.array([type(one) in kinds or one is None for one in found], dtype=bool)
         values = [one if type(one) in kinds else nothing for one in found]

@@ -75,7 +75,7 @@ SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "merchant_id": ("merchant", "shop id", "store id"),
         "merchant_category": ("category", "mcc category"),
         "device_id": ("device", "device fingerprint"),
-        "email": ("e-mail", "email address", "customer email"),
+        "email": ("email address", "customer email"),
         "ip_address": ("ip", "client ip", "remote address"),
         "country": ("country code", "merchant country"),
     },

@@ -235,7 +235,12 @@ class Pasts:
 
     @property
     def fields(self) -> tuple[str, ...]:
+        """The numbers' names."""
         return tuple(self._columns)
+
+    def between(self, begin: int, end: int) -> "Pasts":
+        """Those of a part of the rows."""
+        return Pasts(self.fields, np.column_stack([column[begin:end] for column in self._columns.values()]))
 
 
 def packed(pasts: Sequence[Pasts]) -> bytes:

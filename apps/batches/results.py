@@ -1,14 +1,16 @@
 """Results of a file: its columns as they were, in their order, then what was decided of each row. Pure.
 
-`result_of` makes a chunk's results as one table, whoever scores it; `write` puts tables into CSV, JSON Lines or
-Parquet. Card numbers in the file's own columns are masked, as at every door.
+`result_of` makes a chunk's results as one table and `part_of` renders it, whoever scores it; `Writer` puts parts
+together into CSV, JSON Lines or Parquet. Card numbers in the file's own columns are masked, as at every door.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, BinaryIO
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -64,17 +66,49 @@ def result_of(
     return pa.Table.from_arrays([*kept, *answered], schema=pa.schema(fields))
 
 
-def write(format: Format, file: BinaryIO, names: Sequence[str], tables: Iterable[pa.Table]) -> None:
-    """Write results; `names` are all columns of the file, of which a chunk of JSON Lines may lack the last."""
-    WRITERS[format](file, names, tables)
+def part_of(format: Format, table: pa.Table, names: Sequence[str]) -> bytes:
+    """One chunk's results, ready for `Writer.add`; `names` are all columns of the file, of which a chunk of JSON Lines
+    may lack the last."""
+    return PARTS[format](_filled(table, names))
 
 
-def csv_of(table: pa.Table, *, header: bool) -> bytes:
-    """One table as CSV; only what must stands in quotes."""
+class Writer:
+    """Writes a results file out of parts, in the order of the chunks; a context."""
+
+    def __init__(self, format: Format, path: Path, names: Sequence[str]) -> None:
+        self._format, self._file = format, path.open("wb")
+        self._parquet: pyarrow.parquet.ParquetWriter | None = None
+        if format == "csv":
+            self._file.write(_header([*names, *answer_names(names)]))
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._parquet is not None:
+            self._parquet.close()
+        self._file.close()
+
+    def add(self, part: Path) -> None:
+        """Take a part out of its file, which is removed."""
+        with part.open("rb") as file:
+            if self._format == "parquet":
+                self._add_table(pa.ipc.open_stream(file).read_all())
+            else:
+                shutil.copyfileobj(file, self._file, 1 << 20)
+        part.unlink()
+
+    def _add_table(self, table: pa.Table) -> None:
+        if self._parquet is None:
+            self._parquet = pyarrow.parquet.ParquetWriter(self._file, table.schema)
+        self._parquet.write_table(table.cast(self._parquet.schema))
+
+
+def csv_of(table: pa.Table) -> bytes:
+    """Lines of CSV; only what must stands in quotes."""
     columns = [_cells(field, column) for field, column in zip(table.schema, table.columns, strict=True)]
     lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*columns, ","), "", "\n").combine_chunks()
-    beginning = _header(table.column_names) if header else b""
-    return b"".join([beginning, *(_bytes_of(chunk) for chunk in getattr(lines, "chunks", [lines]))])
+    return b"".join([_bytes_of(chunk) for chunk in getattr(lines, "chunks", [lines])])
 
 
 def _cells(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -219,18 +253,29 @@ def reasons_in_words(reasons: Sequence[Reason]) -> str:
 # --- writing ---
 
 
-def _write_csv(file: BinaryIO, names: Sequence[str], tables: Iterable[pa.Table]) -> None:
-    file.write(_header([*names, *answer_names(names)]))
-    for table in tables:
-        file.write(csv_of(_filled(table, names), header=False))
+def json_lines_of(table: pa.Table) -> bytes:
+    """Lines of JSON; what the file's own lines did not have, ours have not either."""
+    columns = [_as_json(field, column) for field, column in zip(table.schema, table.columns, strict=True)]
+    lines = []
+    for row in zip(*columns, strict=True):
+        told = {name: value for name, value in zip(table.column_names, row, strict=True) if value is not NOT_SENT}
+        lines.append(encode_line(told) + b"\n")
+    return b"".join(lines)
 
 
-def _write_json_lines(file: BinaryIO, names: Sequence[str], tables: Iterable[pa.Table]) -> None:
-    for table in tables:
-        columns = [_as_json(field, column) for field, column in zip(table.schema, table.columns, strict=True)]
-        for row in zip(*columns, strict=True):
-            told = {name: value for name, value in zip(table.column_names, row, strict=True) if value is not NOT_SENT}
-            file.write(encode_line(told) + b"\n")
+def stream_of(table: pa.Table) -> bytes:
+    """A table as Arrow's stream, of which Parquet is made."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+PARTS: Mapping[Format, Callable[[pa.Table], bytes]] = {
+    "csv": csv_of,
+    "jsonl": json_lines_of,
+    "parquet": stream_of,
+}
 
 
 def _as_json(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
@@ -239,23 +284,6 @@ def _as_json(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
         return column.to_pylist()
     return [NOT_SENT if one is None else msgspec.Raw(one.encode()) for one in column.to_pylist()]
 
-
-def _write_parquet(file: BinaryIO, names: Sequence[str], tables: Iterable[pa.Table]) -> None:
-    writer: pyarrow.parquet.ParquetWriter | None = None
-    for table in tables:
-        table = _filled(table, names)
-        if writer is None:
-            writer = pyarrow.parquet.ParquetWriter(file, table.schema)
-        writer.write_table(table.cast(writer.schema))
-    if writer is not None:
-        writer.close()
-
-
-WRITERS: Mapping[Format, Callable[[BinaryIO, Sequence[str], Iterable[pa.Table]], None]] = {
-    "csv": _write_csv,
-    "jsonl": _write_json_lines,
-    "parquet": _write_parquet,
-}
 
 encode_line = msgspec.json.Encoder(enc_hook=str).encode
 NOT_SENT = object()

@@ -45,8 +45,8 @@ class _Reader:
     """One chunk on its way to a block."""
 
     def __init__(self, chunk: Chunk, schema: TransactionSchema, headings: Headings, received_ms: int) -> None:
-        self.chunk, self.schema, self.headings, self.received_ms = chunk, schema, headings, received_ms
-        self.cells = cells_of(chunk, schema, headings.fields)
+        self.chunk, self.schema, self.received_ms = chunk, schema, received_ms
+        self.cells = cells_of(chunk, schema, headings)
         self.problems: list[RowProblem] = []
 
     def read(self) -> Rows:
@@ -79,7 +79,7 @@ class _Reader:
     def _column(self, name: str) -> Column:
         """A field's column; sure is what its type takes, as far as that can be told of all at once."""
         count, is_text = len(self.chunk), is_kind(str, self.schema.types[name])
-        if name not in self.headings.fields:
+        if name not in self.cells.columns:
             nothing = np.full(count, None, dtype=object) if is_text else np.full(count, np.nan)
             return Column(nothing, np.full(count, name not in self.schema.required))
         column = self.cells.texts(name) if is_text else self.cells.numbers(name)
@@ -100,8 +100,7 @@ class _Reader:
     def _problems(self, row: int, wrong: InvalidTransaction) -> Iterator[RowProblem]:
         """What is wrong with a row, in the words of the single call."""
         for one in self._refusals(row, wrong):
-            place = self.headings.fields.get(one.param)
-            column = one.param if place is None else self.chunk.names[place]
+            column = self.cells.columns.get(one.param, one.param)
             yield RowProblem(self.chunk.first + row + 1, column, one.detail)
 
     def _refusals(self, row: int, wrong: InvalidTransaction) -> Sequence[InvalidTransaction]:

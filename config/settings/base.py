@@ -88,6 +88,7 @@ SHARED_APPS = [
     "apps.usage",
     "apps.support",
     "apps.offboarding",
+    "apps.batches",
     "apps.streams",  # for its command
     "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
