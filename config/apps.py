@@ -13,8 +13,10 @@ class ConfigConfig(AppConfig):
         from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
         from apps.billing.subscriptions.signals import limits_changed
         from apps.notifications.attachments import attach
+        from apps.offboarding.removed_days import removed_by_day
         from apps.review.history_marks import marks_between
         from apps.scoring.feature_drift import ask_for_marks
+        from apps.scoring.reconciliation import ask_for_removed
         from apps.usage.admission.admission import introduce_key
         from config import checks, hidden_commands
 
@@ -30,6 +32,8 @@ class ConfigConfig(AppConfig):
         key_created.connect(introduce_key)
         # labels tell the history what was learned later; whoever replays it asks them
         ask_for_marks(marks_between)
+        # decisions that were removed are counted by the books all the same
+        ask_for_removed(removed_by_day)
         # and so are mails and invoices: what is mailed of an invoice has its PDF with it
         attach("invoice.issued", attached_invoice)
         attach("credit_note.issued", attached_credit_note)

@@ -61,6 +61,10 @@ WORK: Mapping[str, Work] = {
     "history_marks": Work("apps.review.tasks.mark_histories", MONEY, crontab(minute="*/10")),
     # Whoever asked for an export watches it grow; closed accounts are emptied once their grace is over.
     "exports": Work("apps.offboarding.tasks.make_exports", MONEY, 5.0),
+    # What is held for a person's erasure is swept again within a minute.
+    "erasures": Work("apps.offboarding.tasks.finish_erasures", MONEY, 60.0),
+    # What a tenant keeps no longer goes by night, before the vectors are compared.
+    "retention": Work("apps.offboarding.tasks.remove_old", HEAVY, crontab(hour=1, minute=20)),
     "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }

@@ -20,6 +20,7 @@ from apps.api.dialects import (
     GatewayView,
     PredictView,
 )
+from apps.api.entities import EntityView, ErasuresView, ErasureView, RetentionView
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.labels import LabelsView, LabelView
 from apps.api.model_list import ModelsView
@@ -44,6 +45,8 @@ from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
+KIND, ENTITY = r"(?P<kind>[a-z_]{1,20})", r"(?P<entity_id>[^/]+)"
+ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
@@ -67,6 +70,10 @@ urlpatterns = [
     at("v1/transactions/export", TransactionExportView.as_view()),
     at("v1/predictions", PredictionsView.as_view()),
     at("v1/data-quality", DataQualityView.as_view()),
+    at(rf"v1/entities/{KIND}/{ENTITY}", EntityView.as_view()),
+    at("v1/erasures", ErasuresView.as_view()),
+    at(f"v1/erasures/{ERASURE}", ErasureView.as_view()),
+    at("v1/retention", RetentionView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),

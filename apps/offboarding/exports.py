@@ -153,7 +153,9 @@ def _keep(export: Export, file: IO[bytes]) -> None:
     export.file.save(f"{export.pk}.zip", File(file), save=False)
     ready = {"state": State.READY, "finished_at": now, "size": size, "done": export.done, "total": export.done}
     with transaction.atomic():
-        Export.objects.filter(pk=export.pk).update(file=export.file.name, **ready)
+        if not Export.objects.filter(pk=export.pk).update(file=export.file.name, **ready):
+            export.file.delete(save=False)  # it was forgotten meanwhile
+            return
         data = {"size": size, "until": rfc3339(now + KEPT)}
         notify(tenant=export.tenant, kind="export.ready", data=data, key=f"export:{export.pk}", now=now)
     export.refresh_from_db()

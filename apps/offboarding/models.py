@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.db import models
 
 from apps.accounts.models import Tenant
+from apps.sealing import SealedText
 
 #: A closing can be undone for so long; then the data is removed.
 GRACE = timedelta(days=30)
@@ -30,6 +31,70 @@ class Closure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant}, closed {self.asked_at:%Y-%m-%d}"
+
+
+class RemovedDay(models.Model):
+    """Decisions of one day (UTC) that were recorded and removed since: the books count them all the same."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    day = models.DateField()
+    decisions = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "day"], name="removed_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.decisions} of {self.day}"
+
+
+class Retention(models.Model):
+    """How long a tenant keeps one kind of thing (`retention.KINDS`); no row: as long as the account is open."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=20)
+    days = models.PositiveIntegerField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "kind"], name="one_retention_a_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.days} days"
+
+
+class Erasure(models.Model):
+    """A person's data, removed: the receipt. Who it was is kept, sealed, until everything is gone, then as a hash."""
+
+    class State(models.TextChoices):
+        HOLDING = "holding", "under way: something of theirs is still being written"
+        COMPLETED = "completed", "everything is gone"
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=20)
+    person_hash = models.CharField(max_length=32, help_text="Keyed hash of kind and name.")
+    person = SealedText(blank=True, editable=False, help_text="The name, until it is completed.")
+    asked_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=State, default=State.HOLDING)
+    waits_for = models.CharField(max_length=200, blank=True, help_text="What still writes.")
+    completed_at = models.DateTimeField(null=True)
+    removed = models.JSONField(default=dict, help_text="How much, by place.")
+    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 chained over all that was removed.")
+
+    class Meta:
+        ordering: ClassVar = ["-asked_at", "-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "kind", "person_hash"],
+                condition=models.Q(state="holding"),
+                name="one_erasure_of_a_person_at_a_time",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["tenant", "-asked_at", "-id"], name="erasure_newest_first")]
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class Export(models.Model):

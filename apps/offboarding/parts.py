@@ -14,6 +14,7 @@ from apps.api_keys.models import ApiKey
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.ingest.models import Prediction
 from apps.notifications.models import WebhookEndpoint
+from apps.offboarding.models import Erasure
 from apps.review.models import Label
 from apps.scoring.models import Decision, PublishedPolicy
 from apps.support.models import SupportRequest
@@ -114,6 +115,11 @@ PARTS: Sequence[Part] = (
         "support.csv", "What was asked of support",
         lambda tenant: SupportRequest.objects.filter(tenant=tenant).order_by("asked_at"),
         _columns("id", "asked_by", "asked_at", "topic", "subject", "message", "answer_by", "answered_at"),
+    ),
+    Part(
+        "erasures.csv", "Receipts of persons' data that was removed",
+        lambda tenant: Erasure.objects.filter(tenant=tenant).order_by("asked_at"),
+        _columns("id", "kind", "person_hash", "asked_at", "asked_by", "state", "completed_at", "removed", "digest"),
     ),
     Part(
         "audit.jsonl", "The audit log",

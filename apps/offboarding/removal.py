@@ -15,12 +15,12 @@ from apps.api_keys.models import ApiKey
 from apps.billing.models import PaymentCard
 from apps.notifications.models import Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
-from apps.offboarding.models import Export
+from apps.offboarding.models import Export, Retention
 from apps.support.models import SupportRequest
 from apps.usage.models import Budget
 
 #: Rows in `public` that are the tenant's own.
-OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard, SupportRequest)
+OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard, SupportRequest, Retention)
 
 
 def forget_notifications(tenant: Tenant) -> None:

@@ -42,6 +42,7 @@ def a_label(owner: Api) -> str:
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
+    "erasure_id": lambda owner: str(owner.call("DELETE", "/v1/entities/user/Ann").json()["id"]),
     "label_id": lambda owner: a_label(owner),
     "webhook_id": lambda owner: str(owner.post("/v1/webhooks", {"url": "https://example.com/"}).json()["id"]),
     "invoice_id": lambda owner: an_invoice(owner.tenant),
@@ -49,8 +50,9 @@ MAKE: dict[str, Callable[[Api], str]] = {
     "delivery_id": lambda owner: str(owner.post(f"/v1/webhooks/{MAKE['webhook_id'](owner)}/test", {}).json()["id"]),
 }
 MISSING = "dec_0000000000000000000000000"
-#: What paths name that is no object of ours: tests/billing/collecting/test_screening.py looks after these.
-ELSEWHERE = {"intent_id", "handle", "mode"}
+#: What paths name that is no object of ours: tests/billing/collecting/test_screening.py and test_200_erasure.py look
+#: after these.
+ELSEWHERE = {"intent_id", "handle", "mode", "entity_id"}
 
 
 def addressed() -> Iterator[Any]:

@@ -74,6 +74,8 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/labels": Act("labels.added", LABEL, decision),
     "POST /v1/predictions": Act("predictions.stored", PREDICTION),
     "POST /predictions": Act("predictions.stored", PREDICTION),
+    "DELETE /v1/entities/{kind}/{entity_id}": Act("person.erased", None, lambda api: "user/Ann"),
+    "POST /v1/retention": Act("retention.changed", {"decisions": 90}),
     "POST /v1/webhooks": Act("webhook.created", {"url": "https://example.com/h"}),
     "POST /v1/webhooks/{webhook_id}": Act("webhook.changed", {"description": "x"}, webhook),
     "DELETE /v1/webhooks/{webhook_id}": Act("webhook.deleted", None, webhook),
@@ -100,7 +102,7 @@ def test_an_act_leaves_one_line_that_names_the_key_and_the_request(alice: Api, n
     act = ACTS[name]
     said = act.prepare(alice)
     method, _, path = name.partition(" ")
-    address = path.partition("{")[0] + said + path.partition("}")[2]
+    address = path.partition("{")[0] + said + path.rpartition("}")[2] if "{" in path else path
     before = set(AuditEntry.objects.values_list("pk", flat=True))
     caller = alice.calling_from("192.0.2.7", HTTP_X_REQUEST_ID="req_of_mine")
     answer = caller.call("DELETE", address) if method == "DELETE" else caller.post(address, act.body)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from apps import text
 from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import habits, history, past_events, windows
 from apps.scoring.engine.parties import Party, Role
@@ -35,6 +36,7 @@ def _lua(name: str) -> str:
 
 ACTIVITY = with_rider(_lua("activity.lua"))
 REFUSAL = Script(_lua("refusal.lua"))
+FORGET = Script(_lua("forget.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
 #: habits are asked for when nothing of it counts any more.
 LIFE_SECONDS = 8 * 24 * 3600
@@ -94,6 +96,32 @@ def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) 
             arguments += past_events.mark_of(event, known_ms)
     if keys:
         valkey.run(REFUSAL, keys, arguments)
+
+
+def forget(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> int:
+    """Take transactions out of the pasts of all their parties; how many events that were. Harmless when repeated.
+
+    Raises `apps.valkey.Away`.
+    """
+    keys: list[str] = []
+    arguments: list[Argument] = []
+    for row in rows:
+        for party, event in zip(row.parties, _events(row), strict=True):
+            transaction, _ = past_events.mark_of(event)
+            for place in (names.party, names.party_ahead):
+                keys.append(place(row.schema.name, party.role, party.name))
+                arguments.append(transaction)
+    return int(valkey.run(FORGET, keys, arguments)) if keys else 0
+
+
+def forget_parties(valkey: Valkey, names: Names, parties: Sequence[tuple[str, str, str]]) -> int:
+    """Forget the whole past of somebody, by (schema, role, name); how many pasts that were. Raises `Away`."""
+    keys = [
+        place(schema, role, hide(text.recognised(name)))
+        for schema, role, name in parties
+        for place in (names.party, names.party_ahead)
+    ]
+    return int(valkey.command("UNLINK", *keys)) if keys else 0
 
 
 def _events(row: Seen) -> list[bytes]:

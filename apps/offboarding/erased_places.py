@@ -1,0 +1,211 @@
+"""Where a person's data stands, a place a row: each removes what it has and tells a line a thing, without its content.
+
+A new place where data of a transaction is kept gets its row here. `waits_for` says what may still write to them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from django.db import transaction
+from django.db.models import Q
+
+from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import Names, names_of
+from apps.ingest.models import Prediction
+from apps.offboarding import exports, removed_days
+from apps.offboarding.models import Export
+from apps.offboarding.persons import Person
+from apps.review.models import Label
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.models import Decision, SavedSearch
+from apps.scoring.serving import activity, decision_formats, ids
+from apps.scoring.serving.journal_entries import TRANSACTION_HASH
+from apps.scoring.sought import party_name
+from apps.times import instant_us
+from apps.usage.metering.journal import decode
+from apps.valkey import Valkey
+
+#: Decisions that are removed in one transaction.
+AT_ONCE = 500
+#: Keys that are looked at in one call.
+SCANNED = 2_000
+_CLAIM_HEAD = 1 + 32  # "D" and the request's fingerprint stand in front of what a claim was answered with
+
+
+class Sweep(NamedTuple):
+    """One going over: whose data, of which tenant, written until when."""
+
+    tenant: Tenant
+    person: Person
+    until: datetime
+    valkey: Valkey
+
+    @property
+    def names(self) -> tuple[Names, Names]:
+        """The Valkey keys of both modes."""
+        return names_of(self.tenant.handle, True), names_of(self.tenant.handle, False)
+
+
+def decisions(sweep: Sweep) -> list[str]:
+    """Decisions that name the person, with what hangs on them: labels, predictions, answers in Valkey, events in the
+    pasts of all their parties."""
+    lines: list[str] = []
+    while batch := _next_decisions(sweep):
+        lines += _remove(sweep, batch)
+    return lines
+
+
+def history(sweep: Sweep) -> list[str]:
+    """The person's own recent activity and habits."""
+    removed = sum(activity.forget_parties(sweep.valkey, names, sweep.person.parties) for names in sweep.names)
+    return ["past"] * removed
+
+
+def set_aside(sweep: Sweep) -> list[str]:
+    """Journal entries that could not be recorded and wait for an operator."""
+    stream = f"{sweep.names[0].journal()}:dead"
+    found = []
+    for entry_id, fields in sweep.valkey.command("XRANGE", stream, "-", "+"):
+        entry = decode(fields[1])
+        record = decision_formats.unpack(entry.record)
+        mine = entry.handle == sweep.tenant.handle
+        if mine and sweep.person.is_named(record.schema, msgspec.json.decode(record.facts), record.hidden):
+            sweep.valkey.command("XDEL", stream, entry_id)
+            found.append(record.id)
+    return found
+
+
+def searches(sweep: Sweep) -> list[str]:
+    """Searches that people of the tenant keep for the person."""
+    found = []
+    with in_tenant(sweep.tenant):
+        for row in SavedSearch.objects.all():
+            values = {party_name(value) for _, value in parse_qsl(row.query)} | {party_name(row.name)}
+            if values & set(sweep.person.spellings):
+                row.delete()
+                found.append("search")
+    return found
+
+
+def export_files(sweep: Sweep) -> list[str]:
+    """Exports of everything, made before: they are asked for anew when they are needed."""
+    found = list(Export.objects.filter(tenant=sweep.tenant, asked_at__lte=sweep.until))
+    for export in found:
+        exports.forget(export)
+    return [export.pk for export in found]
+
+
+#: Every place, in the order of sweeping.
+PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
+    "history": history,
+    "decisions": decisions,
+    "set_aside": set_aside,
+    "searches": searches,
+    "exports": export_files,
+}
+
+
+def waits_for(tenant: Tenant, valkey: Valkey, until: datetime) -> list[str]:
+    """What was sent until then and may still be written: the journal's entries. Raises `apps.valkey.Away`."""
+    first = valkey.command("XRANGE", names_of(tenant.handle, True).journal(), "-", "+", "COUNT", 1)
+    waiting = first and int(first[0][0].partition(b"-")[0]) <= instant_us(until) // 1000
+    return ["journal"] if waiting else []
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+def _next_decisions(sweep: Sweep) -> list[Decision]:
+    """Some that name the person; none when all are gone."""
+    person = sweep.person
+    found: list[Decision] = []
+    with in_tenant(sweep.tenant):
+        parties = Q()
+        for name in person.spellings:
+            parties |= Q(parties__contains=[name])
+        rows = Decision.objects.filter(parties, schema__in=list(person.fields)).filter(_sent_until(sweep))
+        for row in rows.defer("answer", "features", "contributions").order_by("created_at", "id").iterator(AT_ONCE):
+            if person.is_named(row.schema, row.facts, row.hidden):
+                found.append(row)
+                if len(found) == AT_ONCE:
+                    break
+    return found
+
+
+def _sent_until(sweep: Sweep) -> Q:
+    """What was sent before the erasure was asked for; what the same name does later is another matter."""
+    return Q(created_at__lte=sweep.until)
+
+
+def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
+    """Valkey first: when it is away nothing is removed, and all of it is found again."""
+    for livemode, names in zip((True, False), sweep.names, strict=True):
+        _forget_answers(sweep.valkey, names, [row for row in rows if row.livemode == livemode])
+    removed = [row.pk for row in rows]
+    with in_tenant(sweep.tenant), transaction.atomic():
+        labels = list(Label.objects.filter(decision_id__in=removed).values_list("pk", flat=True))
+        Label.objects.filter(pk__in=labels).delete()
+        told = Prediction.objects.filter(transaction_id__in=[row.transaction_id for row in rows])
+        predictions = list(told.values_list("pk", flat=True))
+        Prediction.objects.filter(pk__in=predictions).delete()
+        Decision.objects.filter(pk__in=removed).delete()
+        removed_days.note(sweep.tenant, [row.created_at for row in rows])
+    return [*(f"{row.pk} {row.body_hash}" for row in rows), *labels, *predictions]
+
+
+def _forget_answers(valkey: Valkey, names: Names, rows: Sequence[Decision]) -> None:
+    """What Valkey knows of decisions: events in pasts, pointers of transactions, answers of Idempotency-Keys."""
+    if not rows:
+        return
+    activity.forget(valkey, names, [seen for row in rows if (seen := _seen(row))])
+    keys = [names.decision(row.pk) for row in rows]
+    keys += [names.transaction(row.schema, _known_by(row)) for row in rows]
+    keys += [names.claim(row.idempotency_hash) for row in rows if row.idempotency_hash]
+    keys += _answers_with(valkey, names, {row.pk.encode() for row in rows})
+    valkey.command("UNLINK", *keys)
+
+
+def _answers_with(valkey: Valkey, names: Names, decision_ids: set[bytes]) -> Iterator[str]:
+    """Keys of whole answers of batches in which one of these decisions stands, and of the claims that lead to them or
+    to one of the decisions."""
+    answers = {
+        key.rpartition(b":")[2]: key
+        for key, body in _scanned(valkey, f"{names.mode}:dec:bat_*")
+        if any(one in body for one in decision_ids)
+    }
+    wanted = {*answers, *decision_ids, *(b"dup:" + one for one in decision_ids)}
+    yield from (key.decode() for key in answers.values())
+    for key, value in _scanned(valkey, f"{names.mode}:idem:*"):
+        if value[_CLAIM_HEAD:] in wanted:
+            yield key.decode()
+
+
+def _scanned(valkey: Valkey, pattern: str) -> Iterator[tuple[bytes, bytes]]:
+    """Keys of a pattern with their values."""
+    cursor: Any = b"0"
+    while True:
+        cursor, keys = valkey.command("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED)
+        if keys:
+            values = valkey.command("MGET", *keys)
+            yield from ((key, value) for key, value in zip(keys, values, strict=True) if value is not None)
+        if cursor == b"0":
+            return
+
+
+def _known_by(row: Decision) -> str:
+    return (row.hidden or {}).get(TRANSACTION_HASH) or ids.text_hash(row.transaction_id)
+
+
+def _seen(row: Decision) -> activity.Seen | None:
+    """A decision's transaction as history saw it; None under an older form of its schema."""
+    schema = SCHEMAS[row.schema]
+    try:
+        parsed = schema.parse(dict(row.facts), instant_us(row.created_at) // 1000)
+    except InvalidTransaction:
+        return None
+    return activity.seen(schema, parsed, int(_known_by(row)[:16], 16))
