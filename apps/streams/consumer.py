@@ -102,6 +102,7 @@ class Stream:
 
     def step(self) -> int:
         """One batch, if there is any; the number of messages that were answered or put aside."""
+        self.producer.poll(0)  # what it has to tell is told in time
         batch = self._due() + self._gather()
         if not batch:
             return 0
@@ -114,9 +115,9 @@ class Stream:
         return done
 
     def close(self) -> None:
-        """Leave the group, so that others have our partitions at once."""
-        self.consumer.close()  # revokes, which commits
-        self.producer.flush(0)
+        """Leave the group, so that others have our partitions at once; with no broker there is nobody to tell."""
+        if not self.broker_away:
+            self.consumer.close()  # revokes, which commits
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -140,6 +141,7 @@ class Stream:
         if (error := raw.error()) is not None:
             self._on_error(error)
             return None
+        self._tell_broker(away=False)
         message = _message(raw)
         self.positions.read(message.place, message.offset)
         return message
@@ -193,7 +195,7 @@ class Stream:
         for one in outcomes:
             self._count(one, now_ms)
             self.positions.done(one.message.place, one.message.offset)
-        self._commit(asynchronous=True)
+        self._commit()
         return len(outcomes)
 
     def _letter(self, outcome: Outcome) -> Letter:
@@ -265,16 +267,14 @@ class Stream:
             letter = letter._replace(value=None)
         self._refused_deliveries.append(letter)
 
-    def _commit(self, *, asynchronous: bool) -> None:
+    def _commit(self) -> None:
+        """Ask for it and go on: waited for, it would hold us up as long as the broker is away."""
         offsets = self.positions.to_commit()
         if not offsets:
             return
         found = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         try:
-            if asynchronous:
-                self.consumer.commit(offsets=found, asynchronous=True)
-            else:
-                self.consumer.commit(offsets=found, asynchronous=False)
+            self.consumer.commit(offsets=found, asynchronous=True)
         except KafkaException as failure:
             self._on_commit(failure.args[0], found)
             return
@@ -284,7 +284,7 @@ class Stream:
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Others get these partitions: what is done of them is committed, what waits is theirs."""
-        self._commit(asynchronous=False)
+        self._commit()  # the broker gets it before it hears that we go
         self._let_go(partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -401,6 +401,7 @@ def _consumer(options: dict[str, Any], group: str, budget: Budget) -> dict[str, 
         "heartbeat.interval.ms": 1_000,
         "reconnect.backoff.ms": 200,
         "reconnect.backoff.max.ms": 2_000,
+        "topic.metadata.refresh.interval.ms": 10_000,  # a topic made later is found within that
         "queued.min.messages": 2_000,  # read ahead of us; what is paused is read anew
         **_QUIET,
         **options,

@@ -11,29 +11,45 @@ from tests.cast import Cast
 from tests.streams import broker as brokers
 from tests.streams.broker import Broker, Ground
 
+SCHEMA = "paysim"
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    """One for all: each test has topics of its own."""
     with brokers.running() as one:
         yield one
 
 
-@pytest.fixture
-def ground(broker: Broker) -> Ground:
-    return Ground(broker)
+@pytest.fixture(scope="module")
+def topics(broker: Broker) -> Iterator[Ground]:
+    ground = Ground(broker)
+    yield ground
+    ground.close()
 
 
 @pytest.fixture
-def stream_of(cast: Cast) -> Iterator[Callable[..., Stream]]:
-    """A consumer in this process, on a ground's topics; alice's key is the default."""
+def ground(topics: Ground) -> Ground:
+    """A module's topics; each test looks at what has come since it began."""
+    topics.results()
+    topics.dead_letters()
+    return topics
+
+
+@pytest.fixture(scope="module")
+def make_stream(cast: Cast) -> Iterator[Callable[..., Stream]]:
+    """A consumer in this process on a ground's topics; alice's key is that of messages that bring none."""
     with ExitStack() as opened:
 
-        def make(ground: Ground, key: str | None = cast.alice.text, seconds: float = 0.25) -> Stream:
-            default = credentials_of(key) if key else None
-            decider = Decider(get_scoring, "paysim", default)
-            stream = Stream(ground.broker.options, ground.topics, ground.group, decider, Budget(seconds))
+        def make(ground: Ground) -> Stream:
+            decider = Decider(get_scoring, SCHEMA, credentials_of(cast.alice.text))
+            stream = Stream(ground.broker.options, ground.topics, ground.group, decider, Budget(0.25))
             opened.callback(stream.close)
             return stream
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def stream(topics: Ground, make_stream: Callable[..., Stream]) -> Stream:
+    """One member for a module's tests: to join a group takes three seconds."""
+    return make_stream(topics)
