@@ -13,6 +13,7 @@ from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.portal import tuning
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.policy_file import changed
 from tests.cast import Api, Cast, enter
 from tests.factories import MembershipFactory
 
@@ -294,12 +295,13 @@ def test_a_built_in_rules_limit_is_set_and_what_can_not_be_is_told_beside_it(own
     for kind in SCHEMAS:
         for one in tuning.tuned_rules(Policy(), kind):
             for limit in one.limits:
-                said = {"rule": one.rule.id, "outcome": "", f"limit_{limit.field}": limit.usual}
-                assert owner.post(f"/policy/built-in/{kind}/", said).status_code == 302, (kind, limit)
-                wrong = owner.post(f"/policy/built-in/{kind}/", said | {f"limit_{limit.field}": "-1"})
-                assert (wrong.status_code, "a number from 0 on" in text_of(wrong)) == (422, True)
-    answer = owner.post("/policy/built-in/payments/", {"rule": one.rule.id, "outcome": "allow"})
-    assert answer.status_code in (404, 422)
+                tuned = tuning.read({"outcome": "", f"limit_{limit.field}": limit.usual})
+                changed(Policy(), {"built_in": tuning.retuned(Policy(), kind, one.rule.id, tuned)})
+    said = {"rule": one.rule.id, "outcome": "", f"limit_{limit.field}": limit.usual}
+    assert owner.post(f"/policy/built-in/{kind}/", said).status_code == 302
+    for wrong, words in ((f"limit_{limit.field}", "a number from 0 on"), ("outcome", "Choose one of the outcomes")):
+        answer = owner.post(f"/policy/built-in/{kind}/", said | {wrong: "-1"})
+        assert (answer.status_code, words in text_of(answer)) == (422, True)
 
 
 def test_versions_are_told_apart(owner: Client) -> None:
