@@ -7,6 +7,7 @@ UTF-8 can hold, and what is blank: of such characters alone as nobody sees.
 """
 
 import re
+from collections.abc import Sequence
 from unicodedata import normalize
 
 #: White space as Unicode has it, the blank pattern of Braille, and what is as wide as nothing: soft hyphens, joiners,
@@ -62,6 +63,14 @@ def composed(text: str) -> str:
 def spellings(text: str) -> tuple[str, ...]:
     """A text as it may be stored, composed or not."""
     return (text,) if text.isascii() else tuple({text, composed(text), normalize("NFD", text)})
+
+
+def all_recognised(names: Sequence[str | None]) -> list[str]:
+    """`recognised` of many names, "" of those there are not: of names of ASCII alone in half the time."""
+    told = [name or "" for name in names]
+    if "".join(told).isascii():
+        return [name.strip().lower() for name in told]
+    return [recognised(name) for name in told]
 
 
 def recognised(name: str) -> str:

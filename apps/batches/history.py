@@ -10,7 +10,7 @@ before it in the file, and the newest 256 of both and of the seeds: `history.Rep
 What a batch decides is not known while it is counted: unlike live, a row that will be blocked still makes habits.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +37,7 @@ from apps.scoring.engine.provenance import fields_of_pasts
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.values import RowView
 from apps.scoring.engine.windows import QUIET, Activity
-from apps.text import composed, recognised
+from apps.text import all_recognised, composed, recognised
 
 PARTS = 16
 NO_CHUNK = 2**32 - 1  # of an event that is no row of the file
@@ -75,13 +75,13 @@ class FileHistory:
             return
         transactions = self._transactions(chunk, block)
         for role, logged in zip(self.schema.roles, self._of_roles(block), strict=True):
-            seeds = self._seeds(role.name, sorted(set(logged.names))) if self._seeds else {}
+            seeds = self._seeds(role.name, logged.distinct_names()) if self._seeds else {}
             events = np.zeros(len(logged.rows), LOGGED)
             events["when"], events["amount"] = block.at_ms[logged.rows], logged.amounts
-            events["party"] = hashes(logged.names)
-            events["transaction"], events["live"] = transactions[logged.rows], self._live(block, logged, seeds)
+            events["party"], events["transaction"] = logged.party, transactions[logged.rows]
             events["chunk"], events["row"] = chunk, logged.rows
-            logged.write_details(events, seeds, self._naming.hide)
+            logged.write_details(events, self._naming.hide)
+            self._write_seeded(block, logged, events, seeds)
             self._named_path(chunk, role).write_bytes(_bits(logged.rows, len(block)))
             self._log(role, events)
             self._log(role, _of_seeds(seeds))
@@ -103,37 +103,34 @@ class FileHistory:
 
     def _of_roles(self, block: Block) -> "Sequence[Logged]":
         """Each role's parties of a block's rows."""
-        if self.schema.party_columns:
-            return [
-                _from_columns(block, names, counterparties)
-                for names, counterparties in self.schema.party_columns(block.columns)
-            ]
-        return _from_rows(block)
+        if self.schema.party_columns is None:
+            return _from_rows(block)
+        known: dict[int, np.ndarray] = {}
+        amounts = block.schema.amount(block.columns)
+        return [
+            _from_columns(_hashed(names, known), _hashed(counterparties, known), amounts, names, counterparties)
+            for names, counterparties in self.schema.party_columns(block.columns)
+        ]
 
     def _transactions(self, chunk: int, block: Block) -> np.ndarray:
-        """uint64[n]: a hash of each row's transaction id; one of its own for a row without."""
+        """uint64[n]: a hash of each row's transaction id; a number of its own for a row without."""
+        given = self.schema.transaction_id(block.columns).tolist()  # type: ignore[union-attr]  # a column's is a column
+        hashed = hashes([composed(one) if one else "" for one in given])
         own = np.arange(len(block), dtype=np.uint64) + np.uint64(chunk << 32)
-        given = self._given(block, range(len(block)))
-        named = [place for place, one in enumerate(given) if one]
-        own[named] = hashes([composed(given[place]) for place in named])
-        return own
+        return np.where(hashed == 0, own, hashed)
 
-    def _given(self, block: Block, rows: Iterable[int]) -> list[str]:
-        """The transaction ids of rows, "" where none was given."""
-        row, found = RowView(block.columns), []
-        for index in rows:
-            row.index = index
-            found.append(self.schema.transaction_id(row) or "")
-        return found
-
-    def _live(self, block: Block, logged: "Logged", seeds: Mapping[str, bytes]) -> np.ndarray:
-        """uint64: each row's transaction as the live store names it, where it may know the party's past."""
-        found = np.zeros(len(logged.rows), dtype=np.uint64)
-        known = [place for place, name in enumerate(logged.names) if name in seeds] if seeds else []
-        given = self._given(block, logged.rows[known].tolist())
-        for place, name in zip(known, given, strict=True):
-            found[place] = self._naming.transaction(name) if name else 0
-        return found
+    def _write_seeded(self, block: Block, logged: "Logged", events: np.ndarray, seeds: Mapping[str, bytes]) -> None:
+        """Of rows of whose party the live store may know: names as its events have them."""
+        if not seeds:
+            return
+        given = self.schema.transaction_id(block.columns)
+        for place, row in enumerate(logged.rows.tolist()):
+            if logged.name(row) not in seeds:
+                continue
+            events["live"][place] = self._naming.transaction(given[row]) if given[row] else 0  # type: ignore[index]
+            if not logged.parties:
+                counterparty = logged.counterparty(row)
+                events["counterparty"][place] = name_hash(self._naming.hide(counterparty)) if counterparty else NOBODY
 
     def _log(self, role: Role, events: np.ndarray) -> None:
         """Append events to the files of their parties' parts."""
@@ -267,60 +264,76 @@ def unpacked(schema: TransactionSchema, stored: bytes) -> list[Pasts]:
 
 
 class Logged(NamedTuple):
-    """One role's parties of a block: the rows that name one, the names, and what is kept of each event."""
+    """One role's parties of a block: which rows name one, under which hash, and what is kept of each event.
+
+    `names` and `counterparties` are those of all rows, as they were written; `parties` those of the rows that name one,
+    none where the counterparty is all there is to keep.
+    """
 
     rows: np.ndarray
-    names: Sequence[str]  # as they are recognised
+    party: np.ndarray  # uint64, a hash of this process
+    with_whom: np.ndarray  # likewise
     amounts: np.ndarray
-    counterparties: Sequence[str]
-    parties: Sequence[Party] = ()  # none where the counterparty is all there is to keep
+    names: Sequence[str | None]
+    counterparties: Sequence[str | None]
+    parties: Sequence[Party] = ()
 
-    def write_details(self, events: np.ndarray, seeds: Mapping[str, bytes], hide: Callable[[str], str]) -> None:
-        """Fill in what is kept beside time, amount and transaction. Names are hashed as in the live store where its
-        events stand beside these, else by a hash of this process, in a tenth of the time."""
-        if self.parties:
-            details = [_details(party, hide) for party in self.parties]
-            for place, name in enumerate(("counterparty", "kind", "place", "device", "measure", "flags")):
-                events[name] = [one[place] for one in details]
+    def name(self, row: int) -> str:
+        """The party's name as it is recognised."""
+        return recognised(self.names[row] or "")
+
+    def counterparty(self, row: int) -> str:
+        """The counterparty's name as it is recognised."""
+        return recognised(self.counterparties[row] or "")
+
+    def distinct_names(self) -> list[str]:
+        """Every name once."""
+        return sorted({self.name(row) for row in self.rows.tolist()})
+
+    def write_details(self, events: np.ndarray, hide: Callable[[str], str]) -> None:
+        """Fill in what is kept beside time, amount and transaction. Where only a counterparty is, it goes by a hash of
+        this process, which takes a tenth of the time of the live store's."""
+        if not self.parties:
+            events["measure"] = np.nan
+            events["counterparty"] = self.with_whom >> np.uint64(32)
             return
-        events["measure"] = np.nan
-        events["counterparty"] = hashes(self.counterparties) >> np.uint64(32)
-        for place, name in enumerate(self.names) if seeds else ():
-            if name in seeds:
-                counterparty = self.counterparties[place]
-                events["counterparty"][place] = name_hash(hide(counterparty)) if counterparty else NOBODY
+        details = [_details(party, hide) for party in self.parties]
+        for place, name in enumerate(("counterparty", "kind", "place", "device", "measure", "flags")):
+            events[name] = [one[place] for one in details]
 
 
-def _from_columns(block: Block, names: Sequence[str | None], counterparties: Sequence[str | None]) -> Logged:
-    rows = np.array([row for row, name in enumerate(names) if name], dtype=np.int64)
-    chosen = rows.tolist()
-    return Logged(
-        rows=rows,
-        names=[recognised(names[row] or "") for row in chosen],
-        amounts=block.schema.amount(block.columns)[rows],
-        counterparties=[recognised(counterparties[row] or "") for row in chosen],
-    )
+def _from_columns(
+    party: np.ndarray, with_whom: np.ndarray, amounts: np.ndarray, names: Sequence[str | None],
+    counterparties: Sequence[str | None],
+) -> Logged:  # fmt: skip
+    rows = party.nonzero()[0]
+    return Logged(rows, party[rows], with_whom[rows], amounts[rows], names, counterparties)
 
 
 def _from_rows(block: Block) -> list[Logged]:
     """Parties found row by row, with all that is kept of them."""
-    found: dict[str, list[tuple[int, Party, float]]] = {role.name: [] for role in block.schema.roles}
-    row = RowView(block.columns)
+    found: dict[str, dict[int, Party]] = {role.name: {} for role in block.schema.roles}
+    row, amounts = RowView(block.columns), np.zeros(len(block))
     for index in range(len(block)):
         row.index = index
-        amount = block.schema.amount(row)
+        amounts[index] = block.schema.amount(row)
         for party in block.schema.parties(row):
-            found[party.role].append((index, party, amount))
-    return [
-        Logged(
-            rows=np.array([index for index, _, _ in of_role], dtype=np.int64),
-            names=[party.name for _, party, _ in of_role],
-            amounts=np.array([amount for _, _, amount in of_role], dtype=np.float64),
-            counterparties=[party.counterparty for _, party, _ in of_role],
-            parties=[party for _, party, _ in of_role],
-        )
-        for of_role in found.values()
-    ]
+            found[party.role][index] = party
+    return [_from_parties(of_role, amounts) for of_role in found.values()]
+
+
+def _from_parties(found: Mapping[int, Party], amounts: np.ndarray) -> Logged:
+    rows, parties = np.array(list(found), dtype=np.int64), list(found.values())
+    names = [found[row].name if row in found else None for row in range(len(amounts))]
+    party = hashes([party.name for party in parties])
+    return Logged(rows, party, party, amounts[rows], names, names, parties)
+
+
+def _hashed(names: Sequence[str | None], known: dict[int, np.ndarray]) -> np.ndarray:
+    """uint64[n]: hashes of names as they are recognised, 0 for nobody; of each list once, which `known` keeps."""
+    if id(names) not in known:
+        known[id(names)] = hashes(all_recognised(names))
+    return known[id(names)]
 
 
 def hashes(names: Sequence[str]) -> np.ndarray:

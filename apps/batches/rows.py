@@ -84,7 +84,7 @@ class _Reader:
             return Column(nothing, np.full(count, name not in self.schema.required))
         column = self.cells.texts(name) if is_text else self.cells.numbers(name)
         fits = _texts_fit if is_text else _numbers_fit
-        return Column(column.values, column.sure & fits(column.values, self.schema, name))
+        return Column(column.values, column.sure & fits(column, self.schema, name))
 
     def _one_by_one(self, rows: Sequence[int], good: np.ndarray) -> Mapping[int, Parsed]:
         """Rows that are read by the schema's own parse, by their places; those it refuses are no longer good."""
@@ -127,19 +127,20 @@ class _Reader:
         return Block(self.schema, fields, np.trunc(at_ms), lambda row: self.parse(int(places[row])), masked)
 
 
-def _texts_fit(values: np.ndarray, schema: TransactionSchema, name: str) -> np.ndarray:
+def _texts_fit(column: Column, schema: TransactionSchema, name: str) -> np.ndarray:
     """Which texts are as long as their field takes, or may be left out."""
     least, most = bounds_of_length(schema.types[name])
-    longest = max((len(one) for one in values.tolist() if one is not None), default=0)
     optional = name not in schema.required
-    if longest <= most and least <= 1 and optional:
-        return np.ones(len(values), dtype=bool)
-    return np.array([optional if one is None else least <= len(one) <= most for one in values.tolist()], dtype=bool)
+    if column.longest <= most and least <= 1 and (optional or column.whole):
+        return np.ones(len(column.values), dtype=bool)
+    texts = column.values.tolist()
+    return np.array([optional if one is None else least <= len(one) <= most for one in texts], dtype=bool)
 
 
-def _numbers_fit(values: np.ndarray, schema: TransactionSchema, name: str) -> np.ndarray:
+def _numbers_fit(column: Column, schema: TransactionSchema, name: str) -> np.ndarray:
     """Which numbers are within their field's bounds, or may be left out."""
-    kind, fits = schema.types[name], np.abs(values) < MAY_BE_CARD
+    kind, values = schema.types[name], column.values
+    fits = np.abs(values) < MAY_BE_CARD
     if not (is_kind(int, kind) or is_kind(float, kind)):
         return np.isnan(values) & (name not in schema.required)
     for meta in metas(kind):

@@ -285,7 +285,7 @@ def untouched(t: Any) -> np.ndarray:
     """The rows of columns, bool[n], that are tidy: of a known type as it is spelled, no name empty."""
     known = np.array([kind in TYPE_RANK for kind in t.type.tolist()], dtype=bool)
     for name in (t.transaction_id, t.nameOrig, t.nameDest):
-        known &= np.array([one != "" for one in name.tolist()], dtype=bool)
+        known &= name != ""
     return known
 
 
