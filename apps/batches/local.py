@@ -20,10 +20,12 @@ from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
 from apps.batches.reading import CHUNK_ROWS, Chunk, Format, RowProblem, Source, open_source
 from apps.batches.rows import read_rows
+from apps.scoring.engine import shelf
+from apps.scoring.engine.asking import ENSEMBLE
 from apps.scoring.engine.block import Explain
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine
-from apps.scoring.engine.models import load_active
+from apps.scoring.engine.models import active
 from apps.scoring.engine.schemas import SCHEMAS
 
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -89,8 +91,8 @@ def format_of(path: Path) -> Format | None:
 
 
 def score_file(asked: Asked, say: Callable[[Progress], None]) -> Summary:
-    """Score a file. Raises `UnreadableFile` before anything is written, `UnknownModel`, `OSError`."""
-    Engine({asked.schema: load_active(asked.models, asked.schema)}).require(asked.schema, asked.model)
+    """Score a file. Raises `UnreadableFile` before anything is written, `ModelRefused`, `OSError`."""
+    entries_of(asked)
     with TemporaryDirectory(prefix="palisade-score-", dir=asked.out.parent) as name, asked.file.open("rb") as file:
         folder = Path(name)
         source = open_source(file, format_of(asked.file))
@@ -99,6 +101,20 @@ def score_file(asked: Asked, say: Callable[[Progress], None]) -> Summary:
         chunks, rows = _read(asked, source, headings, folder, say)
         work = Work(asked, headings, source.names, folder)
         return _write(work, _scored(work, chunks, rows, say))
+
+
+def entries_of(asked: Asked) -> list[str]:
+    """The models that are asked, "<model>/<version>" each. Raises `ModelRefused` for one there is not."""
+    if asked.model == ENSEMBLE:
+        return list(active(asked.models, asked.schema))
+    return [shelf.find(asked.models, asked.schema, asked.model)]
+
+
+def engine_of(asked: Asked) -> Engine:
+    """An engine of these models alone: others would only take memory. Raises `ModelRefused`."""
+    entries = entries_of(asked)
+    models = {entry.partition("/")[0]: shelf.loaded(asked.models, asked.schema, entry) for entry in entries}
+    return Engine({asked.schema: models})
 
 
 def _read(
@@ -164,7 +180,7 @@ class _Worker:
     def __init__(self, work: Work) -> None:
         self.work, self.asked = work, work.asked
         self.schema = SCHEMAS[self.asked.schema]
-        self.engine = Engine({self.schema.name: load_active(self.asked.models, self.schema.name)})
+        self.engine, self.model = engine_of(self.asked), ENSEMBLE if self.asked.model == ENSEMBLE else None
         self.history = FileHistory(self.schema, work.folder)
 
     def score(self, number: int) -> Scored:
@@ -172,7 +188,7 @@ class _Worker:
         stored = self.work.folder / f"{number}.chunk"
         rows = read_rows(Chunk.from_bytes(stored.read_bytes()), self.schema, self.work.headings, self.asked.received_ms)
         pasts = self.history.pasts(number, len(rows.block))
-        decided = self.engine.decide_block(rows.block, pasts, Policy(), self.asked.model, self.asked.explain)
+        decided = self.engine.decide_block(rows.block, pasts, Policy(), self.model, self.asked.explain)
         table = results.result_of(rows, decided, self.work.headings)
         _results(self.work, number).write_bytes(results.part_of(self.work.format, table, self.work.names))
         stored.unlink()

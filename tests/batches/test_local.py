@@ -149,7 +149,7 @@ def test_the_terminal_says_what_came_of_it_and_ends_with_3_for_problems(tmp_path
 
 def test_an_unknown_model_and_a_folder_that_is_not_there_are_told(tmp_path):
     (tmp_path / "in.csv").write_bytes(csv_file([HONEST]))
-    wrong = {"'gone' is not available": {"model": "gone"}, "No such": {"out": tmp_path / "no" / "o"}}
+    wrong = {"has no model 'gone'": {"model": "gone"}, "No such": {"out": tmp_path / "no" / "o"}}
     for sentence, changed in wrong.items():
         asked = {"schema": "paysim", "out": tmp_path / "out.csv", "local": True, "workers": 1, **changed}
         with pytest.raises(CommandError, match=sentence):

@@ -16,7 +16,7 @@ from apps.batches.bytes_in import UnreadableFile
 from apps.batches.local import Asked, Summary, score_file
 from apps.batches.progress import Bar, in_words
 from apps.scoring.engine.block import Explain
-from apps.scoring.engine.engine import UnknownModel
+from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.schemas import SCHEMAS
 
 SOME_PROBLEMS = 3
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         bar, began = Bar(), time.monotonic()
         try:
             summary = score_file(_asked(options), lambda progress: bar.draw(*progress))
-        except (UnreadableFile, UnknownModel) as refusal:
+        except (UnreadableFile, ModelRefused) as refusal:
             raise CommandError(str(refusal)) from refusal
         except OSError as failure:
             raise CommandError(f"{failure.filename or options['out']}: {failure.strerror}") from failure
