@@ -7,11 +7,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= data
+DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check bench bench-billing bench-portal lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check bench bench-batch bench-billing bench-portal lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ check: dev  ## What the tests don't see: style, formatting, types, who imports w
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+
+bench-batch: dev  ## A file of a million rows; DATA_FILE is a PaySim log, CSV or Parquet
+	@exec $(BIN)/python -m bench.batch --data $(DATA_FILE) $(ARGS)
 
 bench-billing: dev  ## Closing a month of 10,000 tenants with 10 million events
 	@exec $(BIN)/python -m bench.billing $(ARGS)
