@@ -20,6 +20,7 @@ from apps.offboarding import exports, removed_days
 from apps.offboarding.models import Export
 from apps.offboarding.persons import Person
 from apps.review.models import Label
+from apps.scoring import tallies
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.models import Decision, SavedSearch
@@ -80,6 +81,11 @@ def set_aside(sweep: Sweep) -> list[str]:
     return found
 
 
+def riskiest_parties(sweep: Sweep) -> list[str]:
+    """Days whose parties with the most risky decisions they are among."""
+    return ["day"] * tallies.forget_parties(sweep.tenant.schema_name, sweep.person.spellings)
+
+
 def searches(sweep: Sweep) -> list[str]:
     """Searches that people of the tenant keep for the person."""
     found = []
@@ -105,6 +111,7 @@ PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
     "history": history,
     "decisions": decisions,
     "set_aside": set_aside,
+    "riskiest_parties": riskiest_parties,
     "searches": searches,
     "exports": export_files,
 }

@@ -18,6 +18,8 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
     "Decide": (
         Entry("/decisions/", "Decisions"),
+        Entry("/labels/", "Labels"),
+        Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),
         Entry("/policy/", "Policy"),
         Entry("/models/", "Models"),
@@ -32,6 +34,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/team/", "Team"),
         Entry("/security/", "Security"),
         Entry("/audit/", "Audit log", Permission.AUDIT),
+        Entry("/data/", "Data"),
         Entry("/closing/", "Leave or close"),
     ),
     "Help": (Entry("/help/", "Guides and API"), Entry("/support/", "Support")),

@@ -17,9 +17,11 @@ class Permission(StrEnum):
     READ = "Read decisions, usage and settings"
     SCORE = "Try transactions out"
     EXPORT = "Export decisions"
+    LABELS = "Say what became of transactions"
     KEYS = "Make, rotate and revoke API keys"
     WEBHOOKS = "Set up webhooks"
     POLICY = "Change the policy"
+    DATA = "Remove a person's data, set how long data is kept"
     TEAM = "Invite people and change their roles"
     AUDIT = "Read the audit log"
     INVOICES = "Read invoices"
@@ -28,11 +30,12 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.READ})
-_ANALYST = _VIEWER | {Permission.SCORE, Permission.EXPORT}
+_ANALYST = _VIEWER | {Permission.SCORE, Permission.EXPORT, Permission.LABELS}
 _ADMIN = _ANALYST | {
     Permission.KEYS,
     Permission.WEBHOOKS,
     Permission.POLICY,
+    Permission.DATA,
     Permission.TEAM,
     Permission.AUDIT,
     Permission.INVOICES,

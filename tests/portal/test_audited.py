@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.usersessions.models import UserSession
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
@@ -22,7 +23,7 @@ from apps.portal.page import Page
 from apps.portal.urls import urlpatterns
 from apps.scoring.models import PublishedPolicy
 from tests.cast import Cast, new_key
-from tests.factories import MembershipFactory, UserFactory
+from tests.factories import DecisionFactory, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -117,8 +118,26 @@ def another_owner(scene: Scene) -> list[Any]:
     return []
 
 
+def a_decision(scene: Scene) -> list[Any]:
+    with in_tenant(scene.cast.alice.tenant):
+        DecisionFactory(id="dec_portal")
+    return ["dec_portal"]
+
+
+def labelled(scene: Scene) -> list[Any]:
+    a_decision(scene)
+    return []
+
+
+LABELS = SimpleUploadedFile("labels.csv", b"decision_id,label,source\ndec_portal,fraud,analyst\n")
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
 ACTS: Mapping[str, tuple[Act, ...]] = {
+    "labels": (Act("labels.added", {"file": LABELS}, labelled),),
+    "label_decision": (Act("labels.added", {"label": "fraud", "source": "analyst"}, a_decision),),
+    "data": (
+        Act("retention.changed", {"decisions": "90"}),
+        Act("person.erased", {"do": "erase", "kind": "user", "name": "Ann", "again": "Ann"}),
+    ),
     "start": (Act("key.created"),),
     "keys": (Act("key.created", {"name": "a key", "scopes": ["read"]}),),
     "rotate_key": (Act("key.rotated", {"overlap": "1"}, key),),

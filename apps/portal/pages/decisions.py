@@ -16,8 +16,10 @@ from apps.errors import Problem
 from apps.portal import scoring_api
 from apps.portal.filters import Filter, choice, days, least_and_most
 from apps.portal.page import Page
+from apps.portal.pages.labels import LabelForm
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
+from apps.review import labels
 from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
@@ -143,6 +145,8 @@ class DecisionPage(_OneDecision):
             "kind": KINDS[found.schema],
             "facts": found.facts,
             "drawn": bool(found.model_name),
+            "labels": labels.of_decision(self.tenant.schema_name, found.pk),
+            "label_form": LabelForm(),
             "history": [(party, self._others(party, found)) for party in found.parties],
             "raw": json.dumps(answer, indent=2, ensure_ascii=False),
             "sent": json.dumps({"schema": found.schema, "transaction": found.facts}, indent=2, ensure_ascii=False),
