@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from apps.api import (
     account_usage,
+    analytics,
     budgets,
     credits,
     data_quality,
@@ -34,6 +35,7 @@ RESOURCES = (
     predictions,
     data_quality,
     entities,
+    analytics,
     tokens,
     usage,
     budgets,
@@ -57,6 +59,7 @@ TAGS = {
     "Labels": "What became of transactions: models are measured by it.",
     "Transactions": "Transactions sent to be stored, the quality of their data, and predictions made elsewhere.",
     "Data": "How data goes: one person's, and what is old.",
+    "Analytics": "What decisions say together, from roll-ups kept with each of them.",
     "Models": "Who decides, and what it is worth.",
     "Usage": "What was used, and what the plan includes.",
     "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',
