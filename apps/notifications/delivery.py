@@ -19,9 +19,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from apps.notifications import hooks, mail
+from apps.notifications import chat, hooks, mail
 from apps.notifications.attachments import attachment_of
-from apps.notifications.models import Attempt, Delivery, WebhookEndpoint
+from apps.notifications.models import Attempt, ChatChannel, Delivery, Receiver, WebhookEndpoint
 from apps.notifications.outcome import Outcome
 from apps.notifications.schedule import MOST_TRIES, next_try
 from apps.notifications.services import disable, notify, private_networks
@@ -40,7 +40,7 @@ TRIED = Counter("palisade_deliveries_total", "Tries to tell somebody something",
 
 
 class Lane(NamedTuple):
-    """What is on its way from one tenant to one recipient: a webhook's id, or "" for all of its e-mail."""
+    """What is on its way from one tenant to one recipient: a webhook's id, a channel's, or "" for all of its e-mail."""
 
     tenant: int = 0
     recipient: str = ""
@@ -52,19 +52,19 @@ FIRST = Lane()
 # A loose scan of the index `delivery_lane`: it hops from lane to lane and reads no more than what it returns.
 _LOOK = """
 WITH RECURSIVE lane AS (
-    (SELECT tenant_id, COALESCE(endpoint_id, '') AS recipient, 1 AS place FROM public.notifications_delivery
-     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, '')) > (%(tenant)s, %(recipient)s)
+    (SELECT tenant_id, COALESCE(endpoint_id, chat_id, '') AS recipient, 1 AS place FROM public.notifications_delivery
+     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, chat_id, '')) > (%(tenant)s, %(recipient)s)
      ORDER BY 1, 2 LIMIT 1)
   UNION ALL
     SELECT following.tenant_id, following.recipient, lane.place + 1 FROM lane CROSS JOIN LATERAL
-    (SELECT tenant_id, COALESCE(endpoint_id, '') AS recipient FROM public.notifications_delivery
-     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, '')) > (lane.tenant_id, lane.recipient)
+    (SELECT tenant_id, COALESCE(endpoint_id, chat_id, '') AS recipient FROM public.notifications_delivery
+     WHERE state = 'waiting' AND (tenant_id, COALESCE(endpoint_id, chat_id, '')) > (lane.tenant_id, lane.recipient)
      ORDER BY 1, 2 LIMIT 1) AS following
     WHERE lane.place < %(lanes)s
 )
 SELECT due.id, lane.tenant_id, lane.recipient FROM lane LEFT JOIN LATERAL
     (SELECT id, next_try_at FROM public.notifications_delivery
-     WHERE state = 'waiting' AND tenant_id = lane.tenant_id AND COALESCE(endpoint_id, '') = lane.recipient
+     WHERE state = 'waiting' AND tenant_id = lane.tenant_id AND COALESCE(endpoint_id, chat_id, '') = lane.recipient
      AND next_try_at <= %(now)s ORDER BY next_try_at LIMIT %(each)s) AS due ON true
 ORDER BY lane.place, due.next_try_at
 """
@@ -85,7 +85,7 @@ def look(after: Lane, now: datetime) -> tuple[list[Waiting], Lane]:
 def claim(ids: Sequence[str], now: datetime) -> list[Delivery]:
     """Those that are due still and from now on ours for `LEASE`, the try counted."""
     due = Delivery.objects.filter(pk__in=ids, state=Delivery.State.WAITING, next_try_at__lte=now)
-    rows = due.select_related("event__tenant", "endpoint").order_by("pk")
+    rows = due.select_related("event__tenant", "endpoint", "chat").order_by("pk")
     claimed = list(rows.select_for_update(of=("self",), skip_locked=True))
     # Whoever had the last try never told what came of it, ten times: it ends here, whatever it does to its process.
     spent = [one.pk for one in claimed if one.tries >= MOST_TRIES]
@@ -102,8 +102,10 @@ def claim(ids: Sequence[str], now: datetime) -> list[Delivery]:
 def attempt(delivery: Delivery, now: datetime) -> Outcome:
     """One try over its channel. The database is asked for an e-mail's attachment alone."""
     event = delivery.event
+    facts = event.data | {"tenant": event.tenant.name, "occurred_at": event.occurred_at}
+    if delivery.chat is not None:
+        return hooks.post(delivery.chat.url, chat.body(*mail.render(event.kind, facts)), {}, private_networks())
     if delivery.endpoint is None:
-        facts = event.data | {"tenant": event.tenant.name, "occurred_at": event.occurred_at}
         return mail.send(delivery.pk, delivery.recipient, event.kind, facts, attachment_of(event.kind, event.data))
     body = event.body()
     headers = hooks.sign(event.pk, body, delivery.endpoint.secrets(now), now)
@@ -113,8 +115,8 @@ def attempt(delivery: Delivery, now: datetime) -> Outcome:
 @transaction.atomic
 def record(delivery: Delivery, outcome: Outcome, now: datetime, luck: float | None = None) -> None:
     """What came of it. Nothing is written when the claim has lapsed and another worker has it."""
-    # The webhook is locked first: switching it off gives up its other deliveries, which others may be recording.
-    webhook = WebhookEndpoint.objects.select_for_update().filter(pk=delivery.endpoint_id).first()
+    # The receiver is locked first: switching it off gives up its other deliveries, which others may be recording.
+    receiver = _locked(delivery)
     if not _settled(delivery, outcome, now, random.random() if luck is None else luck):  # noqa: S311 - jitter
         return
     Attempt.objects.create(
@@ -127,8 +129,8 @@ def record(delivery: Delivery, outcome: Outcome, now: datetime, luck: float | No
         duration_ms=outcome.duration_ms,
     )
     TRIED.labels(delivery.channel, "delivered" if outcome.delivered else "failed").inc()
-    if webhook is not None and webhook.disabled_at is None:
-        _note_health(webhook, outcome, now)
+    if receiver is not None and receiver.disabled_at is None:
+        _note_health(receiver, outcome, now)
 
 
 def forget_old(now: datetime) -> int:
@@ -147,25 +149,35 @@ def _settled(delivery: Delivery, outcome: Outcome, now: datetime, luck: float) -
     return bool(mine.update(state=lost, next_try_at=again))
 
 
-def _note_health(webhook: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
+def _locked(delivery: Delivery) -> Receiver | None:
+    """The webhook or chat channel it goes to."""
+    if delivery.chat_id is not None:
+        return ChatChannel.objects.select_for_update().filter(pk=delivery.chat_id).first()
+    return WebhookEndpoint.objects.select_for_update().filter(pk=delivery.endpoint_id).first()
+
+
+def _note_health(receiver: Receiver, outcome: Outcome, now: datetime) -> None:
     if outcome.delivered:
-        WebhookEndpoint.objects.filter(pk=webhook.pk).exclude(failures=0).update(failing_since=None, failures=0)
+        if receiver.failures:
+            receiver.failing_since, receiver.failures = None, 0
+            receiver.save(update_fields=["failing_since", "failures"])
         return
-    webhook.failing_since, webhook.failures = webhook.failing_since or now, webhook.failures + 1
-    webhook.save(update_fields=["failing_since", "failures"])
+    receiver.failing_since, receiver.failures = receiver.failing_since or now, receiver.failures + 1
+    receiver.save(update_fields=["failing_since", "failures"])
     if outcome.gone:
-        _switch_off(webhook, "It answered 410 Gone.", now)
-    elif now - webhook.failing_since >= FAILING and webhook.failures >= MOST_TRIES:
-        _switch_off(webhook, f"It has failed since {webhook.failing_since:%Y-%m-%d %H:%M} UTC.", now)
+        _switch_off(receiver, "It answered 410 Gone.", now)
+    elif now - receiver.failing_since >= FAILING and receiver.failures >= MOST_TRIES:
+        _switch_off(receiver, f"It has failed since {receiver.failing_since:%Y-%m-%d %H:%M} UTC.", now)
 
 
-def _switch_off(webhook: WebhookEndpoint, why: str, now: datetime) -> None:
-    disable(webhook, why, now)
+def _switch_off(receiver: Receiver, why: str, now: datetime) -> None:
+    disable(receiver, why, now)
+    kind, named = ("webhook.disabled", "url") if isinstance(receiver, WebhookEndpoint) else ("chat.disabled", "channel")
     notify(
-        tenant=webhook.tenant,
-        kind="webhook.disabled",
-        data={"url": webhook.url, "reason": why},
-        key=f"webhook.disabled:{webhook.pk}:{now.isoformat()}",
+        tenant=receiver.tenant,
+        kind=kind,
+        data={named: receiver.shown, "reason": why},
+        key=f"{kind}:{receiver.pk}:{now.isoformat()}",
         now=now,
-        livemode=webhook.livemode,
+        livemode=receiver.livemode,
     )

@@ -15,6 +15,7 @@ class Kind:
     fields: tuple[str, ...]
     mailed: bool = True
     hooked: bool = True
+    chatted: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -96,8 +97,26 @@ KINDS: Mapping[str, Kind] = {
         ("request", "by", "topic", "subject", "message", "plan", "answer_by"),
         hooked=False,
     ),
+    # --- alerts ---
+    "alert.opened": Kind(
+        "A rule found something: one message a rule and period, with all that was found since the last",
+        ("rule", "severity", "title", "text", "count", "alerts"),
+        chatted=True,
+    ),
+    "alert.escalated": Kind(
+        "Nobody acknowledged an alert in time; mailed to the next who are to look",
+        ("rule", "severity", "title", "text", "count", "alerts", "after_minutes"),
+    ),
+    "alert.resolved": Kind(
+        "Alerts that were sent are over, or somebody resolved them", ("rule", "count", "alerts"), mailed=False
+    ),
+    "alert.test": Kind("You asked for a test of an alert rule", ("rule", "message"), chatted=True),
+    "chat.test": Kind("You asked for a test of a channel", ("message",), mailed=False, hooked=False, chatted=True),
     # --- webhooks themselves ---
     "webhook.disabled": Kind("A webhook failed for so long that it was switched off", ("url", "reason"), hooked=False),
+    "chat.disabled": Kind(
+        "A chat channel failed for so long that it was switched off", ("channel", "reason"), hooked=False
+    ),
     "webhook.test": Kind("You asked for a test", ("message",), mailed=False),
 }
 #: What a webhook may ask for.

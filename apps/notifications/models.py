@@ -29,19 +29,12 @@ def new_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
-class WebhookEndpoint(models.Model):
-    """A customer's endpoint for events; live and test ones are apart."""
+class Receiver(models.Model):
+    """A customer's address that is sent something, live or test, and how sending goes: see `delivery.note_health`."""
 
     id = models.CharField(primary_key=True, max_length=32)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
     livemode = models.BooleanField(default=True)
-    url = models.CharField(max_length=2_048)
-    description = models.CharField(max_length=200, blank=True)
-    events = models.JSONField(default=list, blank=True, help_text="Kinds; empty = all.")
-    secret = SealedText(editable=False)
-    #: Signs along until it ends, so that a rotated secret can be exchanged without losing a message.
-    previous_secret = SealedText(null=True, blank=True, editable=False)
-    previous_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     failing_since = models.DateTimeField(null=True, blank=True, help_text="The first failure after the last success.")
     failures = models.PositiveIntegerField(default=0, help_text="Since the last success.")
@@ -49,12 +42,36 @@ class WebhookEndpoint(models.Model):
     disabled_because = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def shown(self) -> str:
+        """What it is called where people read of it."""
+        raise NotImplementedError
+
+
+class WebhookEndpoint(Receiver):
+    """A customer's endpoint for events; live and test ones are apart."""
+
+    url = models.CharField(max_length=2_048)
+    description = models.CharField(max_length=200, blank=True)
+    events = models.JSONField(default=list, blank=True, help_text="Kinds; empty = all.")
+    secret = SealedText(editable=False)
+    #: Signs along until it ends, so that a rotated secret can be exchanged without losing a message.
+    previous_secret = SealedText(null=True, blank=True, editable=False)
+    previous_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
         verbose_name, verbose_name_plural = "webhook", "webhooks"
         ordering: ClassVar = ["id"]
         verbose_name = "webhook"
 
-    def __str__(self) -> str:
-        return self.id
+    @property
+    def shown(self) -> str:
+        return self.url
 
     def wants(self, event: "Event") -> bool:
         return self.livemode == event.livemode and (not self.events or event.kind in self.events)
@@ -64,6 +81,22 @@ class WebhookEndpoint(models.Model):
         old = self.previous_secret
         overlaps = old is not None and self.previous_until is not None and now < self.previous_until
         return [self.secret, old] if overlaps and old is not None else [self.secret]
+
+
+class ChatChannel(Receiver):
+    """A channel of a chat that takes Slack's incoming webhooks. Who has its URL may write there: a secret, sealed."""
+
+    name = models.CharField(max_length=100)
+    url = SealedText(editable=False)
+    host = models.CharField(max_length=253, help_text="Of the URL: all that is shown of it.")
+
+    class Meta:
+        verbose_name, verbose_name_plural = "chat channel", "chat channels"
+        ordering: ClassVar = ["id"]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.name} ({self.host})"
 
 
 class Event(models.Model):
@@ -101,6 +134,7 @@ class Delivery(models.Model):
     class Channel(models.TextChoices):
         EMAIL = "email"
         WEBHOOK = "webhook"
+        CHAT = "chat"
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -114,7 +148,8 @@ class Delivery(models.Model):
     )
     channel = models.CharField(max_length=10, choices=Channel)
     endpoint = models.ForeignKey(WebhookEndpoint, null=True, on_delete=models.CASCADE, related_name="deliveries")
-    recipient = models.CharField(max_length=2_048, help_text="An e-mail address or a URL.")
+    chat = models.ForeignKey(ChatChannel, null=True, on_delete=models.CASCADE, related_name="deliveries")
+    recipient = models.CharField(max_length=2_048, help_text="An e-mail address, a URL or a channel's name.")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True)
@@ -130,7 +165,7 @@ class Delivery(models.Model):
             # Turns go round by tenant and recipient (delivery.look): a lane's next is found without reading the others.
             models.Index(
                 "tenant",
-                Coalesce("endpoint", models.Value("")),
+                Coalesce("endpoint", "chat", models.Value("")),
                 "next_try_at",
                 condition=models.Q(state="waiting"),
                 name="delivery_lane",
@@ -139,6 +174,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """The customer's address it goes to; None of an e-mail."""
+        return self.endpoint or self.chat
 
 
 class Attempt(models.Model):

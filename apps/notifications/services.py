@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -13,24 +13,28 @@ from django.db.models.functions import Now
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Membership, Tenant
 from apps.notifications.kinds import KINDS
-from apps.notifications.models import Delivery, Event, WebhookEndpoint, new_id, new_secret
+from apps.notifications.models import ChatChannel, Delivery, Event, Receiver, WebhookEndpoint, new_id, new_secret
 from apps.notifications.targets import Network, parse
 
-#: Webhooks of one tenant and mode.
-MOST_WEBHOOKS = 20
+#: Webhooks of one tenant and mode, and chat channels.
+MOST_WEBHOOKS = MOST_CHANNELS = 20
 #: A replaced secret may sign along this long.
 MAX_OVERLAP = timedelta(days=7)
 
 
+Kind = TypeVar("Kind", bound=Receiver)
+
+
 class TooMany(ValueError):
-    """The tenant has as many webhooks as it may have."""
+    """The tenant has as many webhooks, or chat channels, as it may have."""
 
 
 @dataclass(frozen=True)
 class News:
     """Something that happened to a tenant, to be notified once: `key` says what. `data`: JSON types, the kind's fields.
 
-    It is mailed to `to`, or else to the tenant's owners and admins; and goes to every webhook that wants it.
+    It is mailed to `to`, or else to the tenant's owners and admins; goes to every webhook that wants it, and to the
+    chat channels with the ids `chats`, or else to all.
     """
 
     tenant: Tenant
@@ -39,6 +43,7 @@ class News:
     key: str
     to: Sequence[str] | None = None
     livemode: bool = True
+    chats: Sequence[str] | None = None
 
 
 def notify(
@@ -50,9 +55,10 @@ def notify(
     now: datetime,
     to: Sequence[str] | None = None,
     livemode: bool = True,
+    chats: Sequence[str] | None = None,
 ) -> bool:
     """Notify a tenant once that something happened at `now` (see `News`); False when `key` was notified before."""
-    return bool(notify_all([News(tenant, kind, data, key, to, livemode)], now))
+    return bool(notify_all([News(tenant, kind, data, key, to, livemode, chats)], now))
 
 
 @transaction.atomic
@@ -60,12 +66,14 @@ def notify_all(news: Sequence[News], now: datetime) -> int:
     """Notify of many things, with a few statements for all of them; how many were new."""
     happened = _happened(news, now)
     people = people_of({one.tenant.pk for _, one in happened if one.to is None and KINDS[one.kind].mailed})
-    webhooks = _webhooks({one.tenant.pk for _, one in happened if KINDS[one.kind].hooked})
+    webhooks = _receivers(WebhookEndpoint, {one.tenant.pk for _, one in happened if KINDS[one.kind].hooked})
+    chats = _receivers(ChatChannel, {one.tenant.pk for _, one in happened if KINDS[one.kind].chatted})
     rows: list[Delivery] = []
     for event, one in happened:
         mails = people.get(event.tenant_id, []) if one.to is None else one.to
         wanting = [hook for hook in webhooks.get(event.tenant_id, []) if hook.wants(event)]
-        rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), wanting, now)
+        channels = [chat for chat in chats.get(event.tenant_id, []) if _is_meant(chat, one)]
+        rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), [*wanting, *channels], now)
     Delivery.objects.bulk_create(rows)
     return len(happened)
 
@@ -185,8 +193,8 @@ def send_test(*, webhook: WebhookEndpoint, now: datetime, actor: str = "command"
 def replay(*, delivery: Delivery, now: datetime, actor: str = "command") -> Delivery:
     """Send it again, as a delivery of its own with tries of its own; the event, and so `webhook-id`, is the same."""
     event = delivery.event
-    mails = () if delivery.endpoint else (delivery.recipient,)
-    rows = _deliveries(event, mails, [delivery.endpoint] if delivery.endpoint else (), now)
+    receiver = delivery.receiver
+    rows = _deliveries(event, () if receiver else (delivery.recipient,), [receiver] if receiver else (), now)
     (again,) = Delivery.objects.bulk_create(rows)
     record_audit(
         tenant=event.tenant,
@@ -200,13 +208,54 @@ def replay(*, delivery: Delivery, now: datetime, actor: str = "command") -> Deli
     return again
 
 
-def disable(webhook: WebhookEndpoint, why: str, now: datetime) -> None:
+def disable(receiver: Receiver, why: str, now: datetime) -> None:
     """Send it nothing any more; what waits is given up and can be replayed. Its row must be locked by the caller."""
-    webhook.disabled_at, webhook.disabled_because = now, why
-    webhook.save(update_fields=["disabled_at", "disabled_because"])
-    Delivery.objects.filter(endpoint=webhook, state=Delivery.State.WAITING).update(
+    receiver.disabled_at, receiver.disabled_because = now, why
+    receiver.save(update_fields=["disabled_at", "disabled_because"])
+    Delivery.objects.filter(**_way_to(receiver), state=Delivery.State.WAITING).update(
         state=Delivery.State.DEAD, next_try_at=None
     )
+
+
+@transaction.atomic
+def create_channel(
+    *, tenant: Tenant, livemode: bool, name: str, url: str, now: datetime, actor: str = "command"
+) -> ChatChannel:
+    """A chat channel by the URL of its incoming webhook. Raises `NotAllowed` for the URL, `TooMany`."""
+    host = parse(url, private_networks()).host
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if ChatChannel.objects.filter(tenant=tenant, livemode=livemode).count() >= MOST_CHANNELS:
+        raise TooMany
+    made = ChatChannel.objects.create(
+        id=new_id("cht", now), tenant=tenant, livemode=livemode, name=name, url=url, host=host, created_at=now
+    )
+    after = {"name": name, "host": host}
+    record_audit(tenant=tenant, actor=actor, action="chat_channel.created", target=made, after=after, now=now)
+    return made
+
+
+@transaction.atomic
+def delete_channel(*, channel: ChatChannel, now: datetime, actor: str = "command") -> None:
+    """It and what was on its way to it."""
+    before = {"name": channel.name, "host": channel.host}
+    record_audit(
+        tenant=channel.tenant, actor=actor, action="chat_channel.deleted", target=channel, before=before, now=now
+    )
+    ChatChannel.objects.filter(pk=channel.pk).delete()
+
+
+@transaction.atomic
+def send_channel_test(*, channel: ChatChannel, now: datetime, actor: str = "command") -> Delivery:
+    """A message to this channel; one that was switched off works again from now on."""
+    ChatChannel.objects.filter(pk=channel.pk).update(
+        disabled_at=None, disabled_because="", failing_since=None, failures=0
+    )
+    data = {"message": "Palisade can write to this channel."}
+    news = News(channel.tenant, "chat.test", data, new_id("test", now), livemode=channel.livemode)
+    ((event, _),) = _happened([news], now)
+    (sent,) = Delivery.objects.bulk_create(_deliveries(event, (), [channel], now))
+    record_audit(tenant=channel.tenant, actor=actor, action="chat_channel.tested", target=channel, now=now)
+    return sent
 
 
 def _happened(news: Sequence[News], now: datetime) -> list[tuple[Event, News]]:
@@ -231,16 +280,17 @@ def _event(one: News, now: datetime) -> Event:
     )
 
 
-def _deliveries(
-    event: Event, mails: Iterable[str], webhooks: Iterable[WebhookEndpoint], now: datetime
-) -> list[Delivery]:
+def _deliveries(event: Event, mails: Iterable[str], receivers: Iterable[Receiver], now: datetime) -> list[Delivery]:
     """Rows that wait to be delivered, from this moment of the database on."""
-    rows = [_delivery(event, Delivery.Channel.EMAIL, mail, None, now) for mail in dict.fromkeys(mails)]
-    return rows + [_delivery(event, Delivery.Channel.WEBHOOK, webhook.url, webhook, now) for webhook in webhooks]
+    rows = [_delivery(event, Delivery.Channel.EMAIL, mail, {}, now) for mail in dict.fromkeys(mails)]
+    for one in receivers:
+        channel = Delivery.Channel.CHAT if isinstance(one, ChatChannel) else Delivery.Channel.WEBHOOK
+        rows.append(_delivery(event, channel, one.shown, _way_to(one), now))
+    return rows
 
 
 def _delivery(
-    event: Event, channel: Delivery.Channel, recipient: str, endpoint: WebhookEndpoint | None, now: datetime
+    event: Event, channel: Delivery.Channel, recipient: str, way: Mapping[str, Any], now: datetime
 ) -> Delivery:
     return Delivery(
         id=new_id("dlv", now),
@@ -248,14 +298,24 @@ def _delivery(
         tenant_id=event.tenant_id,
         channel=channel,
         recipient=recipient,
-        endpoint=endpoint,
         next_try_at=Now(),
         created_at=now,
+        **way,
     )
 
 
-def _webhooks(tenant_ids: Iterable[int]) -> dict[int, list[WebhookEndpoint]]:
-    found: dict[int, list[WebhookEndpoint]] = {}
-    for row in WebhookEndpoint.objects.filter(tenant_id__in=tenant_ids, disabled_at=None):
+def _way_to(receiver: Receiver) -> dict[str, Receiver]:
+    """The column of a delivery that names a receiver."""
+    return {"chat" if isinstance(receiver, ChatChannel) else "endpoint": receiver}
+
+
+def _is_meant(chat: ChatChannel, one: News) -> bool:
+    return chat.livemode == one.livemode and (one.chats is None or chat.pk in one.chats)
+
+
+def _receivers(model: type[Kind], tenant_ids: Iterable[int]) -> dict[int, list[Kind]]:
+    """Those that are not switched off, by tenant."""
+    found: dict[int, list[Kind]] = {}
+    for row in model._default_manager.filter(tenant_id__in=tenant_ids, disabled_at=None):
         found.setdefault(row.tenant_id, []).append(row)
     return found
