@@ -52,3 +52,17 @@ class ApiKey(models.Model):
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+
+
+class KeyNetwork(models.Model):
+    """A network that a key was used from: an IPv4 /24 or an IPv6 /48, and when it was first seen there."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="networks_seen")
+    network = models.CharField(max_length=45)
+    first_seen_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["key", "network"], name="key_network_once")]
+
+    def __str__(self) -> str:
+        return self.network

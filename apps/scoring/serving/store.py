@@ -10,6 +10,8 @@ from django.db import connection, transaction
 
 from apps import binary_copy
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys import networks
+from apps.api_keys.networks import Use
 from apps.api_keys.services import touch
 from apps.scoring import counting, sought, tallies
 from apps.scoring.models import Decision
@@ -45,10 +47,13 @@ def _incoming() -> str:
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
     columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
+    uses = _first_uses(entries)
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
         insert_decisions(cursor, columns)
         new = events.record(cursor, [entry.event for entry in entries])
         touch(cursor, _last_uses(entries))
+        networks.note_networks(cursor, uses)
+    networks.remember(uses)
     return new
 
 
@@ -107,6 +112,15 @@ def _counted(columns: Columns, stored: Sequence[Sought], traits: Sequence[Traits
         **dict(zip(Traits._fields, zip(*traits, strict=True), strict=True)),
     }
     return counting.Columns(*(beside[name] for name in counting.Columns._fields))
+
+
+def _first_uses(entries: Sequence[Entry]) -> list[Use]:
+    """The first use of the batch of every key from every address."""
+    found: dict[tuple[int, str], int] = {}
+    for entry in entries:
+        pair, at = (entry.event.key_id, entry.event.address), entry.event.occurred_us
+        found[pair] = min(at, found.get(pair, at))
+    return [Use(key_id, address, moment(at)) for (key_id, address), at in found.items()]
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:
