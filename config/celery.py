@@ -51,6 +51,9 @@ WORK: Mapping[str, Work] = {
     "plans": Work("apps.usage.tasks.follow_plans", MONEY, 60.0),
     # Who reached 80 % or 100 % of the included volume or of the spend cap is told within a minute.
     "budgets": Work("apps.usage.tasks.notify_budgets", MONEY, 60.0),
+    # What a tenant is to look at is told within a minute; what is held against full hours, once they are recorded.
+    "alerts": Work("apps.alerts.tasks.look_each_minute", MONEY, 60.0),
+    "alerts_hourly": Work("apps.alerts.tasks.look_each_hour", MONEY, crontab(minute=4)),
     # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
     "close_months": Work("apps.usage.tasks.close_months", MONEY, crontab(minute=35)),
     # What was served, journaled, recorded and rolled up agrees, or somebody is told.
@@ -129,7 +132,7 @@ def log_as_all_do(**_: Any) -> None:
 
 
 app.autodiscover_tasks(
-    ["apps.notifications", "apps.billing", "apps.usage", "apps.scoring", "apps.review", "apps.offboarding"]
+    [f"apps.{room}" for room in ("notifications", "billing", "usage", "scoring", "review", "alerts", "offboarding")]
 )
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.

@@ -7,18 +7,23 @@ from django.urls import URLPattern, re_path
 
 from apps.api import documentation, index
 from apps.api.account_usage import AccountUsageView
-from apps.api.analytics import (
-    DriftView,
-    EntitiesView,
-    FraudTrendsView,
-    GatewayDistributionView,
-    GatewayPerformanceView,
-    ModelPerformanceView,
-    PatternsView,
-    RiskDistributionView,
-    RulesView,
-    TransactionPatternsView,
-    TrendsView,
+from apps.api.alert_rules import (
+    AlertChannelsView,
+    AlertChannelTestView,
+    AlertChannelView,
+    AlertRulesView,
+    AlertRuleTestView,
+    AlertRuleView,
+)
+from apps.api.alerts import (
+    AcknowledgeAlertView,
+    AlertsView,
+    AlertView,
+    FraudAlertView,
+    HistoryView,
+    OpenAlertsView,
+    ResolveAlertView,
+    SystemAlertView,
 )
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
@@ -64,6 +69,9 @@ INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
+ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
+RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
+CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -87,13 +95,6 @@ urlpatterns = [
     at("v1/erasures", ErasuresView.as_view()),
     at(f"v1/erasures/{ERASURE}", ErasureView.as_view()),
     at("v1/retention", RetentionView.as_view()),
-    at("v1/analytics/trends", TrendsView.as_view()),
-    at("v1/analytics/patterns", PatternsView.as_view()),
-    at("v1/analytics/risk-distribution", RiskDistributionView.as_view()),
-    at("v1/analytics/model-performance", ModelPerformanceView.as_view()),
-    at("v1/analytics/rules", RulesView.as_view()),
-    at("v1/analytics/entities", EntitiesView.as_view()),
-    at("v1/analytics/drift", DriftView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
@@ -123,16 +124,26 @@ urlpatterns = [
     at(f"v1/webhooks/{WEBHOOK}/deliveries", WebhookDeliveriesView.as_view()),
     at(f"v1/webhook-deliveries/{DELIVERY}", WebhookDeliveryView.as_view()),
     at(f"v1/webhook-deliveries/{DELIVERY}/replay", WebhookReplayView.as_view()),
+    at("v1/alerts", AlertsView.as_view()),
+    at(f"v1/alerts/{ALERT}", AlertView.as_view()),
+    at(f"v1/alerts/{ALERT}/acknowledge", AcknowledgeAlertView.as_view()),
+    at(f"v1/alerts/{ALERT}/resolve", ResolveAlertView.as_view()),
+    at("v1/alert-rules", AlertRulesView.as_view()),
+    at(f"v1/alert-rules/{RULE}", AlertRuleView.as_view()),
+    at(f"v1/alert-rules/{RULE}/test", AlertRuleTestView.as_view()),
+    at("v1/alert-channels", AlertChannelsView.as_view()),
+    at(f"v1/alert-channels/{CHANNEL}", AlertChannelView.as_view()),
+    at(f"v1/alert-channels/{CHANNEL}/test", AlertChannelTestView.as_view()),
+    at("fraud-alert", FraudAlertView.as_view()),
+    at("system-alert", SystemAlertView.as_view()),
+    at("history", HistoryView.as_view()),
+    at("alerts", OpenAlertsView.as_view()),
     at("predict", PredictView.as_view()),
     at("predict/batch", CommercialBatchView.as_view()),
     at("batch-predict", EnterpriseBatchView.as_view()),
     at("api/v1/score", GatewayView.as_view()),
     at("transactions", GatewayTransactionsView.as_view()),
     at("predictions", GatewayPredictionsView.as_view()),
-    at("fraud-trends", FraudTrendsView.as_view()),
-    at("transaction-patterns", TransactionPatternsView.as_view()),
-    at("risk-distribution", GatewayDistributionView.as_view()),
-    at("model-performance", GatewayPerformanceView.as_view()),
     at("models", AvailableModelsView.as_view()),
     at("detect", DetectView.as_view()),
     at("detect/ensemble", EnsembleView.as_view()),

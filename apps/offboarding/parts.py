@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from apps.accounts.models import AuditEntry, Membership, Tenant
+from apps.alerts.models import Alert, AlertRule
 from apps.api_keys.models import ApiKey
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.ingest.models import Prediction
@@ -82,6 +83,22 @@ PARTS: Sequence[Part] = (
         "webhooks.csv", "Webhooks, without their secrets",
         lambda tenant: WebhookEndpoint.objects.filter(tenant=tenant).order_by("created_at"),
         _columns("id", "livemode", "url", "description", "events", "created_at", "disabled_at"),
+    ),
+    Part(
+        "alert_rules.jsonl", "Alert rules that were made or changed",
+        lambda tenant: AlertRule.objects.filter(tenant=tenant).order_by("created_at"),
+        _columns(
+            "rule_id", "livemode", "kind", "name", "enabled", "severity", "thresholds", "period_minutes", "mail_to",
+            "channels", "quiet_hours", "escalation", "created_at",
+        ),
+    ),
+    Part(
+        "alerts.jsonl", "Alerts",
+        lambda tenant: Alert.objects.filter(tenant=tenant).order_by("opened_at", "id"),
+        _columns(
+            "id", "livemode", "rule_id", "kind", "severity", "state", "title", "text", "values", "occurrences",
+            "opened_at", "told_at", "acknowledged_by", "resolved_at", "resolved_by",
+        ),
     ),
     Part(
         "plans.csv", "Which plan was in force when",

@@ -1,7 +1,8 @@
 """What is removed when a closed tenant's grace is over, and what stays for the money's books.
 
 removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
-         keys, webhooks, what was told, budgets, requests for support, exports, memberships, invitations
+         keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
+         memberships, invitations
 stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
          books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
 """
@@ -11,16 +12,30 @@ from psycopg import sql
 
 from apps.accounts.models import Invitation, Membership, Tenant
 from apps.accounts.tenancy import in_tenant
+from apps.alerts.models import Alert, AlertRule, RuleState
 from apps.api_keys.models import ApiKey
 from apps.billing.models import PaymentCard
-from apps.notifications.models import Delivery, Event, WebhookEndpoint
+from apps.notifications.models import ChatChannel, Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
 from apps.offboarding.models import Export, Retention
 from apps.support.models import SupportRequest
 from apps.usage.models import Budget
 
 #: Rows in `public` that are the tenant's own.
-OWNED = (Invitation, Membership, ApiKey, WebhookEndpoint, Budget, PaymentCard, SupportRequest, Retention)
+OWNED = (
+    Invitation,
+    Membership,
+    ApiKey,
+    WebhookEndpoint,
+    Budget,
+    PaymentCard,
+    SupportRequest,
+    Retention,
+    Alert,
+    AlertRule,
+    RuleState,
+    ChatChannel,
+)
 
 
 def forget_notifications(tenant: Tenant) -> None:

@@ -87,6 +87,7 @@ SHARED_APPS = [
     "apps.billing",
     "apps.usage",
     "apps.support",
+    "apps.alerts",
     "apps.offboarding",
     "apps.batches",
     "apps.streams",  # for its command

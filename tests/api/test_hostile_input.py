@@ -39,14 +39,28 @@ BODIES: dict[str, Any] = {
     "/stripe/webhook": {"id": "evt_1", "type": "a.b", "created": 1, "data": {"object": {}}},
     "/v1/stripe/account": {"api_key": "sk_test_12345", "webhook_secret": "whsec_12345678"},
     "/stripe/screen/{handle}/{mode}": {"id": "evt_1", "type": "a.b", "created": 1, "data": {"object": {}}},
+    "/fraud-alert": {"transaction_id": "t1", "fraud_probability": 0.9, "message": "a theft"},
+    "/system-alert": {"service": "api", "severity": "warning", "message": "slow"},
+    "/v1/alert-rules": {
+        "kind": "fraud_rate_spike",
+        "name": "mine",
+        "enabled": True,
+        "severity": "warning",
+        "thresholds": {"factor": 4, "decisions": 500},
+        "period_minutes": 30,
+        "mail_to": ["a@example.com"],
+        "channels": [],
+        "quiet_hours": {"start": "22:00", "end": "07:00", "zone": "Europe/Berlin"},
+        "escalation": [{"after_minutes": 30, "mail_to": ["b@example.com"]}],
+    },
+    "/v1/alert-channels": {"name": "#fraud", "url": "https://hooks.slack.com/services/T/B/X"},
     "/v1/webhooks": {"url": "https://a.example/", "events": ["webhook.test"], "description": "mine"},
     "/v1/webhooks/{webhook_id}": {"url": "https://a.example/", "events": [], "description": "x", "enabled": True},
     "/v1/webhooks/{webhook_id}/rotate": {"overlap_hours": 1},
 }
 #: What is told as {"detail": …}, with `errors` where fields are wrong.
 DIALECTS = {"/predict", "/predict/batch", "/batch-predict", "/api/v1/score", "/detect", "/detect/ensemble", "/models"}
-DIALECTS.add("/account/usage")
-DIALECTS |= {"/fraud-trends", "/transaction-patterns", "/risk-distribution", "/model-performance"}
+DIALECTS |= {"/account/usage", "/fraud-alert", "/system-alert", "/history", "/alerts"}
 OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for method in methods]
 #: What is asked of an address in place of an id that there is.
 EXAMPLE = {"handle": "ab12cd", "mode": "live", "intent_id": "pi_1"}

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from apps.api import (
     account_usage,
-    analytics,
+    alert_rules,
+    alerts,
     budgets,
     credits,
     data_quality,
@@ -35,7 +36,6 @@ RESOURCES = (
     predictions,
     data_quality,
     entities,
-    analytics,
     tokens,
     usage,
     budgets,
@@ -50,6 +50,8 @@ RESOURCES = (
     payments,
     stripe_guard,
     webhooks,
+    alerts,
+    alert_rules,
 )
 OPERATIONS: Sequence[Operation] = tuple(row for resource in RESOURCES for row in resource.OPERATIONS)
 
@@ -59,7 +61,6 @@ TAGS = {
     "Labels": "What became of transactions: models are measured by it.",
     "Transactions": "Transactions sent to be stored, the quality of their data, and predictions made elsewhere.",
     "Data": "How data goes: one person's, and what is old.",
-    "Analytics": "What decisions say together, from roll-ups kept with each of them.",
     "Models": "Who decides, and what it is worth.",
     "Usage": "What was used, and what the plan includes.",
     "Older interfaces": 'Published earlier, kept working. Their errors are {"detail": …}.',
@@ -68,6 +69,8 @@ TAGS = {
     "months.",
     "Payments": "The payment method of your account, entered on pages of the payment provider; and a guard for the "
     "payments of your own Stripe account: risky ones are cancelled before they go through.",
+    "Alerts": "What you are to look at: kept, counted while it goes on, sent by e-mail, webhook and chat, resolved by "
+    "itself.",
     "Webhooks": "Your servers are told what happens, signed by [Standard Webhooks](https://www.standardwebhooks.com): "
     "verify `webhook-id`, `webhook-timestamp` and `webhook-signature` with its library in your language. Anything but "
     "a 2xx within 15 seconds is tried again, ten times in 75 hours.",
