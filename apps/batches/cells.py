@@ -37,6 +37,7 @@ _WHOLE = re.compile(r"-?\d{1,15}", re.ASCII)
 #: RE2, for whole columns: what the schema's parse takes for printable; and what may hold a card number.
 _PRINTABLE = r"^[ -~]*[!-~][ -~]*$"
 MAY_HOLD_CARD = r"[0-9](?:[ +\-]{0,3}[0-9]){12}|%[0-9A-Fa-f]{2}|[^ -~]"
+_PLAIN_TIME = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z?$"
 _ALMOST_A_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
@@ -66,6 +67,12 @@ class Cells(Protocol):
 
     def texts(self, name: str) -> Column:
         """A field's texts, each printable and free of what may be a card number where it is sure."""
+
+    def flags(self, name: str) -> Column:
+        """A field's yes and no, as 1 and 0."""
+
+    def times(self, name: str) -> Column:
+        """A field's times, as ms since 1970."""
 
 
 def cells_of(chunk: Chunk, schema: TransactionSchema, headings: Headings) -> Cells:
@@ -122,6 +129,19 @@ class TableCells:
     def texts(self, name: str) -> Column:
         column = self._cells[name]
         return _texts_of(column) if pa.types.is_string(column.type) else _unsure(column, None)
+
+    def flags(self, name: str) -> Column:
+        column = self._cells[name]
+        if pa.types.is_boolean(column.type):
+            values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            return Column(values, np.ones(len(column), dtype=bool))
+        return _flags_of(column) if pa.types.is_string(column.type) else _unsure(column, nan)
+
+    def times(self, name: str) -> Column:
+        column = self._cells[name]
+        if pa.types.is_timestamp(column.type):
+            return Column(_milliseconds(column), np.ones(len(column), dtype=bool))
+        return _times_of(column) if pa.types.is_string(column.type) else _unsure(column, nan)
 
 
 def reading_of(schema: TransactionSchema, name: str, decimal_comma: bool) -> Callable[[Any], Any]:
@@ -187,6 +207,8 @@ def _plain(column: pa.Array) -> pa.Array:
         column = column.dictionary_decode()
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         return column.cast(pa.string())
+    if pa.types.is_timestamp(column.type):  # of nanoseconds Python has none
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return column
 
 
@@ -231,6 +253,35 @@ def _texts_of(column: pa.Array) -> Column:
         nothing = pc.is_in(pc.utf8_lower(column), pa.array(NOTHING))
         column = pc.if_else(nothing, None, column)
     return Column(objects(column), sure, column.null_count == 0, bounds["max"].as_py() or 0)
+
+
+def _flags_of(column: pa.Array) -> Column:
+    """Yes and no of a column of texts: each different one is read once."""
+    encoded = column.dictionary_encode()
+    read = [_flag(one) for one in encoded.dictionary.to_pylist()]
+    known = np.array([nan if type(one) is not bool else float(one) for one in read] + [nan])
+    sure = np.array([one is None or type(one) is bool for one in read] + [True])
+    places = encoded.indices.fill_null(len(read)).to_numpy(zero_copy_only=False)
+    return Column(known[places], sure[places])
+
+
+def _times_of(column: pa.Array) -> Column:
+    """Times of a column of texts that are written plainly, in UTC."""
+    plain = pc.match_substring_regex(column, _PLAIN_TIME).fill_null(False)
+    nothing = pc.fill_null(pc.equal(column, ""), True)
+    texts = pc.if_else(plain, pc.replace_substring_regex(column, "Z$", ""), None)
+    try:
+        moments = texts.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:  # a 30th of February: whose it is, the exact way finds out
+        return Column(np.full(len(column), nan), np.asarray(nothing))
+    return Column(_milliseconds(moments), np.asarray(pc.or_(plain, nothing)))
+
+
+def _milliseconds(moments: pa.Array) -> np.ndarray:
+    """Microseconds as milliseconds, in the very steps of `operations.instant`."""
+    microseconds = moments.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False)
+    values = microseconds.to_numpy(zero_copy_only=False)
+    return values / 1e6 * 1000.0 // 1.0
 
 
 def objects(column: pa.Array) -> np.ndarray:
@@ -278,6 +329,15 @@ class JsonCells:
         )
         column = _texts_of(texts)
         return Column(found.values, found.sure & column.sure & np.array([one != "" for one in found.values.tolist()]))
+
+    def flags(self, name: str) -> Column:
+        return self._column(name, (bool,), nan)
+
+    def times(self, name: str) -> Column:
+        found = self._column(name, (str,), None)
+        column = _times_of(pa.array(found.values, pa.string()))
+        empty = np.array([one == "" for one in found.values.tolist()], dtype=bool)
+        return Column(column.values, found.sure & column.sure & ~empty)
 
     def _column(self, name: str, kinds: tuple[type, ...], nothing: float | None) -> Column:
         """A member's values of these kinds, `nothing` for all others; a line that is none is never sure."""

@@ -45,6 +45,10 @@ _COMMA = re.compile(rb"^-?\d+,\d+$")
 _POINT = re.compile(rb"^-?\d+\.\d+$")
 
 
+#: What a row's problem is about: the row itself, a field that must be there, a field's value.
+Kind = Literal["row_malformed", "field_missing", "field_invalid"]
+
+
 class RowProblem(NamedTuple):
     """What is wrong with one row of a file: counted from 1, without the header and blank lines; `column` as the file
     calls it, "" for the whole row."""
@@ -52,6 +56,7 @@ class RowProblem(NamedTuple):
     row: int
     column: str
     problem: str
+    kind: Kind = "field_invalid"
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ taken or refused as the single call would, in the same words.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from math import inf
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from apps.batches.cells import Column, cells_of
 from apps.batches.headings import Headings
-from apps.batches.reading import Chunk, RowProblem
+from apps.batches.reading import Chunk, Kind, RowProblem
 from apps.scoring.engine.block import Block
 from apps.scoring.engine.field_types import is_kind, metas
 from apps.scoring.engine.operations import BLOCK
@@ -59,7 +60,7 @@ class _Reader:
         parsed = self._one_by_one((good & ~sure).nonzero()[0].tolist(), good)
         places = good.nonzero()[0]
         for row, problem in self.chunk.wrong.items():
-            self.problems.append(RowProblem(self.chunk.first + row + 1, "", problem))
+            self.problems.append(RowProblem(self.chunk.first + row + 1, "", problem, "row_malformed"))
         return Rows(self.chunk, self._block(columns, parsed, good, places), places, sorted(self.problems))
 
     def parse(self, place: int) -> Parsed:
@@ -78,10 +79,14 @@ class _Reader:
 
     def _column(self, name: str) -> Column:
         """A field's column; sure is what its type takes, as far as that can be told of all at once."""
-        count, is_text = len(self.chunk), is_kind(str, self.schema.types[name])
+        count, kind = len(self.chunk), self.schema.types[name]
+        is_text, optional = is_kind(str, kind), name not in self.schema.required
         if name not in self.cells.columns:
             nothing = np.full(count, None, dtype=object) if is_text else np.full(count, np.nan)
-            return Column(nothing, np.full(count, name not in self.schema.required))
+            return Column(nothing, np.full(count, optional))
+        if is_kind(bool, kind) or is_kind(datetime, kind):
+            column = self.cells.flags(name) if is_kind(bool, kind) else self.cells.times(name)
+            return Column(column.values, column.sure & (optional | ~np.isnan(column.values)))
         column = self.cells.texts(name) if is_text else self.cells.numbers(name)
         fits = _texts_fit if is_text else _numbers_fit
         return Column(column.values, column.sure & fits(column, self.schema, name))
@@ -101,7 +106,8 @@ class _Reader:
         """What is wrong with a row, in the words of the single call."""
         for one in self._refusals(row, wrong):
             column = self.cells.columns.get(one.param, one.param)
-            yield RowProblem(self.chunk.first + row + 1, column, one.detail)
+            kind: Kind = "field_missing" if one.missing else "field_invalid" if one.param else "row_malformed"
+            yield RowProblem(self.chunk.first + row + 1, column, one.detail, kind)
 
     def _refusals(self, row: int, wrong: InvalidTransaction) -> Sequence[InvalidTransaction]:
         try:
@@ -141,8 +147,6 @@ def _numbers_fit(column: Column, schema: TransactionSchema, name: str) -> np.nda
     """Which numbers are within their field's bounds, or may be left out."""
     kind, values = schema.types[name], column.values
     fits = np.abs(values) < MAY_BE_CARD
-    if not (is_kind(int, kind) or is_kind(float, kind)):
-        return np.isnan(values) & (name not in schema.required)
     for meta in metas(kind):
         fits &= values >= (-inf if meta.ge is None else meta.ge)
         fits &= values <= (inf if meta.le is None else meta.le)

@@ -54,7 +54,7 @@ def test_results_stand_behind_the_files_own_columns(tmp_path):
     assert [row["problem"] for row in rows] == ["", "", "", SENTENCE, ""]
     assert [row["recommended_action"] for row in rows] == ["approve", "block", "approve", "", "block"]
     assert [bool(row["reasons"]) for row in rows] == [False, True, False, False, True]
-    assert (tmp_path / "wrong.csv").read_text() == f'row,column,problem\n4,amount,"{SENTENCE}"\n'
+    assert (tmp_path / "wrong.csv").read_text() == f'row,column,problem,kind\n4,amount,"{SENTENCE}",field_invalid\n'
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.csv", "wrong.csv"]
 
 

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from apps.scoring.engine.features import Feature
@@ -302,6 +303,13 @@ def tidy(t: Any) -> Any:
     return msgspec.structs.replace(t, **known) if known else t
 
 
+def untouched(t: Any) -> np.ndarray:
+    """The rows of columns, bool[n], that are tidy: of known products and domains as they are spelled."""
+    known = [(getattr(t, field).tolist(), table) for field, table, _ in SPELLED]
+    fits = [[one is None or one in table for one in told] for told, table in known]
+    return np.logical_and.reduce(np.array(fits, dtype=bool))
+
+
 READ = tuple(dict.fromkeys((*PLAIN, *(field for _, field, _ in TEXTS), "TransactionDT")))  # the fields the model knows
 _read = attrgetter(*READ)
 
@@ -335,6 +343,7 @@ IEEE_CIS = TransactionSchema(
     directions={"TransactionAmt": 1},
     unknown_as=UNKNOWN_AS,
     tidy=tidy,
+    untouched=untouched,
     remarks=remarks,
     searched=("card1", "P_emaildomain"),
     amount_field="TransactionAmt",

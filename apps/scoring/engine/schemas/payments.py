@@ -12,13 +12,14 @@ from math import exp, log1p, nan
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from apps.currencies import CURRENCIES
 from apps.scoring.engine.features import stated, weighed
 from apps.scoring.engine.habits import LEAST_HOURS
 from apps.scoring.engine.known_values import KnownValues
-from apps.scoring.engine.operations import SCALAR, Operations
+from apps.scoring.engine.operations import BLOCK, SCALAR, Operations
 from apps.scoring.engine.parties import Party, Role
 from apps.scoring.engine.past_events import DAY_MS, HOUR_MS
 from apps.scoring.engine.rules import Condition, Typology
@@ -397,10 +398,25 @@ def tidy(t: Payment) -> Payment:
     if t.amount > MOST_MONEY and dollars_of(t, SCALAR) > MOST_MONEY * 1.000001:  # a bound in euros is no round number
         raise InvalidTransaction("amount", f"'amount' must be {_NEEDS_AMOUNT}.")
     blank = {name: None for name in OPTIONAL_TEXTS if getattr(t, name) == ""}
-    category = "_".join((t.merchant_category or "").strip().lower().replace("-", " ").replace("_", " ").split())
+    category = spelled(t.merchant_category or "")
     if not blank and category == (t.merchant_category or ""):
         return t
     return msgspec.structs.replace(t, **{**blank, "merchant_category": category or None})
+
+
+def spelled(category: str) -> str:
+    """A category in small letters, with one _ between words."""
+    return "_".join(category.strip().lower().replace("-", " ").replace("_", " ").split())
+
+
+def untouched(t: Any) -> np.ndarray:
+    """The rows of columns, bool[n], that are tidy: not of more money than there is, their category spelled as ours."""
+    kinds = t.merchant_category.tolist()
+    tidy_kinds = {kind for kind in set(kinds) if kind is None or (kind and spelled(kind) == kind)}
+    fits = (t.amount <= MOST_MONEY) | (dollars_of(t, BLOCK) <= MOST_MONEY)
+    for name in OPTIONAL_TEXTS:
+        fits &= getattr(t, name) != ""
+    return fits & np.array([kind in tidy_kinds for kind in kinds], dtype=bool)
 
 
 def remarks(t: Payment) -> tuple[str, ...]:
@@ -435,6 +451,7 @@ PAYMENTS = TransactionSchema(
     usuals={"against_usual": usually, "against_kind": usually},
     currency=currency_of,
     tidy=tidy,
+    untouched=untouched,
     remarks=remarks,
     sample={"currency": min(CURRENCIES, key=lambda code: CURRENCIES[code].dollars)},
     searched=("user_id", "merchant_id", "device_id", "email", "ip_address"),
