@@ -25,6 +25,19 @@ from apps.api.alerts import (
     ResolveAlertView,
     SystemAlertView,
 )
+from apps.api.analytics import (
+    DriftView,
+    EntitiesView,
+    FraudTrendsView,
+    GatewayDistributionView,
+    GatewayPerformanceView,
+    ModelPerformanceView,
+    PatternsView,
+    RiskDistributionView,
+    RulesView,
+    TransactionPatternsView,
+    TrendsView,
+)
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
 from apps.api.data_quality import DataQualityView
@@ -95,6 +108,13 @@ urlpatterns = [
     at("v1/erasures", ErasuresView.as_view()),
     at(f"v1/erasures/{ERASURE}", ErasureView.as_view()),
     at("v1/retention", RetentionView.as_view()),
+    at("v1/analytics/trends", TrendsView.as_view()),
+    at("v1/analytics/patterns", PatternsView.as_view()),
+    at("v1/analytics/risk-distribution", RiskDistributionView.as_view()),
+    at("v1/analytics/model-performance", ModelPerformanceView.as_view()),
+    at("v1/analytics/rules", RulesView.as_view()),
+    at("v1/analytics/entities", EntitiesView.as_view()),
+    at("v1/analytics/drift", DriftView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),
@@ -144,6 +164,10 @@ urlpatterns = [
     at("api/v1/score", GatewayView.as_view()),
     at("transactions", GatewayTransactionsView.as_view()),
     at("predictions", GatewayPredictionsView.as_view()),
+    at("fraud-trends", FraudTrendsView.as_view()),
+    at("transaction-patterns", TransactionPatternsView.as_view()),
+    at("risk-distribution", GatewayDistributionView.as_view()),
+    at("model-performance", GatewayPerformanceView.as_view()),
     at("models", AvailableModelsView.as_view()),
     at("detect", DetectView.as_view()),
     at("detect/ensemble", EnsembleView.as_view()),

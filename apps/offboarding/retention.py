@@ -14,7 +14,7 @@ from apps.ingest.models import FieldDay, Prediction, QualityDay
 from apps.offboarding import removed_days
 from apps.offboarding.models import Retention
 from apps.review.models import Label
-from apps.scoring.models import Decision
+from apps.scoring.models import Decision, PartyDay
 
 #: Rows that are removed in one transaction.
 AT_ONCE = 2_000
@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 #: Decisions are kept for 30 days at least: what is usual for a party, and what is disputed, is found in them.
 KINDS: Mapping[str, Kind] = {
-    "decisions": Kind("Transactions and the decisions on them", 30, ((Decision, "created_at"),)),
+    "decisions": Kind("Transactions and the decisions on them", 30, ((Decision, "created_at"), (PartyDay, "day"))),
     "labels": Kind("Labels", 30, ((Label, "recorded_at"),)),
     "predictions": Kind("Predictions made elsewhere", 1, ((Prediction, "created_at"),)),
     # a day's shares are held against the seven before

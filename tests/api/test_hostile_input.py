@@ -61,6 +61,7 @@ BODIES: dict[str, Any] = {
 #: What is told as {"detail": …}, with `errors` where fields are wrong.
 DIALECTS = {"/predict", "/predict/batch", "/batch-predict", "/api/v1/score", "/detect", "/detect/ensemble", "/models"}
 DIALECTS |= {"/account/usage", "/fraud-alert", "/system-alert", "/history", "/alerts"}
+DIALECTS |= {"/fraud-trends", "/transaction-patterns", "/risk-distribution", "/model-performance"}
 OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for method in methods]
 #: What is asked of an address in place of an id that there is.
 EXAMPLE = {"handle": "ab12cd", "mode": "live", "intent_id": "pi_1"}

@@ -1,0 +1,72 @@
+"""The parties with the most risky decisions."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from apps.accounts.tenancy import in_tenant
+from apps.analytics.asked import Asked
+from apps.scoring import heavy_hitters
+from apps.scoring.heavy_hitters import Sketch
+from apps.scoring.models import PartyDay
+
+MOST = 20
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A party, as it is recognised, by the field that named it, and its decisions at level high or critical."""
+
+    schema: str
+    field: str
+    value: str
+    fraud: Annotated[int, Meta(description="At least so many; at most `missed` more.")]
+    mean_probability: float
+    amount: float
+
+
+class Parties(msgspec.Struct, frozen=True):
+    """The parties of one field, those with the most risky decisions first."""
+
+    schema: str
+    field: str
+    missed: Annotated[
+        int, Meta(description="By how many decisions a count may be too low, and one that is not listed; 0: exact.")
+    ]
+    data: list[Party]
+
+
+class Entities(msgspec.Struct, frozen=True, kw_only=True):
+    """Risky parties by field, from a summary of bounded size a day."""
+
+    object: Literal["entities"] = "entities"
+    livemode: bool
+    schema: str | None
+    start: str
+    end: str
+    fields: list[Parties]
+
+
+def entities(asked: Asked, most: int = MOST, field: str = "") -> Entities:
+    """The riskiest parties of each field that named one, or of one field."""
+    lookups = asked.on_days() | ({"field": field} if field else {})
+    with in_tenant(asked.tenant_schema):
+        rows = list(PartyDay.objects.filter(**lookups).values_list("schema", "field", "sketch"))
+    days: dict[tuple[str, str], list[Sketch]] = {}
+    for schema, name, sketch in rows:
+        days.setdefault((schema, name), []).append(heavy_hitters.unpack(bytes(sketch)))
+    fields = [_of_field(*key, heavy_hitters.merged(days[key], most=1_000_000), most) for key in sorted(days)]
+    return Entities(
+        livemode=asked.livemode, schema=asked.schema or None, start=str(asked.start), end=str(asked.end), fields=fields
+    )
+
+
+def _of_field(schema: str, field: str, sketch: Sketch, most: int) -> Parties:
+    ranked = sorted(sketch.counters.items(), key=lambda item: (-item[1].decisions, -item[1].amount, item[0]))
+    data = [
+        Party(
+            schema, field, name, round(one.decisions), round(one.probability / one.decisions, 4), round(one.amount, 2)
+        )
+        for name, one in ranked[:most]
+    ]
+    return Parties(schema, field, round(sketch.error), data)

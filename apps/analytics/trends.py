@@ -1,0 +1,92 @@
+"""Fraud and actions by hour or day."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from django.db.models import Sum
+from msgspec import Meta
+
+from apps.accounts.tenancy import in_tenant
+from apps.analytics.asked import Asked
+from apps.scoring.models import OutcomeHour
+from apps.scoring.tallies import TRUNCATED
+from apps.times import rfc3339
+
+ACTIONS = ("approve", "review", "challenge", "block")
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+Interval = Literal["hour", "day"]
+Rate = Annotated[float | None, Meta(description="Of the decisions; null where there were none.")]
+
+
+class Actions(msgspec.Struct):
+    """Decisions by what was recommended."""
+
+    approve: int = 0
+    review: int = 0
+    challenge: int = 0
+    block: int = 0
+
+
+class TrendPoint(msgspec.Struct):
+    """An hour or a day. `fraud`: decisions at level high or critical."""
+
+    start: Annotated[str, Meta(description="RFC 3339, UTC.")]
+    decisions: int
+    fraud: int
+    fraud_rate: Rate
+    actions: Actions
+
+
+class Trends(msgspec.Struct, frozen=True, kw_only=True):
+    """Points without a gap, the oldest first; the last one is under way."""
+
+    object: Literal["trends"] = "trends"
+    livemode: bool
+    schema: str | None
+    start: str
+    end: str
+    interval: Interval
+    decisions: int
+    fraud: int
+    fraud_rate: Rate
+    actions: Actions
+    data: list[TrendPoint]
+
+
+def trends(asked: Asked, interval: Interval, now: datetime) -> Trends:
+    """Decisions of each hour or day that has begun."""
+    points: dict[datetime, TrendPoint] = {}
+    moment, step = asked.begin, STEPS[interval]
+    while moment < min(asked.until, now):
+        points[moment] = TrendPoint(rfc3339(moment), 0, 0, None, Actions())
+        moment += step
+    whole = Actions()
+    for at, action, decisions, fraud in _rows(asked, interval):
+        point = points.setdefault(at, TrendPoint(rfc3339(at), 0, 0, None, Actions()))
+        point.decisions += decisions
+        point.fraud += fraud
+        for actions in (point.actions, whole):
+            setattr(actions, action, getattr(actions, action) + decisions)
+    data = [points[at] for at in sorted(points)]
+    for point in data:
+        point.fraud_rate = rate(point.fraud, point.decisions)
+    decisions, fraud = sum(point.decisions for point in data), sum(point.fraud for point in data)
+    return Trends(
+        livemode=asked.livemode, schema=asked.schema or None, start=str(asked.start), end=str(asked.end),
+        interval=interval, decisions=decisions, fraud=fraud, fraud_rate=rate(fraud, decisions), actions=whole,
+        data=data,
+    )  # fmt: skip
+
+
+def _rows(asked: Asked, interval: Interval) -> list[tuple[datetime, str, int, int]]:
+    lookups = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
+    with in_tenant(asked.tenant_schema):
+        rows = OutcomeHour.objects.filter(**lookups, **({"schema": asked.schema} if asked.schema else {}))
+        moments = rows.annotate(moment=TRUNCATED[interval]("hour", tzinfo=UTC))
+        return list(moments.values_list("moment", "recommended_action").annotate(Sum("decisions"), Sum("fraud")))
+
+
+def rate(part: float, whole: float) -> float | None:
+    """A share, rounded to what anybody reads; None of nothing."""
+    return round(part / whole, 6) if whole else None
