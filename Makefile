@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check bench bench-batch bench-billing bench-portal lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check bench bench-batch bench-billing bench-portal bench-analytics lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-billing: dev  ## Closing a month of 10,000 tenants with 10 million events
 
 bench-portal: dev  ## Every page's server time and statements in a tenant with a million decisions
 	@exec $(BIN)/python -m bench.portal $(ARGS)
+
+bench-analytics: dev  ## Every analytics answer over ten million decisions, and what roll-ups cost the recorder
+	@exec $(BIN)/python -m bench.analytics $(ARGS)
 
 bench: dev  ## Speed, on this machine; ARGS are passed on
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -18,6 +18,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
     "Decide": (
         Entry("/decisions/", "Decisions"),
+        Entry("/analytics/", "Analytics"),
         Entry("/labels/", "Labels"),
         Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),

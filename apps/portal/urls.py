@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from apps.portal.landing import landing
 from apps.portal.pages import (
+    analytics,
     audit,
     closing,
     dashboard,
@@ -40,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("start/", start.StartPage.as_view(), name="start"),
     path("start/first-call/", start.FirstCall.as_view(), name="first_call"),
     path("dashboard/", dashboard.DashboardPage.as_view(), name="dashboard"),
+    path("analytics/", analytics.AnalyticsPage.as_view(), name="analytics"),
     path("decisions/", decisions.DecisionsPage.as_view(), name="decisions"),
     path("decisions/<str:decision_id>/", decisions.DecisionPage.as_view(), name="decision"),
     path("decisions/<str:decision_id>/waterfall.svg", decisions.DecisionDrawing.as_view(), name="decision_drawing"),
