@@ -76,7 +76,7 @@ from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
-KIND, ENTITY = r"(?P<kind>[a-z_]{1,20})", r"(?P<entity_id>[^/]+)"
+KIND, ENTITY = r"(?P<kind>[^/]+)", r"(?P<entity_id>[^/]+)"
 ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"

@@ -12,7 +12,7 @@ from apps import card_numbers, times
 from apps.api.operation import Json, parameter
 from apps.api.parameters import Query, page_in, query_of, quoted
 from apps.errors import FieldError, Problem, fields_invalid, read_all
-from apps.text import spellings
+from apps.text import forbidden, spellings
 
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Between a time and its zone: a "+" that was not escaped.
@@ -29,8 +29,8 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 
 def _text(text: str) -> tuple[str, ...]:
-    if not text or len(text) > 128:
-        raise ValueError("1 to 128 characters")
+    if not text or len(text) > 128 or forbidden(text):
+        raise ValueError("1 to 128 printable characters")
     return spellings(card_numbers.mask_id(text))  # as it is stored
 
 

@@ -24,6 +24,30 @@ PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 BODIES: dict[str, Any] = {
     "/v1/decisions": HONEST | {"model": "xgboost", "dry_run": True, "more": "unknown"},
     "/v1/decisions/batch": {"schema": "paysim", "transactions": [HONEST["transaction"]], "model": "xgboost"},
+    "/v1/labels": {
+        "labels": [
+            {
+                "transaction_id": "t-1",
+                "label": "fraud",
+                "source": "analyst",
+                "amount_lost": 1.5,
+                "known_at": "2026-01-01T00:00:00Z",
+                "occurred_at": "2026-01-01T00:00:00Z",
+            }
+        ]
+    },
+    "/v1/transactions": {"schema": "paysim", "transactions": [HONEST["transaction"]]},
+    "/transactions": {"transactions": dialects.GATEWAY.body["transactions"]},
+    "/v1/predictions": {
+        "transaction_id": "t-1",
+        "fraud_probability": 0.5,
+        "model": "mine",
+        "model_version": "1",
+        "is_fraud": True,
+        "predicted_at": "2026-01-01T00:00:00Z",
+    },
+    "/predictions": {"predictions": [{"transaction_id": "t-1", "fraud_probability": 0.5, "model": "mine"}]},
+    "/v1/retention": {"decisions": 400, "labels": None},
     "/v1/auth/token": {"scopes": ["read"], "expires_in": 60},
     "/v1/budgets": {"spend_cap": "31.00", "thresholds": [50, 80]},
     "/predict": dialects.COMMERCIAL.body,
@@ -62,6 +86,7 @@ BODIES: dict[str, Any] = {
 DIALECTS = {"/predict", "/predict/batch", "/batch-predict", "/api/v1/score", "/detect", "/detect/ensemble", "/models"}
 DIALECTS |= {"/account/usage", "/fraud-alert", "/system-alert", "/history", "/alerts"}
 DIALECTS |= {"/fraud-trends", "/transaction-patterns", "/risk-distribution", "/model-performance"}
+DIALECTS |= {"/transactions", "/predictions"}
 OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for method in methods]
 #: What is asked of an address in place of an id that there is.
 EXAMPLE = {"handle": "ab12cd", "mode": "live", "intent_id": "pi_1"}
@@ -80,8 +105,12 @@ def stranger() -> Api:
 
 @pytest.fixture
 def kept(stranger: Api) -> Callable[[], Any]:
-    """All rows of `public` and of the stranger's schema, as a number a table; but for when keys were last used."""
-    named = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', %s) ORDER BY 1, 2"
+    """All rows of `public` and of the stranger's schema, as a number a table; but for when keys were last used,
+    and for the quality of what is sent, which counts the refused."""
+    named = (
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', %s)"
+        " AND tablename <> 'ingest_qualityday' ORDER BY 1, 2"
+    )
     with connection.cursor() as cursor:
         cursor.execute(named, [stranger.tenant.schema_name])
         tables = [f'"{schema}"."{table}"' for schema, table in cursor.fetchall()]
@@ -216,7 +245,7 @@ def test_paths(stranger: Api, method: str, path: str, kept: Callable[[], Any]) -
         for value in hostile.ENCODED:
             answer = call(stranger, method, path.replace(f"{{{name}}}", value))
             before = holds(answer, path, before, kept)
-            assert answer.status_code in (400, 401, 404, 405, 200), (value, answer.content)
+            assert answer.status_code in (400, 401, 404, 405, 422, 200), (value, answer.content)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -15,7 +15,7 @@ from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving.activity import ACTIVITY, REFUSAL
+from apps.scoring.serving.activity import ACTIVITY, FORGET, REFUSAL
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
 from apps.usage.admission import admission
@@ -43,7 +43,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 ROUNDS = 3
 #: Every script a request may run. A server that was just started knows none: the first to ask would bring it.
-SCRIPTS = (ADMIT, PUBLISH, RELEASE, COUNT_REFUSED, COUNT_REFUSED_CALL, ACTIVITY, REFUSAL, APPEND)
+SCRIPTS = (ADMIT, PUBLISH, RELEASE, COUNT_REFUSED, COUNT_REFUSED_CALL, ACTIVITY, REFUSAL, FORGET, APPEND)
 _RECEIVED_US = 1_767_225_600_000_000  # 2026-01-01
 
 
