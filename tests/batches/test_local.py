@@ -115,6 +115,12 @@ def test_json_lines_are_written_as_a_table_with_every_member_there_was(tmp_path,
     assert [row["more"] for row in rows] == ["", "[1,2]"]
 
 
+@pytest.mark.parametrize("out", ["out.csv", "out.jsonl", "out.parquet"])
+def test_a_file_of_wrong_rows_alone_has_a_problem_a_row(tmp_path, out):
+    summary, content, _ = scored(tmp_path, csv_file([{**HONEST, "step": "no"}, {**HONEST, "amount": ""}]), out)
+    assert (summary, bool(content)) == ((2, 0, 2), True)
+
+
 def test_parquet_keeps_its_types(tmp_path):
     content = parquet_file({name: [cell] * 3 for name, cell in TYPED.items()} | {"when": [1, None, 3]})
     scored(tmp_path, content, "out.parquet")
