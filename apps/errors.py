@@ -8,6 +8,7 @@
     ├── 404 / 405               no such thing here; another tenant's object is the same 404
     ├── 409                     not in this state: the same request is still being answered, a webhook is off
     ├── 429                     rate limit, included volume
+    ├── 507                     no room for a file
     └── 503                     something we need is away; try again
 
 A block is not an error: it is a 200 with an answer. Format: RFC 9457 (problem details).
@@ -34,6 +35,12 @@ KINDS: Mapping[str, Kind] = {
     "body_malformed": Kind(400, "The body is not valid JSON", "Send one JSON object, UTF-8, without NaN or Infinity."),
     "body_too_large": Kind(413, "The body is too large", "Send at most 1 MB a request, 25 MB a batch."),
     "request_malformed": Kind(400, "The request is not HTTP", "Send an HTTP/1.1 request; see `detail`."),
+    "form_malformed": Kind(400, "The form can't be read", "Send multipart/form-data as every client makes it."),
+    "file_missing": Kind(422, "There is no file", "Send it as the body, or as the part `file` of a form."),
+    "file_unreadable": Kind(422, "The file can't be read", "See `detail`; nothing was billed."),
+    "batch_not_now": Kind(409, "The batch is not in a state for this", "See `detail` for the state it is in."),
+    "results_not_ready": Kind(409, "There are no results yet", "Wait until the batch stands still."),
+    "range_invalid": Kind(416, "The range lies outside of the file", "Ask for bytes that are there."),
     "head_too_large": Kind(431, "The headers are too large", "Send at most 32 KB and 100 headers."),
     "request_too_slow": Kind(
         408, "The request came too slowly", "Send it whole within 5 s; a large body at 16 KB a second or more."
@@ -101,6 +108,7 @@ KINDS: Mapping[str, Kind] = {
     "quota_exceeded": Kind(429, "The volume of the month is used up", "See `detail` for how to go on."),
     "bodies_waiting": Kind(503, "Too many bodies are on their way", "Try again as Retry-After says."),
     "server_busy": Kind(503, "Too many requests are waiting", "Try again as Retry-After says."),
+    "storage_full": Kind(507, "There is no room for the file", "Try again later; nothing was kept or billed."),
     "journal_full": Kind(503, "The journal is full", "Try again as Retry-After says; nothing was scored or billed."),
     "pdf_unavailable": Kind(503, "PDFs can't be made on this server", "Read the same invoice as HTML: `….html`."),
     "stores_away": Kind(503, "Our stores are away", "Try again as Retry-After says; nothing was scored or billed."),

@@ -8,8 +8,10 @@ import django
 
 django.setup(set_prefix=False)
 
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch
@@ -41,6 +43,10 @@ class Api(Application):
     def before_body(self, request: HttpRequest) -> HttpResponseBase | None:
         endpoint = self._endpoint(request)
         return endpoint.before_body(request) if endpoint else None
+
+    def uploads_to(self, request: HttpRequest) -> Path | None:
+        endpoint = self._endpoint(request)
+        return settings.BATCH_SCRATCH if endpoint and endpoint.takes_uploads else None
 
     def vouched_for(self, request: HttpRequest) -> bool:
         endpoint = self._endpoint(request)

@@ -24,11 +24,11 @@ from django.conf import settings  # noqa: E402 - the settings' name must be set 
 
 @dataclass(frozen=True)
 class Work:
-    """A task, whose queue it waits in, and when it is asked for: every so many seconds, or by the clock."""
+    """A task, whose queue it waits in, and when it is asked for: every so many seconds, by the clock, or by others."""
 
     task: str
     queue: str
-    when: float | crontab
+    when: float | crontab | None = None
 
     @property
     def expires(self) -> float | None:
@@ -41,6 +41,8 @@ MONEY = "money"
 #: What nobody waits for and takes minutes of a processor: one after the other, behind everything else.
 HEAVY = "heavy"
 HEAVY_NICENESS = 10
+#: Batches, a task a chunk: as many workers as there are, on as many machines.
+BATCHES = "batches"
 #: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
 WORK: Mapping[str, Work] = {
     # Payments: what the provider told, what is due or unanswered, and what nobody told.
@@ -69,6 +71,12 @@ WORK: Mapping[str, Work] = {
     # What a tenant keeps no longer goes by night, before the vectors are compared.
     "retention": Work("apps.offboarding.tasks.remove_old", HEAVY, crontab(hour=1, minute=20)),
     "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
+    # Batches that wait are planned, scored chunk by chunk and put together; whatever a killed worker left goes on.
+    "batches": Work("apps.batches.tasks.go_on", BATCHES, 1.0),
+    "plan_batch": Work("apps.batches.tasks.plan", BATCHES),
+    "score_chunk": Work("apps.batches.tasks.score", BATCHES),
+    "assemble_batch": Work("apps.batches.tasks.assemble", BATCHES),
+    "forget_batches": Work("apps.batches.tasks.forget_old_batches", HEAVY, crontab(hour=2, minute=50)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }
 #: What a killed worker had in hand comes again after so many seconds; workers look for it as often as `LOOKED_FOR`.
@@ -95,6 +103,7 @@ CONFIGURATION = {
     "beat_schedule": {
         name: {"task": work.task, "schedule": work.when, "options": {"expires": work.expires} if work.expires else {}}
         for name, work in WORK.items()
+        if work.when is not None
     },
 }
 
@@ -131,9 +140,8 @@ def log_as_all_do(**_: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
 
 
-app.autodiscover_tasks(
-    [f"apps.{room}" for room in ("notifications", "billing", "usage", "scoring", "review", "alerts", "offboarding")]
-)
+ROOMS = ("notifications", "billing", "usage", "scoring", "review", "batches", "alerts", "offboarding")
+app.autodiscover_tasks([f"apps.{room}" for room in ROOMS])
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.
 clock = Celery("palisade-clock", fixups=set(), set_as_current=False)

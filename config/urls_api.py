@@ -38,6 +38,14 @@ from apps.api.analytics import (
     TransactionPatternsView,
     TrendsView,
 )
+from apps.api.batches import (
+    BatchesView,
+    BatchProblemsView,
+    BatchResultsView,
+    CancelBatchView,
+    ResumeBatchView,
+)
+from apps.api.batches import BatchView as OneBatchView
 from apps.api.budgets import BudgetView
 from apps.api.credits import CreditsView
 from apps.api.data_quality import DataQualityView
@@ -53,6 +61,7 @@ from apps.api.dialects import (
 )
 from apps.api.entities import EntityView, ErasuresView, ErasureView, RetentionView
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
+from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
 from apps.api.model_list import ModelsView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
@@ -85,6 +94,7 @@ NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
 ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
 RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
 CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
+BATCH = r"(?P<batch_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -115,6 +125,14 @@ urlpatterns = [
     at("v1/analytics/rules", RulesView.as_view()),
     at("v1/analytics/entities", EntitiesView.as_view()),
     at("v1/analytics/drift", DriftView.as_view()),
+    at("v1/batches", BatchesView.as_view()),
+    at(f"v1/batches/{BATCH}", OneBatchView.as_view()),
+    at(f"v1/batches/{BATCH}/results", BatchResultsView.as_view()),
+    at(f"v1/batches/{BATCH}/problems", BatchProblemsView.as_view()),
+    at(f"v1/batches/{BATCH}/cancel", CancelBatchView.as_view()),
+    at(f"v1/batches/{BATCH}/resume", ResumeBatchView.as_view()),
+    at("jobs", JobsView.as_view()),
+    at(r"jobs/(?P<job_id>[A-Za-z0-9_-]{1,64})", JobView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),

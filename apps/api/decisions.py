@@ -163,7 +163,7 @@ class DecisionsView(ScoringView):
         limit, cursor, filters = self.understood(request, filters_of)
         admission = self.admit_only(request)
         page = decisions.page(admission.tenant_schema, self.key.livemode, filters, cursor, limit)
-        answers = [msgspec.Raw(row.answer.encode()) for row in page.rows]
+        answers = [msgspec.Raw(decision_formats.answer_of(row)) for row in page.rows]
         return json_answer(DecisionPage("list", answers, page.next_cursor is not None, page.next_cursor))
 
     def _item(self, request: HttpRequest) -> tuple[ScoringRequest, Item]:

@@ -62,6 +62,7 @@ class ApiView(APIView):
     scopes: ClassVar[dict[str, str]] = {"GET": "read"}
     endpoint: ClassVar[str] = ""
     body_limit: ClassVar[int] = MEGABYTE
+    takes_uploads: ClassVar[bool] = False  # a body longer than a piece becomes a file while it arrives
     needs_key: ClassVar[bool] = True
     in_company: ClassVar[bool] = False  # answered side by side with others: it may not ask inside a transaction
     problem_content_type: ClassVar[str] = "application/problem+json"

@@ -16,9 +16,13 @@ Shape = type[msgspec.Struct] | UnionType | Json
 
 @dataclass(frozen=True)
 class Body:
+    """What is sent; `files` are content types under which a file may be sent instead, as it is."""
+
     shape: Shape
     examples: Json = field(default_factory=dict)
     required: bool = True
+    media_type: str = "application/json"
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

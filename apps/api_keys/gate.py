@@ -191,6 +191,9 @@ class Names:
     def quota(self, period: str) -> str:
         return f"{self.tenant}:quota:{period}"
 
+    def reserved(self, period: str) -> str:
+        return f"{self.tenant}:reserved:{period}"
+
     def journaled(self, period: str) -> str:
         return f"{self.tenant}:journaled:{period}"
 
@@ -378,8 +381,7 @@ def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
     if verdict == "quota_exceeded":
         used, quota, units, stops_at = facts
         stop = STOPS[stops_at.decode() if isinstance(stops_at, bytes) else stops_at]
-        way_on = stop.by_card if settings.STRIPE_API_KEY else stop.by_transfer
-        detail = f"{used} of {quota} {stop.bound} are used this month and this request needs {units}. {way_on}"
+        detail = f"{used} of {quota} {stop.bound} are used this month and this request needs {units}. {_way_on(stop)}"
         return Problem(verdict, detail, extra={"used": used, "allowed" if stop.bound == _CAPPED else "included": quota})
     if verdict == "key_expired" and facts and facts[0]:
         by = facts[0].decode() if isinstance(facts[0], bytes) else facts[0]
@@ -391,6 +393,16 @@ def refusal(verdict: str, facts: Sequence, scope: str) -> Problem:
     if verdict == "journal_full":
         return Problem(verdict, retry_after=5.0)
     return Problem(verdict)
+
+
+def stopped_by(stops_at: str, quota: int) -> str:
+    """Why a batch goes no further, and how to go on."""
+    stop = STOPS[stops_at]
+    return f"All of the {quota:,} {stop.bound} are used this month. {_way_on(stop)}"
+
+
+def _way_on(stop: Stop) -> str:
+    return stop.by_card if settings.STRIPE_API_KEY else stop.by_transfer
 
 
 def rate_headers(rate: Rate) -> dict[str, str]:

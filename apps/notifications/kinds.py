@@ -18,6 +18,7 @@ class Kind:
     chatted: bool = False
 
 
+_BATCH = ("batch", "state", "reason", "rows_total", "rows_done", "units", "problems")
 KINDS: Mapping[str, Kind] = {
     # --- budgets ---
     "budget.reached": Kind(
@@ -80,6 +81,10 @@ KINDS: Mapping[str, Kind] = {
         "The subscription ended, and limits that were agreed with it", ("plan", "at", "ended_limits")
     ),
     "subscription.restored": Kind("It was paid and everything works again", ("plan",)),
+    # --- batches: `rows_*`, `units` and `problems` (rows by kind) as they stand then ---
+    "batch.completed": Kind("A batch is done; its results can be fetched", _BATCH, mailed=False),
+    "batch.paused": Kind("A batch waits for units: `reason` says how to go on", _BATCH, mailed=False),
+    "batch.failed": Kind("A batch could not go on: `reason` says why", _BATCH, mailed=False),
     # --- people and the account itself ---
     "member.left": Kind("Somebody has left the account", ("email", "role"), hooked=False),
     "export.ready": Kind("An export can be downloaded, until `until`", ("size", "until"), hooked=False),

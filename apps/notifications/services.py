@@ -34,7 +34,7 @@ class News:
     """Something that happened to a tenant, to be notified once: `key` says what. `data`: JSON types, the kind's fields.
 
     It is mailed to `to`, or else to the tenant's owners and admins; goes to every webhook that wants it, and to the
-    chat channels with the ids `chats`, or else to all.
+    chat channels with the ids `chats`, or else to all; and to webhooks of its mode whose ids are in `also`.
     """
 
     tenant: Tenant
@@ -44,6 +44,10 @@ class News:
     to: Sequence[str] | None = None
     livemode: bool = True
     chats: Sequence[str] | None = None
+    also: Sequence[str] = ()
+
+    def goes_to(self, webhook: WebhookEndpoint, event: Event) -> bool:
+        return webhook.wants(event) or (webhook.pk in self.also and webhook.livemode == event.livemode)
 
 
 def notify(
@@ -56,9 +60,10 @@ def notify(
     to: Sequence[str] | None = None,
     livemode: bool = True,
     chats: Sequence[str] | None = None,
+    also: Sequence[str] = (),
 ) -> bool:
     """Notify a tenant once that something happened at `now` (see `News`); False when `key` was notified before."""
-    return bool(notify_all([News(tenant, kind, data, key, to, livemode, chats)], now))
+    return bool(notify_all([News(tenant, kind, data, key, to, livemode, chats, also)], now))
 
 
 @transaction.atomic
@@ -71,7 +76,7 @@ def notify_all(news: Sequence[News], now: datetime) -> int:
     rows: list[Delivery] = []
     for event, one in happened:
         mails = people.get(event.tenant_id, []) if one.to is None else one.to
-        wanting = [hook for hook in webhooks.get(event.tenant_id, []) if hook.wants(event)]
+        wanting = [hook for hook in webhooks.get(event.tenant_id, []) if one.goes_to(hook, event)]
         channels = [chat for chat in chats.get(event.tenant_id, []) if _is_meant(chat, one)]
         rows += _deliveries(event, mails if KINDS[one.kind].mailed else (), [*wanting, *channels], now)
     Delivery.objects.bulk_create(rows)

@@ -12,12 +12,14 @@ from django.db.models import QuerySet
 from apps.accounts.models import AuditEntry, Membership, Tenant
 from apps.alerts.models import Alert, AlertRule
 from apps.api_keys.models import ApiKey
+from apps.batches.models import Batch
 from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.ingest.models import Prediction
 from apps.notifications.models import WebhookEndpoint
 from apps.offboarding.models import Erasure
 from apps.review.models import Label
 from apps.scoring.models import Decision, PublishedPolicy
+from apps.scoring.serving.decision_formats import answer_of
 from apps.support.models import SupportRequest
 from apps.usage.models import UsageDay
 
@@ -55,7 +57,7 @@ def _decision(of: Decision) -> Row:
         "livemode": of.livemode,
         "schema": of.schema,
         "transaction": of.facts,
-        "answer": json.loads(of.answer),
+        "answer": json.loads(answer_of(of)),
     }
 
 
@@ -127,6 +129,14 @@ PARTS: Sequence[Part] = (
         "payments.csv", "Payments of invoices",
         lambda tenant: Payment.objects.filter(tenant=tenant).select_related("invoice").order_by("pk"),
         _columns("invoice__number", "created_at", "status", "amount", "amount_refunded", "currency"),
+    ),
+    Part(
+        "batches.csv", "Files that were scored; their results are at /v1/batches for 30 days",
+        lambda tenant: Batch.objects.filter(tenant=tenant, deleted_at=None).order_by("pk"),
+        _columns(
+            "id", "livemode", "filename", "schema", "state", "created_at", "finished_at", "rows_total", "rows_done",
+            "units", "problems",
+        ),
     ),
     Part(
         "support.csv", "What was asked of support",

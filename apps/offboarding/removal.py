@@ -2,7 +2,7 @@
 
 removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
          keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
-         memberships, invitations
+         batches, memberships, invitations
 stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
          books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
 """
@@ -14,6 +14,8 @@ from apps.accounts.models import Invitation, Membership, Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.alerts.models import Alert, AlertRule, RuleState
 from apps.api_keys.models import ApiKey
+from apps.batches import storage
+from apps.batches.models import Batch
 from apps.billing.models import PaymentCard
 from apps.notifications.models import ChatChannel, Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
@@ -48,6 +50,9 @@ def remove(tenant: Tenant) -> None:
     """Remove what is the tenant's own. Harmless when repeated."""
     for model in OWNED:
         model._default_manager.filter(tenant=tenant).delete()
+    for batch in Batch.objects.filter(tenant=tenant).select_related("tenant"):
+        storage.forget(batch)
+        batch.delete()
     for export in Export.objects.filter(tenant=tenant):
         exports.forget(export)
     _empty_schema(tenant)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+from django.db.models import QuerySet
 
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.engine.field_types import is_kind
@@ -26,6 +27,7 @@ from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 
 SAMPLED = 100  # one vector in so many
 COLUMNS = ("id", "livemode", "created_at", "transaction_id", "facts", "hidden", "recommended_action")
+BATCH = "btc_"  # begins the fingerprint of a batch's rows
 NAME_DIGITS = 12  # hexadecimal: no field that may hold a card number is too short for them
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,11 +88,16 @@ def compare(tenant_schema: str, schema: TransactionSchema, start: datetime, end:
 
 def _sample(schema: TransactionSchema, start: datetime, end: datetime) -> dict[str, bytes]:
     """id → vector of the sampled decisions that were scored with their history. Ids end at random."""
-    rows = Decision.objects.filter(schema=schema.name, created_at__gte=start, created_at__lt=end)
+    rows = _made_one_by_one(schema).filter(created_at__gte=start, created_at__lt=end)
     sampled = [name for name in rows.values_list("id", flat=True).iterator() if int(name[-8:], 16) % SAMPLED == 0]
     vectors = Decision.objects.filter(id__in=sampled, answer__contains='"degraded":[]').values_list("id", "features")
     width = 4 * len(schema.features)
     return {name: bytes(vector) for name, vector in vectors if len(vector) == width}
+
+
+def _made_one_by_one(schema: TransactionSchema) -> QuerySet[Decision]:
+    """Decisions whose past is the live one: a batch's rows have their file's, and leave none."""
+    return Decision.objects.filter(schema=schema.name).exclude(fingerprint__startswith=BATCH)
 
 
 def _remade(
@@ -101,7 +108,7 @@ def _remade(
         party for one in _stored(Decision.objects.filter(id__in=list(sample)), schema) for party in _named(schema, one)
     }
     life = timedelta(seconds=max(activity.life_seconds(role) for role in schema.roles))
-    past = Decision.objects.filter(schema=schema.name, created_at__gte=start - life, created_at__lt=end)
+    past = _made_one_by_one(schema).filter(created_at__gte=start - life, created_at__lt=end)
     replays = {True: Replay(schema.roles), False: Replay(schema.roles)}
     marking = _Marking(replays, schema, [mark for told in _marks for mark in told(start - life, end)])
     homes = list(PublishedPolicy.objects.order_by("published_at").values_list("published_at", "document"))

@@ -98,6 +98,16 @@ def read(schema_name: str, facts: bytes, answer: bytes) -> tuple[Sought, Traits]
     return sought, traits
 
 
+def category_of(schema_name: str, value: Any) -> str:
+    """The word a decision's kind is counted under, of the field that says it."""
+    return _known(value, _readers[schema_name].categories)
+
+
+def country_of(value: Any) -> str:
+    """The country a decision is counted under, of the field that says it."""
+    return _country(value)
+
+
 def sought_of(schema_name: str, facts: bytes, answer: bytes) -> Sought:
     """What the decision on these facts is found by."""
     return read(schema_name, facts, answer)[0]

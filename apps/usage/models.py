@@ -1,4 +1,4 @@
-"""Usage events, one a decision (the truth that is invoiced), and their roll-ups. All in `public`.
+"""Usage events, one a decision or a batch's chunk (the truth that is invoiced), and their roll-ups. All in `public`.
 
 Written only by `events.record`; ids instead of foreign keys, because these tables grow fastest and move alone.
 """
@@ -11,7 +11,7 @@ from apps.accounts.models import Tenant
 
 
 class UsageEvent(models.Model):
-    """One decision served. The id is the decision's: recorded once however often it is repeated."""
+    """Decisions served. The id is the decision's or the chunk's: recorded once however often it is repeated."""
 
     id = models.CharField(primary_key=True, max_length=32)
     tenant_id = models.BigIntegerField()
@@ -21,9 +21,10 @@ class UsageEvent(models.Model):
     schema = models.CharField(max_length=40)
     livemode = models.BooleanField()
     degraded = models.BooleanField()
-    units = models.SmallIntegerField()
-    latency_us = models.IntegerField()
+    units = models.IntegerField()
+    latency_us = models.IntegerField(help_text="Of each decision.")
     direct = models.BooleanField(default=False, help_text="Written past the journal, while Valkey was away.")
+    decisions = models.IntegerField(default=1, db_default=1)
 
     class Meta:
         indexes: ClassVar = [

@@ -2,7 +2,8 @@
 closed; per month: the gate's counter = units.
 
     served       decisions in the tenant's history, and those on their way there
-    journaled    entries Valkey counted when it took them; what was written past it while it was away is `direct`
+    journaled    entries Valkey counted when it took them; what was written past it while it was away is `direct`, and
+                 batches' chunks never go through it
     recorded     usage events, and those on their way: the truth that is invoiced
     rolled up    the roll-ups by day and by hour
     invoiced     units by day on invoices, late ones included
@@ -29,6 +30,7 @@ from apps.api_keys.keys import bucket_of
 from apps.billing.invoicing.invoices import invoiced_by_day
 from apps.billing.models import Closing
 from apps.periods import Period
+from apps.usage.admission.reservations import reserved
 from apps.usage.closing.closing import LATE_MONTHS
 from apps.usage.metering import events
 from apps.usage.metering.journal import STREAMS, Journal, decode
@@ -85,6 +87,7 @@ class Sums(NamedTuple):
     events: int = 0
     units: int = 0
     direct: int = 0
+    of_batches: int = 0
 
 
 class Seen(NamedTuple):
@@ -172,7 +175,7 @@ def _of_day(tenant: Tenant, day: date, seen: Seen, forgotten: bool) -> Iterator[
     ]
     yield from (Difference(tenant.slug, str(day), *pair) for pair in pairs if pair[1] != pair[2])
     least, most = (book.get(day, 0) for book in seen.journaled)
-    found = have.events + seen.waiting.get(day, Sums()).events
+    found = have.events - have.of_batches + seen.waiting.get(day, Sums()).events
     # what was written past the journal while Valkey was away may also have reached it
     if not forgotten and not least <= found <= most + have.direct:
         yield Difference(tenant.slug, str(day), "entries journaled", most, found)
@@ -206,12 +209,12 @@ def _set_right(journal: Journal, tenant: Tenant, first: int, start: date, end: d
     """Correct the quota counter.
 
     Too high against the first reading: a process died between admission and journal. Too low against the last reading:
-    Valkey lost increments.
+    Valkey lost increments. What is given back meanwhile, of requests or of reservations, is in neither.
     """
     expected, last = _units(journal, tenant, start, end), _counted(journal, tenant, start)
     if last is None:
         return []
-    drift = first - expected if first > expected else min(last - expected, 0)
+    drift = max(min(first, last) - expected, 0) or min(max(first, last) - expected, 0)
     if not drift:
         return []
     journal.valkey.command("DECRBY", _quota(tenant, start), drift)
@@ -224,10 +227,17 @@ def _counted(journal: Journal, tenant: Tenant, start: date) -> int | None:
 
 
 def _units(journal: Journal, tenant: Tenant, start: date, end: date) -> int:
-    entries = _waiting(journal, tenant, start, end)
+    """What the counter has to say: units recorded, on their way, and reserved beyond what is recorded of them."""
+    entries, waiting = _waiting(journal, tenant, start, end), _reserved(journal, tenant, start)
     with _one_moment():
         books = (_unrecorded(entries), _events(tenant, start, end))
-    return sum(day.units for book in books for day in book.values())
+        billed = dict(UsageEvent.objects.filter(pk__in=list(waiting)).values_list("pk", "units"))
+    ahead = sum(units - billed.get(name, 0) for name, units in waiting.items())
+    return ahead + sum(day.units for book in books for day in book.values())
+
+
+def _reserved(journal: Journal, tenant: Tenant, start: date) -> Mapping[str, int]:
+    return reserved(journal.valkey, tenant, f"{start:%Y%m}")
 
 
 def _quota(tenant: Tenant, start: date) -> str:
@@ -238,8 +248,13 @@ def _events(tenant: Tenant, start: date, end: date) -> dict[date, Sums]:
     first, last = (datetime.combine(day, datetime.min.time(), UTC) for day in (start, end))
     rows = UsageEvent.objects.filter(tenant_id=tenant.pk, occurred_at__gte=first, occurred_at__lt=last)
     days = rows.annotate(day=TruncDate("occurred_at", tzinfo=UTC)).values("day")
-    counted = days.annotate(all=Count("id"), paid=Sum("units"), past_journal=Count("id", filter=Q(direct=True)))
-    return {row["day"]: Sums(row["all"], row["paid"], row["past_journal"]) for row in counted}
+    counted = days.annotate(
+        all=Sum("decisions"),
+        paid=Sum("units"),
+        past_journal=Count("id", filter=Q(direct=True)),
+        of_batches=Sum("decisions", filter=Q(endpoint=events.BATCHES), default=0),
+    )
+    return {row["day"]: Sums(row["all"], row["paid"], row["past_journal"], row["of_batches"]) for row in counted}
 
 
 def _rolled_up(

@@ -5,6 +5,7 @@ any of our code is busy with it, so that a client which is slow, silent or hosti
 
     worker.py       one process: accepts connections, evenly with its siblings, and watches their deadlines
     connection.py   one connection: head, refusal before the body, body, answer
+    uploads.py      bodies that become files while they arrive
     messages.py     bytes ↔ Django's request and response
     application.py  what a worker serves: Django, behind two questions
     limits.py       every bound, as one table

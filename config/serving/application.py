@@ -1,5 +1,7 @@
 """The application of a worker: Django's handler, and what it says of a request before its body is there."""
 
+from pathlib import Path
+
 from django.conf import settings
 from django.core import signals
 from django.core.handlers.base import BaseHandler
@@ -28,6 +30,10 @@ class Application(BaseHandler):
 
     def before_body(self, request: HttpRequest) -> HttpResponseBase | None:
         """Refuse a request by its head, or None to receive its body."""
+        return None
+
+    def uploads_to(self, request: HttpRequest) -> Path | None:
+        """Where the request's body becomes a file while it arrives; None where it is held."""
         return None
 
     def vouched_for(self, request: HttpRequest) -> bool:

@@ -24,9 +24,10 @@ from prometheus_client import Counter
 from apps.errors import Problem
 from config.serving import limits, messages
 from config.serving.messages import Header, Malformed, Request
+from config.serving.uploads import Upload
 
 if TYPE_CHECKING:
-    from config.serving.worker import Worker
+    from config.serving.worker import Bodies, Worker
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Connection(asyncio.Protocol):
         self.request: Request | None = None  # the one whose head is there and whose body is not
         self.shown = False  # to `before_body`
         self.body: list[bytes] = []
+        self.upload: Upload | None = None  # where the body goes instead
+        self.began = 0.0
         self.held: tuple[bool, str] | None = None  # whose budget the body counts against
         self.size = 0
         self.waiting: deque[Incoming] = deque()
@@ -75,6 +78,8 @@ class Connection(asyncio.Protocol):
         self.gone = True
         self.writable.set()
         self._forget_body()
+        for incoming in self.waiting:
+            incoming.request.forget_upload()
         self.worker.lost(self)
 
     def eof_received(self) -> bool:
@@ -143,22 +148,27 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self.request is None:  # refused meanwhile
             return
-        self.body.append(data)
+        if self.upload is None:
+            self.body.append(data)
+        elif not self._written(data):
+            return
         self.size += len(data)
         if self.size > self.worker.application.body_limit(self.request):
             self._refuse(Problem("body_too_large", f"The body has more than {self.size - 1:,} bytes."))
-        elif self.held is not None and not self.worker.bodies.take(self.held, len(data)):
+        elif self.held is not None and not self._budget().take(self.held, len(data)):
             self._refuse(Problem("bodies_waiting", retry_after=2.0))
 
     def on_message_complete(self) -> None:
         request = self.request
         if request is None:
             return
-        request.take(self.body[0] if len(self.body) == 1 else b"".join(self.body))
+        if not self._hand_over(request):
+            return
         keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         self._forget_body()
         self.receiving = False
         if len(self.waiting) == limits.PIPELINED:
+            request.forget_upload()
             self._refuse(Problem("request_malformed", f"More than {limits.PIPELINED} requests were sent ahead."))
             return
         self.waiting.append(Incoming(request, keep_alive))
@@ -181,15 +191,60 @@ class Connection(asyncio.Protocol):
             return
         sender = request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY") or self.client
         self.held = (application.vouched_for(request), sender)
-        if not self.worker.bodies.take(self.held, self.size):
+        if not self._begin_upload(request):
+            return
+        if not self._budget().take(self.held, self.size):
             self._refuse(Problem("bodies_waiting", retry_after=2.0))
         elif request.META.get("HTTP_EXPECT", "").lower() == "100-continue" and not self.answering:
             self.transport.write(messages.CONTINUE)
 
-    def _forget_body(self) -> None:
+    def _begin_upload(self, request: Request) -> bool:
+        """Let the body become a file, where it is wanted as one; what has come of it goes there, too."""
+        folder = self.worker.application.uploads_to(request)
+        if folder is None:
+            return True
+        self.began = time.monotonic()
+        try:
+            self.upload = Upload(folder)
+        except OSError:
+            self._refuse(Problem("storage_full"))
+            return False
+        body, self.body = b"".join(self.body), []
+        return self._written(body)
+
+    def _written(self, data: bytes) -> bool:
+        """Whether there was room on the disk for it."""
+        try:
+            cast(Upload, self.upload).write(data)
+        except OSError:
+            self._refuse(Problem("storage_full"))
+            return False
+        return True
+
+    def _hand_over(self, request: Request) -> bool:
+        """Give the request its body; False when the last of it found no room."""
+        if self.upload is None:
+            request.take(self.body[0] if len(self.body) == 1 else b"".join(self.body))
+            return True
+        try:
+            self.upload.finish()
+        except OSError:
+            self._refuse(Problem("storage_full"))
+            return False
+        request.take_upload(self.upload, self.size)
+        self._forget_body(keeping_upload=True)
+        return True
+
+    def _budget(self) -> "Bodies":
+        return self.worker.bodies if self.upload is None else self.worker.uploads
+
+    def _forget_body(self, *, keeping_upload: bool = False) -> None:
         if self.held is not None:
-            self.worker.bodies.give_back(self.held, self.size)
+            self._budget().give_back(self.held, self.size)
+        if self.upload is not None and not keeping_upload:
+            self.upload.discard()
         self.request, self.shown, self.body, self.held, self.size = None, False, [], None, 0
+        self.upload = None
 
     def _refuse(self, why: Problem | HttpResponseBase) -> None:
         """Hear nothing more, and say why after the answers to what came before."""
@@ -307,7 +362,7 @@ class Connection(asyncio.Protocol):
     def _look_at_receiving(self, now: float) -> None:
         if now - self.since < limits.SECONDS:
             return
-        if self.moved < limits.SPAN_BYTES:
+        if self.moved < limits.SPAN_BYTES or (self.upload and now - self.began > limits.UPLOAD_SECONDS):
             self._refuse(Problem("request_too_slow"))
         self.since, self.moved = now, 0
 

@@ -16,6 +16,12 @@ HEADERS = 100
 KNOWN_BODIES = 128 * MEGABYTE
 UNKNOWN_BODIES = 32 * MEGABYTE
 SHARE = 4
+#: Bytes of uploads, which become files while they arrive, on their way to a worker; a sender's share as of bodies: one
+#: of the largest. However quick its sender is, one takes no longer than this.
+UPLOADS = 4096 * MEGABYTE
+UPLOAD_SECONDS = 3600.0
+#: Uploads that are answered at a time, in threads of their own: what they ask for takes longer than a turn of the loop.
+UPLOAD_THREADS = 2
 #: Seconds a refused client is listened to, so that it reads why instead of a broken connection; and how many bytes.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 32 * MEGABYTE

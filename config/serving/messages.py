@@ -18,6 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils.encoding import repercent_broken_unicode
 from django.utils.http import parse_header_parameters
 
+from config.serving.uploads import Upload
+
 Header = tuple[bytes, bytes]
 
 #: Header names as META has them; bounded, for a client may make up any.
@@ -36,7 +38,9 @@ class Malformed(ValueError):
 
 
 class Request(HttpRequest):
-    """A request as Django knows it, made of a head; its body follows by `take`."""
+    """A request as Django knows it, made of a head; its body follows by `take` or `take_upload`."""
+
+    upload: Upload | None = None
 
     def __init__(
         self, method: str, target: bytes, headers: Iterable[Header], client: str, server: tuple[str, str]
@@ -67,6 +71,19 @@ class Request(HttpRequest):
         self._body = body
         self._stream = BytesIO(body)
         self.META["CONTENT_LENGTH"] = str(len(body))
+
+    def take_upload(self, upload: Upload, size: int) -> None:
+        """Hand a body over that became a file; what reads it streams it, `body` would hold it whole."""
+        self.upload = upload
+        del self._body
+        self._stream = upload.path.open("rb")
+        self.META["CONTENT_LENGTH"] = str(size)
+
+    def forget_upload(self) -> None:
+        """Whoever wanted the file has moved it by now."""
+        if self.upload is not None:
+            self._stream.close()
+            self.upload.discard()
 
     @cached_property
     def GET(self) -> QueryDict:  # type: ignore[override]

@@ -50,15 +50,16 @@ WAIT_EACH, WAIT_MOST = 0.0002, 0.002
 
 
 class Bodies:
-    """Bytes of bodies that are still coming, as `limits` allows them: in all, and of one sender."""
+    """Bytes of bodies that are still coming: in all, of those somebody vouches for and of others, and of one sender."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: int, unknown: int) -> None:
+        self._most = {True: known, False: unknown}
         self._sums = {True: 0, False: 0}
         self._senders: dict[tuple[bool, str], int] = {}
 
     def take(self, holder: tuple[bool, str], size: int) -> bool:
         """Count so many more; False when that is too many. What was taken is to be given back either way."""
-        most = limits.KNOWN_BODIES if holder[0] else limits.UNKNOWN_BODIES
+        most = self._most[holder[0]]
         self._sums[holder[0]] += size
         theirs = self._senders[holder] = self._senders.get(holder, 0) + size
         return self._sums[holder[0]] <= most and theirs <= most // limits.SHARE
@@ -82,7 +83,9 @@ class Worker(GunicornWorker):
         """Serve until stopped, or until gunicorn is gone."""
         self.application = self.wsgi
         self.connections: set[Connection] = set()
-        self.bodies = Bodies()
+        self.bodies = Bodies(limits.KNOWN_BODIES, limits.UNKNOWN_BODIES)
+        self.uploads = Bodies(limits.UPLOADS, limits.UPLOADS)
+        self.upload_threads: ThreadPoolExecutor | None = None
         self.stopping = False
         self.threads = ThreadPoolExecutor(self.cfg.threads) if self.cfg.threads > 1 else None
         self.in_threads = 0
@@ -186,14 +189,16 @@ class Worker(GunicornWorker):
     def submit(self, request: Request, done: Done) -> None:
         """Answer a request, in a thread or in the loop's next turn, and hand the answer to `done` on the loop. What
         the application fails to catch itself is a fault of ours, told as one."""
-        if self.threads is None:
+        if self.threads is None and request.upload is None:
             self._have_a_turn(Turn(request, done))
             return
         at_hand = self.application.at_once(request)
         if at_hand is not None:
             self.loop.call_soon(done, at_hand)
             return
+        threads = self.threads or self._upload_threads()
         if self.in_threads >= limits.WAITING + self.cfg.threads:
+            request.forget_upload()
             self.loop.call_soon(done, self.application.refusal(Problem("server_busy", retry_after=2.0)))
             return
         self.in_threads += 1
@@ -203,8 +208,14 @@ class Worker(GunicornWorker):
             self.in_threads -= 1
             done(future.result())
 
-        future = self.loop.run_in_executor(self.threads, context.run, self._answer, request)
+        future = self.loop.run_in_executor(threads, context.run, self._answer, request)
         future.add_done_callback(answered)
+
+    def _upload_threads(self) -> ThreadPoolExecutor:
+        """For what comes with an upload where all else is answered on the loop; made with the first of them."""
+        if self.upload_threads is None:
+            self.upload_threads = ThreadPoolExecutor(limits.UPLOAD_THREADS)
+        return self.upload_threads
 
     def _have_a_turn(self, turn: Turn) -> None:
         """The turn comes when all that has arrived by now is read: that is answered in it, too."""
@@ -261,6 +272,8 @@ class Worker(GunicornWorker):
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return self.application.refusal(Problem("internal"))
+        finally:
+            request.forget_upload()
         if not (response.streaming or response.closed):
             response.close()
         return response

@@ -11,6 +11,7 @@ PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_STREAM_…. The table is in
 
 import re
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -207,6 +208,8 @@ STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=20.0)
 
 # --- files: exports, which the money worker writes and the portal hands out, never by their address -------------------
 MEDIA_ROOT = embedded.data_dir() / "files"
+#: Where files of batches are received and written before they have a name; on the same disk as those that have.
+BATCH_SCRATCH = embedded.data_dir() / "batches" / ".scratch"
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
@@ -216,7 +219,11 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
+    "batches": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": embedded.data_dir() / "batches"},
+    },
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.files.VersionedFiles"},
 }

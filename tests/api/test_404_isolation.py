@@ -12,9 +12,12 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.api.documentation import OPENAPI
+from apps.batches import assembly, chunks, planning
+from apps.batches.models import Batch
 from apps.billing.invoicing.invoices import draft_invoice, issue, issue_credit_note
 from apps.billing.models import Invoice
 from tests.api.bodies import DRAINED, asking
+from tests.batches.sent import csv_of
 from tests.cast import Api
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
@@ -34,6 +37,16 @@ def a_credit_note(tenant: Tenant) -> str:
     return issue_credit_note(invoice=invoice, amount=Decimal(1), reason="A gift", now=timezone.now()).public_id
 
 
+def a_batch(owner: Api) -> str:
+    """One with results that can still be stopped."""
+    made = str(owner.call("POST", "/v1/batches?schema=paysim", csv_of(1), "text/csv").json()["id"])
+    planning.plan(made)
+    chunks.score_next(made, timezone.now())
+    assembly.assemble(made)
+    Batch.objects.filter(pk=made).update(state="running")
+    return made
+
+
 def a_label(owner: Api) -> str:
     said = {"decision_id": MAKE["decision_id"](owner), "label": "fraud", "source": "issuer"}
     return str(owner.post("/v1/labels", said).json()["id"])
@@ -43,6 +56,8 @@ def a_label(owner: Api) -> str:
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
     "erasure_id": lambda owner: str(owner.call("DELETE", "/v1/entities/user/Ann").json()["id"]),
+    "batch_id": lambda owner: a_batch(owner),
+    "job_id": lambda owner: a_batch(owner),
     "label_id": lambda owner: a_label(owner),
     "alert_id": lambda owner: str(
         owner.post("/system-alert", {"service": "api", "message": "slow"}).json()["notification_id"]
@@ -85,7 +100,8 @@ def ask(api: Api, method: str, path: str, names: list[str], ids: list[str]) -> t
     for name, one in zip(names, ids, strict=True):
         address = address.replace(f"{{{name}}}", one)
     answer = api.call(method, address, b"{}" if method != "GET" else b"", x_request_id="same")
-    told = answer.content.decode(errors="replace")  # a PDF is no text
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    told = content.decode(errors="replace")  # a PDF is no text
     for one in ids:
         told = told.replace(one, "ID")
     return answer.status_code, told

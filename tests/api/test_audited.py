@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
 from apps.api.openapi.operations import OPERATIONS
+from apps.batches.models import Batch
 from apps.billing.models import Coupon
 from apps.notifications.services import create_webhook, send_test
 from tests.api.bodies import DRAINED, asking
 from tests.api.test_404_isolation import MAKE
+from tests.batches.sent import csv_of
 from tests.cast import Api
 
 #: Operations that change nothing of the account: why.
@@ -43,8 +45,9 @@ class Act(NamedTuple):
     """What is sent; `prepare` makes what it needs and says what stands in the address."""
 
     action: str
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | bytes | None = None
     prepare: Callable[[Api], str] = lambda api: ""
+    kind: str = "application/json"
 
 
 def webhook(api: Api) -> str:
@@ -66,6 +69,16 @@ def decision(api: Api) -> str:
     return ""
 
 
+def batch(api: Api, state: str = "queued") -> str:
+    made = api.call("POST", "/v1/batches?schema=paysim", csv_of(1), "text/csv").json()
+    Batch.objects.filter(pk=made["id"]).update(state=state)
+    return str(made["id"])
+
+
+BATCH = (
+    b'--b0\r\nContent-Disposition: form-data; name="schema"\r\n\r\npaysim\r\n'
+    b'--b0\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + csv_of(1) + b"\r\n--b0--"
+)
 LABEL = {"transaction_id": "labelled", "label": "fraud", "source": "issuer"}
 PREDICTION = {"transaction_id": "labelled", "fraud_probability": 0.5}
 ACCOUNT = {"api_key": "rk_live_0123456789", "webhook_secret": "whsec_0123456789"}
@@ -90,6 +103,11 @@ ACTS: Mapping[str, Act] = {
     "POST /predictions": Act("predictions.stored", PREDICTION),
     "DELETE /v1/entities/{kind}/{entity_id}": Act("person.erased", None, lambda api: "user/Ann"),
     "POST /v1/retention": Act("retention.changed", {"decisions": 90}),
+    "POST /v1/batches": Act("batch.created", BATCH, kind="multipart/form-data; boundary=b0"),
+    "POST /jobs": Act("batch.created", csv_of(1), kind="text/csv"),
+    "DELETE /v1/batches/{batch_id}": Act("batch.deleted", None, batch),
+    "POST /v1/batches/{batch_id}/cancel": Act("batch.cancelled", None, batch),
+    "POST /v1/batches/{batch_id}/resume": Act("batch.resumed", None, lambda api: batch(api, "paused")),
     "POST /v1/webhooks": Act("webhook.created", {"url": "https://example.com/h"}),
     "POST /v1/webhooks/{webhook_id}": Act("webhook.changed", {"description": "x"}, webhook),
     "DELETE /v1/webhooks/{webhook_id}": Act("webhook.deleted", None, webhook),
@@ -120,6 +138,7 @@ def test_an_act_leaves_one_line_that_names_the_key_and_the_request(alice: Api, n
     before = set(AuditEntry.objects.values_list("pk", flat=True))
     caller = alice.calling_from("192.0.2.7", HTTP_X_REQUEST_ID="req_of_mine")
     answer = caller.call(method, address, b"" if method == "DELETE" else json.dumps(act.body).encode())
+    answer = caller.call("DELETE", address) if method == "DELETE" else caller.post(address, act.body, act.kind)
     assert answer.status_code in (200, 201, 202), answer.content
     (entry,) = AuditEntry.objects.exclude(pk__in=before)
     assert entry.action == act.action

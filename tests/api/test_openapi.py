@@ -105,7 +105,7 @@ EXAMPLES = [
     pytest.param(path, example["value"], id=f"{path} {name}")
     for path, _, operation in operations()
     for content in operation.get("requestBody", {}).get("content", {}).values()
-    for name, example in content["examples"].items()
+    for name, example in content.get("examples", {}).items()
 ]
 
 

@@ -16,7 +16,7 @@ from apps.api.openapi.operations import OPERATIONS, TAGS
 from apps.api.openapi.portable import portable, with_named_enumerations
 from apps.api.openapi.problems import examples, responses
 from apps.api.openapi.schemas import components, schema_of
-from apps.api.operation import Operation
+from apps.api.operation import Body, Operation
 
 __all__ = ["OPERATIONS", "document"]
 
@@ -75,8 +75,12 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": responses(operation),
     }
     if operation.body is not None:
-        content = {"schema": schema_of(operation.body.shape), "examples": operation.body.examples}
-        described["requestBody"] = {"required": operation.body.required, "content": {"application/json": content}}
+        described["requestBody"] = {"required": operation.body.required, "content": _content(operation.body)}
     if not operation.scope:
         described["security"] = []
     return described
+
+
+def _content(body: Body) -> dict[str, Any]:
+    content = {"schema": schema_of(body.shape), "examples": body.examples}
+    return {body.media_type: content} | {name: {"schema": {"type": "string"}} for name in body.files}

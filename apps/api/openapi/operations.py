@@ -8,6 +8,7 @@ from apps.api import (
     alert_rules,
     alerts,
     analytics,
+    batches,
     budgets,
     credits,
     data_quality,
@@ -15,6 +16,7 @@ from apps.api import (
     dialects,
     entities,
     invoices,
+    jobs,
     labels,
     model_list,
     payments,
@@ -32,6 +34,7 @@ from apps.api.operation import Operation
 
 RESOURCES = (
     decisions,
+    batches,
     labels,
     transactions,
     predictions,
@@ -44,6 +47,7 @@ RESOURCES = (
     account_usage,
     model_list,
     dialects,
+    jobs,
     service,
     plans,
     subscription,
@@ -60,6 +64,7 @@ OPERATIONS: Sequence[Operation] = tuple(row for resource in RESOURCES for row in
 TAGS = {
     "Keys": "Short-lived tokens in a key's place.",
     "Decisions": "Score transactions and read the decisions.",
+    "Batches": "Files of transactions: scored in the background, each row once and billed once, with their results.",
     "Labels": "What became of transactions: models are measured by it.",
     "Transactions": "Transactions sent to be stored, the quality of their data, and predictions made elsewhere.",
     "Data": "How data goes: one person's, and what is old.",

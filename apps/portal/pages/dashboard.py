@@ -12,6 +12,7 @@ from apps.portal.page import Page
 from apps.portal.spans import SPANS, USUAL, Points, change
 from apps.scoring import tallies
 from apps.scoring.serving import decisions
+from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.tallies import Outcomes
 from apps.usage.admission import refused_calls
 from apps.usage.statements import activity, reports
@@ -63,7 +64,7 @@ class DashboardPage(Page):
             ],
             "month": month,
             "open_points": open_points(self.tenant, month, self.now),
-            "flagged": [msgspec.json.decode(row.answer) for row in worst.rows],
+            "flagged": [msgspec.json.decode(answer_of(row)) for row in worst.rows],
             "charts": _charts(points, outcomes, times, decided, decided_before),
         }
 

@@ -25,6 +25,7 @@ from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.serving import decisions, explanations
+from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.sought import party_name
 from apps.text import spellings
 
@@ -49,7 +50,7 @@ def _words(names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def _told(row: Decision) -> dict[str, Any]:
     """A decision as lists show it: as it was answered, with its amount."""
-    return msgspec.json.decode(row.answer) | {"amount": row.amount}
+    return msgspec.json.decode(answer_of(row)) | {"amount": row.amount}
 
 
 TABLE = Table(
@@ -82,7 +83,7 @@ TABLE = Table(
 def newest(tenant: Tenant, *, livemode: bool) -> dict[str, Any] | None:
     """The newest decision of a tenant, as it was answered."""
     found = decisions.page(tenant.schema_name, livemode, {}, None, 1).rows
-    return msgspec.json.decode(found[0].answer) if found else None
+    return msgspec.json.decode(answer_of(found[0])) if found else None
 
 
 class DecisionsPage(Page):
@@ -139,7 +140,7 @@ class DecisionPage(_OneDecision):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         found = self.decision(kwargs["decision_id"])
-        answer = json.loads(found.answer)
+        answer = json.loads(answer_of(found))
         return {
             "decision": answer,
             "kind": KINDS[found.schema],
@@ -183,4 +184,4 @@ class RepeatDecision(_OneDecision):
     def post(self, request: HttpRequest, decision_id: str) -> HttpResponse:
         found = self.decision(decision_id)
         answer = scoring_api.dry_run(self.tenant, found.schema, found.facts, self.now, self.actor)
-        return self.page(status_of=answer.status, decision=answer.body, before=json.loads(found.answer))
+        return self.page(status_of=answer.status, decision=answer.body, before=json.loads(answer_of(found)))

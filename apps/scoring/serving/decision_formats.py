@@ -1,10 +1,11 @@
-"""Formats of a decision: as the API answers it, and as the journal's record. Pure."""
+"""Formats of a decision: as the API answers it, as the journal's record, and as a batch's row is kept. Pure."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from apps import times
 from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.rules import RuleResult
@@ -75,10 +76,74 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     hidden: dict[str, str] | None = None
 
 
+class Short(msgspec.Struct, frozen=True):
+    """What is kept as the answer of a batch's row that nobody asked reasons of: what no column tells."""
+
+    rules: tuple[RuleResult, ...]
+    model: ModelUsed | None
+    degraded: tuple[str, ...]
+    warnings: tuple[str, ...]
+    timing_ms: Timing
+    billed_units: int
+    fraud_type: str | None = None
+
+
+class StoredRow(Protocol):
+    """A stored decision's columns that `answer_of` reads (`decisions.ANSWERED`)."""
+
+    pk: Any
+    answer: str
+    created_at: Any
+    livemode: bool
+    schema: str
+    transaction_id: str
+    status: str
+    fraud_probability: float | None
+    risk_score: int | None
+    risk_level: str
+    recommended_action: str
+    decisive: str
+
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Decision).decode
 pack = msgspec.msgpack.Encoder().encode
 unpack = msgspec.msgpack.Decoder(Record).decode
+
+
+_short = msgspec.json.Decoder(Short).decode
+#: How an answer begins that was kept whole.
+_WHOLE = '{"id":'
+
+
+def answer_of(row: StoredRow) -> bytes:
+    """A stored decision as it was answered; of a batch's row, as it would have been answered alone."""
+    if row.answer.startswith(_WHOLE):
+        return row.answer.encode()
+    short, (kind, _, cause) = _short(row.answer), row.decisive.partition(":")
+    return encode(
+        Decision(
+            id=row.pk,
+            livemode=row.livemode,
+            created_at=times.rfc3339(row.created_at),
+            transaction_id=row.transaction_id,
+            schema=row.schema,
+            status=row.status,  # type: ignore[arg-type]  # a column's text
+            fraud_probability=row.fraud_probability,
+            risk_score=row.risk_score,
+            risk_level=row.risk_level,
+            recommended_action=row.recommended_action,
+            fraud_type=short.fraud_type,
+            decisive=Cause(kind, cause),  # type: ignore[arg-type]
+            reasons=(),
+            rules=short.rules,
+            model=short.model,
+            degraded=short.degraded,
+            warnings=short.warnings,
+            timing_ms=short.timing_ms,
+            billed_units=short.billed_units,
+        )
+    )
 
 
 def as_duplicate(stored: bytes) -> bytes:

@@ -14,6 +14,11 @@ from apps.text import spellings
 
 #: By what decisions are listed, newest first.
 KEY = ("created_at", "id")
+#: The columns of which a decision's answer is made (`decision_formats.answer_of`).
+ANSWERED = (
+    "answer", "livemode", "schema", "transaction_id", "status", "fraud_probability", "risk_score", "risk_level",
+    "recommended_action", "decisive", *KEY,
+)  # fmt: skip
 
 
 def find(tenant_schema: str, livemode: bool, decision_id: str) -> Decision | None:
@@ -34,13 +39,13 @@ def page(
 ) -> Page[Decision]:
     """One page by keyset: stable while new decisions arrive. Raises `Problem` for a cursor that is not ours."""
     with in_tenant(tenant_schema):
-        rows = Decision.objects.filter(livemode=livemode, **filters).only("answer", *KEY)
+        rows = Decision.objects.filter(livemode=livemode, **filters).only(*ANSWERED)
         return page_of(rows, KEY, cursor, limit)
 
 
 def listed(livemode: bool) -> QuerySet[Decision]:
     """The decisions of a mode as lists show them; to be asked within their tenant."""
-    return Decision.objects.filter(livemode=livemode).only("answer", "amount", *KEY)
+    return Decision.objects.filter(livemode=livemode).only("amount", *ANSWERED)
 
 
 def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from apps import text, times
 from apps.scoring.engine import decide
+from apps.scoring.engine.transaction import Parsed
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Decision, Record, Timing
 from apps.scoring.serving.requests import Attempt, Item
@@ -81,17 +82,17 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
         features=found.features,
         contributions=found.contributions,
         row=item.row,
-        hidden=_hidden(item),
+        hidden=hidden_hashes(item.parsed, item.transaction_hash),
     )
 
 
-def _hidden(item: Item) -> dict[str, str] | None:
+def hidden_hashes(parsed: Parsed, transaction_hash: str) -> dict[str, str] | None:
     """Keyed hashes by which two masked numbers differ. None where nothing is masked."""
-    sent, masked = item.parsed.sent, item.parsed.masked
+    masked = parsed.masked
     if not masked:
         return None
-    hashes = {name: ids.text_hash(text.recognised(str(sent[name]))) for name in masked}
-    return hashes | {TRANSACTION_HASH: item.transaction_hash}
+    hashes = {name: ids.text_hash(text.recognised(str(parsed.sent[name]))) for name in masked}
+    return hashes | {TRANSACTION_HASH: transaction_hash}
 
 
 def made_of(attempt: Attempt, item: Item, found: decide.Decision, supersedes: str, elapsed_ms: float) -> Made:

@@ -52,7 +52,7 @@ class StoredAnswers:
             raise Problem("stores_away", "The decision is stored and Postgres is away.", retry_after=2.0) from failure
         if row is None:
             raise missing(decision_id, valkey_away=valkey_away)
-        return row.answer.encode()
+        return decision_formats.answer_of(row)
 
     def on_its_way(self, names: Names, decision_id: str) -> tuple[Entry | None, bool]:
         """A decision journaled and not recorded yet, or None; and whether Valkey could not be asked."""

@@ -34,7 +34,7 @@ def record_directly(attempt: Attempt, item: Item, made: Made) -> Answered:
         row = None if new else decisions.find(attempt.admission.tenant_schema, decision.livemode, decision.id)
     except POSTGRES_AWAY as failure:
         raise _both_away() from failure
-    return Answered(body if row is None else row.answer.encode(), attempt.admission)
+    return Answered(body if row is None else decision_formats.answer_of(row), attempt.admission)
 
 
 def _find(attempt: Attempt, item: Item) -> Answered | None:
@@ -49,7 +49,7 @@ def _find_replay(attempt: Attempt, item: Item) -> Answered | None:
             continue
         if row.fingerprint != attempt.request.fingerprint:
             raise Problem("idempotency_mismatch")
-        return Answered(row.answer.encode(), attempt.admission, replayed=True)
+        return Answered(decision_formats.answer_of(row), attempt.admission, replayed=True)
     return None
 
 
@@ -61,7 +61,11 @@ def _find_duplicate(attempt: Attempt, item: Item) -> Answered | None:
         item.transaction_id,
         item.body_hash,
     )
-    return None if row is None else Answered(decision_formats.as_duplicate(row.answer.encode()), attempt.admission)
+    return (
+        None
+        if row is None
+        else Answered(decision_formats.as_duplicate(decision_formats.answer_of(row)), attempt.admission)
+    )
 
 
 def _both_away() -> Problem:

@@ -1,4 +1,7 @@
-"""Usage events into Postgres, once each, and their roll-ups, in the transaction of whoever records them."""
+"""Usage events into Postgres, once each, and their roll-ups, in the transaction of whoever records them.
+
+An event is a decision, or a chunk of a batch: as many decisions as were made in one transaction.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -9,9 +12,15 @@ import msgspec
 
 from apps import binary_copy
 
+#: The endpoint of batches' chunks: their worker records them itself, they never stand in the journal.
+BATCHES = "batches"
+
 
 class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
-    """One decision served, fixed when it was accepted. Times in µs since 1970, UTC."""
+    """Decisions served, fixed when they were accepted: one, or a chunk's. Times in µs since 1970, UTC.
+
+    `latency_us` is of each of them.
+    """
 
     id: str
     tenant_id: int
@@ -25,6 +34,7 @@ class UsageEvent(msgspec.Struct, array_like=True, frozen=True):
     latency_us: int
     address: str
     direct: bool = False  # written past the journal, while Valkey was away
+    decisions: int = 1
 
     def day(self) -> date:
         """The UTC day it is counted on."""
@@ -41,9 +51,10 @@ _STORED = (
     ("schema", "schema", "varchar"),
     ("livemode", "livemode", "boolean"),
     ("degraded", "degraded", "boolean"),
-    ("units", "units", "smallint"),
+    ("units", "units", "integer"),
     ("latency_us", "latency_us", "integer"),
     ("direct", "direct", "boolean"),
+    ("decisions", "decisions", "integer"),
 )
 _FIELDS, _COLUMNS, _TYPES = zip(*_STORED, strict=True)
 _INCOMING = f"""
@@ -56,12 +67,13 @@ _RECORD = f"""
 WITH inserted AS (
     INSERT INTO public.usage_usageevent ({", ".join(_COLUMNS)})
     SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
-    RETURNING tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us
+    RETURNING tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us, decisions
 ), hours AS (
     INSERT INTO public.usage_usagehour AS known
         (tenant_id, hour, key_id, endpoint, schema, livemode, decisions, units, degraded, latency_us)
     SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), key_id, endpoint, schema, livemode,
-           count(*), sum(units), count(*) FILTER (WHERE degraded), sum(latency_us)
+           sum(decisions), sum(units), coalesce(sum(decisions) FILTER (WHERE degraded), 0),
+           sum(latency_us::bigint * decisions)
     FROM inserted GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (tenant_id, hour, key_id, endpoint, schema, livemode) DO UPDATE
     SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
@@ -69,7 +81,7 @@ WITH inserted AS (
 ), days AS (
     INSERT INTO public.usage_usageday AS known (tenant_id, day, endpoint, livemode, decisions, units, degraded)
     SELECT tenant_id, (occurred_at AT TIME ZONE 'UTC')::date, endpoint, livemode,
-           count(*), sum(units), count(*) FILTER (WHERE degraded)
+           sum(decisions), sum(units), coalesce(sum(decisions) FILTER (WHERE degraded), 0)
     FROM inserted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (tenant_id, day, endpoint, livemode) DO UPDATE
     SET decisions = known.decisions + EXCLUDED.decisions, units = known.units + EXCLUDED.units,
@@ -77,7 +89,7 @@ WITH inserted AS (
 ), latencies AS (
     INSERT INTO public.usage_latencyhour AS known (tenant_id, hour, livemode, step, decisions)
     SELECT tenant_id, date_trunc('hour', occurred_at, 'UTC'), livemode,
-           floor(4 * ln(greatest(latency_us, 1)::float8) / ln(2::float8)), count(*)
+           floor(4 * ln(greatest(latency_us, 1)::float8) / ln(2::float8)), sum(decisions)
     FROM inserted GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (tenant_id, livemode, hour, step) DO UPDATE SET decisions = known.decisions + EXCLUDED.decisions
 )

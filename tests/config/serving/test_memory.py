@@ -13,7 +13,7 @@ KNOWN, UNKNOWN = (True, "a key"), (False, "198.51.100.7")
 
 @pytest.mark.parametrize(("holder", "most"), [(KNOWN, limits.KNOWN_BODIES), (UNKNOWN, limits.UNKNOWN_BODIES)])
 def test_a_sender_may_hold_its_share(holder: tuple[bool, str], most: int) -> None:
-    bodies = Bodies()
+    bodies = Bodies(limits.KNOWN_BODIES, limits.UNKNOWN_BODIES)
     assert bodies.take(holder, most // limits.SHARE)
     assert not bodies.take(holder, 1)
     bodies.give_back(holder, most // limits.SHARE + 1)
@@ -21,7 +21,7 @@ def test_a_sender_may_hold_its_share(holder: tuple[bool, str], most: int) -> Non
 
 
 def test_all_senders_together_may_hold_the_sum() -> None:
-    bodies = Bodies()
+    bodies = Bodies(limits.KNOWN_BODIES, limits.UNKNOWN_BODIES)
     assert all(bodies.take((True, f"key {n}"), limits.KNOWN_BODIES // 16) for n in range(16))
     assert not bodies.take((True, "one more"), 1)
     assert bodies.take(UNKNOWN, MEGABYTE)  # nobody with a key pays for those without, nor the other way round

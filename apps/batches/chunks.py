@@ -1,0 +1,407 @@
+"""One chunk of a batch, as a story:
+
+    take      the first free chunk; its time is fixed when it is first taken
+    lock      its row, for as long as it is scored: a worker that is killed lets go of it at once
+    read      its part of the file; what can't be scored is a problem of its row
+    known?    rows decided before by the ids their sender gave: duplicates, nothing is billed
+    reserve   a unit a row at the gate; rows beyond quota or spend cap wait in a chunk of their own, the batch pauses
+    decide    the block
+    record    decisions, usage, roll-ups, results, progress, the mark "done": one transaction
+    settle    what was reserved and not billed is given back
+
+Killed anywhere before the end of that transaction, the chunk is done again, to the same rows; killed after it, what
+was reserved is settled by whoever looks for it (`services.settle_left`).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Max, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from apps import times
+from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import Names, names_of, stopped_by
+from apps.api_keys.services import get_gate
+from apps.batches import columns, duplicates, identity, outcomes
+from apps.batches.columns import Common, Kept
+from apps.batches.duplicates import Named
+from apps.batches.models import Batch, Chunk, chunk_id
+from apps.batches.outcomes import RowProblem
+from apps.batches.parts import Part, part_of
+from apps.batches.recording import record
+from apps.scoring.engine import shelf
+from apps.scoring.engine.asking import Model
+from apps.scoring.engine.block import Block, BlockDecisions
+from apps.scoring.engine.engine import ENSEMBLE, Engine
+from apps.scoring.engine.models import ModelRefused
+from apps.scoring.engine.values import RowView
+from apps.scoring.models import Decision
+from apps.scoring.policies import get_policies
+from apps.scoring.serving import decision_formats, ids
+from apps.scoring.serving.decisions import ANSWERED
+from apps.scoring.serving.journal_entries import hidden_hashes
+from apps.usage.admission import reservations
+from apps.usage.metering.events import BATCHES, UsageEvent
+
+State = Batch.State
+#: Tries to lock the chunk that was taken: another worker may have been quicker.
+TRIES = 5
+
+
+#: Times a chunk is done again because somebody was quicker with one of its rows.
+MOST_AGAIN = 10
+
+
+class Stopped(Exception):
+    """The batch was cancelled or deleted meanwhile: nothing of the chunk is kept."""
+
+
+class Again(Exception):
+    """What was reserved is there no more, or somebody was quicker with a row: do the chunk once more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A chunk under its lock, with its part of the file. `ids` are the decisions' to be, a row of the block each."""
+
+    batch: Batch
+    chunk: Chunk
+    part: Part
+    ids: Sequence[str]
+    places: np.ndarray  # int64: of each row of the block, its place in the chunk; outside of [0, rows) it is another's
+    at: datetime
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.batch.tenant
+
+    @property
+    def block(self) -> Block:
+        return self.part.rows.block
+
+    def mine(self, count: int) -> np.ndarray:
+        """bool: which of the block's rows are among the first `count` of the chunk."""
+        return (self.places >= 0) & (self.places < count)
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What becomes of a block's rows: those decided and paid, and those that were decided before, by which decision.
+    `done`: how many of the chunk's rows are done with; the others wait for units."""
+
+    rows: np.ndarray  # int64, places in the block
+    duplicates: Mapping[int, str]
+    supersedes: Mapping[int, str]
+    named: Mapping[int, Named]
+    done: int
+
+
+def score_next(batch_id: str, now: datetime) -> bool:
+    """Score a free chunk of a running batch; False when there is none. Raises `apps.valkey.Away`, `OSError`."""
+    for _ in range(TRIES):
+        taken = take(batch_id, now)
+        if taken is None:
+            return False
+        if score(taken):
+            return True
+    return True
+
+
+@transaction.atomic
+def take(batch_id: str, now: datetime) -> str | None:
+    """Fix the time of the first free chunk; its id."""
+    free = Chunk.objects.filter(batch_id=batch_id, batch__state=State.RUNNING, done=False)
+    chunk = free.select_for_update(skip_locked=True, of=("self",)).order_by("number").first()
+    if chunk is None:
+        return None
+    if chunk.occurred_at is None:
+        Chunk.objects.filter(pk=chunk.pk).update(occurred_at=now.replace(microsecond=now.microsecond // 1000 * 1000))
+    return chunk.pk
+
+
+def score(name: str) -> bool:
+    """Score a chunk; False when it is not free any more. Raises `apps.valkey.Away`, `OSError`."""
+    for _ in range(MOST_AGAIN):
+        try:
+            with transaction.atomic():
+                work = _locked(name)
+                if work is None:
+                    return False
+                _score(work)
+        except Again:
+            continue
+        except Stopped:
+            return True
+        settle_free(name)
+        return True
+    raise Again(f"{name}: others were quicker {MOST_AGAIN} times")
+
+
+@transaction.atomic
+def settle_free(name: str) -> None:
+    """Give back what was reserved for a chunk that nobody scores now, and was not billed. Harmless when repeated.
+
+    Raises `apps.valkey.Away`.
+    """
+    free = Chunk.objects.filter(pk=name, settled=False, occurred_at__isnull=False)
+    chunk = free.select_for_update(skip_locked=True, of=("self",)).select_related("batch__tenant").first()
+    if chunk is None or chunk.occurred_at is None:
+        return
+    if chunk.batch.livemode:
+        reservations.settle(get_gate(), chunk.batch.tenant, chunk.pk, chunk.units, chunk.occurred_at)
+    Chunk.objects.filter(pk=chunk.pk).update(settled=chunk.done, occurred_at=chunk.occurred_at if chunk.done else None)
+
+
+# --- the story --------------------------------------------------------------------------------------------------------
+
+
+def _score(work: Work) -> None:
+    """Inside the transaction that holds the chunk's lock. Raises `Again`, `Stopped`."""
+    shares = _shares(work)
+    if not shares.done:
+        _pause(work.batch)
+        return
+    started = time.perf_counter()
+    decided = _decided(work)
+    milliseconds = 1000 * (time.perf_counter() - started) / max(len(work.ids), 1)
+    live = work.batch.livemode
+    common = Common(work.batch.pk, work.at, live, int(live), round(milliseconds, 3))
+    units = len(shares.rows) if live else 0
+    kept = _kept(work, shares, decided, common)
+    stored, counted = columns.stored_columns(decided, kept, common), columns.counted_columns(decided, kept, common)
+    record(work.tenant.schema_name, stored, counted, _event(work, len(shares.rows), units, milliseconds))
+    problems = _write_results(work, shares, decided)
+    if not _still_reserved(work, units) or _quicker(work, shares):
+        raise Again
+    flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
+    _mark_done(work, shares, problems, flagged, units)
+
+
+def _locked(name: str) -> Work | None:
+    """The chunk under its lock, with its rows; None when somebody else has it, or had."""
+    free = Chunk.objects.filter(pk=name, done=False, batch__state=State.RUNNING, occurred_at__isnull=False)
+    chunk = free.select_for_update(skip_locked=True, of=("self",)).select_related("batch__tenant").first()
+    if chunk is None or chunk.occurred_at is None:
+        return None
+    part = part_of(chunk.batch, chunk.part)
+    names = identity.row_names(chunk.batch_id, chunk.first_row - chunk.offset, len(part.rows.chunk))
+    ids = [f"dec_{names[place]}" for place in part.rows.places.tolist()]
+    return Work(chunk.batch, chunk, part, ids, part.rows.places - chunk.offset, chunk.occurred_at)
+
+
+def _shares(work: Work) -> Shares:
+    """Duplicates apart, and a unit reserved for each row that is left: when there are too few, for the first ones."""
+    named = _named(work)
+    known = duplicates.look_up(get_gate().valkey, _names(work), work.batch.schema, named)
+    is_fresh = work.mine(work.chunk.rows)
+    is_fresh[list(known.duplicates)] = False
+    fresh = np.flatnonzero(is_fresh)
+    granted, done = len(fresh), work.chunk.rows
+    if work.batch.livemode and granted:
+        granted = reservations.reserve(get_gate(), work.tenant, work.chunk.pk, granted, work.at, timezone.now())
+    if granted < len(fresh):
+        done = int(work.places[fresh[granted]])
+    before = {row: name for row, name in known.duplicates.items() if work.places[row] < done}
+    return Shares(fresh[:granted], before, known.supersedes, {one.row: one for one in named}, done)
+
+
+def _named(work: Work) -> list[Named]:
+    """The chunk's rows whose sender named the transaction, by that name."""
+    block, schema, view = work.block, work.block.schema, RowView(work.block.columns)
+    if "transaction_id" not in work.part.headings.fields:
+        return []
+    found = []
+    for row in np.flatnonzero(work.mine(work.chunk.rows)).tolist():
+        view.index = row
+        if name := schema.transaction_id(view):
+            body = ids.body_hash(schema.name, block.parse(row).sent)
+            found.append(Named(row, work.ids[row], ids.text_hash(name), body))
+    return found
+
+
+def _names(work: Work) -> Names:
+    return names_of(work.tenant.handle, work.batch.livemode)
+
+
+def _decided(work: Work) -> BlockDecisions:
+    """The block decided, by the models and the policy the batch began with."""
+    batch = work.batch
+    return engine_of(batch.schema, tuple(batch.entries)).decide_block(
+        work.block,
+        work.part.pasts,
+        get_policies().get(work.tenant.schema_name, batch.policy_version),
+        model=ENSEMBLE if batch.model == ENSEMBLE else None,
+        explain=batch.explain,  # type: ignore[arg-type]  # Django's choices are the literal's
+    )
+
+
+@lru_cache(maxsize=8)
+def engine_of(schema: str, entries: tuple[str, ...]) -> Engine:
+    """An engine of these models of a schema, each "<model>/<version>", active or not."""
+    return Engine({schema: {name.partition("/")[0]: _model(schema, name) for name in entries}})
+
+
+def _model(schema: str, entry: str) -> Model:
+    try:
+        return shelf.loaded(settings.ARTIFACTS_DIR, schema, entry)
+    except ModelRefused as refusal:
+        return refusal
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def _kept(work: Work, shares: Shares, decided: BlockDecisions, common: Common) -> Kept:
+    """Beside the decisions: names, states, and of rows with something of their own to tell the whole answer."""
+    block, rows = work.block, shares.rows.tolist()
+    masked = set(block.masked)
+    told = masked | set(shares.supersedes) | set(decided.reasons)
+    if work.batch.model == ENSEMBLE:
+        told |= set(rows)  # each has votes of its own
+    transaction_ids = [_transaction_id(work, shares, row) for row in rows]
+    whole: dict[int, bytes] = {}
+    for place, row in enumerate(rows):
+        if row in told:
+            more = {"status": "superseding", "supersedes": shares.supersedes[row]} if row in shares.supersedes else {}
+            whole[place] = columns.whole_answer(decided, row, work.ids[row], transaction_ids[place], common, **more)
+    places = [place for place, row in enumerate(rows) if row in masked]
+    return Kept(
+        rows=shares.rows,
+        ids=[work.ids[row] for row in rows],
+        transaction_ids=transaction_ids,
+        body_hashes=[shares.named[row].body_hash if row in shares.named else "" for row in rows],
+        statuses=["superseding" if row in shares.supersedes else "new" for row in rows],
+        numbers=work.places[shares.rows].tolist(),
+        whole=whole,
+        hidden={place: _hidden(work, shares, rows[place]) for place in places},
+        facts={place: msgspec.json.encode(block.parse(rows[place]).facts) for place in places},
+    )
+
+
+def _transaction_id(work: Work, shares: Shares, row: int) -> str:
+    """As it is told and stored: the sender's, without card numbers, or one of ours."""
+    if row not in shares.named:
+        return f"txn_{work.ids[row].removeprefix('dec_')}"
+    block = work.block
+    return str(block.schema.transaction_id(block.parse(row).shown))
+
+
+def _hidden(work: Work, shares: Shares, row: int) -> bytes:
+    named = shares.named.get(row)
+    known_by = named.transaction_hash if named else ids.text_hash(_transaction_id(work, shares, row))
+    return msgspec.json.encode(hidden_hashes(work.block.parse(row), known_by))
+
+
+def _event(work: Work, decisions: int, units: int, milliseconds: float) -> UsageEvent:
+    batch = work.batch
+    return UsageEvent(
+        id=work.chunk.pk,
+        tenant_id=batch.tenant_id,
+        key_id=batch.key_id,
+        occurred_us=times.instant_us(work.at),
+        endpoint=BATCHES,
+        schema=batch.schema,
+        livemode=batch.livemode,
+        degraded=False,
+        units=units,
+        latency_us=int(milliseconds * 1000),
+        address="",
+        decisions=decisions,
+    )
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def _write_results(work: Work, shares: Shares, decided: BlockDecisions) -> list[RowProblem]:
+    """Write what the results say of each row that is done with; what is wrong with some."""
+    chunk = work.chunk
+    table = outcomes.table_of(work.part, decided, chunk.offset, shares.done, _decided_before(work, shares))
+    found = work.part.rows.problems
+    problems = outcomes.problems_of(found, chunk.first_row, chunk.first_row + shares.done)
+    outcomes.write(work.batch, chunk, table, problems)
+    return problems
+
+
+def _decided_before(work: Work, shares: Shares) -> dict[int, decision_formats.Decision]:
+    """The stored decisions of duplicates, by place in the block; of one on its way what is decided now is told."""
+    if not shares.duplicates:
+        return {}
+    with in_tenant(work.tenant):
+        wanted = set(shares.duplicates.values())
+        rows = Decision.objects.filter(pk__in=wanted, livemode=work.batch.livemode).only(*ANSWERED)
+        found = {row.pk: decision_formats.decode(decision_formats.answer_of(row)) for row in rows}
+    return {row: found[name] for row, name in shares.duplicates.items() if name in found}
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+def _still_reserved(work: Work, units: int) -> bool:
+    """Whether what is about to be billed is reserved, or could be again: Valkey may have lost its memory meanwhile."""
+    if not units:
+        return True
+    return reservations.confirm(get_gate(), work.tenant, work.chunk.pk, units, work.at, timezone.now())
+
+
+def _quicker(work: Work, shares: Shares) -> bool:
+    """Point the senders' ids at the decisions; whether somebody decided on the same facts since they were looked up."""
+    mine = [one for row, one in shares.named.items() if row not in shares.duplicates]
+    mine = [one for one in mine if work.places[one.row] < shares.done]
+    return bool(duplicates.point(get_gate().valkey, _names(work), work.batch.schema, mine)) if mine else False
+
+
+def _mark_done(work: Work, shares: Shares, wrong: Sequence[RowProblem], flagged: int, units: int) -> None:
+    """The chunk's mark and the batch's progress, once. Raises `Stopped` when the batch was cancelled meanwhile."""
+    batch = Batch.objects.select_for_update().filter(pk=work.batch.pk).first()
+    if batch is None or batch.ended:
+        raise Stopped
+    problems = outcomes.by_kind(wrong)
+    Chunk.objects.filter(pk=work.chunk.pk).update(done=True, rows=shares.done, units=units, problems=problems.total())
+    if shares.done < work.chunk.rows:
+        _set_aside(work, shares.done)
+        _pause(batch)
+    Batch.objects.filter(pk=batch.pk).update(
+        rows_done=F("rows_done") + shares.done,
+        rows_flagged=F("rows_flagged") + flagged,
+        duplicates=F("duplicates") + len(shares.duplicates),
+        units=F("units") + units,
+        problems=dict(Counter(batch.problems) + problems),
+        touched_at=timezone.now(),
+        assembled_at=None,
+        started_at=Coalesce("started_at", Value(work.at)),
+    )
+
+
+def _set_aside(work: Work, done: int) -> None:
+    """The rows that wait for units, as a chunk of their own."""
+    chunk = work.chunk
+    number = 1 + (Chunk.objects.filter(batch=work.batch).aggregate(last=Max("number"))["last"] or 0)
+    Chunk.objects.create(
+        id=chunk_id(work.batch.pk, number),
+        batch=work.batch,
+        number=number,
+        part=chunk.part,
+        offset=chunk.offset + done,
+        rows=chunk.rows - done,
+        first_row=chunk.first_row + done,
+    )
+
+
+def _pause(batch: Batch) -> None:
+    """Stop the batch until there are units again, and say why."""
+    found = reservations.allowed_now(batch.tenant, timezone.now())
+    reason = stopped_by(found.stops_at, found.allowed_units or 0)
+    running = Batch.objects.filter(pk=batch.pk, state=State.RUNNING)
+    running.update(state=State.PAUSED, reason=reason, touched_at=timezone.now(), assembled_at=None)

@@ -1,0 +1,328 @@
+"""Decisions of a block as the columns they are stored in, and those as text for Postgres' COPY. Pure; no object a row.
+
+A row is kept whole (`told`) when it was explained or has something of its own to tell; of all others the answer is kept
+short (`decision_formats.Short`), which is the same text for nearly all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from apps import times
+from apps.scoring import counting
+from apps.scoring.engine.block import ACTIONS, LEVELS, Block, BlockDecisions
+from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.serving import decision_formats
+from apps.scoring.serving.decision_formats import Short, Timing
+from apps.scoring.sought import SORTED_BY, category_of, country_of, party_name
+
+_HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], dtype=np.uint8)
+_BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)
+_UNSAFE = r'["\\\x00-\x1f]'
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is stored of a block beside its decisions, an entry a row of `rows`, which are places in the block.
+
+    `whole` are the answers that are kept whole, `hidden` and `facts` those of masked rows: by place in `rows`.
+    """
+
+    rows: np.ndarray
+    ids: Sequence[str]
+    transaction_ids: Sequence[str]
+    body_hashes: Sequence[str]
+    statuses: Sequence[str]
+    numbers: Sequence[int]
+    whole: Mapping[int, bytes]
+    hidden: Mapping[int, bytes]
+    facts: Mapping[int, bytes]
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all rows of a chunk have in common."""
+
+    batch_id: str
+    created_at: datetime
+    livemode: bool
+    billed_units: int
+    milliseconds: float
+
+
+def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[str, pa.Array]:
+    """The columns of `scoring_decision` by name, a value a row of `kept.rows`."""
+    rows, verdicts, model = kept.rows, decided.verdicts, decided.model
+    count = len(rows)
+    schema = decided.block.schema
+    causes = [f"{cause.kind}:{cause.id}" for cause in verdicts.causes]
+    return {
+        "id": pa.array(kept.ids, pa.string()),
+        "created_at": _constant(common.created_at.isoformat(), count),
+        "livemode": _constant(common.livemode, count),
+        "schema": _constant(schema.name, count),
+        "transaction_id": pa.array(kept.transaction_ids, pa.string()),
+        "body_hash": pa.array(kept.body_hashes, pa.string()),
+        "idempotency_hash": _constant("", count),
+        "fingerprint": _constant(common.batch_id, count),
+        "status": pa.array(kept.statuses, pa.string()),
+        "fraud_probability": _numbers(decided.probability, rows),
+        "risk_score": _numbers(decided.risk_score, rows),
+        "risk_level": _words(LEVELS, verdicts.level[rows]),
+        "recommended_action": _words(ACTIONS, verdicts.action[rows]),
+        "decisive": _words(causes, verdicts.cause[rows]),
+        "model_name": _constant(model.name if model else "", count),
+        "model_version": _constant(model.version if model else "", count),
+        "facts": _replaced(facts_of(decided.block, rows), kept.facts),
+        "answer": _replaced(short_answers(decided, rows, common), kept.whole),
+        "features": _vectors(decided.features, rows),
+        "contributions": _contributions(decided, rows),
+        "hidden": _replaced(pa.nulls(count, pa.string()), kept.hidden),
+        "row": pa.array(kept.numbers, pa.int16()),
+        "amount": pa.array(_amounts(decided.block, rows)),
+        "parties": _arrays([_parties(decided.block, name, rows) for name in schema.searched], count),
+        "rules_hit": pa.array(list(map(_array, _names_hit(decided, rows))), pa.string()),
+    }
+
+
+def counted_columns(decided: BlockDecisions, kept: Kept, common: Common) -> counting.Columns:
+    """The same decisions as roll-ups count them."""
+    rows, verdicts, model, schema = kept.rows, decided.verdicts, decided.model, decided.block.schema
+    count, causes = len(rows), [f"{cause.kind}:{cause.id}" for cause in verdicts.causes]
+    fields = {name: _parties(decided.block, name, rows) for name in schema.searched}
+    named = list(zip(*fields.values(), strict=True)) if fields else [()] * count
+    category, country = SORTED_BY[schema.name]
+    features = None if decided.features is None else np.ascontiguousarray(decided.features[rows], dtype="<f4")
+    return counting.Columns(
+        created_us=[times.instant_us(common.created_at)] * count,
+        livemode=[common.livemode] * count,
+        schema=[schema.name] * count,
+        fraud_probability=[None] * count if decided.probability is None else decided.probability[rows].tolist(),
+        risk_level=[LEVELS[level] for level in verdicts.level[rows].tolist()],
+        recommended_action=[ACTIONS[action] for action in verdicts.action[rows].tolist()],
+        decisive=[causes[cause] for cause in verdicts.cause[rows].tolist()],
+        model=[f"{model.name}@{model.version}" if model else ""] * count,
+        amount=_amounts(decided.block, rows).tolist(),
+        parties=[[one for one in row if one is not None] for row in named],
+        party_fields=[[name for name, one in zip(fields, row, strict=True) if one is not None] for row in named],
+        rules_hit=_names_hit(decided, rows),
+        category=_spelled(decided.block, category, rows, lambda value: category_of(schema.name, value)),
+        country=_spelled(decided.block, country, rows, country_of) if country else [""] * count,
+        fraud_type=[one or "" for one in verdicts.fraud_type[rows].tolist()],
+        features=[b""] * count if features is None else [row.tobytes() for row in features],
+    )
+
+
+def _spelled(block: Block, name: str, rows: np.ndarray, word_of: Callable[[Any], str]) -> list[str]:
+    """A field's values as the words they are counted under; of few different ones each is looked at once."""
+    values = [None if value != value else value for value in getattr(block.columns, name)[rows].tolist()]
+    words = {value: word_of(value) for value in set(values)}
+    return [words[value] for value in values]
+
+
+def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
+    """Columns as CSV for COPY: a text in quotes, what is null as nothing."""
+    sink = pa.BufferOutputStream()
+    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=4096)
+    pyarrow.csv.write_csv(pa.table(dict(columns)), sink, options)
+    return sink.getvalue()
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+def facts_of(block: Block, rows: np.ndarray) -> pa.Array:
+    """Each row's facts as JSON: the fields that were sent, typed as the schema types them."""
+    pieces: list[pa.Array] = []
+    for name in _required_first(block.schema):
+        values = _as_json(block.schema, name, getattr(block.columns, name)[rows])
+        if values is None:
+            continue
+        before = f'{{"{name}":' if not pieces else f',"{name}":'
+        said = pc.binary_join_element_wise(before, values, "")  # null where nothing was sent
+        pieces.append(said if not said.null_count else pc.fill_null(said, ""))
+    return pc.binary_join_element_wise(*pieces, "}", "")
+
+
+def _required_first(schema: TransactionSchema) -> list[str]:
+    return sorted(schema.fields, key=lambda name: name not in schema.required)
+
+
+def _as_json(schema: TransactionSchema, name: str, values: np.ndarray) -> pa.Array | None:
+    """A field's values as JSON, null where it was not sent; None when no row has it."""
+    kind = schema.types[name]
+    if is_kind(str, kind):
+        return _texts_as_json(values)
+    sent = values == values
+    if not sent.any():
+        return None
+    unknown = None if sent.all() else ~sent
+    if is_kind(datetime, kind):
+        moments = np.where(sent, np.round(values * 1000), 0).astype("datetime64[us]")
+        return pa.array(_quoted_moments(moments), pa.string(), mask=unknown)
+    if is_kind(bool, kind):
+        return pc.if_else(pa.array(values == 1.0, mask=unknown), "true", "false")
+    if is_kind(float, kind):
+        return pa.array(values, mask=unknown).cast(pa.string())
+    return pa.array(np.where(sent, values, 0).astype(np.int64), mask=unknown).cast(pa.string())
+
+
+def _quoted_moments(moments: np.ndarray) -> list[str]:
+    return [f'"{moment}Z"' for moment in np.datetime_as_string(moments, unit="us").tolist()]
+
+
+def _texts_as_json(values: np.ndarray) -> pa.Array | None:
+    texts = pa.array(values, pa.string(), from_pandas=True)
+    if texts.null_count == len(texts):
+        return None
+    if pc.any(pc.match_substring_regex(texts, _UNSAFE)).as_py():
+        escaped = [None if text is None else _encode(text).decode() for text in texts.to_pylist()]
+        return pa.array(escaped, pa.string())
+    return pc.binary_join_element_wise('"', texts, '"', "")
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def short_answers(decided: BlockDecisions, rows: np.ndarray, common: Common) -> pa.Array:
+    """The short answer of each row: one text for all that the rules found alike."""
+    patterns = np.concatenate([decided.rules.hit[:, rows], decided.rules.error[:, rows]]).T
+    if not patterns.shape[1]:
+        return _constant(_short(decided, int(rows[0]), common) if len(rows) else "", len(rows))
+    packed = np.packbits(patterns, axis=1)
+    _, firsts, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    texts = [_short(decided, int(rows[first]), common) for first in firsts.tolist()]
+    return _words(texts, which.ravel())
+
+
+def _short(decided: BlockDecisions, row: int, common: Common) -> str:
+    short = Short(
+        rules=decided.rules.of(row),
+        model=decided.model,
+        degraded=decided.degraded,
+        warnings=(),
+        timing_ms=Timing(common.milliseconds),
+        billed_units=common.billed_units,
+    )
+    return _encode(short).decode()
+
+
+def whole_answer(
+    decided: BlockDecisions, row: int, name: str, transaction_id: str, common: Common, **more: Any
+) -> bytes:
+    """A row's answer as it would be alone; `more` are fields of it that are otherwise, `supersedes` or `status`."""
+    found = decided.decision(row)
+    facts: dict[str, Any] = {
+        "id": name,
+        "livemode": common.livemode,
+        "created_at": times.rfc3339(common.created_at),
+        "transaction_id": transaction_id,
+        "schema": decided.block.schema.name,
+        "status": "new",
+        "timing_ms": Timing(common.milliseconds),
+        "billed_units": common.billed_units,
+        "warnings": found.warnings,
+    }
+    if found.ensemble is not None:
+        facts["ensemble"] = found.ensemble
+    said = (
+        "fraud_probability", "risk_score", "risk_level", "recommended_action", "fraud_type", "decisive", "reasons",
+        "rules", "model", "degraded",
+    )  # fmt: skip
+    facts |= {name: getattr(found, name) for name in said}
+    return decision_formats.encode(decision_formats.Decision(**facts | more))
+
+
+# --- vectors and lists ------------------------------------------------------------------------------------------------
+
+
+def _vectors(features: np.ndarray | None, rows: np.ndarray) -> pa.Array:
+    """float32 vectors as Postgres reads bytes: \\x and two digits a byte."""
+    if features is None or not len(rows):
+        return _constant("", len(rows))
+    raw = np.ascontiguousarray(features[rows], dtype="<f4").view(np.uint8)
+    digits = np.empty((len(rows), 2 + 2 * raw.shape[1]), dtype=np.uint8)
+    digits[:, :2] = _BYTEA
+    digits[:, 2:] = _HEX[raw].reshape(len(rows), -1)
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * digits.shape[1]
+    return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(digits))
+
+
+def _contributions(decided: BlockDecisions, rows: np.ndarray) -> pa.Array:
+    explained = decided.contributions
+    if not explained:
+        return _constant("", len(rows))
+    return pa.array([f"\\x{explained[row].hex()}" if row in explained else "" for row in rows.tolist()], pa.string())
+
+
+def _names_hit(decided: BlockDecisions, rows: np.ndarray) -> list[list[str]]:
+    """The ids of the rules that hit each row."""
+    hit = decided.rules.hit[:, rows]
+    names, nothing = [rule.id for rule in decided.rules.rules], list[str]()
+    found = [nothing] * len(rows)
+    for place in np.flatnonzero(hit.any(axis=0)).tolist() if names else ():
+        found[place] = [name for name, one in zip(names, hit[:, place].tolist(), strict=True) if one]
+    return found
+
+
+def _parties(block: Block, name: str, rows: np.ndarray) -> list[str | None]:
+    """The values of a searched field as they are looked for; None where nothing was sent."""
+    values = getattr(block.columns, name)[rows].tolist()
+    return [None if value is None or value != value else party_name(value) for value in values]
+
+
+def _arrays(columns: Sequence[list[str | None]], count: int) -> pa.Array:
+    if not columns:
+        return _constant("{}", count)
+    return pa.array(
+        [_array([one for one in row if one is not None]) for row in zip(*columns, strict=True)], pa.string()
+    )
+
+
+def _array(texts: Sequence[str]) -> str:
+    """Texts as Postgres writes an array of them."""
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * max(len(texts) - 1, 0):
+        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return f'{{"{joined}"}}' if texts else "{}"
+
+
+def _amounts(block: Block, rows: np.ndarray) -> np.ndarray:
+    amounts = getattr(block.columns, block.schema.amount_field)[rows]
+    return np.where(amounts == amounts, amounts, 0.0)
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+
+def _constant(value: Any, count: int) -> pa.Array:
+    return pa.repeat(value, count)
+
+
+def _numbers(values: np.ndarray | None, rows: np.ndarray) -> pa.Array:
+    return pa.nulls(len(rows), pa.float64()) if values is None else pa.array(values[rows])
+
+
+def _words(words: Sequence[str], places: np.ndarray) -> pa.Array:
+    """`words` at these places."""
+    return pa.array(list(words), pa.string()).take(pa.array(places.astype(np.int64)))
+
+
+def _replaced(values: pa.Array, others: Mapping[int, bytes]) -> pa.Array:
+    """The values, with others at some places."""
+    if not others:
+        return values
+    mask = np.zeros(len(values), dtype=bool)
+    mask[sorted(others)] = True
+    return pc.replace_with_mask(
+        values, pa.array(mask), pa.array([others[place].decode() for place in sorted(others)], pa.string())
+    )

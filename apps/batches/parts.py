@@ -1,0 +1,84 @@
+"""Parts of a batch's file in its storage: the rows as they came and their parties' pasts, read again for scoring."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apps.batches import history, storage
+from apps.batches.headings import Headings, match
+from apps.batches.history import FileHistory
+from apps.batches.models import Batch
+from apps.batches.reading import CHUNK_ROWS, Chunk, Source
+from apps.batches.rows import Rows, read_rows
+from apps.batches.seeds import naming, seeds_of
+from apps.scoring.engine.schemas import SCHEMAS
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the file, read: its rows, and of those that can be scored each role's past."""
+
+    rows: Rows
+    headings: Headings
+    pasts: Sequence[Any]
+
+
+def headings_of(batch: Batch, names: Sequence[str]) -> Headings:
+    """How columns of these names are read. Raises `UnreadableFile`."""
+    return match(SCHEMAS[batch.schema], names, {name: to for name, to in batch.mapping.items() if name in names})
+
+
+def read(batch: Batch, chunk: Chunk) -> tuple[Rows, Headings]:
+    """A part's rows, as a single call would read them."""
+    headings = headings_of(batch, chunk.names)
+    return read_rows(chunk, SCHEMAS[batch.schema], headings, int(batch.created_at.timestamp() * 1000)), headings
+
+
+def store_all(batch: Batch, source: Source, came_further: Callable[[], None]) -> list[int]:
+    """Store a file's parts and their pasts, which follow event time over the whole file; how many rows each part has.
+
+    Raises `UnreadableFile`, `OSError`.
+    """
+    counts: list[int] = []
+    with tempfile.TemporaryDirectory(dir=storage.scratch(), prefix="history-") as folder:
+        past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming())
+        scored = [_add(batch, past, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
+        past.count()
+        for number, rows in enumerate(scored):
+            storage.write(_place(batch, number, ".pasts"), history.packed(past.pasts(number, rows)))
+            came_further()
+    return counts
+
+
+def _add(
+    batch: Batch, past: FileHistory, number: int, chunk: Chunk, counts: list[int], came_further: Callable[[], None]
+) -> int:
+    """Store one part and log it; how many of its rows can be scored."""
+    storage.write(_place(batch, number), chunk.to_bytes())
+    rows, _ = read(batch, chunk)
+    past.add(number, rows.block)
+    counts.append(len(chunk))
+    came_further()
+    return len(rows.block)
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, Chunk]]:
+    return enumerate(source.chunks(CHUNK_ROWS))
+
+
+def chunk_of(batch: Batch, number: int) -> Chunk:
+    """A stored part as it came."""
+    return Chunk.from_bytes(storage.read(_place(batch, number)))
+
+
+def part_of(batch: Batch, number: int) -> Part:
+    """A stored part, to be scored."""
+    rows, headings = read(batch, chunk_of(batch, number))
+    pasts = history.unpacked(SCHEMAS[batch.schema], storage.read(_place(batch, number, ".pasts")))
+    return Part(rows, headings, pasts)
+
+
+def _place(batch: Batch, number: int, kind: str = "") -> str:
+    return storage.place(batch, f"parts/{number:05d}{kind}")

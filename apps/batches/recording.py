@@ -1,0 +1,40 @@
+"""A chunk into Postgres: its decisions, its usage event and all roll-ups, in the transaction of whoever scores it.
+
+Decisions are copied into their table as they are: the chunk's lock and its mark `done`, written in the same
+transaction, see that this happens once, so nothing is looked up row by row.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from django.db import connection
+
+from apps.batches import columns
+from apps.scoring import counting, tallies
+from apps.usage.metering import events
+from apps.usage.metering.events import UsageEvent
+
+#: Bytes handed to Postgres at a time.
+AT_ONCE = 1 << 20
+#: KB of new entries a GIN index gathers before it sorts them in: a few chunks' parties at once, rather than each 4 MB.
+PENDING_KB = 65_536
+
+
+def record(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns, event: UsageEvent) -> None:
+    """Store a chunk's decisions, by column, and its usage event. Inside the caller's transaction."""
+    if not event.decisions:
+        return
+    with connection.cursor() as cursor:
+        _copy(cursor, tenant_schema, stored)
+        tallies.add(cursor, tenant_schema, counted)
+        events.record(cursor, [event])
+
+
+def _copy(cursor: Any, tenant_schema: str, stored: Mapping[str, pa.Array]) -> None:
+    schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in stored)
+    text = memoryview(columns.as_copy(stored))
+    cursor.execute(f"SET LOCAL gin_pending_list_limit = {PENDING_KB}")
+    with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT csv)") as copy:
+        for start in range(0, len(text), AT_ONCE):
+            copy.write(text[start : start + AT_ONCE])

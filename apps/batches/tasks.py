@@ -1,0 +1,89 @@
+"""Celery tasks of batches. The tables are the queue: `go_on` sends tasks for what waits there, and a task that is lost,
+repeated or sent twice does no harm."""
+
+import logging
+
+from celery import current_app, shared_task
+from django.db import OperationalError
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from apps.batches import assembly, chunks, planning, services
+from apps.batches.models import Batch, Chunk
+from apps.valkey import Away
+
+log = logging.getLogger(__name__)
+
+State = Batch.State
+QUEUE = "batches"
+#: Chunks of a batch that are asked for as soon as it is read; while workers are idle `go_on` asks for more.
+AT_FIRST = 4
+
+
+@shared_task
+def go_on() -> int:
+    """Send tasks for batches that wait, as many as keep the queue from running empty; how many. And tidy up."""
+    for name in services.unsettled().values_list("pk", flat=True)[:100]:
+        chunks.settle_free(name)
+    services.remove_deleted()
+    if _waiting_tasks():
+        return 0
+    queued = Batch.objects.filter(state=State.QUEUED, deleted_at=None).order_by("created_at")
+    for batch_id in queued.values_list("pk", flat=True):
+        plan.delay(batch_id)
+    sent = len(queued)
+    for batch_id, waits in _running():
+        (score if waits else assemble).delay(batch_id)
+        sent += 1
+    return sent
+
+
+def _running() -> list[tuple[str, bool]]:
+    """Batches with something to do: chunks that wait, or results to put together."""
+    waits = Exists(Chunk.objects.filter(batch=OuterRef("pk"), done=False))
+    still = Q(state=State.RUNNING) | Q(assembled_at=None, rows_total__isnull=False)
+    rows = Batch.objects.filter(still, deleted_at=None).annotate(waits=waits).order_by("created_at")
+    return [(row.pk, row.waits and row.state == State.RUNNING) for row in rows]
+
+
+def _waiting_tasks() -> int:
+    """Tasks of ours no worker has taken yet."""
+    with current_app.connection_for_read() as connection, connection.channel() as channel:
+        return int(channel.queue_declare(QUEUE, passive=False).message_count)
+
+
+@shared_task
+def plan(batch_id: str) -> None:
+    """Read a batch's file and cut it into chunks."""
+    if planning.plan(batch_id):
+        for _ in range(AT_FIRST):
+            score.delay(batch_id)
+
+
+@shared_task
+def score(batch_id: str) -> None:
+    """Score one chunk of a batch, and ask for the next; after the last one for the results."""
+    batch = Batch.objects.filter(pk=batch_id).first()
+    if batch is None:
+        return
+    try:
+        with services.failing(batch):
+            if chunks.score_next(batch_id, timezone.now()):
+                score.delay(batch_id)
+                return
+    except (Away, OperationalError) as trouble:
+        log.warning("batch %s waits: %s", batch_id, trouble)
+        return
+    assemble.delay(batch_id)
+
+
+@shared_task
+def assemble(batch_id: str) -> None:
+    """Put the results of a batch that stands still together."""
+    assembly.assemble(batch_id)
+
+
+@shared_task
+def forget_old_batches() -> int:
+    """Delete batches whose files are no longer kept; how many."""
+    return services.forget_old(timezone.now())
