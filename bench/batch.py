@@ -1,4 +1,4 @@
-"""`make bench-batch`: files of a million rows and more scored from a terminal, beside a script that runs the model.
+"""`make bench-batch`: files of a million rows: as a batch beside single calls, from a terminal beside a script.
 
     python -m bench.batch --data FILE [--rows 1000000 5000000] [--quick]
 
@@ -20,11 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from bench import batch_whole
 from bench.__main__ import PAGE, _machine
 from bench.batch_rows import write_log
 from bench.batch_stages import stages
 from bench.copy import PYTHON, ROOT
-from bench.measures import _pss_mb, family
+from bench.measures import family, pss_mb
 
 BEGIN, END = "<!-- batch: begin -->", "<!-- batch: end -->"
 LOOK_SECONDS = 0.2
@@ -46,7 +47,7 @@ def run(command: Sequence[str]) -> Run:
     peak = 0.0
     while process.poll() is None:
         with suppress(FileNotFoundError, ProcessLookupError):
-            peak = max(peak, sum(map(_pss_mb, family(process.pid))))
+            peak = max(peak, sum(map(pss_mb, family(process.pid))))
         time.sleep(LOOK_SECONDS)
     said = process.stdout.read() if process.stdout else ""
     if process.returncode:
@@ -107,6 +108,7 @@ def main() -> int:
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        lines += [*batch_whole.measured(options.data, options.rows, folder), ""]
         lines += [*compared(options.data, options.rows, folder), ""]
         lines += ["Where the microseconds of a row go (processor time, one process):", ""]
         lines += staged(options.data, min(options.rows), folder)

@@ -61,7 +61,7 @@ def memory_mb(copy: Copy) -> dict[str, float]:
     found: dict[str, float] = {}
     for pid in family(copy.process.pid):
         name = name_of(pid)
-        found[name] = found.get(name, 0.0) + _pss_mb(pid)
+        found[name] = found.get(name, 0.0) + pss_mb(pid)
     return dict(sorted(found.items()))
 
 
@@ -100,7 +100,8 @@ def name_of(pid: int) -> str:
     return "other"
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
+    """A process's proportional memory."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
