@@ -49,7 +49,7 @@ SELECT 'dec_' || lpad(n::text, 28, '0'), %(begin)s + n * %(step)s, true, s.name,
     CASE WHEN n %% 10 = 0 THEN ARRAY['rule_' || n %% %(rules)s] ELSE '{}'::text[] END
 FROM generate_series(%(first)s, %(last)s) n
 JOIN kinds s ON s.place = n %% %(kinds)s,
-LATERAL (SELECT power(((n * 7919) %% 100003) / 100003.0, 12) AS p) scored
+LATERAL (SELECT power(((n::bigint * 7919) %% 100003) / 100003.0, 12) AS p) scored
 """
 ROLL_UPS = (
     """
@@ -98,7 +98,10 @@ ROLL_UPS = (
     """,
 )
 #: Made when the rows are there: nothing of these answers reads by them.
-DROPPED = "decision_of_party decision_largest_first decision_of_transaction decision_of_level decision_of_action"
+DROPPED = (
+    "decision_newest_first decision_of_party decision_largest_first decision_of_transaction decision_of_level"
+    " decision_of_action"
+)
 AT_ONCE = 500_000
 
 
@@ -141,6 +144,7 @@ def fill(decisions: int, now: datetime) -> tuple[Any, str]:
             cursor.execute(DECISIONS, said | {"first": first, "last": min(first + AT_ONCE, decisions) - 1})
             print(f"{min(first + AT_ONCE, decisions):,} decisions", flush=True)
         cursor.execute("ANALYZE scoring_decision")
+        print("roll-ups", flush=True)
         for statement in ROLL_UPS:
             words = WORDS.items() if "%(words)s" in statement else [("", 0)]
             for dimension, count in words:
@@ -259,10 +263,11 @@ def roll_up_cost(tenant: Any, now: datetime) -> tuple[Cost, Cost]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
+    count = len(made)
     add, spent = tallies.add, {True: [0.0, 0.0, 0.0], False: [0.0, 0.0, 0.0]}
     for number in range(BATCHES):
         rows = range(number * A_BATCH, (number + 1) * A_BATCH)
-        batch = [_again(made[n % MADE], records[n % MADE], 10**9 + n, now + timedelta(milliseconds=n)) for n in rows]
+        batch = [_again(made[n % count], records[n % count], 10**9 + n, now + timedelta(milliseconds=n)) for n in rows]
         counted = number % 2 == 0
         tallies.add = add if counted else lambda *_: None  # type: ignore[assignment]
         before = (time.process_time(), _processor(backend), time.perf_counter())
@@ -316,6 +321,7 @@ def main() -> int:
         tenant, key = fill(options.decisions, now)
         seconds = time.perf_counter() - begun
         found = list(answers(key))
+        print("\n".join(one.row() for one in found), flush=True)
         lines = table(found, options.decisions, seconds, roll_up_cost(tenant, now))
         print("\n".join(lines))
         if options.decisions >= 10_000_000:

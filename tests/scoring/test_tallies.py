@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import msgspec
 import numpy as np
 import pytest
+from django.db import connection
 from django.db.models import Sum
 
 from apps.accounts.tenancy import in_tenant
@@ -97,6 +99,21 @@ def test_words_rules_parties_and_features_are_added_up_with_the_decisions(
         assert all(one.decisions == 1 for sketch in sketches for one in sketch.counters.values())
         day = FeatureDay.objects.get(livemode=True)
         assert (day.decisions, np.frombuffer(day.counts, "<i8").reshape(29, 11).sum(axis=1).tolist()) == (2, [2] * 29)
+
+
+def test_decisions_made_before_there_were_roll_ups_are_added_up_alike(
+    cast: Cast, decided: list[dict], drain: Callable[[], int]
+) -> None:
+    drain()
+    words = PatternDay.objects.filter(dimension__in=("level", "model", "hour", "amount")).order_by("pk")
+    fields = ("livemode", "schema", "dimension", "word", "decisions", "fraud", "amount", "fraud_amount")
+    rules = ("livemode", "schema", "rule", "other", "decisions", "fraud", "decided")
+    with in_tenant(cast.alice.tenant), connection.cursor() as cursor:
+        recorded = set(words.values_list(*fields)), set(RuleDay.objects.values_list(*rules))
+        PatternDay.objects.all().delete()
+        RuleDay.objects.all().delete()
+        cursor.execute(import_module("apps.scoring.migrations.0008_roll_ups_of_decisions_made_before").WORDS)
+        assert (set(words.values_list(*fields)), set(RuleDay.objects.values_list(*rules))) == recorded
 
 
 def test_two_batches_add_to_one_day(cast: Cast, drain: Callable[[], int]) -> None:
