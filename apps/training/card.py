@@ -119,7 +119,8 @@ def _origin(prepared: Prepared) -> dict[str, Any]:
 
 def _worth(prepared: Prepared, trained: Trained, onnx: bytes) -> dict[str, Any]:
     """What it is worth, by a first fit that saw none of the time it is measured on."""
-    measured = Measured(prepared, trained.fitted.measured, trained.fitted.calibration)
+    measured = Measured(prepared.measuring, trained.fitted.measured, trained.fitted.calibration)
+    served_to = Measured(prepared, trained.fitted.measured, trained.fitted.calibration)
     return {
         "split": {part: _period(prepared, part) for part in prepared.split.bounds},
         "quality": {
@@ -130,8 +131,8 @@ def _worth(prepared: Prepared, trained: Trained, onnx: bytes) -> dict[str, Any]:
             "sparse": measured.sparse(),
         },
         "worth": measured.worth(),
-        "reference_population": measured.population(),
-        "reference": measured.reference(partial(served, onnx)),
+        "reference_population": served_to.population(),
+        "reference": served_to.reference(partial(served, onnx)),
     }
 
 

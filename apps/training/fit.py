@@ -35,7 +35,7 @@ def once(prepared: Prepared, plan: Plan, say: Say) -> tuple[Fitted, Calibration]
 def twice(prepared: Prepared, plan: Plan, say: Say) -> TwiceFitted:
     """Raises `UnusableData` when the held-out part contradicts the fit."""
     label = prepared.rows.label
-    measured, calibration = once(prepared, plan, say)
+    measured, calibration = once(prepared.measuring, plan, say)
     say(f"  once more, on all {len(label):,} rows")
     rounds = tuple(round(found * plan.settings.longer) for found in measured.rounds)
     shipped = _fitted(prepared, plan, np.ones(len(label), dtype=bool), None, rounds, say)

@@ -106,6 +106,8 @@ class Recipe:
     copied: Callable[[TransactionSchema, Rows, Material, np.random.Generator], Extra | None] = nothing_copied
     fit_weight: Callable[[Rows], np.ndarray] = as_measured
     typical: Callable[[TransactionSchema, Rows, np.ndarray], np.ndarray] = median_honest
+    # The schema as it would be if only these rows were known, where its features know a table of the file's.
+    as_of: Callable[[TransactionSchema, Rows], TransactionSchema] | None = None
     tick_ms: float = 1.0  # the log's own unit of time
     window_ms: float = 30 * 86_400_000.0  # what rolling origins leave out, and measure
     moment: Callable[[float], Any] = calendar
@@ -126,3 +128,9 @@ class Prepared(NamedTuple):
     calibrated_on: Extra | None  # drawn apart from `added`, for stopping and calibration
     baseline: np.ndarray  # float32[F]
     files: tuple[dict[str, str], ...]
+    earlier: "Prepared | None" = None  # the same with features that know the part that is fitted on, where that differs
+
+    @property
+    def measuring(self) -> "Prepared":
+        """What a model is fitted and measured on that must know nothing of what comes after its fit."""
+        return self.earlier or self

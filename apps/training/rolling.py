@@ -17,7 +17,7 @@ from apps.training.families.fitted import Say
 from apps.training.quality import Measured
 from apps.training.recipe import Prepared, Recipe
 from apps.training.split import Split
-from apps.training.train import prepare
+from apps.training.train import prepare, split_at
 
 HELD_OUT = 0.2  # of the time before an origin, its end: stopping and calibration
 LEAST_FITTED = 0.2  # of the file's time, before the earliest origin
@@ -55,11 +55,11 @@ def rolled(
     Raises `UnusableData` naming what is wrong with the files.
     """
     prepared = prepare(schema, recipe, paths, say)
-    found = [_measured(one, recipe.plans[model], say) for one in _at_origins(prepared, count)]
+    found = [_measured(one.measuring, recipe.plans[model], say) for one in _at_origins(prepared, count, say)]
     return {"model": model, "origins": found, "spread": {name: _spread(found, name) for name in FIGURES}}
 
 
-def _at_origins(prepared: Prepared, count: int) -> Iterator[Prepared]:
+def _at_origins(prepared: Prepared, count: int, say: Say) -> Iterator[Prepared]:
     at_ms = prepared.rows.at_ms
     for origin in origins(at_ms, prepared.recipe.window_ms, count):
         held_out_from = origin.fitted_until - HELD_OUT * (origin.fitted_until - at_ms[0])
@@ -69,7 +69,7 @@ def _at_origins(prepared: Prepared, count: int) -> Iterator[Prepared]:
             "last": (at_ms >= origin.measured_from) & (at_ms < origin.measured_until),
         }
         bounds = {name: (float(at_ms[part].min()), float(at_ms[part].max())) for name, part in parts.items()}
-        yield prepared._replace(split=Split(parts["fit"], parts["held_out"], parts["last"], bounds))
+        yield split_at(prepared, say, Split(parts["fit"], parts["held_out"], parts["last"], bounds))
 
 
 def _measured(prepared: Prepared, plan: Any, say: Say) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from apps.scoring.engine import shelf
 from apps.scoring.engine.models import active
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.training import baselines, card, data, fit
+from apps.training.data import Rows
 from apps.training.dataset import Extra, joined
 from apps.training.families.fitted import SEED, Say
 from apps.training.recipe import Prepared, Recipe
 from apps.training.recipes import RECIPES
 from apps.training.reference import write_references
-from apps.training.split import by_time
+from apps.training.split import Split, by_time
 
 VERSION = "2026.11.2"
 GIGABYTE = 1e6  # of ru_maxrss's kilobytes
@@ -42,7 +43,7 @@ def train(
     say = _timed(say)
     recipe = recipe or RECIPES[schema.name]
     prepared = prepare(schema, recipe, paths, say)
-    simpler = baselines.compared(prepared)
+    simpler = baselines.compared(prepared.measuring)
     say("measured the baselines")
     chosen = [name for name in recipe.plans if not models or name in models]
     written = []
@@ -65,11 +66,25 @@ def prepare(schema: TransactionSchema, recipe: Recipe, paths: Sequence[Path], sa
         raise data.UnusableData(f"'{schema.name}' needs labelled files.")
     rows = _rows(schema, recipe, paths, say)
     say(f"read {len(rows.label):,} rows, {rows.label.sum():,} frauds")
-    split = by_time(rows, recipe.tick_ms)
+    files = tuple({"name": path.name, "sha256": data.sha256_of(path)} for path in paths)
+    return split_at(_made(schema, recipe, rows, by_time(rows, recipe.tick_ms), files, say), say)
+
+
+def split_at(prepared: Prepared, say: Say, split: Split | None = None) -> Prepared:
+    """The same at a split; where features know a table, beside it what knows no more than the part it is fitted on."""
+    recipe, rows, split = prepared.recipe, prepared.rows, split or prepared.split
+    if recipe.as_of is None:
+        return prepared._replace(split=split)
+    known = recipe.as_of(prepared.schema, rows.where(split.fit))
+    return prepared._replace(split=split, earlier=_made(known, recipe, rows, split, prepared.files, say))
+
+
+def _made(
+    schema: TransactionSchema, recipe: Recipe, rows: Rows, split: Split, files: tuple[dict[str, str], ...], say: Say
+) -> Prepared:
     random = np.random.default_rng(SEED)
     material = recipe.material(schema, rows, random, say)
     say(f"made {material.measured.shape[1]} features")
-    files = tuple({"name": path.name, "sha256": data.sha256_of(path)} for path in paths)
     typical = recipe.typical(schema, rows, material.measured)
     added, calibrated_on = (
         _together(recipe.added(schema, rows, random), recipe.copied(schema, rows, material, random)) for _ in range(2)

@@ -70,7 +70,7 @@ def looked_up(schema: TransactionSchema) -> Iterator[tuple[str, Mapping[str, flo
     found: list[tuple[str, Mapping[str, float]]] = []
 
     def lookup(table: Mapping[str, float], key: Origin, default: float) -> Origin:
-        found.extend((name, table) for name in key.fields)
+        found.extend((name, table) for name in key.fields if is_kind(str, schema.types[name]))
         return joined(key)
 
     fields_of_features(schema, ORIGINS._replace(lookup=lookup))

@@ -24,7 +24,7 @@ class Operations(NamedTuple):
     minimum: Callable[[Any, Any], Any]
     maximum: Callable[[Any, Any], Any]
     ratio: Callable[[Any, Any, Any], Any]
-    lookup: Callable[[Mapping[str, float], Any, float], Any]
+    lookup: Callable[[Mapping[Any, float], Any, float], Any]
     number: Callable[[Any], Any]
     instant: Callable[[Any], Any]
     log1p: Callable[[Any], Any]
@@ -49,7 +49,7 @@ def _ratio(a: float, b: float, default: float) -> float:
     return a / b if b else default
 
 
-def _lookup(table: Mapping[str, float], key: str | None, default: float) -> float:
+def _lookup(table: Mapping[Any, float], key: Any, default: float) -> float:
     return nan if key is None else table.get(key, default)
 
 
@@ -99,7 +99,7 @@ def _block_ratio(a: Any, b: Any, default: Any) -> np.ndarray:
         return np.where(np.equal(b, 0), default, np.divide(a, b))
 
 
-def _block_lookup(table: Mapping[str, float], keys: Any, default: float) -> np.ndarray:
+def _block_lookup(table: Mapping[Any, float], keys: Any, default: float) -> np.ndarray:
     return np.array([_lookup(table, key, default) for key in keys.tolist()], dtype=np.float64)
 
 

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.scoring.engine.schemas import card_counts
+from apps.scoring.engine.schemas.card_counts import COUNTED_BY
 from apps.scoring.engine.schemas.ieee_cis import (
     COLUMNS,
     FEATURES,
     FEW_KNOWN,
     IEEE_CIS,
+    OTHER,
     PLAIN,
     READ,
     TEXTS,
@@ -172,7 +175,29 @@ def test_what_is_not_sent_is_taken_for_something_of_its_kind():
     """Every field but the amount, which is always sent, and nothing else."""
     assert set(UNKNOWN_AS) == set(IEEE_CIS.feature_names) - {"TransactionAmt"}
     for name, field, table in TEXTS:
-        assert UNKNOWN_AS[name] in table.values(), field
+        assert UNKNOWN_AS[name] in (OTHER, *table.values()), field
+
+
+def test_the_counts_of_what_is_not_sent_are_those_of_what_it_is_taken_for():
+    """Else leaving a field out could be safer than to tell it, or riskier."""
+    for fields in (("card1",), ("addr1",), ("card1", "addr1")):
+        told = features(**{**DOCUMENTED, **{field: UNKNOWN_AS[field] for field in fields}})
+        left = features(**{name: value for name, value in DOCUMENTED.items() if name not in fields})
+        for name in COUNTED_BY:
+            assert told[name] == (UNKNOWN_AS[name] if math.isnan(left[name]) else left[name]), (fields, name)
+
+
+def test_common_cards_and_regions_are_known_and_strange_numbers_are_not():
+    assert features(card1=9500, addr1=299)["card_kind_seen"] > 1_000 < features(addr1=299)["region_seen"]
+    assert features(card1=-3.5, addr1=1e9)["card_kind_seen"] == features(card1=-3.5, addr1=1e9)["region_seen"] == 0.0
+    assert math.isnan(features()["card_kind_seen"]) and math.isnan(features()["region_seen"])
+
+
+def test_counts_survive_their_file_and_forget_the_rare(tmp_path):
+    keys = np.array([5.0, 5.0, 5.0, 7.0, 7.0])
+    counts = card_counts.counts_of(dict.fromkeys(COUNTED_BY, keys))
+    card_counts.write(counts, tmp_path / "counts.npz")
+    assert card_counts.read(tmp_path / "counts.npz") == counts == {name: {5.0: 3.0} for name in COUNTED_BY}
 
 
 def test_features_read_only_known_fields_and_speak_in_sentences():
