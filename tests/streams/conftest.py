@@ -7,16 +7,16 @@ from apps.scoring.serving.runtime import get_scoring
 from apps.streams.budget import Budget
 from apps.streams.consumer import Stream
 from apps.streams.deciding import Decider, credentials_of
+from bench.broker import Broker, running
 from tests.cast import Cast
-from tests.streams import broker as brokers
-from tests.streams.broker import Broker, Ground
+from tests.streams.broker import Ground
 
 SCHEMA = "paysim"
 
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    with brokers.running() as one:
+    with running() as one:
         yield one
 
 

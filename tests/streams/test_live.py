@@ -1,19 +1,26 @@
 """Streams over a real broker: what goes in comes out decided, and is billed once."""
 
+import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from django.core.management import call_command
 from django.utils import timezone
 
 from apps.api_keys.gate import Ask
 from apps.api_keys.services import get_gate, revoke_key
 from apps.streams import metrics
-from apps.streams.consumer import Stream
+from apps.streams.consumer import Stream, Topics
 from apps.streams.deciding import credentials_of
+from apps.streams.management.commands.stream import create_topics
 from apps.streams.waits import WAITS, Wait
 from apps.usage.admission.admission import get_admissions, period_of
 from tests.cast import Api, Cast, new_key
+from tests.pace import within
 from tests.streams.broker import Ground, decisions, until
 from tests.streams.transactions import TRANSACTION, transaction
 
@@ -177,3 +184,29 @@ def test_a_used_up_quota_is_used_to_the_last_unit_then_messages_wait_for_more(
     assert {one["transaction_id"] for one in decisions(ground.results(4))} == {"t5", "t6", "t7", "tbehind"}
     drain()
     assert used(bob) == 8
+
+
+def test_one_message_can_be_tried_from_a_terminal(ground: Ground, stream: Stream, settings: Any) -> None:
+    """The command waits in a thread of its own, while the stream goes on here."""
+    names = ground.topics
+    settings.STREAM_TOPICS = {"in": names.source, "out": names.results, "dead_letter": names.dead_letters}
+    brokers = ground.broker.client["bootstrap.servers"]
+    for message, expected in (
+        (transaction("try") | {"transaction_id": None}, '"status": "new"'),
+        ("{", "body_malformed"),
+    ):
+        said = StringIO()
+        text = message if isinstance(message, str) else json.dumps(message)
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(call_command, "stream_try", text, brokers=brokers, stdout=said)
+            until(asked.done, stream.step)
+            asked.result()
+        assert expected in said.getvalue()
+
+
+def test_topics_that_are_missing_are_made_and_those_there_are_left(ground: Ground) -> None:
+    names = [f"{ground.topics.source}-{name}" for name in ("a", "b")]
+    for _ in range(2):
+        create_topics(ground.broker.client, Topics(names[0], names[1], ground.topics.dead_letters), 3)
+    known = AdminClient(ground.broker.client).list_topics(timeout=within(10)).topics
+    assert [len(known[name].partitions) for name in names] == [3, 3]

@@ -15,11 +15,12 @@ from apps.scoring.models import Decision
 from apps.streams import metrics
 from apps.streams.consumer import Stream
 from apps.usage.models import UsageEvent
+from bench.broker import Broker, running
 from config.local.embedded import CHECKOUT
 from tests.cast import Cast
 from tests.live import environment_of
 from tests.pace import within
-from tests.streams.broker import Broker, Ground, decisions, running, until
+from tests.streams.broker import Ground, decisions, until
 from tests.streams.transactions import transaction
 
 pytestmark = pytest.mark.django_db(transaction=True)

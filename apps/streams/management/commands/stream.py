@@ -51,7 +51,7 @@ class Command(BaseCommand):
         topics = Topics(options["source"], options["results"], options["dead_letter"])
         decider, client = self._decider(options["schema"]), self._client(options["brokers"])
         if options["create_topics"]:
-            create_topics(client, topics, options["create_topics"])
+            self._create_topics(client, topics, options["create_topics"])
         runtime.begin(runtime.load())
         stream = Stream(client, topics, options["group"], decider, Budget(options["budget_ms"] / 1000))
         self.stderr.write(f"stream: {topics.source} → {topics.results}, group {options['group']}")
@@ -64,6 +64,13 @@ class Command(BaseCommand):
         except Problem as problem:
             raise CommandError(str(problem)) from problem
 
+    def _create_topics(self, client: dict[str, Any], topics: Topics, partitions: int) -> None:
+        """Go on where they can't be made: they may be made by others, and are found then."""
+        try:
+            create_topics(client, topics, partitions)
+        except KafkaException as failure:
+            self.stderr.write(f"stream: topics were not made: {failure.args[0].str()}")
+
     def _client(self, brokers: str) -> dict[str, Any]:
         if not brokers:
             raise CommandError("Say where the brokers are: --brokers host:port, or PALISADE_STREAM_BROKERS.")
@@ -71,15 +78,18 @@ class Command(BaseCommand):
 
 
 def create_topics(client: dict[str, Any], topics: Topics, partitions: int) -> None:
-    """Make the topics that are missing, each with one copy: to try it out. Raises `CommandError`."""
-    wanted = [NewTopic(name, partitions, 1) for name in (topics.source, topics.results, topics.dead_letters)]
+    """Make the topics that are missing, each with one copy: to try it out. Raises `KafkaException`."""
     admin = AdminClient({**client, "log_level": 0})  # its topics come while it is there
-    for made in admin.create_topics(wanted, operation_timeout=TOPIC_SECONDS).values():
+    known = admin.list_topics(timeout=TOPIC_SECONDS).topics
+    wanted = {topics.source, topics.results, topics.dead_letters} - known.keys()
+    if not wanted:
+        return
+    for made in admin.create_topics([NewTopic(name, partitions, 1) for name in wanted]).values():
         try:
             made.result(TOPIC_SECONDS)
         except KafkaException as failure:
             if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise CommandError(f"The topics could not be made: {failure.args[0].str()}") from failure
+                raise
 
 
 def _default_key() -> Credentials | None:
