@@ -221,12 +221,13 @@ def _named(work: Work) -> list[Named]:
     block, schema, view = work.block, work.block.schema, RowView(work.block.columns)
     if "transaction_id" not in work.part.headings.fields:
         return []
+    rows, masked = np.flatnonzero(work.mine(work.chunk.rows)).tolist(), set(block.masked)
     found = []
-    for row in np.flatnonzero(work.mine(work.chunk.rows)).tolist():
+    for row, facts in zip(rows, columns.sent_facts(block, rows), strict=True):
         view.index = row
         if name := schema.transaction_id(view):
-            body = ids.body_hash(schema.name, block.parse(row).sent)
-            found.append(Named(row, work.ids[row], ids.text_hash(name), body))
+            body = ids.body_hash(schema.name, block.parse(row).sent if row in masked else facts)
+            found.append(Named(row, work.ids[row], ids.text_hash(name), body, name))
     return found
 
 
@@ -294,6 +295,8 @@ def _transaction_id(work: Work, shares: Shares, row: int) -> str:
     if row not in shares.named:
         return f"txn_{work.ids[row].removeprefix('dec_')}"
     block = work.block
+    if row not in block.masked:
+        return shares.named[row].name
     return str(block.schema.transaction_id(block.parse(row).shown))
 
 

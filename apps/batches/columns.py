@@ -4,7 +4,7 @@ A row is kept whole (`told`) when it was explained or has something of its own t
 short (`decision_formats.Short`), which is the same text for nearly all of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -135,6 +135,28 @@ def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
     options = pyarrow.csv.WriteOptions(include_header=False, batch_size=4096)
     pyarrow.csv.write_csv(pa.table(dict(columns)), sink, options)
     return sink.getvalue()
+
+
+def sent_facts(block: Block, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """What each of these rows says, as a single call's body would be read: its fields, typed."""
+    schema = block.schema
+    if schema.moment is not None:  # a time in columns is a number
+        yield from (block.parse(row).sent for row in rows)
+        return
+    fields = [(name, getattr(block.columns, name)[rows].tolist(), _typed(schema.types[name])) for name in schema.fields]
+    for place in range(len(rows)):
+        yield {
+            name: value if kind is None else kind(value)
+            for name, values, kind in fields
+            if (value := values[place]) is not None and value == value
+        }
+
+
+def _typed(of_type: Any) -> type | None:
+    """What a number of a column is made; None for texts and numbers with a fraction, which are what they are."""
+    if is_kind(bool, of_type):
+        return bool
+    return int if is_kind(int, of_type) and not is_kind(float, of_type) else None
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ class Named(NamedTuple):
     decision_id: str
     transaction_hash: str
     body_hash: str
+    name: str
 
 
 class Known(NamedTuple):
