@@ -21,6 +21,8 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 
+from apps.batches.pandas_kept_out import keep_pandas_out  # noqa: E402
+
 
 @dataclass(frozen=True)
 class Work:
@@ -132,6 +134,13 @@ def step_back(instance: Any, **_: Any) -> None:
     """A worker of the heavy queue alone leaves the processors to whoever wants them."""
     if set(instance.app.amqp.queues.consume_from) == {HEAVY}:
         os.nice(HEAVY_NICENESS)
+
+
+@celeryd_after_setup.connect
+def do_without_pandas(instance: Any, **_: Any) -> None:
+    """A worker of batches alone is spared what pyarrow would bring along."""
+    if set(instance.app.amqp.queues.consume_from) == {BATCHES}:
+        keep_pandas_out()
 
 
 @setup_logging.connect

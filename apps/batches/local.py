@@ -18,6 +18,7 @@ from typing import NamedTuple
 from apps.batches import results
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
+from apps.batches.pandas_kept_out import keep_pandas_out
 from apps.batches.reading import CHUNK_ROWS, Chunk, Format, RowProblem, Source, open_source
 from apps.batches.rows import read_rows
 from apps.scoring.engine import shelf
@@ -201,6 +202,7 @@ _worker: _Worker | None = None
 def _begin(work: Work) -> None:
     """Load what this process scores with."""
     global _worker
+    keep_pandas_out()
     _worker = _Worker(work)
 
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -176,3 +178,13 @@ def test_the_bar_tells_how_far_how_fast_and_how_long(told, line):
 
 def test_a_history_of_nobody_is_none(tmp_path):
     assert FileHistory(SCHEMAS["ieee_cis"], tmp_path).pasts(0, 5) == []
+
+
+def test_a_worker_does_without_pandas():
+    """pyarrow would import it for nothing: in a process of its own, as a worker is."""
+    code = (
+        "import sys; from apps.batches.pandas_kept_out import keep_pandas_out; keep_pandas_out(); import pyarrow;"
+        "pyarrow.array([1.5]).fill_null(0); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ARTIFACTS.parent)
+    assert done.stdout == "False\n", done.stderr

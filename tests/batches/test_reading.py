@@ -80,8 +80,8 @@ REFUSED = {
     "torn gzip": (gzip.compress(PLAIN)[:-9], "The packed file is damaged or ends too early"),
     "torn zstd": (zstd(PLAIN)[:-4], "The packed file is damaged or ends too early"),
     "a bomb": (gzip.compress(b"a,b\n" + b"1,2\n" * 2_000_000), "The file unpacks to more than 100 times its size"),
-    "a cell of 10 MB": (PLAIN + b'"' + b"x" * (10 << 20) + b'"\n', "A row is longer than 4 MB"),
-    "a line of 10 MB": (b'{"a": "' + b"x" * (10 << 20) + b'"}\n', "A line is longer than 4 MB."),
+    "a cell of 10 MB": (PLAIN + b'"' + b"x" * (10 << 20) + b'"\n', "A row is longer than 1 MB"),
+    "a line of 10 MB": (b'{"a": "' + b"x" * (10 << 20) + b'"}\n', "A line is longer than 1 MB."),
     "1,001 columns": (csv_file([{f"c{n}": "1" for n in range(1_001)}]), "The file has 1,001 columns"),
     "Parquet with nested columns": (
         parquet_file({"who": [{"id": 1}]}), "The column 'who' is of type struct<id: int64>: a cell must hold one value."

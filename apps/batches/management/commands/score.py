@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.local import Asked, Summary, score_file
+from apps.batches.pandas_kept_out import keep_pandas_out
 from apps.batches.progress import Bar, in_words
 from apps.scoring.engine.block import Explain
 from apps.scoring.engine.models import ModelRefused
@@ -39,6 +40,11 @@ class Command(BaseCommand):
             "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that score"
         )
         parser.add_argument("--local", action="store_true", help="on this machine: no tenant, nothing stored or billed")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """From a command line the process is ours alone."""
+        keep_pandas_out()
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["local"]:
