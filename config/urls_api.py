@@ -64,6 +64,7 @@ from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
 from apps.api.model_list import ModelsView
+from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
@@ -180,6 +181,9 @@ urlpatterns = [
     at("predict/batch", CommercialBatchView.as_view()),
     at("batch-predict", EnterpriseBatchView.as_view()),
     at("api/v1/score", GatewayView.as_view()),
+    at("services/status", ServicesStatusView.as_view()),
+    at("services", ServicesView.as_view()),
+    at("overview", OverviewView.as_view()),
     at("transactions", GatewayTransactionsView.as_view()),
     at("predictions", GatewayPredictionsView.as_view()),
     at("fraud-trends", FraudTrendsView.as_view()),

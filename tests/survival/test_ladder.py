@@ -72,6 +72,12 @@ def test_without_valkey_scoring_goes_on_from_postgres_unbilled_and_says_so(alice
     assert UsageEvent.objects.get(pk=body["id"]).units == 0
 
 
+def test_without_valkey_the_services_say_so(alice: Api, without_valkey: None) -> None:
+    told = alice.get("/services/status").json()
+    away = {one["name"] for one in told["services"] if one["status"] == "away"}
+    assert (told["status"], away) == ("degraded", {"history", "recording"})
+
+
 def test_without_valkey_an_idempotency_key_still_gets_one_decision(alice: Api, without_valkey: None) -> None:
     first = alice.post("/v1/decisions", ASK, idempotency_key="rung")
     again = alice.post("/v1/decisions", ASK, idempotency_key="rung")
