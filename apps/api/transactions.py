@@ -360,7 +360,7 @@ def _stored(item: Item, decision: Decision) -> StoredTransaction:
 
 
 def _of_row(row: StoredDecision) -> StoredTransaction:
-    return _transaction(decision_formats.decode(row.answer), row.facts, UNSET)
+    return _transaction(decision_formats.decode(decision_formats.answer_of(row)), row.facts, UNSET)
 
 
 def _transaction(

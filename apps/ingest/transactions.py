@@ -8,10 +8,11 @@ from django.db.models import QuerySet
 from apps.accounts.tenancy import in_tenant
 from apps.paging import Page, page_of
 from apps.scoring.models import Decision
+from apps.scoring.serving.decisions import ANSWERED
 
 #: By what they are listed, newest first.
 KEY = ("created_at", "id")
-_COLUMNS = ("answer", "facts", *KEY)
+_COLUMNS = ("facts", *ANSWERED)
 
 
 def listed(livemode: bool) -> QuerySet[Decision]:

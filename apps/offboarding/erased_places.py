@@ -3,6 +3,7 @@
 A new place where data of a transaction is kept gets its row here. `waits_for` says what may still write to them.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,13 +11,17 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, TextField, Value
+from django.db.models.functions import Cast, Concat
 
+from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
+from apps.alerts.models import Alert
 from apps.api_keys.gate import Names, names_of
 from apps.ingest.models import Prediction
-from apps.offboarding import exports, removed_days
+from apps.notifications.models import Event
+from apps.offboarding import erased_batches, exports, removed_days
 from apps.offboarding.models import Export
 from apps.offboarding.persons import Person
 from apps.review.models import Label
@@ -44,6 +49,7 @@ class Sweep(NamedTuple):
     tenant: Tenant
     person: Person
     until: datetime
+    now: datetime
     valkey: Valkey
 
     @property
@@ -59,6 +65,11 @@ def decisions(sweep: Sweep) -> list[str]:
     while batch := _next_decisions(sweep):
         lines += _remove(sweep, batch)
     return lines
+
+
+def batches(sweep: Sweep) -> list[str]:
+    """Files of batches that are over, with their results."""
+    return erased_batches.delete_naming(sweep.tenant, sweep.person, sweep.until, sweep.now)
 
 
 def history(sweep: Sweep) -> list[str]:
@@ -86,6 +97,22 @@ def riskiest_parties(sweep: Sweep) -> list[str]:
     return ["day"] * tallies.forget_parties(sweep.tenant.schema_name, sweep.person.spellings)
 
 
+def alerts(sweep: Sweep) -> list[str]:
+    """Alerts that name the person in their words, and what was told of them."""
+    name = f"(^|[^[:alnum:]]){re.escape(card_numbers.mask(sweep.person.name))}([^[:alnum:]]|$)"
+    told = Event.objects.filter(kind__startswith="alert", occurred_at__lte=sweep.until)
+    found = []
+    for rows, columns in (
+        (Alert.objects.filter(opened_at__lte=sweep.until), ("title", "text", "values")),
+        (told, ("data",)),
+    ):
+        words = Concat(*(Cast(column, TextField()) for column in (*columns, Value(" "))))
+        named = rows.filter(tenant=sweep.tenant).annotate(words=words).filter(words__iregex=name)
+        found += list(named.values_list("pk", flat=True))
+        rows.filter(pk__in=found).delete()
+    return found
+
+
 def searches(sweep: Sweep) -> list[str]:
     """Searches that people of the tenant keep for the person."""
     found = []
@@ -106,22 +133,25 @@ def export_files(sweep: Sweep) -> list[str]:
     return [export.pk for export in found]
 
 
-#: Every place, in the order of sweeping.
+#: Every place, in the order of sweeping: a batch's late decisions are found while the batch is there.
 PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
     "history": history,
     "decisions": decisions,
+    "batches": batches,
     "set_aside": set_aside,
     "riskiest_parties": riskiest_parties,
+    "alerts": alerts,
     "searches": searches,
     "exports": export_files,
 }
 
 
-def waits_for(tenant: Tenant, valkey: Valkey, until: datetime) -> list[str]:
-    """What was sent until then and may still be written: the journal's entries. Raises `apps.valkey.Away`."""
-    first = valkey.command("XRANGE", names_of(tenant.handle, True).journal(), "-", "+", "COUNT", 1)
-    waiting = first and int(first[0][0].partition(b"-")[0]) <= instant_us(until) // 1000
-    return ["journal"] if waiting else []
+def waits_for(sweep: Sweep) -> list[str]:
+    """What was sent until then and may still be written: the journal's entries, batches. Raises `apps.valkey.Away`."""
+    first = sweep.valkey.command("XRANGE", sweep.names[0].journal(), "-", "+", "COUNT", 1)
+    waiting = first and int(first[0][0].partition(b"-")[0]) <= instant_us(sweep.until) // 1000
+    under_way = erased_batches.under_way(sweep.tenant, sweep.person, sweep.until)
+    return [*(["journal"] if waiting else []), *under_way]
 
 
 # --- decisions ------------------------------------------------------------------------------------------------------
@@ -146,7 +176,8 @@ def _next_decisions(sweep: Sweep) -> list[Decision]:
 
 def _sent_until(sweep: Sweep) -> Q:
     """What was sent before the erasure was asked for; what the same name does later is another matter."""
-    return Q(created_at__lte=sweep.until)
+    late = erased_batches.rows_sent(sweep.tenant, sweep.person, sweep.until)
+    return Q(created_at__lte=sweep.until) | late
 
 
 def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:

@@ -35,15 +35,16 @@ def erase(*, tenant: Tenant, person: Person, valkey: Valkey, now: datetime, acto
 def sweep(erasure: Erasure, valkey: Valkey, now: datetime) -> Erasure:
     """Remove what is there, and complete the erasure when nothing is on its way any more."""
     person = Person(erasure.kind, erasure.person)
+    one = Sweep(erasure.tenant, person, erasure.asked_at, now, valkey)
     # asked before the sweep: what arrives in between is swept, or still waited for
-    waits_for = erased_places.waits_for(erasure.tenant, valkey, erasure.asked_at)
-    one = Sweep(erasure.tenant, person, erasure.asked_at, valkey)
+    waits_for = erased_places.waits_for(one)
     removed: Counter[str] = Counter()
     lines: list[str] = []
     for name, remove in erased_places.PLACES.items():
         found = remove(one)
         removed[name] += len(found)
         lines += [f"{name} {line}" for line in found]
+    waits_for = list(dict.fromkeys([*waits_for, *erased_places.waits_for(one)]))
     return _noted(erasure, removed, lines, waits_for, now)
 
 

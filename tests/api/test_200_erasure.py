@@ -101,6 +101,9 @@ def scene(alice: Api, bob: Api, drain: Callable[[], int], valkey: Valkey) -> Cal
         for transaction in ("q1", "o1"):
             alice.post("/v1/labels", {"transaction_id": transaction, "label": "fraud", "source": "issuer"})
             alice.post("/v1/predictions", {"transaction_id": transaction, "fraud_probability": 0.5})
+        alice.post(
+            "/fraud-alert", {"transaction_id": "q1", "fraud_probability": 0.95, "message": f"Ask {NAME}, please"}
+        )
         searches.keep(alice.tenant, 7, "the one", f"party={NAME}")
         with in_tenant(alice.tenant):
             one = heavy_hitters.Counter(1, 0.9, 20.0)
@@ -129,7 +132,7 @@ def test_a_person_is_removed_everywhere_and_nobody_else(
     told = answer.json()
     assert (answer.status_code, told["state"], told["waits_for"]) == (200, "completed", [])
     found = {name: count for name, count in told["removed"].items() if count}
-    assert found == {"history": 2, "decisions": 4 + 2, "riskiest_parties": 1, "searches": 1, "exports": 1}
+    assert found == {"history": 2, "decisions": 4 + 2, "riskiest_parties": 1, "alerts": 2, "searches": 1, "exports": 1}
     assert len(told["digest"]) == 64
     assert everywhere(alice, valkey, NAME) == []
     with in_tenant(alice.tenant):
@@ -216,7 +219,7 @@ def test_what_is_old_is_removed_and_the_books_agree(
     assert alice.get("/v1/retention").json() == told
     assert tasks.remove_old() == 0
     later = timezone.now() + timedelta(days=31)
-    assert retention.remove_old(later) == 6 + 2
+    assert retention.remove_old(later) == 6 + 2 + 1
     with in_tenant(alice.tenant):
         assert (Decision.objects.count(), Label.objects.count(), Prediction.objects.count()) == (0, 2, 0)
     with in_tenant(bob.tenant):
