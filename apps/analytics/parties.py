@@ -12,6 +12,8 @@ from apps.scoring.heavy_hitters import Sketch
 from apps.scoring.models import PartyDay
 
 MOST = 20
+#: Days of one answer: each brings up to 100 counters a field, which are put together when they are asked for.
+MOST_DAYS = 31
 
 
 class Party(msgspec.Struct, frozen=True):

@@ -20,8 +20,8 @@ from apps.analytics.trends import Rate, rate
 from apps.review.models import Label
 from apps.scoring.models import OutcomeHour
 
-#: Scores are counted in bins of a tenth of a percent: what is equal there counts as equal.
-BINS = 1_000
+#: Scores are counted in bins of half a percent: what is equal there counts as equal.
+BINS = 200
 #: Labels of decisions so old are all there; by how long they took, those still to come are told.
 RIPE_DAYS, LOOK_BACK_DAYS = 90, 365
 #: Fewer ripe labels tell nothing about time.

@@ -14,6 +14,7 @@ from apps.analytics.asked import MOST_DAYS, MOST_DAYS_BY_HOUR, USUAL_DAYS, Asked
 from apps.analytics.distribution import Level, RiskDistribution, distribution
 from apps.analytics.drift import Drift, drift
 from apps.analytics.parties import MOST as USUAL_PARTIES
+from apps.analytics.parties import MOST_DAYS as MOST_DAYS_OF_PARTIES
 from apps.analytics.parties import Entities, entities
 from apps.analytics.patterns import Pattern, Patterns, patterns
 from apps.analytics.performance import ModelPerformance, Performance, performance
@@ -170,6 +171,9 @@ class EntitiesView(AnalyticsView):
             lambda: one_of(query, "field", FIELDS),
             lambda: count_in(query, "limit", default=USUAL_PARTIES, most=MOST_PARTIES),
         )
+
+    def _most_days(self, query: Query) -> int:
+        return MOST_DAYS_OF_PARTIES
 
     def answer(self, asked: Asked, query: Query) -> Entities:
         most = count_in(query, "limit", default=USUAL_PARTIES, most=MOST_PARTIES)
@@ -376,7 +380,8 @@ OPERATIONS: Sequence[Operation] = (
         "/v1/analytics/entities",
         "getRiskyEntities",
         "The riskiest parties",
-        "Parties with the most decisions at level high or critical, by the field that named them. Counted in a "
+        f"Parties with the most decisions at level high or critical in at most {MOST_DAYS_OF_PARTIES} days, by the "
+        "field that named them. Counted in a "
         "summary of bounded size: `missed` says how far a count may be off, 0 where it is exact.",
         Answer(Entities, "Parties by field."),
         parameters=(

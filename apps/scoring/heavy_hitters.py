@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 #: Counters of one day, kind and field.
-MOST = 250
+MOST = 100
 
 
 class Counter(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -34,14 +34,20 @@ unpack = msgspec.msgpack.Decoder(Sketch).decode
 
 def merged(sketches: Iterable[Sketch], most: int = MOST) -> Sketch:
     """All of them as one of at most so many counters."""
-    counters: dict[str, Counter] = {}
+    sums: dict[str, list[float]] = {}
     error = 0.0
     for sketch in sketches:
         error += sketch.error
         for party, one in sketch.counters.items():
-            known = counters.get(party)
-            counters[party] = _sum(known, one) if known else one
-    return _bounded(counters, error, most)
+            known = sums.get(party)
+            if known is None:
+                sums[party] = [one.decisions, one.probability, one.amount]
+            else:
+                known[0] += one.decisions
+                known[1] += one.probability
+                known[2] += one.amount
+    less = taken([one[0] for one in sums.values()], most)
+    return Sketch(of({party: one for party, one in sums.items() if one[0] > less}, less).counters, error + less)
 
 
 def without(sketch: Sketch, parties: Iterable[str]) -> Sketch:
@@ -58,16 +64,6 @@ def of(sums: Mapping[str, Sequence[float]], less: float) -> Sketch:
 def taken(decisions: Collection[float], most: int = MOST) -> float:
     """What is taken from every count, so that no more than so many are left."""
     return sorted(decisions, reverse=True)[most] if len(decisions) > most else 0.0
-
-
-def _bounded(counters: Mapping[str, Counter], error: float, most: int) -> Sketch:
-    less = taken([one.decisions for one in counters.values()], most)
-    left = {party: _less(one, less) for party, one in counters.items() if one.decisions > less}
-    return Sketch(left, error + less)
-
-
-def _sum(one: Counter, other: Counter) -> Counter:
-    return Counter(one.decisions + other.decisions, one.probability + other.probability, one.amount + other.amount)
 
 
 def _less(one: Counter, less: float) -> Counter:

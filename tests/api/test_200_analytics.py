@@ -92,6 +92,7 @@ def test_modes_and_days_are_apart(cast: Cast, alice: Api, decided: list[dict]) -
         ("trends?interval=week", "interval"),
         ("trends?interval=hour&days=40", "start"),
         ("patterns?days=0", "days"),
+        ("entities?days=60", "start"),
         ("patterns?schema=none", "schema"),
         ("rules?start=2026-02-01&end=2026-01-01", "start"),
         ("entities?field=amount", "field"),

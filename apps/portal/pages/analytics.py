@@ -1,7 +1,7 @@
 """Analytics: what decisions say together, a view each, drawn; with ways down to the decisions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 from apps.analytics.asked import Asked, last_days
 from apps.analytics.distribution import distribution
 from apps.analytics.drift import drift
-from apps.analytics.parties import entities
+from apps.analytics.parties import MOST_DAYS, entities
 from apps.analytics.patterns import Pattern, patterns
 from apps.analytics.performance import ByLabels, performance
 from apps.analytics.rules import rules
@@ -145,6 +145,7 @@ def _rules(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
 
 
 def _entities(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
+    asked = asked._replace(start=max(asked.start, asked.end - timedelta(days=MOST_DAYS)))
     found = entities(asked, ROWS)
     fields = [
         (one, [(party, decisions_of(asked, party=party.value)) for party in one.data])
@@ -167,6 +168,10 @@ VIEWS: Mapping[str, View] = {
     "scores": View("Scores", "How fraud probabilities are spread.", _scores),
     "models": View("Models", "What models are worth, by labels where there are any.", _models),
     "rules": View("Rules", "How often rules are hit, what labels say of them, and which are hit together.", _rules),
-    "entities": View("Risky parties", "Parties with the most decisions at level high or critical.", _entities),
+    "entities": View(
+        "Risky parties",
+        f"Parties with the most decisions at level high or critical, of at most {MOST_DAYS} days.",
+        _entities,
+    ),
     "drift": View("Drift", "How far features and scores are from the data each model was made from.", _drift),
 }
