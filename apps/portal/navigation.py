@@ -19,6 +19,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     "Decide": (
         Entry("/decisions/", "Decisions"),
         Entry("/analytics/", "Analytics"),
+        Entry("/alerts/", "Alerts"),
         Entry("/labels/", "Labels"),
         Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),

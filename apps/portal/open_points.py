@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from apps.accounts.models import Tenant
+from apps.alerts.models import OPEN, Alert
 from apps.api_keys.models import ApiKey
 from apps.billing.models import Invoice
 from apps.billing.subscriptions.services import subscription_of
@@ -31,8 +32,22 @@ class OpenPoint(NamedTuple):
 
 def open_points(tenant: Tenant, month: Brief, now: datetime) -> list[OpenPoint]:
     """The urgent ones first."""
-    found = [*_keys(tenant, now), *_volume(tenant, month), *_invoices(tenant, now), *_webhooks(tenant)]
+    found = [
+        *_alerts(tenant),
+        *_keys(tenant, now),
+        *_volume(tenant, month),
+        *_invoices(tenant, now),
+        *_webhooks(tenant),
+    ]
     return sorted(found, key=lambda point: not point.urgent)
+
+
+def _alerts(tenant: Tenant) -> Iterator[OpenPoint]:
+    """Of live alerts that nobody acknowledged the gravest severity, and how many there are."""
+    severities = list(Alert.objects.filter(tenant=tenant, livemode=True, state=OPEN).values_list("severity", flat=True))
+    if severities:
+        words = "One alert is open." if len(severities) == 1 else f"{len(severities):,} alerts are open."
+        yield OpenPoint(words, f"{reverse('alerts')}?state=open", "See them", urgent="critical" in severities)
 
 
 def _keys(tenant: Tenant, now: datetime) -> Iterator[OpenPoint]:

@@ -19,6 +19,8 @@ class Permission(StrEnum):
     EXPORT = "Export decisions"
     LABELS = "Say what became of transactions"
     KEYS = "Make, rotate and revoke API keys"
+    ALERTS = "Acknowledge and resolve alerts"
+    ALERT_RULES = "Set alert rules and chat channels"
     WEBHOOKS = "Set up webhooks"
     POLICY = "Change the policy"
     DATA = "Remove a person's data, set how long data is kept"
@@ -30,9 +32,10 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.READ})
-_ANALYST = _VIEWER | {Permission.SCORE, Permission.EXPORT, Permission.LABELS}
+_ANALYST = _VIEWER | {Permission.SCORE, Permission.EXPORT, Permission.LABELS, Permission.ALERTS}
 _ADMIN = _ANALYST | {
     Permission.KEYS,
+    Permission.ALERT_RULES,
     Permission.WEBHOOKS,
     Permission.POLICY,
     Permission.DATA,

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from apps.portal.landing import landing
 from apps.portal.pages import (
+    alerts,
     analytics,
     audit,
     closing,
@@ -50,6 +51,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("labels/", labels.LabelsPage.as_view(), name="labels"),
     path("quality/", quality.QualityPage.as_view(), name="quality"),
     path("data/", data.DataPage.as_view(), name="data"),
+    path("alerts/", alerts.AlertsPage.as_view(), name="alerts"),
+    path("alerts/rules/", alerts.AlertRulesPage.as_view(), name="alert_rules"),
+    path("alerts/rules/<str:rule_id>/", alerts.AlertRulePage.as_view(), name="alert_rule"),
+    path("alerts/<str:alert_id>/", alerts.AlertPage.as_view(), name="alert"),
     path("keys/", keys.KeysPage.as_view(), name="keys"),
     path("keys/<int:key_id>/rotate/", keys.RotateKey.as_view(), name="rotate_key"),
     path("keys/<int:key_id>/networks/", keys.RestrictKey.as_view(), name="restrict_key"),

@@ -16,6 +16,10 @@ from django.utils import timezone
 from apps.accounts import invitations
 from apps.accounts.models import AuditEntry, Membership
 from apps.accounts.tenancy import in_tenant
+from apps.alerts.conditions import Condition
+from apps.alerts.models import Alert
+from apps.alerts.rules import default_rule
+from apps.alerts.services import record_conditions
 from apps.api_keys.services import get_gate
 from apps.notifications.services import create_webhook, send_test
 from apps.offboarding import closing
@@ -63,6 +67,18 @@ def key(scene: Scene) -> list[Any]:
 def webhook(scene: Scene) -> list[Any]:
     tenant, url = scene.cast.alice.tenant, "https://example.com/hook"
     return [create_webhook(tenant=tenant, livemode=False, url=url, now=timezone.now()).pk]
+
+
+ALERT_RULE = {
+    "name": "Calls", "enabled": "on", "severity": "warning", "period_minutes": "30", "mailed": "owners",
+    "threshold_percent": "50", "threshold_decisions": "10",
+}  # fmt: skip
+
+
+def alert(scene: Scene) -> list[Any]:
+    rule = default_rule(scene.cast.alice.tenant, "volume_drop", livemode=False)
+    record_conditions([(rule, Condition("", timezone.now(), "Fewer", "", {}))], timezone.now())
+    return [Alert.objects.get(tenant=scene.cast.alice.tenant).pk]
 
 
 def delivery(scene: Scene) -> list[Any]:
@@ -143,6 +159,19 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "rotate_key": (Act("key.rotated", {"overlap": "1"}, key),),
     "restrict_key": (Act("key.restricted", {"networks": "203.0.113.0/24"}, key),),
     "revoke_key": (Act("key.revoked", {}, key),),
+    "alert": (
+        Act("alert.acknowledged", {"do": "acknowledge"}, alert),
+        Act("alert.resolved", {"do": "resolve"}, alert),
+    ),
+    "alert_rules": (
+        Act("alert_rule.created", {"do": "rule", "kind": "volume_drop"}),
+        Act("chat_channel.created", {"do": "channel", "name": "#a", "url": "https://hooks.slack.com/services/T/B/X"}),
+    ),
+    "alert_rule": (
+        Act("alert_rule.changed", ALERT_RULE, lambda scene: ["volume_drop"]),
+        Act("alert_rule.tested", {"do": "test"}, lambda scene: ["volume_drop"]),
+        Act("alert_rule.deleted", {"do": "delete"}, lambda scene: ["volume_drop"]),
+    ),
     "webhooks": (Act("webhook.created", {"url": "https://example.com/hook"}),),
     "webhook": (
         Act("webhook.rotated", {"do": "rotate"}, webhook),
