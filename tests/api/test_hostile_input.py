@@ -86,7 +86,7 @@ BODIES: dict[str, Any] = {
 DIALECTS = {"/predict", "/predict/batch", "/batch-predict", "/api/v1/score", "/detect", "/detect/ensemble", "/models"}
 DIALECTS |= {"/account/usage", "/fraud-alert", "/system-alert", "/history", "/alerts"}
 DIALECTS |= {"/fraud-trends", "/transaction-patterns", "/risk-distribution", "/model-performance"}
-DIALECTS |= {"/transactions", "/predictions"}
+DIALECTS |= {"/transactions", "/predictions", "/jobs", "/jobs/{job_id}", "/services/status", "/services", "/overview"}
 OPERATIONS = [(method.upper(), path) for path, methods in PATHS.items() for method in methods]
 #: What is asked of an address in place of an id that there is.
 EXAMPLE = {"handle": "ab12cd", "mode": "live", "intent_id": "pi_1"}
@@ -94,7 +94,8 @@ MOST_PARAMETERS = 50
 
 
 def test_every_address_that_takes_a_body_has_one_here() -> None:
-    assert set(BODIES) == {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})}
+    taken = {path: methods.get("post", {}).get("requestBody", {}).get("content", {}) for path, methods in PATHS.items()}
+    assert set(BODIES) == {path for path, content in taken.items() if "application/json" in content}
 
 
 @pytest.fixture
