@@ -133,7 +133,7 @@ urlpatterns = [
     at(f"v1/batches/{BATCH}/cancel", CancelBatchView.as_view()),
     at(f"v1/batches/{BATCH}/resume", ResumeBatchView.as_view()),
     at("jobs", JobsView.as_view()),
-    at(r"jobs/(?P<job_id>[A-Za-z0-9_-]{1,64})", JobView.as_view()),
+    at(r"jobs/(?P<job_id>[^/]+)", JobView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),

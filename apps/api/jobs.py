@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from apps.api import batches, problems, uploads
 from apps.api import operation as described
-from apps.api.batches import BatchesView
+from apps.api.batches import BatchesView, Preview
 from apps.api.batches import BatchView as OneBatchView
 from apps.api.endpoint import json_answer
 from apps.api.fields import Moment
@@ -136,7 +136,7 @@ OPERATIONS: Sequence[Operation] = (
         "Gateway: score a file",
         "A CSV of PaySim transactions, as the body or as the part `file` of a form: a batch (`/v1/batches`) in the "
         "interface's words.",
-        Answer(Job, "The job, queued.", statuses=("202",)),
+        Answer(Job | Preview, "The job, queued; with `dry_run=true` the preview (200).", statuses=("202", "200")),
         parameters=batches.PARAMETERS,
         body=described.Body(batches.FORM, media_type=uploads.FORM, files=tuple(uploads.RAW)),
         problems=batches.TO_CREATE,

@@ -147,7 +147,8 @@ OPTIONAL_TEXTS = (
 
 
 FEATURES = (
-    weighed("log_amount", "AMOUNT", "amount", "amount", "An amount of {value}", own=True, unit="money"),
+    weighed("log_amount", "AMOUNT", "amount", "amount", "An amount of {value}", own=True, unit="money",
+           shown_as="expm1"),
     weighed("category", "MERCHANT_CATEGORY", "merchant_category", "category", "The category {value}",
             unknown="The merchant's category was not sent, or is not one we know."),
     stated("night", "NIGHT_TIME", "timestamp", "night", "It is night (UTC).", zero="It is not night (UTC).",
