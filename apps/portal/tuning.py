@@ -1,6 +1,6 @@
 """Built-in rules as a tenant tunes them: what each asks for, from which limits on; read from a form. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ OUTCOMES = (
 )
 #: With what the names of a form's limits begin.
 LIMIT = "limit_"
+WRONG = "A limit is a number from 0 on, such as 250."
 
 
 class Limit(NamedTuple):
@@ -60,7 +61,17 @@ def read(said: Mapping[str, Any]) -> Tuned:
     if outcome not in dict(OUTCOMES):
         raise ValueError("Choose one of the outcomes.")
     typed = {name.removeprefix(LIMIT): said[name].strip() for name in said if name.startswith(LIMIT)}
-    return Tuned(outcome or None, {field: _number(field, text) for field, text in typed.items() if text})
+    return Tuned(outcome or None, {field: _number(text) for field, text in typed.items() if text})
+
+
+def as_typed(rules: Sequence[TunedRule], rule_id: str, said: Mapping[str, Any]) -> list[TunedRule]:
+    """Rules with what was typed for one of them, to be mended."""
+    return [
+        one._replace(limits=tuple(limit._replace(tuned=said.get(f"{LIMIT}{limit.field}", "")) for limit in one.limits))
+        if one.rule.id == rule_id
+        else one
+        for one in rules
+    ]
 
 
 def tuning_of(policy: Policy, kind: str, rule_id: str) -> Tuning | None:
@@ -106,13 +117,13 @@ def _words(condition: Condition, labels: Mapping[str, str]) -> str:
     return f"{label[0].upper()}{label[1:]} {COMPARISONS[condition.op]}"
 
 
-def _number(field: str, text: str) -> float:
+def _number(text: str) -> float:
     try:
         number = float(text.replace(",", ""))
     except ValueError as wrong:
-        raise ValueError(f"{field}: a number from 0 on, such as 250.") from wrong
+        raise ValueError(WRONG) from wrong
     if not (isfinite(number) and number >= 0):
-        raise ValueError(f"{field}: a number from 0 on, such as 250.")
+        raise ValueError(WRONG)
     return number
 
 

@@ -299,7 +299,10 @@ def test_a_built_in_rules_limit_is_set_and_what_can_not_be_is_told_beside_it(own
                 changed(Policy(), {"built_in": tuning.retuned(Policy(), kind, one.rule.id, tuned)})
     said = {"rule": one.rule.id, "outcome": "", f"limit_{limit.field}": limit.usual}
     assert owner.post(f"/policy/built-in/{kind}/", said).status_code == 302
-    for wrong, words in ((f"limit_{limit.field}", "a number from 0 on"), ("outcome", "Choose one of the outcomes")):
+    for wrong, words in (
+        (f"limit_{limit.field}", "A limit is a number from 0 on"),
+        ("outcome", "Choose one of the outcomes"),
+    ):
         answer = owner.post(f"/policy/built-in/{kind}/", said | {wrong: "-1"})
         assert (answer.status_code, words in text_of(answer)) == (422, True)
 

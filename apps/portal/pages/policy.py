@@ -192,7 +192,8 @@ class BuiltInRules(_OfPolicy):
             return self.published(changed(policy, {"built_in": tuning.retuned(policy, kind, rule_id, tuned)}))
         except (InvalidPolicy, ValueError) as wrong:
             said = _TUNING.sub("", str(wrong))
-            return self.page(**context | {"wrong_rule": rule_id, "wrong": said, "typed": request.POST}, status=422)
+            typed = tuning.as_typed(context["rules"], rule_id, request.POST.dict())
+            return self.page(**context | {"rules": typed, "wrong_rule": rule_id, "wrong": said}, status=422)
 
 
 class PolicyVersion(_OfPolicy):

@@ -9,6 +9,7 @@ from apps.scoring.engine.decide import Policy, tune
 from apps.scoring.engine.rule_check import check_tunings
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, built_in, tuned
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import TransactionSchema
 
 PAYSIM = SCHEMAS["paysim"]
 
@@ -63,3 +64,11 @@ def test_a_tuning_that_makes_no_sense_is_refused(tuning: Tuning, says: str) -> N
 def test_a_rule_is_tuned_once() -> None:
     with pytest.raises(InvalidRules, match="tuned before"):
         check_tunings([Tuning("black_hole"), Tuning("black_hole", outcome="off")])
+
+
+@pytest.mark.parametrize("schema", list(SCHEMAS.values()), ids=list(SCHEMAS))
+def test_every_limit_on_a_logarithm_is_told_as_what_that_was_taken_of(schema: TransactionSchema) -> None:
+    """Whoever sets 1,000 dollars must not set a logarithm of 1,000."""
+    logarithms = {feature.name for feature in schema.features if feature.shown_as}
+    limits = {one.field for rule in schema.rules for one in rule.all if isinstance(one.value, float)}
+    assert {name for name in limits if name.startswith("log_")} <= logarithms
