@@ -28,15 +28,16 @@ def verdict(votes: Sequence[Vote]) -> Verdict | None:
 
     The probability is the mean of all, held on the majority's side of 0.5. Both the mean and the majority only rise
     when a model's probability does, so that the ensemble obeys every law its models obey; a mean over those that agree
-    would fall when the riskiest of them leaves for the other side. On a tie all agree by half and the mean decides.
+    would fall when the riskiest of them leaves for the other side. On a tie all agree by half, and the first of them
+    decides, which is the best one on later rows.
     """
     heard = [one for one in votes if one.probability is not None]
     if not heard:
         return None
     frauds = sum(one.prediction == 1 for one in heard)
     tied = 2 * frauds == len(heard)
-    majority = int(2 * frauds > len(heard))
-    agreeing = len(heard) / 2 if tied else sum(one.prediction == majority for one in heard)
+    side = heard[0].prediction if tied else int(2 * frauds > len(heard))
+    agreeing = sum(one.prediction == side for one in heard)
     mean = sum(one.probability or 0.0 for one in heard) / len(heard)
-    probability = mean if tied else max(mean, EVEN) if majority else min(mean, JUST_BELOW_EVEN)
+    probability = max(mean, EVEN) if side else min(mean, JUST_BELOW_EVEN)
     return Verdict(probability, Ensemble(round(agreeing / len(heard), 4), tuple(votes)))

@@ -36,7 +36,10 @@ SHOWN = frozenset(
         "beyond_measure",
     )
 )
-SHOWN_BY_RATIO = "beyond_usual"  # where the sender tells the amount's ratio to the median
+# The same where the sender tells the field that shows it. Few do, so these weigh for those who don't.
+SHOWN_BY = {"beyond_usual": "ratio_to_median_purchase_price", "device_farm": "device_id"}
+RARELY_TOLD = 3.0
+SHOWN_BY_USERS = "device_farm"
 COPIED = 0.5  # share of the honest rows that are there without a past, too
 ABOUT_DEVICES = ("device_users_24h", "email_users_24h")  # known though the user is new
 MEDIAN_USD, SPREAD = 30.0, 0.8  # of a described payment, of which only the ratio to the median is known
@@ -132,16 +135,22 @@ def material(schema: TransactionSchema, rows: Rows, random: np.random.Generator,
 
 def copied(schema: TransactionSchema, rows: Rows, material: Material, random: np.random.Generator) -> Extra:
     """The simulator's frauds that show themselves and some of its honest rows once more, their pasts forgotten."""
-    kind, ratio = rows.frame["typology"], rows.frame["ratio_to_median_purchase_price"]
-    shown = (kind.isin(SHOWN) | (kind.eq(SHOWN_BY_RATIO) & ratio.notna())).to_numpy()
+    frame = rows.frame
+    kind = frame["typology"]
+    told = np.logical_or.reduce([kind.eq(name) & frame[field].notna() for name, field in SHOWN_BY.items()])
+    shown = kind.isin(SHOWN).to_numpy() | told
     of = np.flatnonzero(
-        (rows.frame["source"] == "simulator").to_numpy()
+        (frame["source"] == "simulator").to_numpy()
         & (rows.weight > 0)
         & np.where(rows.label, shown, random.random(len(rows.label)) < COPIED)
     )
     some = rows.where(of)
-    some = some._replace(weight=np.where(some.label, some.weight, some.weight / COPIED))
+    heavier = np.where(told[of], RARELY_TOLD, np.where(some.label, 1.0, 1.0 / COPIED))
+    some = some._replace(weight=some.weight * heavier)
     block = replay.forgotten(schema, some, material.fitting[of], ABOUT_DEVICES, fresh=FRESH, away=AWAY)
+    # A farm shows by its device's users alone: where the history is away, nothing is left of it.
+    nothing_left = np.concatenate([np.zeros(len(of), dtype=bool), kind.eq(SHOWN_BY_USERS).to_numpy()[of]])
+    block = block._replace(weight=np.where(nothing_left, 0.0, block.weight))
     return Extra(block, np.concatenate([of, of]))
 
 
