@@ -181,6 +181,7 @@ class EntitiesView(AnalyticsView):
 
 
 FIELDS = tuple(sorted({field for schema in SCHEMAS.values() for field in schema.searched}))
+NAMED = ", ".join(f"`{field}`" for field in FIELDS)
 
 
 class DriftView(AnalyticsView):
@@ -386,7 +387,7 @@ OPERATIONS: Sequence[Operation] = (
         Answer(Entities, "Parties by field."),
         parameters=(
             *_span(),
-            parameter("field", "query", "Only parties this field named.", {"enum": list(FIELDS)}),
+            parameter("field", "query", f"Only parties this field named: {NAMED}.", {"type": "string"}),
             parameter(
                 "limit",
                 "query",

@@ -24,7 +24,7 @@ from apps.batches import preview, reads, services, storage
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.headings import Heading
 from apps.batches.models import Batch
-from apps.batches.outcomes import RowProblem
+from apps.batches.outcomes import ToldProblem
 from apps.batches.preview import PREVIEWED, Preview
 from apps.batches.reads import Cost
 from apps.batches.services import NotNow, Received, TooMany, Wanted
@@ -112,7 +112,7 @@ class ProblemPage(msgspec.Struct, frozen=True):
     """Rows with a problem, in the order of the file."""
 
     object: Literal["list"]
-    data: list[RowProblem]
+    data: list[ToldProblem]
     has_more: bool
     next_cursor: NextCursor
 

@@ -37,7 +37,7 @@ from apps.batches import columns, duplicates, identity, outcomes
 from apps.batches.columns import Common, Kept
 from apps.batches.duplicates import Named
 from apps.batches.models import Batch, Chunk, chunk_id
-from apps.batches.outcomes import RowProblem
+from apps.batches.outcomes import ToldProblem
 from apps.batches.parts import Part, part_of
 from apps.batches.recording import record
 from apps.scoring.engine import shelf
@@ -327,7 +327,7 @@ def _event(work: Work, decisions: int, units: int, milliseconds: float) -> Usage
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def _write_results(work: Work, shares: Shares, decided: BlockDecisions) -> list[RowProblem]:
+def _write_results(work: Work, shares: Shares, decided: BlockDecisions) -> list[ToldProblem]:
     """Write what the results say of each row that is done with; what is wrong with some."""
     chunk = work.chunk
     table = outcomes.table_of(work.part, decided, chunk.offset, shares.done, _decided_before(work, shares))
@@ -365,7 +365,7 @@ def _quicker(work: Work, shares: Shares) -> bool:
     return bool(duplicates.point(get_gate().valkey, _names(work), work.batch.schema, mine)) if mine else False
 
 
-def _mark_done(work: Work, shares: Shares, wrong: Sequence[RowProblem], flagged: int, units: int) -> None:
+def _mark_done(work: Work, shares: Shares, wrong: Sequence[ToldProblem], flagged: int, units: int) -> None:
     """The chunk's mark and the batch's progress, once. Raises `Stopped` when the batch was cancelled meanwhile."""
     batch = Batch.objects.select_for_update().filter(pk=work.batch.pk).first()
     if batch is None or batch.ended:

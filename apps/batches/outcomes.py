@@ -22,7 +22,7 @@ from apps.scoring.serving.decision_formats import Decision
 QUOTA_EXCEEDED = "quota_exceeded"
 
 
-class RowProblem(msgspec.Struct, frozen=True):
+class ToldProblem(msgspec.Struct, frozen=True):
     """What is wrong with a row."""
 
     row: Annotated[int, Meta(description="From 1, without the header.")]
@@ -31,12 +31,12 @@ class RowProblem(msgspec.Struct, frozen=True):
     detail: str
 
 
-def problems_of(found: Sequence[Found], first: int, end: int) -> list[RowProblem]:
+def problems_of(found: Sequence[Found], first: int, end: int) -> list[ToldProblem]:
     """Problems of the rows [first, end) of the file, counted from 0."""
-    return [RowProblem(one.row, one.column, one.kind, one.problem) for one in found if first < one.row <= end]
+    return [ToldProblem(one.row, one.column, one.kind, one.problem) for one in found if first < one.row <= end]
 
 
-def by_kind(problems: Sequence[RowProblem]) -> Counter[str]:
+def by_kind(problems: Sequence[ToldProblem]) -> Counter[str]:
     """Rows by the kind of their first problem."""
     first = {one.row: one.problem for one in reversed(problems)}
     return Counter(first.values())
@@ -71,7 +71,7 @@ def unpaid(rows: Rows, schema: TransactionSchema, headings: Headings, offset: in
     return pa.table(columns, names=[*rows.names, *answer_names(rows.names)]).slice(offset, count)
 
 
-def write(batch: Batch, chunk: Chunk, table: pa.Table, problems: Sequence[RowProblem]) -> None:
+def write(batch: Batch, chunk: Chunk, table: pa.Table, problems: Sequence[ToldProblem]) -> None:
     """Write a chunk's results and problems, in place of those of a try before. Raises `OSError`."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
@@ -90,13 +90,13 @@ def read(batch: Batch, chunk: Chunk) -> pa.Table:
         return reader.read_all()
 
 
-def read_problems(batch: Batch, chunk: Chunk) -> Iterator[RowProblem]:
+def read_problems(batch: Batch, chunk: Chunk) -> Iterator[ToldProblem]:
     """A chunk's problems, in the order of its rows."""
     if chunk.problems:
         yield from map(_problem, storage.read(place(batch, chunk, "problems")).splitlines())
 
 
-_problem = msgspec.json.Decoder(RowProblem).decode
+_problem = msgspec.json.Decoder(ToldProblem).decode
 
 
 def place(batch: Batch, chunk: Chunk, kind: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from apps.batches.headings import Heading, match
-from apps.batches.outcomes import RowProblem, problems_of
+from apps.batches.outcomes import ToldProblem, problems_of
 from apps.batches.reading import Format, open_source
 from apps.batches.rows import read_rows
 from apps.batches.sections import section
@@ -41,7 +41,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     columns: Annotated[list[Heading], Meta(description="How the file's columns are read.")]
     missing: Annotated[list[str], Meta(description="Required fields that no column is read as.")]
     rows: Annotated[list[PreviewedRow], Meta(description=f"The first {PREVIEWED} rows, as if they had no past.")]
-    problems: Annotated[list[RowProblem], Meta(description="What is wrong with rows among them.")]
+    problems: Annotated[list[ToldProblem], Meta(description="What is wrong with rows among them.")]
     billed_units: Literal[0] = 0
 
 

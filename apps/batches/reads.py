@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from apps.batches import outcomes
 from apps.batches.models import Batch, Chunk
-from apps.batches.outcomes import RowProblem
+from apps.batches.outcomes import ToldProblem
 from apps.billing.rating.money import rounded
 from apps.errors import Problem
 from apps.periods import Period
@@ -38,12 +38,12 @@ def _cost_of(batch: Batch) -> Cost:
     return Cost(month.cost() - month.cost_after(month.used - units), month.currency)
 
 
-def problems_of(batch: Batch, cursor: str | None, limit: int) -> tuple[Sequence[RowProblem], str | None]:
+def problems_of(batch: Batch, cursor: str | None, limit: int) -> tuple[Sequence[ToldProblem], str | None]:
     """Rows with a problem behind a cursor, in their order, and where the next ones begin; None at the end.
 
     Raises `Problem` (cursor_invalid) for a cursor that is not ours.
     """
-    after, found = _row_in(cursor), list[RowProblem]()
+    after, found = _row_in(cursor), list[ToldProblem]()
     chunks = Chunk.objects.filter(batch=batch, done=True, problems__gt=0).order_by("first_row")
     for chunk in chunks:
         if chunk.first_row + chunk.rows <= after:

@@ -21,6 +21,7 @@ from apps.valkey import Valkey
 from tests.api.bodies import DRAINED, asking
 from tests.batches.sent import HEADER, csv_of
 from tests.cast import Api
+from tests.pace import within
 
 Send, Work = Callable[..., Batch], Callable[[Batch], Batch]
 NAMED = "transaction_id," + HEADER
@@ -82,12 +83,13 @@ def test_two_batches_and_single_calls_stop_at_the_same_unit(
         answers.append(bob.post("/v1/decisions", asking(DRAINED)).status_code)
         connection.close()
 
-    threads = [threading.Thread(target=score, args=(batch,)) for batch in batches]
-    threads += [threading.Thread(target=call) for _ in range(12)]
+    threads = [threading.Thread(target=score, args=(batch,), daemon=True) for batch in batches]
+    threads += [threading.Thread(target=call, daemon=True) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(within(120))
+        assert not thread.is_alive()
     drain()
     units = sum(batch.units for batch in Batch.objects.all())
     assert units + answers.count(200) == 150 == counted(valkey, bob) - before

@@ -22,6 +22,7 @@ from apps.scoring.engine.models import load_active
 from apps.scoring.engine.past_events import transaction_hash
 from apps.scoring.engine.schemas import SCHEMAS
 from tests.batches.files import HONEST, NAMES, TYPED, csv_file, json_file, parquet_file
+from tests.pace import within
 from tests.scoring.engine.conftest import ARTIFACTS
 
 DRAINED = {**HONEST, "amount": "180000", "oldbalanceOrg": "180000", "newbalanceOrig": "0", "newbalanceDest": "180000"}
@@ -186,5 +187,7 @@ def test_a_worker_does_without_pandas():
         "import sys; from apps.batches.pandas_kept_out import keep_pandas_out; keep_pandas_out(); import pyarrow;"
         "pyarrow.array([1.5]).fill_null(0); print('pandas' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ARTIFACTS.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ARTIFACTS.parent, timeout=within(60)
+    )
     assert done.stdout == "False\n", done.stderr

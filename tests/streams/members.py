@@ -25,7 +25,7 @@ def main(members: int, brokers: str, *arguments: str) -> None:
     print(*children, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: [os.kill(child, signal.SIGKILL) for child in children])
     for _ in children:
-        pid, status = os.wait()
+        pid, status = os.waitpid(-1, 0)
         print(pid, os.waitstatus_to_exitcode(status), flush=True)
 
 

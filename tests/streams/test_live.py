@@ -1,8 +1,8 @@
 """Streams over a real broker: what goes in comes out decided, and is billed once."""
 
 import json
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
 
@@ -197,10 +197,11 @@ def test_one_message_can_be_tried_from_a_terminal(ground: Ground, stream: Stream
     ):
         said = StringIO()
         text = message if isinstance(message, str) else json.dumps(message)
-        with ThreadPoolExecutor(1) as aside:
-            asked = aside.submit(call_command, "stream_try", text, brokers=brokers, stdout=said)
-            until(asked.done, stream.step)
-            asked.result()
+        asked = threading.Thread(
+            target=call_command, args=("stream_try", text), kwargs={"brokers": brokers, "stdout": said}, daemon=True
+        )
+        asked.start()
+        until(lambda asked=asked: not asked.is_alive(), stream.step)
         assert expected in said.getvalue()
 
 

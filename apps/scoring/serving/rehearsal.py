@@ -21,6 +21,7 @@ from apps.scoring.serving.service import Scoring
 from apps.usage.admission import admission
 from apps.usage.admission.refused_calls import COUNT_REFUSED_CALL
 from apps.usage.admission.refused_keys import COUNT_REFUSED
+from apps.usage.admission.reservations import RESERVE, SETTLE
 from apps.usage.metering.journal import APPEND
 from apps.valkey import Away, Valkey
 
@@ -43,7 +44,19 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 ROUNDS = 3
 #: Every script a request may run. A server that was just started knows none: the first to ask would bring it.
-SCRIPTS = (ADMIT, PUBLISH, RELEASE, COUNT_REFUSED, COUNT_REFUSED_CALL, ACTIVITY, REFUSAL, FORGET, APPEND)
+SCRIPTS = (
+    ADMIT,
+    PUBLISH,
+    RELEASE,
+    COUNT_REFUSED,
+    COUNT_REFUSED_CALL,
+    ACTIVITY,
+    REFUSAL,
+    FORGET,
+    APPEND,
+    RESERVE,
+    SETTLE,
+)
 _RECEIVED_US = 1_767_225_600_000_000  # 2026-01-01
 
 
