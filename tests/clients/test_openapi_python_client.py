@@ -28,6 +28,15 @@ post_hooks: []
 content_type_overrides:
   image/svg+xml: application/octet-stream
   application/pdf: application/octet-stream
+  text/csv: application/octet-stream
+  application/csv: application/octet-stream
+  application/jsonl: application/octet-stream
+  application/x-jsonlines: application/octet-stream
+  application/gzip: application/octet-stream
+  application/x-gzip: application/octet-stream
+  application/zstd: application/octet-stream
+  application/x-ndjson: application/octet-stream
+  application/vnd.apache.parquet: application/octet-stream
 """
 
 

@@ -22,6 +22,7 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 #: What can do harm: sending any form of it asks for the password again. And what asks for it now and then.
 SENSITIVE = {
     "start",
+    "data",
     "keys",
     "rotate_key",
     "revoke_key",
