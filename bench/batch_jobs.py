@@ -17,12 +17,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.batch_rows import write_log
 from bench.copy import Copy, running
-from bench.measures import _pss_mb, family
+from bench.measures import family, pss_mb
 
 LOOK_SECONDS = 0.5
 WORKER = "--queues batches"
@@ -61,8 +62,12 @@ def done(copy: Copy, key: str, file: Path, kills: int = 0, restart: bool = False
     name = send(copy, key, file)["id"]
     while True:
         time.sleep(LOOK_SECONDS)
-        batch = asked(copy, key, f"/v1/batches/{name}")
-        peak = max(peak, sum(map(_pss_mb, workers(copy))))
+        try:
+            batch = asked(copy, key, f"/v1/batches/{name}")
+        except OSError:  # Valkey is coming back
+            continue
+        with suppress(FileNotFoundError, ProcessLookupError):  # one that ended while it was looked at
+            peak = max(peak, sum(map(pss_mb, workers(copy))))
         if batch["state"] not in ("queued", "running"):
             return Job(batch, time.monotonic() - began, peak, killed)
         if killed < kills and batch["rows"]["total"] and batch["percent"] >= 90 * (killed + 1) // (kills + 1):
@@ -77,7 +82,9 @@ def done(copy: Copy, key: str, file: Path, kills: int = 0, restart: bool = False
 
 def workers(copy: Copy) -> list[int]:
     """The processes that score batches, those that work last."""
-    return [pid for pid in family(copy.process.pid) if WORKER in _command(pid)]
+    while True:
+        with suppress(FileNotFoundError, ProcessLookupError):  # one ended while it was looked at
+            return [pid for pid in family(copy.process.pid) if WORKER in _command(pid)]
 
 
 def valkey_of(copy: Copy) -> int:
@@ -120,9 +127,9 @@ def main() -> int:
         rate = options.rows / job.seconds
         print(f"{job.seconds:.1f} s, {rate:,.0f} rows/s, {job.peak_mb:.0f} MB at most, {job.kills} workers killed")
         usage = asked(copy, key, "/v1/usage")
-        print("usage:", usage["units"], "units,", usage["decisions"], "decisions")
+        print(f"usage: {usage['used']:,} units, {usage['decisions']:,} decisions")
         print(copy.manage("reconcile"))
-    return 0 if job.batch["state"] == "completed" and job.batch["units"] == options.rows == usage["units"] else 1
+    return 0 if job.batch["state"] == "completed" and job.batch["units"] == options.rows == usage["used"] else 1
 
 
 if __name__ == "__main__":
