@@ -79,6 +79,7 @@ class Stream:
         self.topics, self.decider, self.budget = topics, decider, budget
         self.positions = Positions()
         self.held: list[Held] = []
+        self.paused: set[Place] = set()
         self.said = Said()
         self.broker_away = False
         self._refused_deliveries: list[Letter] = []
@@ -161,23 +162,25 @@ class Stream:
     def _hold(self, waiting: Sequence[Waiting]) -> None:
         """Keep what has to wait and pause its partitions, so that no more of them is read; resume the others."""
         now = time.monotonic()
-        before = {held.message.place for held in self.held}
         self.held += [Held(one.message, now + one.seconds, one.problem.code) for one in waiting]
-        places = {held.message.place for held in self.held}
-        self._pause(places)
+        self._pause({held.message.place for held in self.held})
         for reason, count in Counter(one.problem.code for one in waiting).items():
             metrics.WAITS.labels(reason).inc(count)
         for one in waiting[:1]:
             self.said.say(one.problem.code, "stream: %s: %s", WAITS[one.problem.code].said, one.problem.detail)
-        if before and not places:
-            for reason in WAITS:
-                self.said.over(reason, f"stream: nothing waits any longer ({reason})")
         self._tell_waiting()
 
     def _pause(self, places: set[Place]) -> None:
+        """Pause these partitions and no others of ours; when none is left, say that nothing waits any longer."""
+        if places == self.paused:
+            return
         ours = self.consumer.assignment()
-        self.consumer.pause([one for one in ours if (one.topic, one.partition) in places])
-        self.consumer.resume([one for one in ours if (one.topic, one.partition) not in places])
+        self.consumer.pause([one for one in ours if (one.topic, one.partition) in places - self.paused])
+        self.consumer.resume([one for one in ours if (one.topic, one.partition) in self.paused - places])
+        self.paused = places
+        if not places:
+            for reason in WAITS:
+                self.said.over(reason, f"stream: nothing waits any longer ({reason})")
 
     def _tell_waiting(self) -> None:
         count = Counter(held.reason for held in self.held)
@@ -294,6 +297,7 @@ class Stream:
     def _let_go(self, partitions: Iterable[TopicPartition]) -> None:
         places = {(one.topic, one.partition) for one in partitions}
         self.held = [held for held in self.held if held.message.place not in places]
+        self.paused -= places  # whoever has them reads them
         self.positions.forget(places)
         self._tell_waiting()
 

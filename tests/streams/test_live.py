@@ -165,7 +165,12 @@ def use_up(text: str, requests: int) -> None:
 
 
 def test_a_used_up_quota_is_used_to_the_last_unit_then_messages_wait_for_more(
-    ground: Ground, stream: Stream, bob: Api, monkeypatch: pytest.MonkeyPatch, drain: Callable[[], int]
+    ground: Ground,
+    stream: Stream,
+    bob: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    drain: Callable[[], int],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setitem(WAITS, "quota_exceeded", Wait(0.3, "the volume is used up"))  # type: ignore[arg-type]
     get_gate().seed_quota(bob.tenant.handle, period_of(timezone.now()), 10_000 - 5, seconds=3_600)
@@ -182,6 +187,7 @@ def test_a_used_up_quota_is_used_to_the_last_unit_then_messages_wait_for_more(
     assert bob.post("/v1/subscription", {"plan": "professional"}).status_code == 200
     work(stream, 4)
     assert {one["transaction_id"] for one in decisions(ground.results(4))} == {"t5", "t6", "t7", "tbehind"}
+    assert [line for line in caplog.messages if "nothing waits any longer (quota_exceeded)" in line]
     drain()
     assert used(bob) == 8
 
