@@ -8,6 +8,7 @@ the same decision and for nothing. One thread: callbacks of the client come betw
 """
 
 import logging
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.25
 #: How long the answers in hand may take to be delivered once we are to stop; after that others give them again.
 STOP_SECONDS = 8.0
+#: How long the broker may take to let us leave its group. One that has just gone never answers, and the client waits on.
+LEAVE_SECONDS = 10.0
 #: How long a delivery that a broker refused is put off.
 AGAIN_SECONDS = 1.0
 #: What stays so is said again after this long.
@@ -117,8 +120,13 @@ class Stream:
 
     def close(self) -> None:
         """Leave the group, so that others have our partitions at once; with no broker there is nobody to tell."""
-        if not self.broker_away:
-            self.consumer.close()  # revokes, which commits
+        if self.broker_away:
+            return
+        leaving = threading.Thread(target=self.consumer.close, name="leaving", daemon=True)  # revokes, which commits
+        leaving.start()
+        leaving.join(LEAVE_SECONDS)
+        if leaving.is_alive():
+            log.warning("stream: the broker did not answer our leaving; others get our partitions a session later")
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
