@@ -16,11 +16,13 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import get_gate
 from apps.scoring import feature_drift
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.policies import load, publish
 from apps.scoring.recording import outage_backfill
+from apps.scoring.serving.rehearsal import EXAMPLES
 from apps.scoring.serving.runtime import get_scoring
 from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
@@ -71,6 +73,17 @@ def test_card_in_a_text_is_masked_in_answer_and_facts_with_a_warning(
     (row,) = kept(alice)
     assert row.transaction_id == told["transaction_id"] == row.facts["user_id"] == row.facts["country"]
     assert "*****" in row.facts["user_id"].replace(" ", "").replace("-", "").replace("\xa0", "").replace("–", "")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_card_in_place_of_any_number_is_decided_on_or_refused_by_name(alice: Api, schema: str) -> None:
+    """What is remarked of other numbers (an amount in dollars, a field that follows from others) is not counted of it."""
+    example = dict(EXAMPLES[schema]) | ({"currency": "JPY"} if schema == "payments" else {})
+    for name, kind in SCHEMAS[schema].types.items():
+        if is_kind(int, kind) or is_kind(float, kind):
+            asked = {"schema": schema, "transaction": example | {name: int(pan(6))}, "dry_run": True}
+            answer = alice.post("/v1/decisions", asked)
+            assert answer.status_code == 200 or answer.json()["param"] == f"transaction.{name}", answer.content
 
 
 @pytest.mark.parametrize("name", ["User_ID", "Merchant_ID", "Device_ID"])

@@ -65,13 +65,17 @@ def _together(chosen: Chosen, answer: Answer, by: LoadedModel) -> BlockScores:
     """The ensemble's verdict on every row, as `ensemble.verdict` has it of one."""
     count = len(next(iter(answer.margins.values())))
     total, frauds, rank, heard = np.zeros(count), np.zeros(count), np.zeros(count), 0
+    first = np.zeros(count, dtype=bool)
     for model, said in heard_of(chosen, answer):
         margins = np.array(said, dtype=np.float64)
         probability = probabilities(model, margins, (model.threshold,))
-        frauds += probability >= model.threshold
+        fraud = probability >= model.threshold
+        first = first if heard else fraud
+        frauds += fraud
         total += rounded(probability)
         rank += ranks(model, margins)
         heard += 1
     mean, ahead = total / heard, 2 * frauds - heard
-    held = np.where(ahead > 0, np.maximum(mean, ensembles.EVEN), np.minimum(mean, ensembles.JUST_BELOW_EVEN))
-    return BlockScores(np.where(ahead == 0, mean, held), np.rint(rank / heard).astype(np.int16), used_of(chosen, by))
+    side = (ahead > 0) | (ahead == 0) & first
+    held = np.where(side, np.maximum(mean, ensembles.EVEN), np.minimum(mean, ensembles.JUST_BELOW_EVEN))
+    return BlockScores(held, np.rint(rank / heard).astype(np.int16), used_of(chosen, by))

@@ -197,10 +197,16 @@ class TransactionSchema:
         shown = msgspec.structs.replace(transaction, **masked) if masked else transaction
         noticed = (
             *self._ignored(content, list(masked)), *self._far_off(transaction, at_ms, received_ms),
-            *self._unknown_values(shown), *self.remarks(shown),
+            *self._unknown_values(shown), *self._remarks(transaction, shown, masked),
         )  # fmt: skip
         came_ms = received_ms if received_ms and self.moment else FOREVER
         return Parsed(transaction, facts, shown, facts | masked if masked else facts, noticed, at_ms, came_ms)
+
+    def _remarks(self, transaction: Any, shown: Any, masked: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the schema remarks; nothing when a number was masked: a remark would count with it, and tell it."""
+        if any(not isinstance(getattr(transaction, name), str) for name in masked):
+            return ()
+        return self.remarks(shown)
 
     def kept_as(self, name: str, value: Any) -> Any:
         """What a field holds once a value was sent for it; None for one that counts as not sent.
