@@ -28,7 +28,7 @@ Cap = Annotated[
     ),
 ]
 Thresholds = Annotated[
-    list[Annotated[int, Meta(ge=1, le=100)]],
+    list[Annotated[int, Meta(ge=budgets.LEAST_PERCENT, le=budgets.MOST_PERCENT)]],
     Meta(max_length=budgets.MOST_THRESHOLDS, description="Percentages to be told of; empty: none."),
 ]
 
@@ -64,6 +64,9 @@ class Budget(msgspec.Struct, frozen=True):
     period: Month
     currency: str
     spend_cap: Annotated[str | None, Meta(description="The most a month may come to; null: no cap.")]
+    spend_cap_effect: Annotated[
+        str | None, Meta(description="What the cap does to the rest of this month, in a sentence; null: no cap.")
+    ]
     thresholds: Annotated[list[int], Meta(description="Percentages of each of the two.")]
     standings: list[BudgetStanding]
     alerts: Annotated[list[BudgetAlert], Meta(description="Those of this month.")]
@@ -105,6 +108,7 @@ class BudgetView(ApiView):
             period=str(period),
             currency=subscription.currency,
             spend_cap=None if cap is None else str(rounded(cap, subscription.currency)),
+            spend_cap_effect=(budgets.cap_effect(month, cap) if month else "") or None,
             thresholds=list(budgets.thresholds_of([tenant_id])[tenant_id]),
             standings=[BudgetStanding(state.budget, str(state.used), str(state.limit), state.unit) for state in states],
             alerts=[
@@ -134,7 +138,8 @@ OPERATIONS: Sequence[Operation] = (
         TAG,
         "Change the budget",
         "`spend_cap` is exact and holds from the next request on: no call beyond it is answered. It counts the plan's "
-        "fee and overage, before credits and tax; what the fee has paid for is never refused. At each of `thresholds` "
+        "fee and overage, before credits and tax; what the fee has paid for is never refused. One below what is spent "
+        "already is kept: `spend_cap_effect` says what then follows. At each of `thresholds` "
         "(80 and 100 unless you choose your own) of the included volume and of the cap you are told once a month, by "
         "e-mail and by the webhook `budget.reached`. What is left out stays. Scope: `admin`, with a live key.",
         Answer(Budget, "The budget as it is now."),

@@ -1,6 +1,12 @@
 """Figures as people read them."""
 
+from decimal import Decimal
+
 from django.template import Library
+
+from apps.billing.rating.money import EXPONENTS, shown
+from apps.formats import amount_text
+from apps.formats import plain as plain_text
 
 register = Library()
 
@@ -13,3 +19,21 @@ def probability(value: float) -> str:
     if value < LEAST:
         return f"< {LEAST}"
     return f"> {MOST}" if value > MOST else f"{value:.4f}"
+
+
+@register.filter
+def money(value: Decimal | str, currency: str) -> str:
+    """Write an amount we bill with its currency and the decimals that has: 1,299.00 USD."""
+    return shown(Decimal(value), currency)
+
+
+@register.filter
+def amount(value: Decimal | str, currency: str) -> str:
+    """Write an amount we bill where its currency stands elsewhere: 1,299.00."""
+    return amount_text(Decimal(value), EXPONENTS[currency])
+
+
+@register.filter
+def plain(value: Decimal) -> str:
+    """Write a number as it was told, without zeros that only its column has: 100, 0.5."""
+    return plain_text(value)

@@ -10,11 +10,14 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
-from apps.billing.subscriptions.services import set_payment_method, set_spend_cap
+from apps.billing.subscriptions.services import allowance, set_payment_method, set_spend_cap
 from apps.notifications.mail import render
 from apps.notifications.models import Delivery, Event
+from apps.periods import Period
+from apps.usage.metering.quantities import units_between
 from apps.usage.models import UsageDay
-from apps.usage.statements.budgets import notify_reached, set_thresholds
+from apps.usage.statements.budgets import cap_effect, notify_reached, set_thresholds
+from apps.usage.statements.reads import statement_of
 from tests.cast import Cast
 from tests.factories import MembershipFactory, UsageDayFactory, UserFactory
 from tests.together import together
@@ -77,6 +80,52 @@ def test_spend_cap_is_told_beside_the_included_volume(cast: Cast) -> None:
     event = Event.objects.get(data__budget="spend_cap", data__threshold=80)
     assert (event.data["limit"], event.data["unit"]) == ("300.00", "USD")
     assert Decimal(event.data["used"]) >= 300
+
+
+@pytest.mark.parametrize(
+    ("used", "cap", "effect"),
+    [
+        (0, None, ""),
+        (
+            11_000,
+            "300",
+            "107.00 USD of 300.00 USD are spent; 193.00 USD are left for decisions beyond the included ones.",
+        ),
+        (
+            12,
+            "25",
+            "99.00 USD are spent, more than the cap of 25.00 USD: the 9,988 included decisions left are paid for; "
+            "beyond them calls stop.",
+        ),
+        (
+            11_000,
+            "25",
+            "107.00 USD are spent, more than the cap of 25.00 USD: calls are refused until the cap is raised or the "
+            "month is over.",
+        ),
+        (
+            11_000,
+            "107",
+            "107.00 USD are spent, which is all of the cap of 107.00 USD: calls are refused until the cap is raised or "
+            "the month is over.",
+        ),
+    ],
+)
+def test_a_caps_effect_is_what_the_gate_does(cast: Cast, used: int, cap: str | None, effect: str) -> None:
+    bob, bound = cast.bob.tenant, None if cap is None else Decimal(cap)
+    later = Period.of(NOW).end + timedelta(days=10)  # a whole month's fee
+    set_payment_method(tenant_id=bob.pk, ready=True, now=NOW)
+    set_spend_cap(tenant_id=bob.pk, cap=bound, now=NOW)
+    use(bob, used, later)
+    month = statement_of(bob.pk, Period.of(later))
+    assert month is not None
+    assert cap_effect(month, bound) == effect
+    allowed = allowance(bob.pk, later, units_between).allowed_units
+    assert (allowed is None) == (cap is None)
+    if "refused" in effect:
+        assert allowed is not None and allowed <= used
+    elif "included decisions left" in effect:
+        assert allowed == 10_000
 
 
 def test_own_thresholds_take_the_place_of_ours(charlie: Tenant) -> None:

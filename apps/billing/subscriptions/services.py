@@ -291,7 +291,10 @@ def set_spend_cap(*, tenant_id: int, cap: Decimal | None, now: datetime, actor: 
         if cap == subscription.spend_cap:
             return
         Subscription.objects.filter(pk=subscription.pk).update(spend_cap=cap)
-        before, after = ({"cap": None if one is None else str(one)} for one in (subscription.spend_cap, cap))
+        before, after = (
+            {"cap": None if one is None else str(rounded(one, subscription.currency))}
+            for one in (subscription.spend_cap, cap)
+        )
         _audit(tenant_id, "subscription.spend_cap", actor, now, before, after)
 
 

@@ -11,12 +11,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.api_keys.models import ApiKey
+from apps.api_keys.services import get_gate, invalidate_pending
+from apps.billing.rating.money import rounded
 from apps.billing.subscriptions.services import NotPossible, subscription_of
+from apps.periods import Period
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
-from apps.usage.statements import budgets, reports
+from apps.usage.statements import budgets, reads, reports
 
 DAYS = 30
 
@@ -26,6 +29,14 @@ class Used(NamedTuple):
 
     name: str
     usage: reports.KeyUsage | reports.EndpointUsage | reports.SchemaUsage
+
+
+class Cap(NamedTuple):
+    """What the page says of the spend cap. `passed`: more is spent already; without `counts` calls stop before it."""
+
+    effect: str
+    passed: bool
+    counts: bool
 
 
 def _by(name: str, label: str) -> Table:
@@ -70,7 +81,8 @@ class BudgetForm(forms.Form):
         min_value=0,
         max_digits=12,
         label="Spend cap a month",
-        help_text="Scoring stops there. Empty: no cap.",
+        help_text="Counts the plan's fee and every decision beyond the included ones, before credits and tax. What the "
+        "fee has paid for is never refused. Empty: no cap.",
     )
     thresholds = forms.CharField(
         label="Tell us at", help_text="Percentages of the included volume and of the cap, such as 50, 80, 100."
@@ -78,9 +90,13 @@ class BudgetForm(forms.Form):
 
     def clean_thresholds(self) -> list[int]:
         said = self.cleaned_data["thresholds"].replace("%", " ").replace(",", " ").split()
-        if not all(one.isdecimal() and len(one) < 5 and 1 <= int(one) <= 1_000 for one in said) or not said:
-            raise forms.ValidationError("Whole percentages from 1 to 1,000, separated by commas.")
-        return sorted({int(one) for one in said})
+        least, most = budgets.LEAST_PERCENT, budgets.MOST_PERCENT
+        if not all(one.isdecimal() and len(one) < 5 and least <= int(one) <= most for one in said) or not said:
+            raise forms.ValidationError(f"Whole percentages from {least} to {most}, separated by commas.")
+        percentages = sorted({int(one) for one in said})
+        if len(percentages) > budgets.MOST_THRESHOLDS:
+            raise forms.ValidationError(f"At most {budgets.MOST_THRESHOLDS} percentages.")
+        return percentages
 
 
 class CheapestPlan(Page):
@@ -96,6 +112,7 @@ class UsagePage(Page):
     """The month so far."""
 
     title, template = "Usage and cost", "portal/pages/usage.html"
+    bills = True
     changes = Permission.BILLING
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -116,6 +133,7 @@ class UsagePage(Page):
             "chart": {"start": int(midnight.timestamp()), "step": 86_400, "lines": [line]},
             "used_percent": min(100, round(100 * month.used / month.included)) if month.included else 100,
             "subscription": subscription_of(self.tenant.pk),
+            "cap": self._cap(),
             "form": self._form(),
         }
 
@@ -154,11 +172,19 @@ class UsagePage(Page):
             except NotPossible as wrong:
                 form.add_error("spend_cap", str(wrong))
             else:
+                invalidate_pending(get_gate())  # the gate knows of a new cap before the page is read
                 messages.success(request, "The budget is changed; it holds from the next call on.")
                 return redirect("usage")
         return self.page(**self.context() | {"form": form}, status=422)
 
+    def _cap(self) -> Cap:
+        subscription, period = subscription_of(self.tenant.pk), Period.of(self.now)
+        cap, month = subscription.spend_cap, reads.statement_of(self.tenant.pk, period)
+        passed = cap is not None and month is not None and month.cost() > cap
+        return Cap(budgets.cap_effect(month, cap) if month else "", passed, subscription.has_payment_method)
+
     def _form(self) -> BudgetForm:
+        subscription = subscription_of(self.tenant.pk)
         thresholds = budgets.thresholds_of([self.tenant.pk])[self.tenant.pk]
-        cap = subscription_of(self.tenant.pk).spend_cap
+        cap = None if subscription.spend_cap is None else rounded(subscription.spend_cap, subscription.currency)
         return BudgetForm(initial={"spend_cap": cap, "thresholds": ", ".join(map(str, thresholds))})

@@ -19,9 +19,10 @@ from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.billing.models import Subscription
 from apps.billing.notifications import notify_customer
-from apps.billing.rating.money import rounded
+from apps.billing.rating.money import rounded, shown
 from apps.billing.rating.pricing import included_units
 from apps.billing.subscriptions.services import set_spend_cap
+from apps.formats import number_text
 from apps.notifications.models import Event
 from apps.periods import Period
 from apps.usage.models import Budget, UsageDay
@@ -30,8 +31,9 @@ from apps.usage.statements.costs import MonthStatement
 
 #: Percentages that are told unless a tenant has chosen its own.
 DEFAULT = (80, 100)
-#: A tenant may choose so many.
+#: A tenant may choose so many, of these percentages.
 MOST_THRESHOLDS = 10
+LEAST_PERCENT, MOST_PERCENT = 1, 100
 #: Tenants looked at together.
 TOGETHER = 500
 
@@ -79,6 +81,25 @@ def budget_states(month: MonthStatement, cap: Decimal | None) -> Iterator[Budget
     yield BudgetState("included", Decimal(month.used), Decimal(included_units(month.terms, month.period)), "units")
     if cap is not None:
         yield BudgetState("spend_cap", month.cost(), rounded(cap, month.currency), month.currency)
+
+
+def cap_effect(month: MonthStatement, cap: Decimal | None) -> str:
+    """Say in a sentence what a cap does to the rest of the month; empty without one.
+
+    What the fee has paid for is never refused: a cap below what is spent stops what is beyond it, not the month.
+    """
+    if cap is None:
+        return ""
+    cost, currency = month.cost(), month.currency
+    spent, bound = shown(cost, currency), shown(cap, currency)
+    included = max(included_units(month.terms, month.period) - month.used, 0)
+    if cost < cap:
+        left = shown(cap - cost, currency)
+        return f"{spent} of {bound} are spent; {left} are left for decisions beyond the included ones."
+    standing = f"{spent} are spent, {'more than' if cost > cap else 'which is all of'} the cap of {bound}"
+    if included:
+        return f"{standing}: the {number_text(included)} included decisions left are paid for; beyond them calls stop."
+    return f"{standing}: calls are refused until the cap is raised or the month is over."
 
 
 def notify_reached(now: datetime) -> int:
