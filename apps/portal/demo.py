@@ -18,6 +18,11 @@ def at_home(request: HttpRequest) -> bool:
     return settings.DEMO_MODE and inside and not addresses.was_forwarded(request.META)
 
 
+def shows_mails(request: HttpRequest) -> bool:
+    """Whether this browser may read what this copy would have mailed: at home, where mails become files."""
+    return settings.EMAIL_BACKEND.endswith("filebased.EmailBackend") and at_home(request)
+
+
 class DemoAtHomeOnly:
     """Authentication backend, asked before those that look at passwords: the demo's is known to everybody.
 

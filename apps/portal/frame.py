@@ -45,6 +45,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "frame": SimpleLazyObject(lambda: Frame(request)),
         "demo": settings.DEMO_MODE,
         "demo_login": _demo_login(request),
+        "mails_shown": demo.shows_mails(request),
     }
 
 

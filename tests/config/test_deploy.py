@@ -77,6 +77,11 @@ def test_one_name_sets_all_that_follows_from_it(tmp_path: Path, module: str) -> 
     ]  # fmt: skip
 
 
+def test_production_has_no_demo_and_so_no_mailbox(tmp_path: Path) -> None:
+    assert told(tmp_path, "portal", "DEMO_MODE", **PRODUCTION) == [False]
+    assert run(tmp_path, "portal", "manage.py", "check", **PRODUCTION | {"PALISADE_DEMO": "1"}).returncode == 1
+
+
 @BOTH
 def test_without_a_name_nothing_is_said_of_tls(tmp_path: Path, module: str) -> None:
     names = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "TRUSTED_PROXIES")

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from config.local.demo import demo_transactions
 from tests.cast import Cast
 from tests.factories import MembershipFactory
 
+FILES = "django.core.mail.backends.filebased.EmailBackend"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -46,6 +48,37 @@ def test_the_demo_is_nobody_elsewhere(path: str, demo: bool, address: str, heade
         assert log_in(path, address, **headers).status_code == 200  # the form again
         form = Client(REMOTE_ADDR=address).get("/account/login/", headers=headers)
         assert PASSWORD not in form.content.decode()
+
+
+def mailbox(address: str = "127.0.0.1", **headers: str) -> Any:
+    return Client(REMOTE_ADDR=address).get("/mailbox/", headers=headers)
+
+
+@override_settings(DEMO_MODE=True, EMAIL_BACKEND=FILES)
+def test_the_mailbox_says_that_it_is_local(tmp_path: Path) -> None:
+    (tmp_path / "1.log").write_bytes(b"To: a@example.com\nSubject: Confirm\n\nThe link.\n")
+    with override_settings(EMAIL_FILE_PATH=str(tmp_path)):
+        shown = mailbox().content.decode()
+    assert "Local to this machine" in shown
+    assert "The link." in shown
+
+
+@pytest.mark.parametrize(
+    ("demo", "backend", "address", "headers"),
+    [
+        (False, FILES, "127.0.0.1", {}),
+        (True, "django.core.mail.backends.smtp.EmailBackend", "127.0.0.1", {}),
+        (True, FILES, "203.0.113.9", {}),
+        (True, FILES, "127.0.0.1", {"X-Forwarded-For": "203.0.113.9"}),
+    ],
+)
+def test_elsewhere_there_is_no_mailbox_and_nothing_leads_to_it(
+    demo: bool, backend: str, address: str, headers: dict[str, str]
+) -> None:
+    with override_settings(DEMO_MODE=demo, EMAIL_BACKEND=backend):
+        assert mailbox(address, **headers).status_code == 404
+        sent = Client(REMOTE_ADDR=address).get("/account/confirm-email/", headers=headers)
+        assert "/mailbox/" not in sent.content.decode()
 
 
 def test_the_past_is_the_same_everywhere_and_can_be_decided_on() -> None:
