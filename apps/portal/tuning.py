@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from apps.portal.rule_forms import COMPARISONS, in_figures
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rules import BuiltIn, Condition, Tuning
+from apps.scoring.engine.features import Feature
+from apps.scoring.engine.rules import BuiltIn, Condition, Tuning, tuned
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.engine.wording import SHOWN
+from apps.scoring.engine.wording import SHOWN, logarithms_of
 
 #: What a tenant may make of a built-in rule.
 OUTCOMES = (
@@ -22,6 +23,8 @@ OUTCOMES = (
 )
 #: With what the names of a form's limits begin.
 LIMIT = "limit_"
+#: Units of limits by the feature's: the models and rules know amounts in dollars.
+LIMIT_UNITS = {"money": "US dollars", "USD": "US dollars", "km/h": "km/h"}
 WRONG = "A limit is a number from 0 on, such as 250."
 
 
@@ -35,9 +38,10 @@ class Limit(NamedTuple):
 
 
 class TunedRule(NamedTuple):
-    """A rule everybody has, and what the policy makes of it."""
+    """A rule everybody has, and what the policy makes of it. `described`: with the limits in force."""
 
     rule: BuiltIn
+    described: str
     outcome: str
     asks: str
     limits: tuple[Limit, ...]
@@ -80,7 +84,7 @@ def tuning_of(policy: Policy, kind: str, rule_id: str) -> Tuning | None:
     return max(meant, key=lambda one: bool(one.schema), default=None)
 
 
-def retuned(policy: Policy, kind: str, rule_id: str, tuned: Tuned) -> list[dict[str, Any]]:
+def retuned(policy: Policy, kind: str, rule_id: str, said: Tuned) -> list[dict[str, Any]]:
     """The policy's tunings with one rule of one kind tuned otherwise."""
     spread = [
         (name, one)
@@ -91,25 +95,32 @@ def retuned(policy: Policy, kind: str, rule_id: str, tuned: Tuned) -> list[dict[
         (one.id, name): {"id": one.id, "schema": name, "outcome": one.outcome, "limits": one.limits}
         for name, one in spread
     }
-    rows[rule_id, kind] = {"id": rule_id, "schema": kind, "outcome": tuned.outcome, "limits": dict(tuned.limits)}
+    rows[rule_id, kind] = {"id": rule_id, "schema": kind, "outcome": said.outcome, "limits": dict(said.limits)}
     return [one for one in rows.values() if one["outcome"] or one["limits"]]
 
 
 def _tuned(schema: TransactionSchema, rule: BuiltIn, tuning: Tuning | None) -> TunedRule:
     outcome, limits = (tuning.outcome or "", tuning.limits) if tuning else ("", {})
-    return TunedRule(rule, outcome, outcome or rule.outcome, tuple(_limits(schema, rule, limits)))
+    in_force = tuned(rule, tuning, logarithms_of(schema)) if tuning else rule
+    return TunedRule(rule, in_force.description, outcome, outcome or rule.outcome, tuple(_limits(schema, rule, limits)))
 
 
-def _limits(schema: TransactionSchema, rule: BuiltIn, tuned: Mapping[str, float]) -> Iterator[Limit]:
+def _limits(schema: TransactionSchema, rule: BuiltIn, own_limits: Mapping[str, float]) -> Iterator[Limit]:
     """A rule's limits. One on a logarithm is told as what that was taken of, as it is tuned, too."""
     shown = {feature.name: SHOWN[feature.shown_as][0] for feature in schema.features}
-    labels = {feature.name: feature.label for feature in schema.features}
+    labels = {feature.name: _label(feature) for feature in schema.features}
     for condition in rule.all:
         if not isinstance(condition.value, float):
             continue
         usual = shown.get(condition.field, float)(condition.value)
-        own = in_figures(tuned[condition.field]) if condition.field in tuned else ""
+        own = in_figures(own_limits[condition.field]) if condition.field in own_limits else ""
         yield Limit(condition.field, _words(condition, labels), in_figures(round(usual, 6)), own)
+
+
+def _label(feature: Feature) -> str:
+    """What a limit is on, with its unit where the label has none."""
+    unit = "times" if feature.shown_as == "exp" else LIMIT_UNITS.get(feature.unit, "")
+    return f"{feature.label} ({unit})" if unit else feature.label
 
 
 def _words(condition: Condition, labels: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.rules import PRECEDENCE, BuiltIn, Outcome, Rule, RuleResult, Tuning, tuned
 from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.engine.wording import SHOWN
+from apps.scoring.engine.wording import logarithms_of
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
 Action = Literal["approve", "review", "challenge", "block"]
@@ -55,7 +55,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
 def tune(schema: TransactionSchema, tunings: Sequence[Tuning]) -> tuple[Rule, ...]:
     """A schema's built-in rules as a tenant tuned them, without those that are off."""
     meant = {tuning.id: tuning for tuning in tunings if tuning.schema in ("", schema.name)}
-    logarithms = {feature.name: SHOWN[feature.shown_as][1] for feature in schema.features}
+    logarithms = logarithms_of(schema)
     return tuple(
         tuned(rule, meant[rule.id], logarithms) if rule.id in meant else rule
         for rule in schema.rules

@@ -77,10 +77,20 @@ class Contribution(msgspec.Struct, frozen=True):
     text: Annotated[str, Meta(description="The sentence, with the value in it.")]
     value: Annotated[
         float | str | None,
-        Meta(description="The feature's number, or the word it stands for; null where it is not known."),
+        Meta(
+            description="The amount as you sent it, else the feature's number, or the word it stands for; null where "
+            "it is not known."
+        ),
     ]
     contribution: Annotated[float, Meta(description="Calibrated log-odds.")]
     direction: Annotated[Direction, Meta(description="up: towards fraud; down: away from it.")]
+    unit: Annotated[
+        str | None,
+        Meta(
+            description="Of `value`: for the amount the transaction's currency, else km, km/h, days, seconds, times or "
+            "USD. null for counts, shares, words and money of no currency."
+        ),
+    ] = None
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -152,11 +162,24 @@ def _reason(
         return None
     if name in schema.accusing and (value == schema.accusing[name]) is not (contribution > 0):
         return None
-    own = getattr(transaction, schema.own[name]) if name in schema.own else None
-    usual = schema.usuals[name](transaction, value) if name in schema.usuals else None
-    text = say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}")
+    text, usual = _sentence(schema, transaction, feature, direction, value, seen)
     seen_value, unit = _seen(schema, transaction, feature, value)
     return Reason(feature.code, feature.field, seen_value, round(contribution, 4), direction, text, unit, usual)
+
+
+def _sentence(
+    schema: TransactionSchema,
+    transaction: Any,
+    feature: Feature,
+    direction: Direction,
+    value: float,
+    seen: float | str | None,
+) -> tuple[str, float | None]:
+    """A feature's sentence in the sender's units, and what the value, shown as `seen`, is held against."""
+    name = feature.name
+    own = getattr(transaction, schema.own[name]) if name in schema.own else None
+    usual = schema.usuals[name](transaction, value) if name in schema.usuals and seen is not None else None
+    return say(feature, direction, seen, own, "" if usual is None else f"usually {whole(usual)}"), usual
 
 
 def _seen(
@@ -195,7 +218,7 @@ def _unknown(
     if not_sent:
         yield _not_sent(not_sent)
     if past > 0.0:  # that somebody is new excuses nothing
-        yield _summed("NO_HISTORY", schema.roles[0].name, past, schema.stranger)
+        yield _summed("NO_HISTORY", schema.roles[0].name, past, schema.said_of_stranger(row))
 
 
 def _not_sent(fields: Mapping[str, float]) -> Reason:
@@ -237,17 +260,19 @@ def finite_or_none(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def explanation(card: Card, features: bytes, contributions: bytes) -> Explanation:
-    """The full explanation of a stored decision, from its feature and contribution vectors (float32, little-endian).
+def explanation(card: Card, features: bytes, contributions: bytes, facts: Mapping[str, Any]) -> Explanation:
+    """The full explanation of a stored decision, from its feature and contribution vectors (float32, little-endian)
+    and the facts that were sent.
 
     Raises ValueError when the vectors are not as long as the model's features.
     """
     schema = SCHEMAS[card.schema]
+    transaction = schema.recalled(facts)
     row, added = np.frombuffer(features, "<f4"), np.frombuffer(contributions, "<f4")
     if not len(row) == len(added) == len(schema.features):
         raise ValueError("the stored vectors are not of this model")
     items = [
-        _item(schema, feature, float(value), float(share))
+        _item(schema, transaction, feature, float(value), float(share))
         for feature, value, share in zip(schema.features, row, added, strict=True)
     ]
     items.sort(key=lambda item: -abs(item.contribution))
@@ -255,10 +280,24 @@ def explanation(card: Card, features: bytes, contributions: bytes) -> Explanatio
     return Explanation(card.base_log_odds, log_odds, card.calibration.probability(log_odds), tuple(items))
 
 
-def _item(schema: TransactionSchema, feature: Feature, value: float, contribution: float) -> Contribution:
+def _item(
+    schema: TransactionSchema, transaction: Any, feature: Feature, value: float, contribution: float
+) -> Contribution:
+    direction: Direction = "up" if contribution > 0 else "down"
+    text, _ = _sentence(schema, transaction, feature, direction, value, shown(schema, feature, value))
+    seen, unit = _told(schema, transaction, feature, value)
+    return Contribution(feature.name, feature.code, text, seen, contribution, direction, unit)
+
+
+def _told(
+    schema: TransactionSchema, transaction: Any, feature: Feature, value: float
+) -> tuple[float | str | None, str | None]:
+    """A feature's value and unit in a whole explanation: its number; of an amount what was sent."""
     seen = shown(schema, feature, value)
     if isinstance(seen, float):
         seen = finite_or_none(float(f"{seen:.{DIGITS}g}"))
-    direction: Direction = "up" if contribution > 0 else "down"
-    text = say(feature, direction, seen)
-    return Contribution(feature.name, feature.code, text, seen, contribution, direction)
+    if feature.shown_as == "exp":
+        return seen, "times"
+    if feature.unit == "money" and seen is not None:
+        return getattr(transaction, schema.own[feature.name]), schema.currency(transaction)
+    return seen, None if feature.unit in ("", "index", "money") else feature.unit

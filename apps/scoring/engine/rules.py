@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from apps import times
+from apps.scoring.engine.limits import with_limits
 from apps.scoring.engine.operations import instant
 
 Outcome = Literal["fatal_block", "allow", "block", "challenge", "review", "note"]
@@ -53,9 +54,11 @@ class BuiltIn(Rule, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `says` is the sentence it gives when it decides, with what it saw in it (`explain.PLACES`); `fraud_type` is what it
     takes the transaction for; `source` is where its limits come from. Limits on `logarithms` are tuned as what the
     logarithm was taken of. One that asks for less than the model does gives way to it; a tenant's own never does.
+    `worded` are description and sentence with places for the limits (`limits.py`): both name those in force.
     """
 
     says: str = ""
+    worded: tuple[str, str] = ("", "")
     fraud_type: str = OTHER_FRAUD
     source: str = ""
 
@@ -64,11 +67,19 @@ def built_in(
     outcome: Outcome, rule_id: str, description: str, *conditions: Condition, says: str = "",
     fraud_type: str = OTHER_FRAUD, source: str = "",
 ) -> BuiltIn:  # fmt: skip
-    """A built-in rule; its reason code is its id."""
-    return BuiltIn(
-        id=rule_id, outcome=outcome, all=conditions, description=description, reason_code=rule_id.upper(), says=says,
-        fraud_type=fraud_type, source=source,
+    """A built-in rule; its reason code is its id. Both texts may have places for its limits (`limits.py`)."""
+    rule = BuiltIn(
+        id=rule_id, outcome=outcome, all=conditions, reason_code=rule_id.upper(), fraud_type=fraud_type, source=source,
+        worded=(description, says),
     )  # fmt: skip
+    return _told(rule)
+
+
+def _told(rule: BuiltIn) -> BuiltIn:
+    """The rule with its limits in its texts."""
+    limits = {one.field: one.value for one in rule.all if isinstance(one.value, float)}
+    description, says = (with_limits(text, limits) for text in rule.worded)
+    return msgspec.structs.replace(rule, description=description, says=says)
 
 
 block = partial(built_in, "block")
@@ -87,7 +98,8 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[float], float]]) -> BuiltIn:
-    """The rule with a tenant's outcome and limits; a limit on a logarithm is given as what that was taken of."""
+    """The rule with a tenant's outcome and limits, also in its texts. A limit on a logarithm is given as what that was
+    taken of."""
     conditions = tuple(
         msgspec.structs.replace(condition, value=logarithms.get(condition.field, float)(tuning.limits[condition.field]))
         if condition.field in tuning.limits
@@ -95,7 +107,7 @@ def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[floa
         for condition in rule.all
     )
     outcome = rule.outcome if tuning.outcome in (None, "off") else tuning.outcome
-    return msgspec.structs.replace(rule, all=conditions, outcome=outcome)
+    return _told(msgspec.structs.replace(rule, all=conditions, outcome=outcome))
 
 
 def asks_only_for(rule: Rule, known: frozenset[str]) -> bool:

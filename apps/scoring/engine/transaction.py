@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from math import nan
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
@@ -126,7 +127,9 @@ class TransactionSchema:
     usuals: Mapping[str, Callable[[Any, float], float | None]] = field(default_factory=dict)  # feature → what is usual
     currency: Callable[[Any], str | None] = _no_currency  # of a transaction's amount, where that is told
     stranger: str = "No earlier payment of the user is known."  # said of a past nobody knows
-    known_by: str = ""  # the feature that is above 0 for those whose past is known
+    new_today: str = "No payment of the user from before the last 24 hours is known."  # of one that began today
+    known_by: str = ""  # the feature that is above 0 for those whose past is known, a day old at least
+    of_today: str = ""  # the feature that counts the payments of the last 24 hours
     flags: frozenset[str] = frozenset()  # features that are yes or no, and under a law: only one of the two accuses
     searched: tuple[str, ...] = ()  # fields whose values decisions are found by, beside their amount
     amount_field: str = "amount"
@@ -247,6 +250,14 @@ class TransactionSchema:
     def is_stranger(self, row: Sequence[float]) -> bool:
         """Whether it is by somebody whose past is not known, as far as the schema can tell."""
         return bool(self.known_by) and not row[self.place_of[self.known_by]] > 0.0
+
+    def said_of_stranger(self, row: Sequence[float]) -> str:
+        """What is not known of a stranger's past: beside what today's payments are told of, no more than that."""
+        return self.new_today if self.of_today and row[self.place_of[self.of_today]] > 0.0 else self.stranger
+
+    def recalled(self, facts: Mapping[str, Any]) -> SimpleNamespace:
+        """A transaction from its stored facts, to be asked for its fields: None for what was not sent."""
+        return SimpleNamespace(**{name: facts.get(name) for name in self.fields})
 
     def columns(self, transactions: Sequence[Any]) -> "Columns":
         """Transactions as one array a field."""

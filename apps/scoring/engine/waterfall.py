@@ -1,7 +1,7 @@
 """A SHAP waterfall drawn as SVG by hand: how each feature moves the baseline's log-odds to the transaction's.
 
-Read from the bottom: E[f(x)] is the typical honest transaction; red arrows raise the risk, blue ones lower it; the top
-ends at f(x). After Lundberg's waterfall plot.
+Read from the bottom: it begins at the typical honest transaction, E[f(x)]; red arrows raise the risk, blue ones lower
+it; the top ends at this transaction, f(x). After Lundberg's waterfall plot, which names both by their formulas alone.
 """
 
 import re
@@ -66,9 +66,9 @@ def waterfall_svg(title: str, base: float, total: float, items: Sequence[Item], 
         f'<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>',
         f'<text class="title" x="{SIDE}" y="26">{_text(title)}</text>',
         f'<text class="quiet small" x="{SIDE}" y="46">{_text(subtitle)}</text>',
-        _mark(scale, total, "f(x)", TOP - 24, TOP - 8, TOP + ROW * len(bars)),
+        _mark(scale, total, "This transaction", TOP - 24, TOP - 8, TOP + ROW * len(bars)),
         *[_drawn(scale, bar, TOP + ROW * row) for row, bar in enumerate(bars)],
-        _mark(scale, base, "E[f(x)]", height - 18, height - 34, TOP),
+        _mark(scale, base, "A typical honest one", height - 18, height - 34, TOP),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -121,7 +121,7 @@ def _arrow(start: float, stop: float, y: float, thick: float) -> str:
 
 def _mark(scale: Scale, log_odds: float, name: str, text_y: int, from_y: int, to_y: int) -> str:
     x = scale.x(log_odds)
-    said = f"{name} = {log_odds:.2f}  (probability {percent(sigmoid(log_odds))})"
+    said = f"{name}: {percent(sigmoid(log_odds))} (log-odds {log_odds:.2f})"
     return (
         f'<line class="mark" x1="{x}" x2="{x}" y1="{from_y}" y2="{to_y}"/>'
         f'<text class="quiet mid" x="{min(max(x, MARK), WIDTH - MARK)}" y="{text_y}">{_text(said)}</text>'

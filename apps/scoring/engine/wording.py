@@ -137,6 +137,11 @@ def shown(schema: TransactionSchema, feature: Feature, value: float) -> float | 
     return SHOWN[feature.shown_as][0](value) if feature.shown_as else value
 
 
+def logarithms_of(schema: TransactionSchema) -> Mapping[str, Callable[[float], float]]:
+    """The way back for limits told in what is shown: feature → the logarithm it is, or the number itself."""
+    return {feature.name: SHOWN[feature.shown_as][1] for feature in schema.features}
+
+
 def _filled(sentence: str, value: float | str) -> str:
     """The sentence with its placeholders filled; a text is only ever a {value}."""
     if isinstance(value, str):

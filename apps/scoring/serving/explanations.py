@@ -4,7 +4,6 @@ is enough: the contributions were stored with the decision.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,18 +12,16 @@ from django.conf import settings
 from apps.api_keys.gate import Admission, Names
 from apps.errors import Problem
 from apps.scoring.engine.engine import ENSEMBLE
-from apps.scoring.engine.explain import Explanation, explanation
+from apps.scoring.engine.explain import YES_OR_NO, Contribution, Explanation, explanation
 from apps.scoring.engine.models import Card, LoadedModel, ModelRefused, read_card
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.waterfall import percent, waterfall_svg
 from apps.scoring.engine.wording import number
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats, decisions
 from apps.scoring.serving.service import Scoring
 from apps.scoring.serving.stored_answers import missing
-
-#: Where schemas have a currency.
-CURRENCY_FIELDS = ("currency", "Transaction_Currency")
 
 
 class Explained(NamedTuple):
@@ -64,9 +61,8 @@ class _Stored(NamedTuple):
     def amount(self) -> str:
         """The amount as the sender gave it: 180,000 USD."""
         schema = SCHEMAS[self.schema]
-        transaction = SimpleNamespace(**{**dict.fromkeys(schema.fields), **self.facts})
-        currency = next((self.facts[name] for name in CURRENCY_FIELDS if self.facts.get(name)), "")
-        return f"Amount {number(schema.amount(transaction))} {currency}".rstrip()
+        amount, currency = self.facts[schema.amount_field], schema.currency(schema.recalled(self.facts))
+        return f"Amount {number(amount)} {currency or ''}".rstrip()
 
 
 def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> Explained:
@@ -85,7 +81,7 @@ def of_stored(decision: Decision) -> Explained:
 def _explained(decision_id: str, stored: _Stored, card: Card | None) -> Explained:
     if card is None:
         raise Problem("not_found", f"Decision '{decision_id}' was made without a model: there is nothing to explain.")
-    found = explanation(card, stored.features, stored.contributions)
+    found = explanation(card, stored.features, stored.contributions, stored.facts)
     return Explained(
         decision_id=decision_id,
         transaction_id=stored.transaction_id,
@@ -101,9 +97,16 @@ def _explained(decision_id: str, stored: _Stored, card: Card | None) -> Explaine
 def drawn(explained: Explained) -> str:
     """The explanation as a SHAP waterfall, SVG."""
     found = explained.explanation
-    labels = SCHEMAS[explained.schema].labels
-    items = [(labels[item.feature], item.value, item.contribution) for item in found.items]
+    schema = SCHEMAS[explained.schema]
+    items = [(schema.labels[item.feature], _pictured(schema, item), item.contribution) for item in found.items]
     return waterfall_svg(explained.title, found.base_value, found.log_odds, items, explained.subtitle)
+
+
+def _pictured(schema: TransactionSchema, item: Contribution) -> float | str | None:
+    """A value as a picture shows it: yes or no of a flag, a number with its unit."""
+    if item.feature in schema.flags and item.value in YES_OR_NO:
+        return YES_OR_NO[bool(item.value)]
+    return f"{number(item.value)} {item.unit}" if item.unit and isinstance(item.value, float | int) else item.value
 
 
 def _explaining(scoring: Scoring, stored: _Stored) -> Card:

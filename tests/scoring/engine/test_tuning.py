@@ -1,5 +1,6 @@
 """A tenant switches and tunes the rules every tenant has."""
 
+import re
 from math import log
 
 import pytest
@@ -7,11 +8,16 @@ import pytest
 from apps.scoring.engine.conclusion import meant_for
 from apps.scoring.engine.decide import Policy, tune
 from apps.scoring.engine.rule_check import check_tunings
-from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, built_in, tuned
+from apps.scoring.engine.rules import BuiltIn, Condition, InvalidRules, Rule, Tuning, built_in, tuned
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
+from apps.scoring.engine.wording import logarithms_of
 
 PAYSIM = SCHEMAS["paysim"]
+BUILT_IN = [(schema, rule) for schema in SCHEMAS.values() for rule in schema.rules]
+#: Of windows and scales, which no limit is about.
+NOT_LIMITS = re.compile(r"24 hours|0 is none, 1 a password, 2 a PIN, 3 a code, 4 two")
+IN_WORDS = re.compile(r"\b(two|three|four|five|six|ten|twenty|fifth|tenth|half|nobody|few ever)\b|\d")
 
 
 def black_hole(*tunings: Tuning) -> Rule | None:
@@ -72,3 +78,25 @@ def test_every_limit_on_a_logarithm_is_told_as_what_that_was_taken_of(schema: Tr
     logarithms = {feature.name for feature in schema.features if feature.shown_as}
     limits = {one.field for rule in schema.rules for one in rule.all if isinstance(one.value, float)}
     assert {name for name in limits if name.startswith("log_")} <= logarithms
+
+
+def limits_of(rule: BuiltIn) -> list[str]:
+    """The fields on which a rule has a limit from which on, or up to which, it hits."""
+    return [one.field for one in rule.all if isinstance(one.value, float) and one.op in ("lt", "le", "gt", "ge")]
+
+
+@pytest.mark.parametrize(("schema", "rule"), BUILT_IN, ids=[f"{schema.name}-{rule.id}" for schema, rule in BUILT_IN])
+def test_a_tuned_rules_texts_name_the_limits_in_force(schema: TransactionSchema, rule: BuiltIn) -> None:
+    for place, field in enumerate(limits_of(rule)):
+        limit = 0.37 if field in ("share_left", "excess_loss") else 437.0 + place
+        found = tuned(rule, Tuning(rule.id, limits={field: limit}), logarithms_of(schema))
+        figures = "37%" if limit < 1 else f"{limit:g}"
+        assert figures in found.description
+        assert figures in found.says or f"[{field}" not in rule.worded[1]
+        assert len(found.description) <= 200
+
+
+@pytest.mark.parametrize(("schema", "rule"), BUILT_IN, ids=[f"{schema.name}-{rule.id}" for schema, rule in BUILT_IN])
+def test_no_text_of_a_rule_has_a_limit_of_its_own(schema: TransactionSchema, rule: BuiltIn) -> None:
+    for text in rule.worded:
+        assert not IN_WORDS.search(NOT_LIMITS.sub("", re.sub(r"[\[{][^]}]*[]}]", "", text)))

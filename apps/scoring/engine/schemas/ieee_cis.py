@@ -207,7 +207,7 @@ def _told(name: str, code: str, field: str, what: str, label: str, sent: str = "
 
 def _vesta(name: str) -> Feature:
     kind = "sum" if int(name[1:]) in SUMS else "count"
-    return _told(name, f"VESTA_{name}", name, f"Vesta's {kind} {name} is {{value}}", name)
+    return _told(name, f"VESTA_{name}", name, f"Vesta's {kind} {name} is {{value}}", f"Vesta's {kind} {name}")
 
 
 # What is said of a field; the other ones are named.
@@ -231,6 +231,12 @@ LABELS = {
     "recipient_provider": "recipient's e-mail",
     "recipient_country": "recipient's e-mail ends in",
     "device": "device",
+    "card1": "kind of card (card1)",
+    "card2": "card's property (card2)",
+    "card3": "card's property (card3)",
+    "card5": "card's property (card5)",
+    "addr1": "billing region (addr1)",
+    "addr2": "billing country (addr2)",
 }
 
 
@@ -238,9 +244,10 @@ def _field(name: str, field: str) -> Feature:
     if name in VESTA:
         return _vesta(name)
     if name in COUNTED:
-        return _told(name, f"COUNT_{name}", field, f"The count {name} of what is linked to the card is {{value}}", name)
+        return _told(name, f"COUNT_{name}", field, f"The count {name} of what is linked to the card is {{value}}",
+                     f"linked to the card ({name})")  # fmt: skip
     code, what = SAID.get(name, (name.upper(), f"The identity field {name} is {{value}}"))
-    return _told(name, code, field, what, LABELS.get(name, name))
+    return _told(name, code, field, what, LABELS.get(name) or f"identity field {name.removeprefix('id_')}")
 
 
 FEATURES = (

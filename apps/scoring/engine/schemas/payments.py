@@ -162,7 +162,7 @@ FEATURES = (
     stated("used_pin_number", "PIN", "used_pin_number", "PIN entered", "The PIN was entered.",
            zero="No PIN was entered.", unknown="Whether a PIN was entered was not sent."),
     stated("known_merchant", "KNOWN_MERCHANT", "repeat_retailer", "bought there before",
-           "The user bought there before.", zero="The user never bought there before.",
+           "The user bought there before.", zero="The user never bought there until today.",
            unknown="Whether the user bought there before is not known."),
     stated("distance_from_home", "DISTANCE_FROM_HOME", "distance_from_home_km", "km from home",
            "The payment is made {whole} km from home.", unknown="The distance from home was not sent.", own=True,
@@ -174,7 +174,8 @@ FEATURES = (
            "From one payment of the last 24 hours to the next it was {whole} km/h.", unit="km/h",
            zero="No journey of the last 24 hours is known.", up_above=100.0, down_below=1000.0),
     stated("ratio_to_median", "RATIO_TO_MEDIAN", "ratio_to_median_purchase_price", "ratio to the median",
-           "The amount is {factor} the user's median.", unknown="The amount's ratio to the median was not sent.",
+           "By the ratio you sent the amount is {factor} the user's median.",
+           unknown="The amount's ratio to the median was not sent.",
            up_above=1.0),
     stated("abroad", "ABROAD", "foreign_transaction", "abroad", "The payment is made abroad.",
            zero="The payment is made at home.", unknown="Whether the payment is made abroad is not known.",
@@ -215,7 +216,7 @@ FEATURES = (
            zero="No payment of the last 24 hours goes beyond the usual.",
            unknown="What the user pays as a rule is not known.", up_above=0.7, down_below=0.7, unit="index"),
     stated("known_events", "KNOWN_USER", "user_id", "known payments of the user",
-           "We know {value} earlier payment{s} of the user.", up_below=3.0, down_above=2.0),
+           "We know {value} payment{s} of the user from before the last 24 hours.", up_below=3.0, down_above=2.0),
 )  # fmt: skip
 
 # More of these never lowers the risk (1), or never raises it (-1); the category and how long we know a user are free.
@@ -443,6 +444,7 @@ PAYMENTS = TransactionSchema(
     typologies=TYPOLOGIES,
     reach=REACH,
     known_by="known_events",
+    of_today="count_24h",
     flags=FLAGS,
     directions=DIRECTIONS,
     unknown_as=UNKNOWN_AS,
