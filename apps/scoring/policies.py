@@ -18,6 +18,7 @@ from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.models import PublishedPolicy
+from apps.scoring.policy_changes import changes
 
 #: Policies a process keeps; a tenant uses one at a time.
 KEPT = 1_024
@@ -79,9 +80,11 @@ def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor:
         with in_tenant(locked):
             PublishedPolicy.objects.create(version=version, document=document, published_at=now)
         Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
+        was = load(locked.schema_name, version - 1) if version > 1 else Policy()
+        before, after = changes(was, msgspec.structs.replace(policy, version=version))
         record_audit(
-            tenant=locked, actor=actor, action="policy.published", target=f"policy {version}",
-            before={"version": version - 1}, after={"version": version}, now=now,
+            tenant=locked, actor=actor, action="policy.published", target=f"policy {version}", before=before,
+            after=after, now=now,
         )  # fmt: skip
         mark_changed(locked)
     invalidate_pending(gate)

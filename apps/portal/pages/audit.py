@@ -1,6 +1,8 @@
 """The audit log: who changed what."""
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
@@ -12,10 +14,32 @@ from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 
 
-def _changes(entry: AuditEntry) -> list[tuple[str, Any, Any]]:
-    """(name, before, after) of what an entry says was changed."""
+class Change(NamedTuple):
+    """What an entry says of one thing: from what to what; "" where it tells of one of the two alone."""
+
+    name: str
+    before: str
+    after: str
+
+
+def _changes(entry: AuditEntry) -> list[Change]:
+    """What an entry says was changed."""
     before, after = entry.before or {}, entry.after or {}
-    return [(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]
+    return [Change(name, _said(before, name), _said(after, name)) for name in sorted({*before, *after})]
+
+
+def _said(members: Mapping[str, Any], name: str) -> str:
+    """A member in words; "" when it is not told of."""
+    if name not in members:
+        return ""
+    value = members[name]
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 TABLE = Table(
@@ -34,7 +58,7 @@ TABLE = Table(
         Column("actor", "By", lambda row: row[0].actor),
         Column("action", "What", lambda row: row[0].action),
         Column("target", "Of", lambda row: row[0].target),
-        Column("changes", "From → to", lambda row: [f"{name}: {was} → {now}" for name, was, now in row[1]]),
+        Column("changes", "From → to", lambda row: [f"{one.name}: {one.before} → {one.after}" for one in row[1]]),
         Column("address", "From address", lambda row: row[0].address, shown=False),
         Column("request_id", "Request", lambda row: row[0].request_id, shown=False),
     ),
