@@ -9,9 +9,15 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  // A line through one point is none: a value without a neighbour is drawn as a dot.
+  function alone(values) {
+    return values.flatMap((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []));
+  }
+
   function line(one) {
-    if (one.look === "before") return { label: one.label, stroke: colour("--pico-muted-color"), width: 1, dash: [4, 4], points: { show: false } };
-    return { label: one.label, stroke: colour(TONES[one.look] || "--pico-primary"), width: 2, points: { show: false } };
+    const points = { show: true, size: 6, filter: () => alone(one.values) };
+    if (one.look === "before") return { label: one.label, stroke: colour("--pico-muted-color"), width: 1, dash: [4, 4], points };
+    return { label: one.label, stroke: colour(TONES[one.look] || "--pico-primary"), width: 2, points };
   }
 
   function draw(element) {

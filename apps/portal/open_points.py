@@ -22,12 +22,14 @@ NEARLY = 0.8
 
 
 class OpenPoint(NamedTuple):
-    """What is to be done, where, and whether calls fail or will fail because of it."""
+    """What is to be done, where, and whether calls fail or will fail because of it. `livemode`: of a page that differs
+    by mode, the mode in which it is there."""
 
     text: str
     address: str
     action: str
     urgent: bool = False
+    livemode: bool | None = None
 
 
 def open_points(tenant: Tenant, month: Brief, now: datetime) -> list[OpenPoint]:
@@ -47,17 +49,19 @@ def _alerts(tenant: Tenant) -> Iterator[OpenPoint]:
     severities = list(Alert.objects.filter(tenant=tenant, livemode=True, state=OPEN).values_list("severity", flat=True))
     if severities:
         words = "One alert is open." if len(severities) == 1 else f"{len(severities):,} alerts are open."
-        yield OpenPoint(words, f"{reverse('alerts')}?state=open", "See them", urgent="critical" in severities)
+        yield OpenPoint(words, f"{reverse('alerts')}?state=open", "See them", "critical" in severities, livemode=True)
 
 
 def _keys(tenant: Tenant, now: datetime) -> Iterator[OpenPoint]:
     usable = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), tenant=tenant, revoked_at=None)
     keys = list(usable.filter(livemode=True).only("name", "expires_at"))
     if not keys:
-        yield OpenPoint("There is no live key: nothing is scored in earnest yet.", reverse("keys"), "Make a live key")
+        words = "There is no live key: nothing is scored in earnest yet."
+        yield OpenPoint(words, reverse("keys"), "Make a live key", livemode=True)
     for key in keys:
         if key.expires_at and key.expires_at < now + EXPIRY_NOTICE:
-            yield OpenPoint(f"The key “{key.name}” expires within two weeks.", reverse("keys"), "Rotate it")
+            words = f"The key “{key.name}” expires within two weeks."
+            yield OpenPoint(words, reverse("keys"), "Rotate it", livemode=True)
 
 
 def _volume(tenant: Tenant, month: Brief) -> Iterator[OpenPoint]:
@@ -85,4 +89,5 @@ def _webhooks(tenant: Tenant) -> Iterator[OpenPoint]:
     )
     for webhook in troubled:
         state = "is switched off" if webhook.disabled_at else "fails"
-        yield OpenPoint(f"The webhook {webhook.url} {state}.", reverse("webhook", args=[webhook.pk]), "See why")
+        words = f"The {'' if webhook.livemode else 'test '}webhook {webhook.url} {state}."
+        yield OpenPoint(words, reverse("webhook", args=[webhook.pk]), "See why", livemode=webhook.livemode)

@@ -43,9 +43,18 @@ class PortalRequest(HttpRequest):
     htmx: Any
 
 
+class InOtherMode(Exception):
+    """What was asked for is this account's, but of the other mode. `what`: how it is called there."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 class Page(View):
     """A page of the portal. `permission`: to see it; `changes`: to send its forms. `sensitive`: they can do harm, and
-    ask for the password again when that was given some time ago."""
+    ask for the password again when that was given some time ago. `bills`: it tells of money, and is the same in both
+    modes: test calls cost nothing."""
 
     title: ClassVar[str] = ""
     template: ClassVar[str] = ""
@@ -53,6 +62,7 @@ class Page(View):
     changes: ClassVar[Permission | None] = None
     sensitive: ClassVar[bool] = False
     works_when_closed: ClassVar[bool] = False
+    bills: ClassVar[bool] = False
 
     request: PortalRequest
     membership: Membership
@@ -74,7 +84,10 @@ class Page(View):
         self.membership, self.now = membership, timezone.now()
         self.check(request)
         with timezone.override(zone_of(request)):
-            return super().dispatch(request, *args, **kwargs)
+            try:
+                return super().dispatch(request, *args, **kwargs)
+            except InOtherMode as there:
+                return self.page("portal/other_mode.html", 404, title=f"This is a {there.what}")
 
     def check(self, request: HttpRequest) -> None:
         """Raises `PermissionDenied` by role, `ReauthenticationRequired` where the password is asked for again."""
@@ -120,6 +133,7 @@ class Page(View):
             "title": self.title,
             "may_change": self.may(self.changes or self.permission),
             "livemode": self.livemode,
+            "bills": self.bills,
             "now": self.now,
         }
         return render(self.request, template or self.template, {**own, **context}, status=status)

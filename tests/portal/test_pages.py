@@ -1,6 +1,7 @@
 """Pages do what they say: first steps, keys, decisions, switching."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.cast import Api, Cast, enter
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime.now(UTC)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
@@ -43,6 +45,54 @@ def decide(api: Api, transaction_id: str = "first-call") -> dict[str, Any]:
         answer = api.post("/v1/decisions", body)
     assert answer.status_code == 200, answer.content
     return dict(answer.json())
+
+
+def test_the_first_steps_show_the_first_call_whatever_came_since(owner: Client, cast: Cast, drain: Any) -> None:
+    api = Api(cast.alice, cast.alice.test_text)
+    first, _ = decide(api, "first-of-all"), decide(api, "a-later-one")
+    drain()
+    shown = text_of(owner.get("/start/first-call/"))
+    assert f"/decisions/{first['id']}/" in shown
+
+
+def test_what_is_of_the_other_mode_is_offered_there(owner: Client, cast: Cast, drain: Any) -> None:
+    live = decide(Api(cast.alice, cast.alice.text), "of-live")
+    drain()
+    made = {"pk": "we_of_live", "url": "https://example.com/hook", "created_at": NOW, "disabled_at": NOW}
+    hook = WebhookEndpoint.objects.create(tenant=cast.alice.tenant, livemode=True, **made)
+    for path, what in ((f"/decisions/{live['id']}/", "live decision"), (f"/webhooks/{hook.pk}/", "live webhook")):
+        answer = owner.get(path)
+        assert (answer.status_code, f"This is a {what}" in text_of(answer)) == (404, True)
+        assert f'<input type="hidden" name="next" value="{path}">' in text_of(answer)
+        assert owner.post("/mode/", {"livemode": "1", "next": path})["Location"] == path
+        assert owner.get(path).status_code == 200
+        owner.post("/mode/", {"livemode": "0", "next": path})
+
+
+def test_an_open_point_of_live_mode_leads_into_live_mode(owner: Client, cast: Cast) -> None:
+    cast.alice.live.revoked_at = NOW
+    cast.alice.live.save()
+    shown = text_of(owner.get("/dashboard/"))
+    assert re.search(r'value="/keys/"><button name="livemode" value="1" class="as-link">Make a live key<', shown)
+    owner.post("/mode/", {"livemode": "1"})
+    assert '<a href="/keys/">Make a live key</a>' in text_of(owner.get("/dashboard/"))
+
+
+@pytest.mark.parametrize("path", ["/usage/", "/plan/", "/plan/basic/change/", "/invoices/"])
+def test_money_is_never_said_to_be_test_data(owner: Client, path: str) -> None:
+    shown = text_of(owner.get(path))
+    assert "Test data." not in shown
+    assert "what stands here is real" in shown
+
+
+def test_a_level_that_a_rule_made_is_explained(owner: Client, cast: Cast, drain: Any) -> None:
+    rule = '[{"id": "mine", "outcome": "review", "all": [{"field": "amount", "op": "ge", "value": 25}]}]'
+    owner.post("/policy/", POLICY | {"rules": rule})
+    decided = decide(Api(cast.alice, cast.alice.test_text), "ruled")
+    drain()
+    shown = text_of(owner.get(f"/decisions/{decided['id']}/"))
+    assert ("The level is medium because of the rule" in shown) is (decided["decisive"]["kind"] == "rule")
+    assert decided["decisive"]["kind"] == "rule"
 
 
 def test_the_key_of_the_first_steps_works_and_the_page_turns_green(owner: Client, cast: Cast, drain: Any) -> None:
@@ -170,10 +220,15 @@ def test_a_budget_holds_and_a_wrong_one_is_told(owner: Client, cast: Cast) -> No
     assert subscription_of(cast.alice.tenant.pk).spend_cap == Decimal("31.5")
     shown = text_of(owner.get("/usage/"))
     assert 'value="50, 80"' in shown
+    assert 'value="31.50"' in shown, "an amount has its currency's decimals"
+    assert re.search(r"[\d.]+ USD (of 31\.50 USD are spent|are spent, more than the cap of 31\.50 USD)", shown)
+    assert "Counts the plan&#x27;s fee and every decision beyond the included ones" in shown
     for wrong in (
         {"spend_cap": "-1", "thresholds": "50"},
         {"spend_cap": "0.001", "thresholds": "50"},
         {"thresholds": "x"},
+        {"thresholds": "101"},
+        {"thresholds": " ".join(map(str, range(1, 12)))},
     ):
         assert owner.post("/usage/", wrong).status_code == 422
     assert subscription_of(cast.alice.tenant.pk).spend_cap == Decimal("31.5")
@@ -221,7 +276,9 @@ def test_a_policy_is_published_felt_and_taken_back(owner: Client, cast: Cast, dr
     assert "Roll back" in shown
     owner.post("/policy/1/restore/")
     assert decide(Api(cast.alice, cast.alice.test_text), "again")["decisive"]["id"] == "mine"
-    assert "policy.published" in text_of(owner.get("/audit/"))
+    logged = text_of(owner.get("/audit/"))
+    assert "policy.published" in logged
+    assert "medium: 0.3 → 0.2" in logged, "each member, from what to what"
 
 
 @pytest.mark.parametrize(

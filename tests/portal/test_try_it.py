@@ -7,6 +7,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.portal.pages.try_it import _shown
 from apps.portal.try_fields import KINDS, transaction_of
 from apps.scoring.models import Decision
+from apps.scoring.serving.model_cards import for_research_only
 from tests.cast import Cast
 from tests.factories import MembershipFactory
 from tests.live import free_port, serving
@@ -40,6 +41,19 @@ def test_each_example_is_scored_and_nothing_is_stored(analyst: Client, cast: Cas
 def test_an_api_that_is_away_is_said(analyst: Client) -> None:
     with override_settings(API_INSIDE_URL=f"http://127.0.0.1:{free_port()}"):
         assert "can't be reached" in analyst.post("/try/payments/", {"amount": "5"}).content.decode()
+
+
+@pytest.mark.parametrize("form", [{"amount": "much"}, {"amount": "-5"}, {"amount": "", "card_present": ""}])
+def test_what_is_typed_wrong_is_told_without_a_call_that_would_count(analyst: Client, form: dict[str, str]) -> None:
+    with override_settings(API_INSIDE_URL=f"http://127.0.0.1:{free_port()}"):  # nobody listens
+        told = analyst.post("/try/payments/", form).content.decode()
+    assert "&#x27;amount&#x27;" in told
+    assert "without quotes" not in told
+
+
+def test_models_for_research_only_are_offered_with_a_warning(analyst: Client) -> None:
+    warned = {kind for kind in KINDS if "allows research alone" in analyst.get(f"/try/?kind={kind}").content.decode()}
+    assert warned == {kind for kind in KINDS if for_research_only(kind)} == {"ieee_cis"}
 
 
 def test_a_field_left_empty_is_not_sent() -> None:

@@ -18,7 +18,7 @@ from apps.notifications.models import ChatChannel
 from apps.notifications.targets import NotAllowed
 from apps.portal.alert_forms import AlertRuleForm, ChannelForm
 from apps.portal.filters import choice, days, search
-from apps.portal.page import Page, zone_of
+from apps.portal.page import InOtherMode, Page, zone_of
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 
@@ -85,9 +85,11 @@ class AlertPage(Page):
 
     def alert(self, alert_id: str) -> Alert:
         found = services.find(self.tenant.pk, self.livemode, alert_id)
-        if found is None:
-            raise Http404
-        return found
+        if found is not None:
+            return found
+        if services.find(self.tenant.pk, not self.livemode, alert_id) is not None:
+            raise InOtherMode("test alert" if self.livemode else "live alert")
+        raise Http404
 
 
 class AlertRulesPage(Page):

@@ -15,7 +15,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
 from apps.portal import scoring_api
 from apps.portal.filters import Filter, choice, days, least_and_most
-from apps.portal.page import Page
+from apps.portal.page import InOtherMode, Page
 from apps.portal.pages.labels import LabelForm
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
@@ -80,10 +80,11 @@ TABLE = Table(
 )
 
 
-def newest(tenant: Tenant, *, livemode: bool) -> dict[str, Any] | None:
-    """The newest decision of a tenant, as it was answered."""
-    found = decisions.page(tenant.schema_name, livemode, {}, None, 1).rows
-    return msgspec.json.decode(answer_of(found[0])) if found else None
+def first(tenant: Tenant, *, livemode: bool) -> dict[str, Any] | None:
+    """The first decision of a tenant, as it was answered."""
+    with in_tenant(tenant):
+        found = decisions.listed(livemode).order_by("created_at", "id").first()
+    return None if found is None else msgspec.json.decode(answer_of(found))
 
 
 class DecisionsPage(Page):
@@ -128,9 +129,11 @@ class _OneDecision(Page):
 
     def decision(self, decision_id: str) -> Decision:
         found = decisions.find(self.tenant.schema_name, self.livemode, decision_id)
-        if found is None:
-            raise Http404
-        return found
+        if found is not None:
+            return found
+        if decisions.find(self.tenant.schema_name, not self.livemode, decision_id) is not None:
+            raise InOtherMode("test decision" if self.livemode else "live decision")
+        raise Http404
 
 
 class DecisionPage(_OneDecision):

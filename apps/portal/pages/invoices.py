@@ -35,6 +35,7 @@ class InvoicesPage(Page):
     """All that were issued, newest first. Test calls are never billed, so both modes show the same."""
 
     title, template = "Invoices", "portal/pages/invoices.html"
+    bills = True
     permission = Permission.INVOICES
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

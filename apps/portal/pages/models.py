@@ -5,7 +5,7 @@ from typing import Any
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.scoring.serving import model_cards
-from apps.scoring.serving.card_words import METRICS, counted, metric
+from apps.scoring.serving.card_words import MEANINGS, METRICS, counted, metric
 from apps.scoring.serving.model_cards import ModelCard
 
 
@@ -16,7 +16,11 @@ class ModelsPage(Page):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         shown = [_shown(schema, cards) for schema, cards in model_cards.on_shelf() if cards]
-        return {"kinds": shown, "labels": METRICS.values()}
+        return {
+            "kinds": shown,
+            "labels": METRICS.values(),
+            "meanings": [(METRICS[name], MEANINGS[name]) for name in METRICS],
+        }
 
 
 def _shown(schema: str, cards: list[ModelCard]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class PlanPage(Page):
     """The plan in force beside those that are sold."""
 
     title, template = "Plan", "portal/pages/plan.html"
+    bills = True
     permission, changes = Permission.INVOICES, Permission.BILLING
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class ChangePlanPage(Page):
     """What a change would come to, before it is agreed; its form is the plan page's."""
 
     title, template = "Change the plan", "portal/pages/change_plan.html"
+    bills = True
     permission = Permission.BILLING
     http_method_names = ["get", "head"]
 

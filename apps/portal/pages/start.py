@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.api_keys import services
 from apps.api_keys.models import ApiKey
 from apps.portal.page import Page
-from apps.portal.pages.decisions import newest
+from apps.portal.pages.decisions import first
 from apps.portal.roles import Permission
 
 #: Somebody pays at a shop far from home, on a device nobody has seen.
@@ -35,7 +35,7 @@ class StartPage(Page):
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {
             "has_key": ApiKey.objects.filter(tenant=self.tenant, revoked_at=None).exists(),
-            "decision": newest(self.tenant, livemode=False),
+            "decision": first(self.tenant, livemode=False),
             "body": json.dumps(FIRST, indent=2),
             "one_line": json.dumps(FIRST),
             "api": api_address(self.request),
@@ -61,7 +61,7 @@ class FirstCall(Page):
     template = "portal/parts/first_call.html"
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        return {"decision": newest(self.tenant, livemode=False)}
+        return {"decision": first(self.tenant, livemode=False)}
 
 
 def api_address(request: HttpRequest) -> str:

@@ -14,7 +14,7 @@ from apps.notifications.kinds import HOOKED, KINDS
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import NotAllowed
 from apps.portal.filters import choice, days, search
-from apps.portal.page import Page
+from apps.portal.page import InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 
@@ -140,9 +140,11 @@ class WebhookPage(Page):
 
     def webhook(self, webhook_id: str) -> WebhookEndpoint:
         rows = WebhookEndpoint.objects.select_related("tenant")
-        found = rows.filter(pk=webhook_id, tenant=self.tenant, livemode=self.livemode).first()
+        found = rows.filter(pk=webhook_id, tenant=self.tenant).first()
         if found is None:
             raise Http404
+        if found.livemode != self.livemode:
+            raise InOtherMode("live webhook" if found.livemode else "test webhook")
         return found
 
 

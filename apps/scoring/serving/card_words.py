@@ -14,6 +14,17 @@ METRICS = {
     "precision": "Precision",
     "recall": "Recall",
 }
+#: What each says, to somebody who has never met it.
+MEANINGS = {
+    "auc_roc": "How often a fraud gets a higher score than an honest transaction, of all pairs of the two (the area "
+    "under the ROC curve). 0.5 is chance, 1 is perfect.",
+    "average_precision": "The share of frauds among the highest scores, averaged over every place to draw the line. "
+    "Chance is the share of frauds in the data, 1 is perfect.",
+    "recall_at_1pct_fpr": "The share of frauds that is found when one honest transaction in a hundred is flagged.",
+    "calibration_error": "How far probabilities are from what happened: at 0 one in ten of those scored 10 % is fraud.",
+    "precision": "Of what is flagged at the model's own threshold, the share that is fraud.",
+    "recall": "Of the frauds, the share that is flagged at the model's own threshold.",
+}
 #: What a day is in logs that count from a start of their own: steps of an hour, seconds.
 A_DAY = {"paysim": 24, "ieee_cis": 86_400}
 

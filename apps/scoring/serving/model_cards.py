@@ -73,6 +73,12 @@ class EnsembleCard(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[str, ...]
 
 
+def for_research_only(schema: str) -> bool:
+    """Whether any active model of a schema was trained on data for research alone."""
+    cards = dict(on_shelf())[schema]
+    return any(card.trained_on is not None and card.trained_on.research_only for card in cards)
+
+
 def of_all(models: Models) -> Iterator[ModelCard | EnsembleCard]:
     """Every schema's models, the champion first, and its ensemble."""
     for schema, by_name in models.items():
