@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.25
 #: How long the answers in hand may take to be delivered once we are to stop; after that others give them again.
 STOP_SECONDS = 8.0
-#: How long the broker may take to let us leave its group. One that has just gone never answers, and the client waits on.
+#: How long the broker may take to let us leave its group. One that has just gone never answers; the client waits on.
 LEAVE_SECONDS = 10.0
 #: How long a delivery that a broker refused is put off.
 AGAIN_SECONDS = 1.0

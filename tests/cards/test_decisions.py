@@ -77,7 +77,7 @@ def test_card_in_a_text_is_masked_in_answer_and_facts_with_a_warning(
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_card_in_place_of_any_number_is_decided_on_or_refused_by_name(alice: Api, schema: str) -> None:
-    """What is remarked of other numbers (an amount in dollars, a field that follows from others) is not counted of it."""
+    """What is remarked of other numbers (an amount in dollars, a field that follows from others) is not counted."""
     example = dict(EXAMPLES[schema]) | ({"currency": "JPY"} if schema == "payments" else {})
     for name, kind in SCHEMAS[schema].types.items():
         if is_kind(int, kind) or is_kind(float, kind):
