@@ -96,7 +96,6 @@ ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
 RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
 CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
 BATCH = r"(?P<batch_id>[A-Za-z0-9_-]{1,64})"
-JOB = r"(?P<job_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -134,7 +133,7 @@ urlpatterns = [
     at(f"v1/batches/{BATCH}/cancel", CancelBatchView.as_view()),
     at(f"v1/batches/{BATCH}/resume", ResumeBatchView.as_view()),
     at("jobs", JobsView.as_view()),
-    at(f"jobs/{JOB}", JobView.as_view()),
+    at(r"jobs/(?P<job_id>[^/]+)", JobView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
     at("v1/usage", UsageView.as_view()),

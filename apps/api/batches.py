@@ -9,7 +9,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from msgspec import Meta
 
-from apps import paging
+from apps import paging, text
 from apps.accounts.models import Tenant
 from apps.api import operation as described
 from apps.api import uploads
@@ -240,7 +240,8 @@ class BatchView(ApiView):
         return json_answer(DeletedBatch(batch_id, "batch", True))
 
     def batch(self, admission: Admission, batch_id: str) -> Batch:
-        found = services.of_tenant(admission.tenant_id, self.key.livemode).filter(pk=batch_id).first()
+        owned = services.of_tenant(admission.tenant_id, self.key.livemode)
+        found = None if text.unstorable(batch_id) else owned.filter(pk=batch_id).first()
         if found is None:
             raise Problem("not_found")
         return found
