@@ -10,6 +10,8 @@ from apps.alerts.kinds import Value
 
 #: Of the four weeks before, so many must have had the hour for it to be usual.
 LEAST_WEEKS = 2
+#: Features that are named in a sentence.
+MOST_NAMED = 5
 #: How unlikely a count must be, were the usual rate still true.
 SURPRISE = 0.001
 
@@ -128,13 +130,19 @@ def high_risk_decision(
                      {"level": level, "decision": example, "largest": largest}, new, since, until)  # fmt: skip
 
 
-def drift(schema: str, model: str, feature: str, psi: float, thresholds: Thresholds, day: datetime) -> Condition | None:
-    """A feature or score that moved by `psi`."""
-    if psi < _number(thresholds, "psi"):
+def drift(
+    schema: str, model: str, moved: Sequence[tuple[str, float]], thresholds: Thresholds, day: datetime
+) -> Condition | None:
+    """A model of which a feature or the score moved by `psi`. `moved`: (name, index) of those beyond chance."""
+    far = sorted((one for one in moved if one[1] >= _number(thresholds, "psi")), key=lambda one: (-one[1], one[0]))
+    if not far:
         return None
-    text = f"PSI {psi:.3f} of {feature} against the training reference of {model}."
-    return Condition(f"{schema}:{model}:{feature}", day, f"{feature} of {schema} has drifted", text,
-                     {"schema": schema, "model": model, "feature": feature, "psi": round(psi, 4)})  # fmt: skip
+    named = ", ".join(f"{name} {index:.2f}" for name, index in far[:MOST_NAMED])
+    more = f" and {len(far) - MOST_NAMED} more" if len(far) > MOST_NAMED else ""
+    text = f"PSI over the last seven days against the data {model} was made from: {named}{more}."
+    return Condition(f"{schema}:{model}", day, f"{far[0][0]} of {schema} has drifted", text,
+                     {"schema": schema, "model": model, "feature": far[0][0], "psi": round(far[0][1], 4),
+                      "features": len(far)})  # fmt: skip
 
 
 def data_quality(

@@ -84,6 +84,10 @@ KINDS: Mapping[str, Kind] = {
             "rows": Threshold("Rows at least", 100, least=1, most=1_000_000_000, whole=True),
         },
     ),
+    "drift": Kind(
+        "Drift", "Features and scores of the last seven days, against the data each model was made from; from the "
+        "Professional plan up", "warning", "hour", {"psi": Threshold("PSI at least", 0.25, least=0.1, most=10)},
+    ),
     "key_new_network": Kind(
         "Key used from a new network", "A key is used from a network it never was used from", "warning", "minute",
         {"days": Threshold("Known for days", 1, most=90)}, over_after=_OF_PEOPLE,

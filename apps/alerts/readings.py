@@ -17,17 +17,22 @@ from apps.alerts import conditions
 from apps.alerts.conditions import Condition, HourShare
 from apps.alerts.models import RuleState
 from apps.alerts.rules import Rule
+from apps.analytics import drift as analytics_drift
+from apps.analytics.asked import last_days
+from apps.analytics.drift import ModelDrift
 from apps.api_keys.models import ApiKey, KeyNetwork
 from apps.billing.models import Subscription
+from apps.billing.rating.plans import PLANS
+from apps.billing.subscriptions.services import subscriptions_of
 from apps.ingest import quality_days
 from apps.periods import Period
-from apps.scoring import tallies
 from apps.usage.admission import refused_calls
 from apps.usage.models import UsageHour
 from apps.usage.statements import reads
 from apps.usage.statements.budgets import budget_states
 
 Looked = tuple[Rule, list[Condition]]
+Place = tuple[int, bool, str]
 Reading = Callable[[Sequence[Rule], datetime], Iterator[Looked]]
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 WEEKS_BEFORE = 4
@@ -38,11 +43,24 @@ LONGEST_LOOK_BACK = timedelta(days=1)
 #: Schemas asked by one statement.
 TOGETHER = 50
 _LEVELS = {"high": ["high", "critical"], "critical": ["critical"]}
+#: Each asks one tenant's own schema; many are asked together.
 _HIGH_RISK = """
 (SELECT {place}, date_trunc('minute', created_at), count(*), max(amount), (array_agg(id ORDER BY created_at DESC))[1]
  FROM {schema}.scoring_decision
  WHERE livemode = {livemode} AND risk_level <> 'low' AND risk_level = ANY({levels}) AND amount >= {amount}
  AND created_at >= {since} GROUP BY 2)
+"""
+_SHARES = """
+(SELECT {place}, hour, sum(decisions)::bigint, sum(fraud)::bigint FROM {schema}.scoring_outcomehour
+ WHERE livemode = {livemode} AND hour = ANY({hours}) GROUP BY 2)
+"""
+_CHECKED = """
+(SELECT {place}, sum(transactions)::bigint FROM {schema}.ingest_qualityday
+ WHERE livemode = {livemode} AND day = {day} AND check_name = '')
+"""
+_COUNTED = """
+(SELECT {place}, sum(decisions)::bigint FROM {schema}.scoring_featureday
+ WHERE livemode = {livemode} AND day >= {day})
 """
 
 
@@ -50,8 +68,8 @@ def high_risk_decision(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]
     """Decisions at a level that were not counted before. Locks the rules' states until the transaction ends."""
     states = _states(rules)
     found = _high_risk(rules, states, now)
-    for place, rule in enumerate(rules):
-        state, minutes = states[rule.place], found.get(place, {})
+    for rule in rules:
+        state, minutes = states[rule.place], found.get(rule.place, {})
         new = sum(max(0, count - state.counted.get(minute, 0)) for minute, (count, _, _) in minutes.items())
         if new:
             newest = max(minutes)
@@ -65,13 +83,16 @@ def high_risk_decision(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]
 
 
 def fraud_rate_spike(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
-    """The last full hour against the same hours before; a tenant's own schema is asked only when enough happened."""
+    """The last full hour against the same hours before; tenants' own schemas are asked only when enough happened."""
     hour = _last_hour(now)
     decided = _decisions(rules, [hour])
-    for rule in rules:
-        if decided[rule.tenant.pk, rule.livemode, hour] < float(rule.thresholds["decisions"]):
-            continue
-        this, *before = [_share(rule, at) for at in _same_hours(hour)]
+    busy = [rule for rule in rules if decided[(*rule.place[:2], hour)] >= float(rule.thresholds["decisions"])]
+    hours = _same_hours(hour)
+    found: defaultdict[tuple[Place, datetime], HourShare] = defaultdict(lambda: HourShare(0, 0))
+    for rule, (at, decisions, fraud) in _ask_together(_SHARES, busy, lambda _: {"hours": hours}):
+        found[rule.place, at.astimezone(UTC)] = HourShare(decisions, fraud)
+    for rule in busy:
+        this, *before = [found[rule.place, at] for at in hours]
         yield rule, _some(conditions.fraud_rate_spike(this, before, dict(rule.thresholds), hour))
 
 
@@ -118,14 +139,37 @@ def data_quality(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
     """What checks of transactions that were sent to be stored found today, against the seven days before."""
     today = now.astimezone(UTC).date()
     start = datetime(today.year, today.month, today.day, tzinfo=UTC)
+    checked = {rule.place: rows or 0 for rule, (rows,) in _ask_together(_CHECKED, rules, lambda _: {"day": today})}
     for rule in rules:
-        days = quality_days.days(rule.tenant.schema_name, rule.livemode, today, today + timedelta(days=1))
+        enough = checked[rule.place] >= float(rule.thresholds["rows"])
+        of = (rule.tenant.schema_name, rule.livemode, today, today + timedelta(days=1))
+        days = quality_days.days(*of) if enough else []
         found = [
             conditions.data_quality(day.schema, one.check, one.field, day.transactions, one.transactions,
                                     one.share_before or 0.0, dict(rule.thresholds), start)
             for day in days for one in day.checks
         ]  # fmt: skip
         yield rule, [one for one in found if one]
+
+
+def drift(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
+    """The last seven days against each model's reference, where the plan includes it and enough was decided."""
+    subscriptions = subscriptions_of(rule.tenant.pk for rule in rules)
+    own = [rule for rule in rules if "drift" in PLANS[subscriptions[rule.tenant.pk].plan_code].features]
+    today = _hour(now).replace(hour=0)
+    since = {"day": (today - WEEK).date()}
+    counted = {rule.place: count or 0 for rule, (count,) in _ask_together(_COUNTED, own, lambda _: since)}
+    for rule in own:
+        asked = last_days(rule.tenant.schema_name, rule.livemode, WEEK.days, now)
+        models = analytics_drift.drift(asked).data if counted[rule.place] >= analytics_drift.FEWEST else []
+        found = [conditions.drift(one.schema, one.model, _moved(one), dict(rule.thresholds), today) for one in models]
+        yield rule, [one for one in found if one]
+
+
+def _moved(model: ModelDrift) -> list[tuple[str, float]]:
+    """Score and features that moved by more than chance."""
+    rows = (model.score, *model.features)
+    return [(row.name, row.psi) for row in rows if row.status in ("watch", "drifted")]
 
 
 def key_new_network(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
@@ -176,6 +220,7 @@ READINGS: Mapping[str, Reading] = {
     "error_rate": error_rate,
     "cost": cost,
     "data_quality": data_quality,
+    "drift": drift,
     "key_new_network": key_new_network,
     "key_unusual_rate": key_unusual_rate,
 }
@@ -206,38 +251,43 @@ def _states(rules: Sequence[Rule]) -> dict[tuple[int, bool, str], RuleState]:
 
 
 def _high_risk(
-    rules: Sequence[Rule], states: Mapping[tuple[int, bool, str], RuleState], now: datetime
-) -> dict[int, dict[str, tuple[int, float, str]]]:
-    """By the rule's place in the list: minute → decisions at its level, the largest amount, the newest's id."""
-    found: defaultdict[int, dict[str, tuple[int, float, str]]] = defaultdict(dict)
-    for start in range(0, len(rules), TOGETHER):
-        parts = [
-            sql.SQL(_HIGH_RISK).format(
-                place=sql.Literal(start + n),
-                schema=sql.Identifier(rule.tenant.schema_name),
-                livemode=sql.Literal(rule.livemode),
-                levels=sql.Literal(_LEVELS[str(rule.thresholds["level"])]),
-                amount=sql.Literal(float(rule.thresholds["amount"])),
-                since=sql.Literal(_since(states[rule.place], now)),
-            )
-            for n, rule in enumerate(rules[start : start + TOGETHER])
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL(" UNION ALL ").join(parts))
-            for place, minute, count, amount, newest in cursor.fetchall():
-                found[place][minute.astimezone(UTC).isoformat()] = (count, amount, newest)
+    rules: Sequence[Rule], states: Mapping[Place, RuleState], now: datetime
+) -> dict[Place, dict[str, tuple[int, float, str]]]:
+    """By rule: minute → decisions at its level, the largest amount, the newest's id."""
+
+    def facts(rule: Rule) -> dict[str, Any]:
+        levels, amount = _LEVELS[str(rule.thresholds["level"])], float(rule.thresholds["amount"])
+        return {"levels": levels, "amount": amount, "since": _since(states[rule.place], now)}
+
+    found: defaultdict[Place, dict[str, tuple[int, float, str]]] = defaultdict(dict)
+    for rule, (minute, count, amount, newest) in _ask_together(_HIGH_RISK, rules, facts):
+        found[rule.place][minute.astimezone(UTC).isoformat()] = (count, amount, newest)
     return found
+
+
+def _ask_together(
+    query: str, rules: Sequence[Rule], facts: Callable[[Rule], Mapping[str, Any]]
+) -> Iterator[tuple[Rule, tuple[Any, ...]]]:
+    """What a query finds in the schema of each rule's tenant, in one statement for many of them."""
+    for start in range(0, len(rules), TOGETHER):
+        together = rules[start : start + TOGETHER]
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(" UNION ALL ").join([_part(query, *one, facts) for one in enumerate(together)]))
+            rows = cursor.fetchall()
+        yield from ((together[place], tuple(row)) for place, *row in rows)
+
+
+def _part(query: str, place: int, rule: Rule, facts: Callable[[Rule], Mapping[str, Any]]) -> sql.Composed:
+    """The query for one rule; what it finds begins with the rule's place."""
+    values = {"place": place, "livemode": rule.livemode, **facts(rule)}
+    literals = {name: sql.Literal(value) for name, value in values.items()}
+    return sql.SQL(query).format(schema=sql.Identifier(rule.tenant.schema_name), **literals)
 
 
 def _since(state: RuleState, now: datetime) -> datetime:
     """From which minute on it is counted."""
     looked = min(state.looked_at or now, now) - LOOK_BACK
     return max(looked, now - LONGEST_LOOK_BACK).replace(second=0, microsecond=0)
-
-
-def _share(rule: Rule, hour: datetime) -> HourShare:
-    rows = tallies.outcomes(rule.tenant.schema_name, rule.livemode, hour, hour + HOUR)
-    return HourShare(sum(row.decisions for row in rows), sum(row.fraud for row in rows))
 
 
 def _decisions(rules: Sequence[Rule], hours: Sequence[datetime]) -> Mapping[tuple[int, bool, datetime], int]:

@@ -73,6 +73,17 @@ def test_data_quality_takes_a_share_and_a_change(found: int, before: float, told
     assert (said is not None) == told
 
 
+@pytest.mark.parametrize(
+    ("moved", "told"),
+    [([], ""), ([("amount", 0.2)], ""), ([("amount", 0.3), ("score", 0.5), ("step", 0.1)], "score of paysim")],
+)
+def test_drift_is_of_what_moved_farthest(moved: list[tuple[str, float]], told: str) -> None:
+    said = conditions.drift("paysim", "xgboost@1", moved, defaults("drift"), HOUR)
+    assert (said.title if said else "").startswith(told) and bool(said) == bool(told)
+    if said:
+        assert (said.key, said.values["features"]) == ("paysim:xgboost@1", 2)
+
+
 def test_the_tail_of_poisson_is_right() -> None:
     assert poisson_tail(0, 3.0) == 1.0
     assert poisson_tail(10, 3.0) == pytest.approx(0.001102, rel=1e-3)

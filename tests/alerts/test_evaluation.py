@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,12 +17,16 @@ from apps.accounts.tenancy import in_tenant
 from apps.alerts import rules, sending, services
 from apps.alerts.conditions import Condition
 from apps.alerts.evaluation import evaluate
+from apps.alerts.kinds import Pace
 from apps.alerts.models import Alert, RuleState
 from apps.alerts.rules import Rule, default_rule
 from apps.api_keys.models import KeyNetwork
+from apps.ingest.models import QualityDay
 from apps.notifications import courier
 from apps.notifications.models import Delivery, Event
 from apps.notifications.services import create_channel, create_webhook
+from apps.scoring import tallies
+from apps.scoring.counting import Columns
 from apps.scoring.models import Decision, OutcomeHour
 from apps.usage.admission import refused_calls
 from tests.cast import Cast, Player
@@ -130,6 +135,49 @@ def test_hours_are_held_against_the_same_hours_of_the_weeks_before(tenant: Tenan
     evaluate("hour", NOW + timedelta(hours=1))  # nothing came in the hour after
     assert kinds() == ["fraud_rate_spike", "volume_drop"]  # too few decisions say nothing of the rate
     assert Alert.objects.get(kind="volume_drop").severity == "critical"
+
+
+def test_drift_and_data_quality_are_found_by_the_hour(tenant: Tenant, cast: Cast) -> None:
+    UsageDayFactory(tenant_id=cast.bob.tenant.pk, day=NOW.date())  # whose plan has no drift
+    for player in (cast.alice, cast.bob):
+        added_up(player.tenant.schema_name, NOW - timedelta(days=2))
+    with in_tenant(tenant):
+        for back, missing in ((0, 30), (1, 1)):
+            of = {"day": NOW.date() - timedelta(days=back), "livemode": True, "schema": "payments"}
+            QualityDay.objects.create(**of, transactions=100)
+            QualityDay.objects.create(**of, check_name="missing", field="email", transactions=missing)
+    for _ in range(2):
+        evaluate("hour", NOW)
+    assert kinds() == ["data_quality", "drift"]
+    drifted = Alert.objects.get(kind="drift")
+    assert (drifted.tenant_id, drifted.occurrences, drifted.values["model"]) == (tenant.pk, 1, "xgboost@2026.11.2")
+    evaluate("hour", NOW + timedelta(days=9))  # other days since
+    assert kinds() == []
+
+
+def added_up(schema: str, at: datetime) -> None:
+    """1,200 decisions whose features are all nothing."""
+    count = 1_200
+    columns = Columns(
+        created_us=[int(at.timestamp() * 1_000_000)] * count,
+        livemode=[True] * count,
+        schema=["paysim"] * count,
+        fraud_probability=[0.01] * count,
+        risk_level=["low"] * count,
+        recommended_action=["approve"] * count,
+        decisive=["model:xgboost"] * count,
+        model=["xgboost@2026.11.2"] * count,
+        amount=[50.0] * count,
+        parties=[["c-1"]] * count,
+        party_fields=[["nameOrig"]] * count,
+        rules_hit=[[]] * count,
+        category=["TRANSFER"] * count,
+        country=[""] * count,
+        fraud_type=[""] * count,
+        features=[np.zeros(28, "<f4").tobytes()] * count,
+    )
+    with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
+        tallies.add(cursor, schema, columns)
 
 
 def test_an_error_rate_comes_and_goes(tenant: Tenant) -> None:
@@ -266,23 +314,28 @@ def test_a_chat_that_answers_410_is_switched_off_and_told_of(tenant: Tenant, rec
     assert messages("chat.disabled")[0].data["channel"] == "#fraud (127.0.0.1)"
 
 
-def test_many_tenants_cost_few_statements(cast: Cast, tenant: Tenant) -> None:
+@pytest.mark.parametrize("pace", ["minute", "hour"])
+def test_many_tenants_cost_few_statements(cast: Cast, tenant: Tenant, pace: Pace) -> None:
     """A look's statements do not grow with its tenants, but for a rule's own state and one part of a union."""
 
     def statements() -> int:
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            evaluate("minute", NOW)
+            evaluate(pace, NOW)
         return len(captured)
 
-    evaluate("minute", NOW)
+    def busy(tenant: Tenant) -> None:
+        UsageDayFactory(tenant_id=tenant.pk, day=NOW.date())
+        outcome(tenant, NOW.replace(minute=0) - timedelta(hours=1), 1_000, 10)
+
+    busy(cast.bob.tenant)
+    evaluate(pace, NOW)
     alone = statements()
-    for player in (cast.bob, cast.charlie):
-        UsageDayFactory(tenant_id=player.tenant.pk, day=NOW.date())
-    evaluate("minute", NOW)
+    busy(cast.charlie.tenant)
+    evaluate(pace, NOW)
     assert statements() <= alone + 2
-    assert RuleState.objects.count() == 3
+    assert RuleState.objects.count() == (3 if pace == "minute" else 0)
 
 
 def test_who_did_nothing_is_not_looked_at(cast: Cast) -> None:

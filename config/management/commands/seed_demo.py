@@ -8,6 +8,7 @@ is ready; repeating it adds nothing.
 import os
 import random
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
+from apps.alerts.rules import create_rule
+from apps.alerts.timing import QuietHours, Step
 from apps.api_keys.gate import Admission, Names, Rate
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.models import ApiKey
@@ -59,7 +62,26 @@ class Command(BaseCommand):
         made = _decide(tenant, now)
         _wait_until_recorded()
         _close_months(tenant, now)
+        _make_alert_rules(tenant, now)
         self.stdout.write(f"the demo has {made:,} decisions of the last {DAYS} days")
+
+
+#: Rules of the demo's own, to be looked at and changed: kind → what differs from the default one.
+ALERT_RULES: Mapping[str, Mapping[str, Any]] = {
+    "high_risk_decision": {
+        "name": "Large payments at high risk",
+        "severity": "critical",
+        "thresholds": {"level": "high", "amount": 1_000},
+        "quiet_hours": QuietHours("22:00", "07:00", "Europe/Berlin"),
+        "escalation": [Step(30, ("head-of-fraud@example.com",))],
+    },
+    "drift": {"name": "Drift, told early", "severity": "info", "thresholds": {"psi": 0.1}, "period_minutes": 1_440},
+}
+
+
+def _make_alert_rules(tenant: Tenant, now: datetime) -> None:
+    for kind, facts in ALERT_RULES.items():
+        create_rule(tenant=tenant, livemode=True, kind=kind, facts=facts, now=now, actor="seed_demo")
 
 
 def _is_without_past(tenant: Tenant, now: datetime) -> bool:
