@@ -10,12 +10,26 @@ import django
 
 django.setup(set_prefix=False)
 
+import re
+from pathlib import Path
+
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from apps.batches.services import MOST_BYTES
+from apps.errors import Problem
 from config.serving.application import Application
 from config.serving.kept_files import KeptFiles
+from config.serving.limits import MEGABYTE
+
+#: Where files are uploaded.
+UPLOADS = "/batches/"
+_SESSION = re.compile("[a-z0-9]{8,40}")
 
 
 class Portal(Application):
@@ -25,11 +39,40 @@ class Portal(Application):
         super().__init__()
         self._files = KeptFiles(settings.STATIC_URL)
 
+    def body_limit(self, request: HttpRequest) -> int:
+        return MOST_BYTES + MEGABYTE if _is_upload(request) else super().body_limit(request)
+
+    def before_body(self, request: HttpRequest) -> HttpResponseBase | None:
+        """A file is received from somebody who is logged in alone."""
+        if not _is_upload(request):
+            return None
+        try:
+            return None if _is_logged_in(request) else redirect_to_login(UPLOADS)
+        except DatabaseError:
+            return self.refusal(Problem("stores_away", retry_after=2.0))
+
+    def uploads_to(self, request: HttpRequest) -> Path | None:
+        return settings.BATCH_SCRATCH if _is_upload(request) else None
+
+    def vouched_for(self, request: HttpRequest) -> bool:
+        return _is_upload(request)
+
     def at_once(self, request: HttpRequest) -> HttpResponseBase | None:
         return self._files.answer(request)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self._files.keep(request, super().__call__(request))
+
+
+def _is_upload(request: HttpRequest) -> bool:
+    return request.method == "POST" and request.path_info == UPLOADS
+
+
+def _is_logged_in(request: HttpRequest) -> bool:
+    """Whether the request's session is somebody's. Asked on the loop, whose connection nobody else looks after."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    close_old_connections()
+    return bool(_SESSION.fullmatch(key)) and SESSION_KEY in SessionStore(key)
 
 
 application = Portal()

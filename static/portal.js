@@ -79,6 +79,16 @@
     const question = (event.submitter && event.submitter.dataset.confirm) || event.target.dataset.confirm;
     if (question && !confirm(question)) event.preventDefault();
   });
+  // A file may be dropped anywhere on the form that takes one.
+  document.addEventListener("dragover", (event) => {
+    if (event.target.closest("[data-drop]")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    const area = event.target.closest("[data-drop]");
+    if (!area || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    area.querySelector("input[type=file]").files = event.dataTransfer.files;
+  });
   // What can be pushed sideways can be so by keyboard, too.
   function reachable() {
     for (const area of document.querySelectorAll(".scroll")) {

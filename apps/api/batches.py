@@ -1,11 +1,12 @@
 """The doors of `/v1/batches`: files of transactions, scored in the background, and their results."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from msgspec import Meta
 
@@ -13,37 +14,37 @@ from apps import paging, text
 from apps.accounts.models import Tenant
 from apps.api import operation as described
 from apps.api import uploads
-from apps.api.endpoint import MEGABYTE, ApiView, json_answer
+from apps.api.endpoint import MEGABYTE, ApiView, idempotency_key, json_answer
 from apps.api.fields import Moment, Money, NextCursor
-from apps.api.operation import Answer, Operation, id_in_path, operation, page_of, parameter
+from apps.api.operation import REPLAYED, Answer, Operation, id_in_path, operation, page_of, parameter
 from apps.api.parameters import Query, one_of, page_in, query_of
 from apps.api.response_headers import shielded, with_own
 from apps.api.uploads import Sent
 from apps.api_keys.gate import Admission
 from apps.batches import preview, reads, services, storage
+from apps.batches.beginning import PREVIEWED
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.headings import Heading
 from apps.batches.models import Batch
 from apps.batches.outcomes import ToldProblem
-from apps.batches.preview import PREVIEWED, Preview
+from apps.batches.preview import Preview
 from apps.batches.reads import Cost
-from apps.batches.services import NotNow, Received, TooMany, Wanted
+from apps.batches.results import MEDIA_TYPES
+from apps.batches.services import KeyReused, NotNow, Once, Received, TooMany, Wanted
 from apps.decoding import decode
 from apps.errors import Problem, read_all
 from apps.notifications.models import WebhookEndpoint
 from apps.scoring.engine.engine import UnknownModel
-from apps.scoring.serving import decision_requests
+from apps.scoring.serving import decision_requests, ids
 from apps.scoring.serving.runtime import get_scoring
 from apps.times import rfc3339
 
-GIGABYTE = 1024 * MEGABYTE
 #: By what batches are listed, newest first: an id begins with its time.
 KEY = ("id",)
+#: Drafts are the portal's alone.
+STATES = tuple(state for state in Batch.State.values if state != Batch.State.DRAFT)
 #: What a request may say beside the file: in the query, or as fields of the form.
 ASKED = ("schema", "model", "explain", "callback", "dry_run", "mapping")
-#: Bytes of a file that are read at once.
-PIECE = 256 * 1024
-TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
@@ -131,7 +132,7 @@ class BatchesView(ApiView):
     endpoint = "batches"
     scopes: ClassVar = {"GET": "read", "POST": "batch"}
     takes_uploads = True
-    body_limit = GIGABYTE + MEGABYTE  # a form's head beside the file
+    body_limit = services.MOST_BYTES + MEGABYTE  # a form's head beside the file
 
     def get(self, request: HttpRequest) -> HttpResponse:
         state, (limit, cursor) = self.understood(request, _asked)
@@ -149,12 +150,36 @@ class BatchesView(ApiView):
             uploads.discard(request)
 
     def _post(self, request: HttpRequest) -> HttpResponse:
+        key = self.understood(request, lambda asked: idempotency_key(asked.META))
         sent, wanted, dry_run = self.understood(request, self._understood)
         admission = self.admit_only(request)
         self.check_callback(admission, wanted.callback)
         if dry_run:
             return json_answer(self._preview(sent, wanted, admission))
-        return self._made(self._create(sent, wanted, admission))
+        if not key:
+            return self._made(self._create(sent, wanted, admission))
+        return self._made_once(sent, wanted, admission, _once(key, request.path, sent, wanted))
+
+    def _made_once(self, sent: Sent, wanted: Wanted, admission: Admission, once: Once) -> HttpResponse:
+        """The batch of an Idempotency-Key: the one it was used for before, as it is now, or a new one."""
+        tenant = Tenant.objects.get(pk=admission.tenant_id)
+        found = self._created_before(tenant, once)
+        if found is None:
+            try:
+                return self._made(self._create(sent, wanted, admission, once))
+            except IntegrityError:  # the same request was quicker
+                found = self._created_before(tenant, once)
+                if found is None:
+                    raise
+        response = self._made(found)
+        response["Idempotent-Replayed"] = "true"
+        return response
+
+    def _created_before(self, tenant: Tenant, once: Once) -> Batch | None:
+        try:
+            return services.created_before(tenant, self.key.livemode, once, self.now)
+        except KeyReused as reused:
+            raise Problem("idempotency_mismatch") from reused
 
     def _made(self, batch: Batch) -> HttpResponse:
         response = json_answer(_one(batch, self.now))
@@ -166,7 +191,7 @@ class BatchesView(ApiView):
         """The file and how it shall be scored. Raises `Problem`."""
         query = query_of(request.META)
         sent = uploads.sent_file(request)
-        if sent.size > GIGABYTE:
+        if sent.size > services.MOST_BYTES:
             raise Problem("body_too_large", f"The file has {sent.size:,} bytes; 1 GB is the most.")
         if not sent.size:
             raise Problem("file_unreadable", "The file is empty.")
@@ -195,7 +220,7 @@ class BatchesView(ApiView):
         if webhook_id and not WebhookEndpoint.objects.filter(pk=webhook_id, **mine).exists():
             raise Problem("field_invalid", "'callback' takes the id of one of your webhooks.", "callback")
 
-    def _create(self, sent: Sent, wanted: Wanted, admission: Admission) -> Batch:
+    def _create(self, sent: Sent, wanted: Wanted, admission: Admission, once: Once | None = None) -> Batch:
         try:
             return services.create_batch(
                 tenant=Tenant.objects.get(pk=admission.tenant_id),
@@ -205,6 +230,7 @@ class BatchesView(ApiView):
                 now=self.now,
                 actor=admission.actor,
                 key_id=admission.key_id,
+                once=once,
             )
         except TooMany as wrong:
             raise Problem("limit_reached", f"{services.MOST_UNDER_WAY} batches may wait or run at once.") from wrong
@@ -284,7 +310,7 @@ class BatchResultsView(BatchView):
     http_method_names = ["get", "head"]
 
     def get(self, request: HttpRequest, batch_id: str) -> Any:
-        wanted = self.understood(request, lambda asked: one_of(query_of(asked.META), "format", tuple(TYPES)))
+        wanted = self.understood(request, lambda asked: one_of(query_of(asked.META), "format", tuple(MEDIA_TYPES)))
         batch = self.batch(self.admit_only(request), batch_id)
         made = batch.results.get(wanted or "csv")
         if made is None:
@@ -296,7 +322,7 @@ class BatchResultsView(BatchView):
         start, end = _range(asked, made["bytes"])
         whole = (start, end) == (0, made["bytes"])
         headers = {
-            "Content-Type": TYPES[wanted or "csv"],
+            "Content-Type": MEDIA_TYPES[wanted or "csv"],
             "Content-Length": str(end - start),
             "Content-Disposition": f'attachment; filename="{batch.pk}.{wanted or "csv"}"',
             "Accept-Ranges": "bytes",
@@ -304,7 +330,8 @@ class BatchResultsView(BatchView):
         }
         if not whole:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{made['bytes']}"
-        return StreamingHttpResponse(_pieces(made["name"], start, end), status=200 if whole else 206, headers=headers)
+        pieces = storage.pieces(made["name"], start, end)
+        return StreamingHttpResponse(pieces, status=200 if whole else 206, headers=headers)
 
     def _not_made(self, batch: Batch, wanted: str) -> HttpResponse:
         """None there yet: 409; of a format nobody asked for before: it is made now, 202."""
@@ -338,7 +365,7 @@ class BatchProblemsView(BatchView):
 
 def _asked(request: HttpRequest) -> tuple[str | None, tuple[int, str | None]]:
     query = query_of(request.META)
-    state, page = read_all(lambda: one_of(query, "state", Batch.State.values), lambda: page_in(query))
+    state, page = read_all(lambda: one_of(query, "state", STATES), lambda: page_in(query))
     return state, page
 
 
@@ -350,6 +377,12 @@ def _all_asked(query: Query, fields: Mapping[str, str]) -> Query:
         if name in query:
             raise Problem("field_invalid", f"'{name}' is there more than once.", name)
     return {**query, **fields}
+
+
+def _once(key: str, path: str, sent: Sent, wanted: Wanted) -> Once:
+    """What makes the same request: the address, the table's bytes, how it shall be scored; whatever it is called."""
+    asked = msgspec.json.encode([uploads.digest_of(sent), wanted])
+    return Once(ids.text_hash(key), ids.fingerprint(path, "", asked))
 
 
 def _mapping(said: str | None) -> Mapping[str, str]:
@@ -372,15 +405,6 @@ def _range(header: str, size: int) -> tuple[int, int]:
     if start >= end:
         raise Problem("range_invalid", headers={"Content-Range": f"bytes */{size}"})
     return start, end
-
-
-def _pieces(name: str, start: int, end: int) -> Iterator[bytes]:
-    """A part of a stored file."""
-    with storage.opened(name) as file:
-        file.seek(start)
-        while start < end and (piece := file.read(min(PIECE, end - start))):
-            start += len(piece)
-            yield piece
 
 
 def _one(batch: Batch, now: datetime) -> BatchAnswer:
@@ -424,8 +448,8 @@ def _at(at: datetime | None) -> str | None:
 
 TAG = "Batches"
 _BATCH = id_in_path("batch_id", "The batch's id.", "btc_019aa5d0c2f75d1e0b7c4a9f")
-_STATE = parameter("state", "query", "Only these.", {"enum": list(Batch.State.values)})
-_FORMAT = parameter("format", "query", "CSV when left out.", {"enum": list(TYPES)})
+_STATE = parameter("state", "query", "Only these.", {"enum": list(STATES)})
+_FORMAT = parameter("format", "query", "CSV when left out.", {"enum": list(MEDIA_TYPES)})
 PARAMETERS = (
     parameter("schema", "query", "Which kind of transaction the file holds.", {"type": "string"}, example="paysim"),
     parameter(
@@ -449,6 +473,13 @@ PARAMETERS = (
     parameter(
         "mapping", "query", 'Column → field, as JSON, where names don\'t tell; `""`: not read.', {"type": "string"}
     ),
+    parameter(
+        "Idempotency-Key",
+        "header",
+        "Send a file again safely for 24 hours: the same key, file and wishes lead to the batch that is there, as it "
+        "stands then, with `Idempotent-Replayed: true`; others are refused.",
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    ),
 )
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 FORM = {
@@ -459,6 +490,7 @@ FORM = {
 TO_CREATE = (
     "body_too_large", "media_type_unsupported", "form_malformed", "file_missing", "file_unreadable", "query_invalid",
     "field_invalid", "schema_unknown", "model_unknown", "limit_reached", "storage_full", "plan_lacks_feature",
+    "header_invalid", "idempotency_mismatch",
 )  # fmt: skip
 _RANGE_HEADERS = {
     "ETag": {"description": "Changes with the file.", "schema": {"type": "string"}},
@@ -487,7 +519,10 @@ OPERATIONS: Sequence[Operation] = (
         "cost nothing. "
         "Rows beyond the quota or the spend cap come back as `quota_exceeded`, and the batch can be resumed.",
         Answer(
-            BatchAnswer | Preview, "The batch, queued; with `dry_run=true` the preview (200).", statuses=("202", "200")
+            BatchAnswer | Preview,
+            "The batch, queued; with `dry_run=true` the preview (200).",
+            statuses=("202", "200"),
+            headers=REPLAYED,
         ),
         parameters=PARAMETERS,
         body=described.Body(FORM, media_type=uploads.FORM, files=tuple(uploads.RAW)),

@@ -13,7 +13,7 @@ from apps.api.batches import BatchesView, Preview
 from apps.api.batches import BatchView as OneBatchView
 from apps.api.endpoint import json_answer
 from apps.api.fields import Moment
-from apps.api.operation import DIALECT_PROBLEM, REQUEST_ID, Answer, Operation, id_in_path
+from apps.api.operation import DIALECT_PROBLEM, REPLAYED, REQUEST_ID, Answer, Operation, id_in_path
 from apps.batches import services
 from apps.batches.models import Batch
 from apps.errors import Problem
@@ -136,7 +136,12 @@ OPERATIONS: Sequence[Operation] = (
         "Gateway: score a file",
         "A CSV of PaySim transactions, as the body or as the part `file` of a form: a batch (`/v1/batches`) in the "
         "interface's words.",
-        Answer(Job | Preview, "The job, queued; with `dry_run=true` the preview (200).", statuses=("202", "200")),
+        Answer(
+            Job | Preview,
+            "The job, queued; with `dry_run=true` the preview (200).",
+            statuses=("202", "200"),
+            headers=REPLAYED,
+        ),
         parameters=batches.PARAMETERS,
         body=described.Body(batches.FORM, media_type=uploads.FORM, files=tuple(uploads.RAW)),
         problems=batches.TO_CREATE,

@@ -1,5 +1,6 @@
 """Files that come with a request: as its body, or as the part `file` of a form. On a disk, never held whole."""
 
+import hashlib
 import mmap
 import re
 import tempfile
@@ -63,6 +64,18 @@ def sent_file(request: HttpRequest) -> Sent:
         raise Problem("file_missing")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
         return _of_form(path, body, _boundary(request))
+
+
+def digest_of(sent: Sent) -> str:
+    """Of the table that was sent, as hexadecimal digits."""
+    hashing = hashlib.blake2b(digest_size=32)
+    with sent.path.open("rb") as file:
+        file.seek(sent.offset)
+        left = sent.size
+        while left and (piece := file.read(min(AT_ONCE, left))):
+            hashing.update(piece)
+            left -= len(piece)
+    return hashing.hexdigest()
 
 
 def discard(request: HttpRequest) -> None:

@@ -9,16 +9,21 @@ from apps.accounts.models import Tenant
 
 #: Files of a batch that has ended are kept so long.
 KEPT = timedelta(days=30)
+#: A draft is kept so long.
+DRAFT_KEPT = timedelta(days=1)
 
 
 class Batch(models.Model):
     """A file of transactions of one kind, and how far it is.
 
-    received by the API or the portal ─► queued ─► running ─► completed
-                                           └─────────┴─► failed, cancelled; paused by quota or spend cap, to be resumed
+    received by the API ─► queued ─► running ─► completed
+    by the portal ─► draft ─┘└─────────┴─► failed, cancelled; paused by quota or spend cap, to be resumed
+
+    A draft waits for its sender to look at its columns; only the portal shows it.
     """
 
     class State(models.TextChoices):
+        DRAFT = "draft"
         QUEUED = "queued"
         RUNNING = "running"
         PAUSED = "paused"
@@ -37,6 +42,8 @@ class Batch(models.Model):
     key_id = models.BigIntegerField(default=0, help_text="Of the API key it came with; 0 from the portal.")
     asked_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
+    idempotency_key = models.CharField(max_length=32, blank=True, help_text="Its hash; empty: none, or over by now.")
+    fingerprint = models.CharField(max_length=32, blank=True, help_text="Of the request that key came with.")
     filename = models.CharField(max_length=200)
     format = models.CharField(max_length=8, blank=True, help_text="csv, jsonl or parquet; empty: as the file begins.")
     schema = models.CharField(max_length=40)
@@ -71,6 +78,13 @@ class Batch(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         verbose_name_plural = "batches"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "livemode", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="batch_once_a_key",
+            )
+        ]
         indexes: ClassVar = [
             models.Index(fields=["tenant", "livemode", "-id"], name="batch_newest_first"),
             models.Index(
@@ -96,6 +110,11 @@ class Batch(models.Model):
         if self.state == self.State.COMPLETED:
             return 100
         return min(99, 100 * self.rows_done // self.rows_total) if self.rows_total else 0
+
+    @property
+    def rows_with_problems(self) -> int:
+        """Rows that could not be scored so far."""
+        return sum(self.problems.values())
 
     def rows_per_second(self, now: datetime) -> float | None:
         """How fast it was, or is; None before a row is done."""

@@ -20,6 +20,12 @@ from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.serving.decision_formats import Decision
 
 QUOTA_EXCEEDED = "quota_exceeded"
+#: What helps against a problem, by its kind.
+FIXES: Mapping[str, str] = {
+    "row_malformed": "Give the row as many values as the header has, and put values that hold a separator in quotes.",
+    "field_missing": "Fill the cell in, or have another column read as this field.",
+    "field_invalid": "Write the value as the field takes it, or have another column read as this field.",
+}
 
 
 class ToldProblem(msgspec.Struct, frozen=True):

@@ -1,25 +1,21 @@
 """A dry run: how a file's columns are read, and what would be said of its first rows. Nothing is stored or billed."""
 
 from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from apps.batches.headings import Heading, match
-from apps.batches.outcomes import ToldProblem, problems_of
-from apps.batches.reading import Format, open_source
-from apps.batches.rows import read_rows
-from apps.batches.sections import section
+from apps.batches.beginning import PREVIEWED, begin
+from apps.batches.headings import Heading
+from apps.batches.outcomes import ToldProblem
+from apps.batches.rows import Rows
 from apps.batches.services import Received, Wanted
 from apps.scoring.engine.block import ACTIONS, LEVELS
 from apps.scoring.engine.block_pasts import past_columns
-from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.decide import Policy
 from apps.scoring.policies import get_policies
 from apps.scoring.serving.runtime import get_scoring
-
-#: Rows of a dry run.
-PREVIEWED = 100
 
 
 class PreviewedRow(msgspec.Struct, frozen=True):
@@ -47,28 +43,28 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 def preview(received: Received, wanted: Wanted, tenant_schema: str, policy_version: int, now: datetime) -> Preview:
     """The beginning of a received file, scored for nothing. Raises `UnreadableFile`."""
-    schema = SCHEMAS[wanted.schema]
-    with received.path.open("rb") as whole:
-        file = section(whole, received.offset, received.size)
-        source = open_source(file, cast(Format, received.format or None))
-        rows = next(source.chunks(PREVIEWED))
-    headings = match(schema, source.names, wanted.mapping)
-    columns, missing = list(headings.columns), list(headings.missing)
-    told = Preview(schema=schema.name, format=source.format, columns=columns, missing=missing, rows=[], problems=[])
-    if missing:
-        return told
-    part = read_rows(rows, schema, headings, int(now.timestamp() * 1000))
-    nobody = past_columns(schema, [{}] * len(part.block))
+    with received.path.open("rb") as file:
+        place = (received.offset, received.size, received.format)
+        found = begin(file, *place, wanted.schema, wanted.mapping, now)
     policy = get_policies().get(tenant_schema, policy_version)
-    found = get_scoring().engine.decide_block(part.block, nobody, policy, wanted.model or None, explain="none")
+    return Preview(
+        schema=wanted.schema,
+        format=found.chunk.format,
+        columns=list(found.headings.columns),
+        missing=list(found.headings.missing),
+        rows=[] if found.rows is None else _decided(found.rows, wanted.model, policy),
+        problems=found.problems,
+    )
+
+
+def _decided(part: Rows, model: str, policy: Policy) -> list[PreviewedRow]:
+    """What rows would be told, as if they had no past."""
+    nobody = past_columns(part.block.schema, [{}] * len(part.block))
+    found = get_scoring().engine.decide_block(part.block, nobody, policy, model or None, explain="none")
     probability = [None] * len(part.block) if found.probability is None else found.probability.tolist()
     score = [None] * len(part.block) if found.risk_score is None else found.risk_score.tolist()
     levels, actions = found.verdicts.level.tolist(), found.verdicts.action.tolist()
-    return msgspec.structs.replace(
-        told,
-        rows=[
-            PreviewedRow(place + 1, probability[row], score[row], LEVELS[levels[row]], ACTIONS[actions[row]])
-            for row, place in enumerate(part.places.tolist())
-        ],
-        problems=problems_of(part.problems, 0, len(rows)),
-    )
+    return [
+        PreviewedRow(place + 1, probability[row], score[row], LEVELS[levels[row]], ACTIONS[actions[row]])
+        for row, place in enumerate(part.places.tolist())
+    ]

@@ -2,13 +2,16 @@
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
+
+from django.db.models import QuerySet
 
 from apps.batches import outcomes
 from apps.batches.models import Batch, Chunk
 from apps.batches.outcomes import ToldProblem
+from apps.batches.results import numbered_header, numbered_lines
 from apps.billing.rating.money import rounded
 from apps.errors import Problem
 from apps.periods import Period
@@ -44,8 +47,7 @@ def problems_of(batch: Batch, cursor: str | None, limit: int) -> tuple[Sequence[
     Raises `Problem` (cursor_invalid) for a cursor that is not ours.
     """
     after, found = _row_in(cursor), list[ToldProblem]()
-    chunks = Chunk.objects.filter(batch=batch, done=True, problems__gt=0).order_by("first_row")
-    for chunk in chunks:
+    for chunk in _with_problems(batch):
         if chunk.first_row + chunk.rows <= after:
             continue
         found += [one for one in outcomes.read_problems(batch, chunk) if one.row > after]
@@ -53,6 +55,20 @@ def problems_of(batch: Batch, cursor: str | None, limit: int) -> tuple[Sequence[
             last = found[limit - 1].row  # a row's problems stay together
             return [one for one in found if one.row <= last], _cursor_of(last)
     return found, None
+
+
+def problem_rows(batch: Batch) -> Iterator[bytes]:
+    """The rows with a problem as a CSV file: each row's number, then its line of the results."""
+    names = [one["column"] for one in batch.headings.get("columns", [])]
+    yield numbered_header(names)
+    for chunk in _with_problems(batch):
+        rows = sorted({one.row for one in outcomes.read_problems(batch, chunk)})
+        table = outcomes.read(batch, chunk).take([row - 1 - chunk.first_row for row in rows])
+        yield numbered_lines(table, names, rows)
+
+
+def _with_problems(batch: Batch) -> QuerySet[Chunk]:
+    return Chunk.objects.filter(batch=batch, done=True, problems__gt=0).order_by("first_row")
 
 
 def _row_in(cursor: str | None) -> int:

@@ -37,7 +37,13 @@ ANSWERED = (
     ("reasons", pa.string()),
     ("problem", pa.string()),
 )
+MEDIA_TYPES: Mapping[str, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
 OURS = "palisade_"  # before the names of a file that has columns of these names already
+NUMBER = "row"  # before a row's own columns where some rows are told
 SPECIAL = r'[",\r\n]'  # what must stand in quotes
 BETWEEN = " | "  # reasons and problems of a row
 JSON = b"json"  # metadata of a column whose texts are JSON
@@ -79,7 +85,7 @@ class Writer:
         self._format, self._file = format, path.open("wb")
         self._parquet: pyarrow.parquet.ParquetWriter | None = None
         if format == "csv":
-            self._file.write(_header([*names, *answer_names(names)]))
+            self._file.write(header_of(names))
 
     def __enter__(self) -> "Writer":
         return self
@@ -302,9 +308,20 @@ def _filled(table: pa.Table, names: Sequence[str]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _header(names: Sequence[str]) -> bytes:
+def numbered_lines(table: pa.Table, names: Sequence[str], numbers: Sequence[int]) -> bytes:
+    """Lines of CSV as in the results, each behind its row's number."""
+    return csv_of(_filled(table, names).add_column(0, NUMBER, pa.array(numbers, pa.int64())))
+
+
+def numbered_header(names: Sequence[str]) -> bytes:
+    """The line above them."""
+    return f"{OURS + NUMBER if NUMBER in names else NUMBER},".encode() + header_of(names)
+
+
+def header_of(names: Sequence[str]) -> bytes:
+    """The first line of a CSV of results."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(names)
+    csv.writer(text, lineterminator="\n").writerow([*names, *answer_names(names)])
     return text.getvalue().encode()
 
 

@@ -4,39 +4,48 @@ import errno
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.batches import storage
-from apps.batches.models import KEPT, Batch, Chunk
+from apps.batches.models import DRAFT_KEPT, KEPT, Batch, Chunk
 from apps.notifications.models import new_id
 from apps.notifications.services import notify
 from apps.times import rfc3339
+from apps.usage.metering.journal import IDEMPOTENCY_SECONDS
 
 log = logging.getLogger(__name__)
 
 State = Batch.State
+#: Bytes a file may have, as it is sent.
+MOST_BYTES = 1 << 30
 #: Batches of a tenant that may wait or run at once.
 MOST_UNDER_WAY = 20
+#: Drafts a tenant may have at once.
+MOST_DRAFTS = 5
 DISK_FULL = (
     "The disk that keeps batches' files is full. Nothing more was scored or billed; resume it when there is room."
 )
 
 
 class TooMany(ValueError):
-    """The tenant has as many batches under way as it may have."""
+    """The tenant has as many batches under way, or drafts, as it may have."""
 
 
 class NotNow(ValueError):
     """The batch is not in a state for this; the message says which it is in."""
+
+
+class KeyReused(ValueError):
+    """The Idempotency-Key came with another request before."""
 
 
 class Received(NamedTuple):
@@ -59,18 +68,87 @@ class Wanted(NamedTuple):
     mapping: Mapping[str, str] = {}
 
 
+class Once(NamedTuple):
+    """An Idempotency-Key's hash, and the fingerprint of the request it came with."""
+
+    key: str
+    fingerprint: str
+
+
 def create_batch(
-    *, tenant: Tenant, livemode: bool, received: Received, wanted: Wanted, now: datetime, actor: str, key_id: int = 0
+    *,
+    tenant: Tenant,
+    livemode: bool,
+    received: Received,
+    wanted: Wanted,
+    now: datetime,
+    actor: str,
+    key_id: int = 0,
+    once: Once | None = None,
 ) -> Batch:
-    """Keep a received file and queue it. Raises `TooMany`, `OSError` when it can't be kept."""
+    """Keep a received file and queue it. Raises `TooMany`, `OSError` when it can't be kept, `IntegrityError` when a
+    batch of the same Idempotency-Key is there."""
+    _require_room(tenant, livemode)
+    batch = _batch_of(tenant, livemode, received, wanted, now, actor)
+    batch.key_id = key_id
+    if once is not None:
+        batch.idempotency_key, batch.fingerprint = once
+    return _kept(batch, received, "batch.created")
+
+
+def created_before(tenant: Tenant, livemode: bool, once: Once, now: datetime) -> Batch | None:
+    """The batch an Idempotency-Key was used for within a day; None when there is none. Raises `KeyReused`."""
+    rows = Batch.objects.filter(tenant=tenant, livemode=livemode, idempotency_key=once.key)
+    rows.filter(created_at__lte=now - timedelta(seconds=IDEMPOTENCY_SECONDS)).update(idempotency_key="")
+    found = rows.select_related("tenant").first()
+    if found is not None and found.fingerprint != once.fingerprint:
+        raise KeyReused
+    return found
+
+
+def create_draft(
+    *, tenant: Tenant, livemode: bool, received: Received, wanted: Wanted, now: datetime, actor: str
+) -> Batch:
+    """Keep a received file until its sender starts it, for a day. Raises `TooMany`, `OSError` when it can't be kept."""
+    if drafts_of(tenant, livemode).count() >= MOST_DRAFTS:
+        raise TooMany
+    batch = _batch_of(tenant, livemode, received, wanted, now, actor)
+    batch.state = State.DRAFT
+    return _kept(batch, received, "batch.uploaded")
+
+
+def change_draft(*, batch: Batch, wanted: Wanted) -> Batch:
+    """Say anew how a draft shall be scored; nothing changes once it is started."""
+    with _changing(batch) as row:
+        if row.state == State.DRAFT:
+            row.schema, row.model, row.explain, row.callback = wanted[:4]
+            row.mapping = dict(wanted.mapping)
+            row.save(update_fields=["schema", "model", "explain", "callback", "mapping"])
+    return row
+
+
+def start_draft(*, batch: Batch, now: datetime, actor: str) -> Batch:
+    """Queue a draft. Harmless when repeated. Raises `TooMany`."""
+    _require_room(batch.tenant, batch.livemode)
+    with _changing(batch) as row:
+        if row.state == State.DRAFT:
+            row.state, row.created_at, row.touched_at, row.asked_by = State.QUEUED, now, now, actor
+            row.save(update_fields=["state", "created_at", "touched_at", "asked_by"])
+            _record_creation(row, "batch.created")
+    return row
+
+
+def _require_room(tenant: Tenant, livemode: bool) -> None:
     under_way = of_tenant(tenant, livemode).filter(state__in=[State.QUEUED, State.RUNNING])
     if under_way.count() >= MOST_UNDER_WAY:
         raise TooMany
-    batch = Batch(
+
+
+def _batch_of(tenant: Tenant, livemode: bool, received: Received, wanted: Wanted, now: datetime, actor: str) -> Batch:
+    return Batch(
         id=new_id("btc", now),
         tenant=tenant,
         livemode=livemode,
-        key_id=key_id,
         asked_by=actor,
         created_at=now,
         touched_at=now,
@@ -84,17 +162,40 @@ def create_batch(
         upload_offset=received.offset,
         upload_bytes=received.size,
     )
+
+
+def _kept(batch: Batch, received: Received, action: str) -> Batch:
+    """Keep the file, then the batch. Raises `OSError`, `IntegrityError`."""
     batch.upload = storage.place(batch, "upload")
-    storage.keep(batch.upload.name, received.path)
-    with transaction.atomic():
-        batch.save(force_insert=True)
-        after = {"schema": batch.schema, "bytes": batch.upload_bytes}
-        record_audit(tenant=tenant, actor=actor, action="batch.created", target=batch, after=after, now=now)
+    storage.keep(str(batch.upload.name), received.path)
+    try:
+        with transaction.atomic():
+            batch.save(force_insert=True)
+            _record_creation(batch, action)
+    except IntegrityError:
+        storage.forget(batch)
+        raise
     return batch
 
 
+def _record_creation(batch: Batch, action: str) -> None:
+    after = {"schema": batch.schema, "bytes": batch.upload_bytes}
+    record_audit(
+        tenant=batch.tenant, actor=batch.asked_by, action=action, target=batch, after=after, now=batch.created_at
+    )
+
+
 def of_tenant(tenant: Tenant | int, livemode: bool) -> QuerySet[Batch]:
-    """The batches of a tenant and mode that can be seen."""
+    """The batches of a tenant and mode that can be seen; drafts are not among them."""
+    return _seen(tenant, livemode).exclude(state=State.DRAFT)
+
+
+def drafts_of(tenant: Tenant | int, livemode: bool) -> QuerySet[Batch]:
+    """The files of a tenant and mode that wait to be started."""
+    return _seen(tenant, livemode).filter(state=State.DRAFT)
+
+
+def _seen(tenant: Tenant | int, livemode: bool) -> QuerySet[Batch]:
     pk = tenant if isinstance(tenant, int) else tenant.pk
     return Batch.objects.filter(tenant_id=pk, livemode=livemode, deleted_at=None).select_related("tenant")
 
@@ -130,7 +231,8 @@ def delete_batch(*, batch: Batch, now: datetime, actor: str) -> None:
     with _changing(batch) as row:
         if row.deleted_at is None:
             row.deleted_at = row.touched_at = now
-            row.save(update_fields=["deleted_at", "touched_at"])
+            row.idempotency_key = ""
+            row.save(update_fields=["deleted_at", "touched_at", "idempotency_key"])
             record_audit(tenant=row.tenant, actor=actor, action="batch.deleted", target=row, now=now)
 
 
@@ -217,5 +319,7 @@ def _remove(batch: Batch) -> bool:
 
 
 def forget_old(now: datetime) -> int:
-    """Delete batches that ended so long ago that their files are no longer kept; how many."""
-    return Batch.objects.filter(finished_at__lt=now - KEPT, deleted_at=None).update(deleted_at=now)
+    """Delete batches that ended so long ago that their files are no longer kept, and drafts nobody started; how
+    many."""
+    over = Q(finished_at__lt=now - KEPT) | Q(state=State.DRAFT, created_at__lt=now - DRAFT_KEPT)
+    return Batch.objects.filter(over, deleted_at=None).update(deleted_at=now, idempotency_key="")

@@ -19,6 +19,9 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from apps.batches.models import Batch
 
+#: Bytes of a file that are read at once.
+PIECE = 256 * 1024
+
 
 @cache
 def files() -> Storage:
@@ -85,6 +88,15 @@ def exists(name: str) -> bool:
 def opened(name: str) -> IO[bytes]:
     """A file for reading, by whoever closes it."""
     return files().open(name, "rb")
+
+
+def pieces(name: str, start: int, end: int) -> Iterator[bytes]:
+    """The bytes [start, end) of a file."""
+    with opened(name) as file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(PIECE, end - start))):
+            start += len(piece)
+            yield piece
 
 
 @contextmanager

@@ -53,7 +53,9 @@ def _sent(tenant: Tenant, person: Person, until: datetime) -> Iterator[Batch]:
 
 
 def _is_over(batch: Batch) -> bool:
-    """Whether nobody writes of it any more, its results included."""
+    """Whether nobody writes of it any more, its results included; a draft is not read before it is started."""
+    if batch.state == Batch.State.DRAFT:
+        return batch.deleted_at is None
     never_read = batch.rows_total is None
     return batch.ended and batch.deleted_at is None and (batch.assembled_at is not None or never_read)
 

@@ -20,6 +20,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/decisions/", "Decisions"),
         Entry("/analytics/", "Analytics"),
         Entry("/alerts/", "Alerts"),
+        Entry("/batches/", "Batches"),
         Entry("/labels/", "Labels"),
         Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     READ = "Read decisions, usage and settings"
     SCORE = "Try transactions out"
     EXPORT = "Export decisions"
+    BATCHES = "Score files"
     LABELS = "Say what became of transactions"
     KEYS = "Make, rotate and revoke API keys"
     ALERTS = "Acknowledge and resolve alerts"
@@ -32,7 +33,13 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.READ})
-_ANALYST = _VIEWER | {Permission.SCORE, Permission.EXPORT, Permission.LABELS, Permission.ALERTS}
+_ANALYST = _VIEWER | {
+    Permission.SCORE,
+    Permission.EXPORT,
+    Permission.BATCHES,
+    Permission.LABELS,
+    Permission.ALERTS,
+}
 _ADMIN = _ANALYST | {
     Permission.KEYS,
     Permission.ALERT_RULES,

@@ -74,6 +74,11 @@ TEMPLATES = [
         },
     }
 ]
+#: Files that are uploaded become files of the disk they stay on: a batch of a gigabyte is moved, not copied.
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "apps.portal.uploads.FileOnDisk",
+]
 X_FRAME_OPTIONS = "DENY"
 CSRF_COOKIE_HTTPONLY = True
 #: Everything is ours. The admin's pages ask for more: apps/backoffice/site.py.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.batches import assembly, chunks, planning, services
 from apps.batches.models import Batch
 from apps.batches.services import Received, Wanted, create_batch
 from apps.batches.storage import scratch
+from tests.batches.sent import worked
 from tests.cast import Api
 
 _HERE = Path(__file__).parent
@@ -47,14 +47,4 @@ def send() -> Callable[..., Batch]:
 @pytest.fixture
 def work() -> Callable[[Batch], Batch]:
     """Do all there is to do for a batch, as one worker does it after the other."""
-
-    def run(batch: Batch) -> Batch:
-        planning.plan(batch.pk)
-        with services.failing(batch):
-            while chunks.score_next(batch.pk, timezone.now()):
-                pass
-        assembly.assemble(batch.pk)
-        batch.refresh_from_db()
-        return batch
-
-    return run
+    return worked

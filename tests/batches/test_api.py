@@ -2,9 +2,14 @@
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pyarrow.parquet as parquet
+import pytest
+from django.db import connection
+from django.utils import timezone
 
 from apps.batches import services, tasks
 from apps.batches.models import Batch, Chunk
@@ -91,6 +96,60 @@ def test_a_dry_run_shows_the_mapping_and_bills_nothing(bob: Api) -> None:
     assert not Batch.objects.exists()
     missing = sent(bob, b"a,b\n1,2\n", ADDRESS + "&dry_run=true").json()
     assert "amount" in missing["missing"]
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "/jobs"])
+def test_a_repeated_request_is_the_same_batch(bob: Api, work: Work, address: str) -> None:
+    def again(content: bytes = csv_of(3), to: str = address, key: str = "k1") -> Any:
+        return bob.call("POST", to, content, "text/csv", idempotency_key=key)
+
+    first = again()
+    assert "Idempotent-Replayed" not in first
+    work(Batch.objects.get())
+    second = again()
+    assert (second.status_code, second["Idempotent-Replayed"]) == (202, "true")
+    assert second.json().get("job_id", second.json().get("id")) == Batch.objects.get().pk
+    assert "completed" in (second.json().get("status"), second.json().get("state"))  # as it stands now
+    for other in (again(csv_of(4)), again(to=f"{address}{'&' if '?' in address else '?'}explain=all")):
+        assert other.status_code == 422
+    assert again(key="").status_code == 400
+    assert "Idempotent-Replayed" not in again(key="k2")
+    assert Batch.objects.count() == 2
+
+
+def test_a_form_is_the_same_request_whatever_the_file_is_called(bob: Api) -> None:
+    first, kind = form(csv_of(3), schema="paysim")
+    for content in (first, first.replace(b"a.csv", b"b.csv")):
+        assert bob.call("POST", "/v1/batches", content, kind, idempotency_key="k1").status_code == 202
+    assert Batch.objects.count() == 1
+
+
+def test_an_idempotency_key_is_free_after_a_day_and_of_what_is_deleted(bob: Api) -> None:
+    def again() -> Any:
+        return bob.call("POST", ADDRESS, csv_of(1), "text/csv", idempotency_key="k1")
+
+    again()
+    Batch.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    second = again()
+    assert "Idempotent-Replayed" not in second
+    bob.call("DELETE", second["Location"])
+    assert "Idempotent-Replayed" not in again()
+
+
+def test_of_two_requests_at_once_one_makes_the_batch(bob: Api) -> None:
+    answers: list[Any] = []
+
+    def ask() -> None:
+        answers.append(bob.call("POST", ADDRESS, csv_of(50), "text/csv", idempotency_key="k1"))
+        connection.close()
+
+    together = [Thread(target=ask) for _ in range(4)]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join(30)
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert len({answer.json()["id"] for answer in answers}) == Batch.objects.count() == 1
 
 
 def test_what_is_wrong_is_told_before_anything_is_kept(bob: Api, charlie: Api) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from apps.portal.navigation import MENU
+from apps.portal.pages.analytics import VIEWS
 from tests.browser.person import Person
 from tests.copies import Copy
+from tests.pace import within
 
 
 class Place(NamedTuple):
@@ -61,11 +63,47 @@ def addresses(house: Copy, places: Iterable[Place]) -> Iterator[tuple[str, str]]
 
 def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of the first row's own page, for each list that has rows."""
-    for name, path in (("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/")):
+    lists = ("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/"), ("alert", "/alerts/")
+    for name, path in lists:
         page.goto(house.portal + path)
         rows = page.locator(f"main tbody a[href^='{path}']:not([href*='?'])")
         if rows.count():
             yield name, house.portal + str(rows.first.get_attribute("href"))
+
+
+#: Views and pages that no line of the menu leads to at once.
+INNER = (
+    *(Place(f"analytics-{view}", f"/analytics/?view={view}") for view in VIEWS),
+    Place("alert-rules", "/alerts/rules/"),
+    Place("alert-rule", "/alerts/rules/volume_drop/"),
+)
+ROWS = (
+    "step,type,amount,nameOrig,oldbalanceOrg,newbalanceOrig,nameDest,oldbalanceDest,newbalanceDest,note\\n"
+    + "".join(
+        f"{hour},TRANSFER,{amount},C1,900,0,C2,0,900,x\\n" for hour, amount in enumerate((900, "much", 5.5), start=1)
+    )
+)
+DROPPED = f"""
+const held = new DataTransfer();
+held.items.add(new File(["{ROWS}"], "may.csv", {{type: "text/csv"}}));
+const area = document.querySelector("[data-drop]");
+area.dispatchEvent(new DragEvent("drop", {{dataTransfer: held, bubbles: true, cancelable: true}}));
+"""
+
+
+def of_a_batch(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
+    """(name, address) of a batch's pages: a file that was dropped on the form, looked at, and scored meanwhile."""
+    page.goto(f"{house.portal}/batches/")
+    page.evaluate(f"() => {{{DROPPED}}}")
+    page.get_by_label("It holds transactions of the kind").select_option("paysim")
+    page.get_by_role("button", name="Upload it").click()
+    page.get_by_role("button", name="Start", exact=True).wait_for()
+    address = page.url
+    yield "batch-draft", address
+    page.goto(address)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("heading", name="completed").wait_for(timeout=within(60_000))  # the page asks by itself
+    yield "batch", address
 
 
 def opened(page: Any, address: str) -> None:

@@ -10,7 +10,18 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.chromium import needs_chromium, window
-from tests.browser.places import ACCOUNT, OUTSIDE, addresses, as_somebody_new, as_the_demo, deeper, menu, opened
+from tests.browser.places import (
+    ACCOUNT,
+    INNER,
+    OUTSIDE,
+    addresses,
+    as_somebody_new,
+    as_the_demo,
+    deeper,
+    menu,
+    of_a_batch,
+    opened,
+)
 from tests.copies import Copy
 
 pytestmark = needs_chromium
@@ -27,13 +38,14 @@ def test_pages_for_everybody(house: Copy, browser: Any) -> None:
 def test_pages_of_a_company_with_history(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_the_demo(house, page)
-        assert found(page, [*addresses(house, [*menu(), *ACCOUNT]), *deeper(house, page)]) == []
+        assert found(page, [*addresses(house, [*menu(), *ACCOUNT, *INNER]), *deeper(house, page)]) == []
+        assert found(page, of_a_batch(house, page)) == []
 
 
 def test_pages_of_a_new_company(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_somebody_new(house, page, "axe@example.com")
-        assert found(page, addresses(house, menu())) == []
+        assert found(page, addresses(house, [*menu(), *INNER])) == []
 
 
 def found(page: Any, places: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> list[str]:

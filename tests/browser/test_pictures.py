@@ -13,6 +13,7 @@ import pytest
 from tests.browser.chromium import needs_chromium, window
 from tests.browser.places import (
     ACCOUNT,
+    INNER,
     OUTSIDE,
     WIDGETS,
     addresses,
@@ -20,6 +21,7 @@ from tests.browser.places import (
     as_the_demo,
     deeper,
     menu,
+    of_a_batch,
     opened,
 )
 from tests.copies import Copy
@@ -38,13 +40,14 @@ def test_pictures_of_pages_for_everybody(house: Copy, browser: Any) -> None:
 def test_pictures_of_a_company_with_history(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_the_demo(house, page)
-        take(page, "full", [*addresses(house, [*menu(), *ACCOUNT]), *deeper(house, page)])
+        take(page, "full", [*addresses(house, [*menu(), *ACCOUNT, *INNER]), *deeper(house, page)])
+        take(page, "full", of_a_batch(house, page))
 
 
 def test_pictures_of_a_new_company(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_somebody_new(house, page, "new@example.com")
-        take(page, "empty", addresses(house, menu()))
+        take(page, "empty", addresses(house, [*menu(), *INNER]))
 
 
 def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:

@@ -21,11 +21,13 @@ from apps.alerts.models import Alert
 from apps.alerts.rules import default_rule
 from apps.alerts.services import record_conditions
 from apps.api_keys.services import get_gate
+from apps.batches.models import Batch
 from apps.notifications.services import create_webhook, send_test
 from apps.offboarding import closing
 from apps.portal.page import Page
 from apps.portal.urls import urlpatterns
 from apps.scoring.models import PublishedPolicy
+from tests.batches.sent import csv_of
 from tests.cast import Cast, new_key
 from tests.factories import DecisionFactory, MembershipFactory, UserFactory
 
@@ -145,9 +147,33 @@ def labelled(scene: Scene) -> list[Any]:
     return []
 
 
+def draft(scene: Scene) -> list[Any]:
+    file = SimpleUploadedFile("rows.csv", csv_of(1))
+    assert scene.browser.post("/batches/", {"file": file, "schema": "paysim"}).status_code == 302
+    return [Batch.objects.get().pk]
+
+
+def job(scene: Scene) -> list[Any]:
+    Batch.objects.filter(pk__in=draft(scene)).update(state="running", rows_total=1)
+    return [Batch.objects.get().pk]
+
+
+def paused(scene: Scene) -> list[Any]:
+    Batch.objects.filter(pk__in=job(scene)).update(state="paused")
+    return [Batch.objects.get().pk]
+
+
+ROWS = SimpleUploadedFile("rows.csv", csv_of(1))
 LABELS = SimpleUploadedFile("labels.csv", b"decision_id,label,source\ndec_portal,fraud,analyst\n")
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
 ACTS: Mapping[str, tuple[Act, ...]] = {
+    "batches": (Act("batch.uploaded", {"file": ROWS, "schema": "paysim"}),),
+    "batch": (
+        Act("batch.created", {"do": "start", "schema": "paysim", "explain": "flagged"}, draft),
+        Act("batch.cancelled", {"do": "cancel"}, job),
+        Act("batch.resumed", {"do": "resume"}, paused),
+        Act("batch.deleted", {"do": "delete"}, job),
+    ),
     "labels": (Act("labels.added", {"file": LABELS}, labelled),),
     "label_decision": (Act("labels.added", {"label": "fraud", "source": "analyst"}, a_decision),),
     "data": (

@@ -26,6 +26,8 @@ ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999]}
 ARGUMENTS |= {"decision_drawing": ["dec_none"], "repeat_decision": ["dec_none"]}
 ARGUMENTS |= {"change_plan": ["basic"], "credit_note_paper": ["cn_none"]}
 ARGUMENTS |= {"alert": ["alt_none"], "alert_rule": ["volume_drop"]}
+ARGUMENTS |= {"batch": ["btc_none"], "batch_progress": ["btc_none"], "batch_problems": ["btc_none"]}
+ARGUMENTS |= {"batch_results": ["btc_none", "csv"]}
 ARGUMENTS |= {"guide": ["answers"], "label_decision": ["dec_none"]}
 ARGUMENTS |= {"remove_rule": ["none"], "built_in_rules": ["payments"], "policy_version": [999]}
 
