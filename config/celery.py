@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import time
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
-from celery.signals import celeryd_after_setup, setup_logging
+from celery.signals import before_task_publish, celeryd_after_setup, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
 
@@ -22,6 +23,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 
 from apps.batches.pandas_kept_out import keep_pandas_out  # noqa: E402
+from apps.monitoring.queues import ASKED_AT  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ WORK: Mapping[str, Work] = {
     "alerts_hourly": Work("apps.alerts.tasks.look_each_hour", MONEY, crontab(minute=4)),
     # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
     "close_months": Work("apps.usage.tasks.close_months", MONEY, crontab(minute=35)),
+    # What /metrics tells of Postgres is at most a minute old; what every tenant's schema is asked for, an hour.
+    "figures": Work("apps.monitoring.tasks.take_figures", MONEY, 30.0),
+    "hourly_figures": Work("apps.monitoring.tasks.take_hourly_figures", HEAVY, crontab(minute=45)),
     # What was served, journaled, recorded and rolled up agrees, or somebody is told.
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
@@ -149,7 +154,13 @@ def log_as_all_do(**_: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
 
 
-ROOMS = ("notifications", "billing", "usage", "scoring", "review", "batches", "alerts", "offboarding")
+@before_task_publish.connect
+def say_when(headers: dict[str, Any], **_: Any) -> None:
+    """Let every task say since when it waits."""
+    headers[ASKED_AT] = time.time()
+
+
+ROOMS = ("notifications", "billing", "usage", "scoring", "review", "batches", "alerts", "offboarding", "monitoring")
 app.autodiscover_tasks([f"apps.{room}" for room in ROOMS])
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.

@@ -5,12 +5,12 @@ from hmac import compare_digest
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django_prometheus.exports import ExportToDjangoView
 
 from apps import addresses
 from apps.api import dependencies, index, problems
 from apps.api.response_headers import shielded
 from apps.api.service import Health, Readiness, State
+from apps.monitoring.exposition import CONTENT_TYPE, exposition
 from apps.scoring.serving.runtime import get_scoring
 
 
@@ -38,7 +38,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, summed over all processes; for others than operators there is nothing here."""
     if not _asks_an_operator(request):
         return index.not_found(request)
-    return shielded(ExportToDjangoView(request))
+    return shielded(HttpResponse(exposition(), content_type=CONTENT_TYPE))
 
 
 def _asks_an_operator(request: HttpRequest) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOUSE = ("apps", "bench", "config", "requirements", "tests")
-PATH = r"`((?:apps|config|tests|docs|templates|bench|ml_artifacts)/[\w./-]*)`"
+HOUSE = ("apps", "bench", "config", "deploy", "requirements", "tests")
+PATH = r"`((?:apps|config|tests|docs|deploy|templates|bench|ml_artifacts)/[\w./-]*)`"
 
 
 def rows(page: str) -> list[str]:

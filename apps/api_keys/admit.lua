@@ -15,7 +15,7 @@ local call = redis.call
 
 local function admit()
   local f = call('HMGET', KEYS[1], 'status', 'nonce', 'key_id', 'tenant_id', 'schema', 'scopes', 'networks',
-                 'expires_us', 'rate', 'key_rate', 'quota', 'policy', 'features', 'replacement')
+                 'expires_us', 'rate', 'key_rate', 'quota', 'policy', 'features', 'replacement', 'plan')
   local status = f[1]
   if not status or status == 'reload' then return {'miss', f[2] or ''} end
   if status ~= 'active' then return {status, f[14] or ''} end
@@ -105,7 +105,8 @@ local function admit()
     if ARGV[4] ~= '' then call('SET', KEYS[5], 'P' .. ARGV[4] .. ARGV[5], 'PX', ARGV[6]) end
   end
   return {claim and 'replay' or 'admitted', f[3], f[4], f[5], f[12], limit, math.floor(room / interval), reset, used,
-          quota, units, degraded, claim and string.sub(claim, 34) or '', any_scope and f[6] or '', unpack(rows)}
+          quota, units, degraded, claim and string.sub(claim, 34) or '', any_scope and f[6] or '', f[15] or '',
+          unpack(rows)}
 end
 
 local answer, first = admit(), 8 + tonumber(ARGV[1])

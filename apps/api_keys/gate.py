@@ -79,6 +79,7 @@ class Limits(NamedTuple):
     quota: int
     features: tuple[str, ...]
     stops_at: str = "included"  # what bounds the quota: a row of STOPS
+    plan: str = ""  # its name; "" in documents from before it was kept
 
 
 class KeyDocument(NamedTuple):
@@ -143,6 +144,7 @@ class Admission(NamedTuple):
     claim: str = ""
     gate_away: bool = False
     scopes: tuple[str, ...] = ()  # the key's, when any would do
+    plan: str = ""  # the tenant's, by its name
     ridden: Sequence[bytes] = ()  # the rider's answer
 
     @property
@@ -334,6 +336,7 @@ def _fields(document: KeyDocument) -> Mapping[str, str | int]:
         "stops_at": limits.stops_at,
         "policy": document.policy_version,
         "features": f",{','.join(limits.features)},",
+        "plan": limits.plan,
         "replacement": document.replacement,
     }
 
@@ -344,7 +347,7 @@ def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
 
 def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
     _, key_id, tenant_id, tenant_schema, policy, limit, remaining, reset, used, quota, units, degraded, *rest = answer
-    replay_of, scopes, *rows = rest
+    replay_of, scopes, plan, *rows = rest
     return Admission(
         key_id=int(key_id),
         tenant_id=int(tenant_id),
@@ -359,6 +362,7 @@ def _admission(answer: list, token: str, ridden: Sequence[bytes]) -> Admission:
         replay_of=replay_of.decode(),
         claim=token,
         scopes=tuple(scopes.decode().strip(",").split(",")) if scopes else (),
+        plan=plan.decode(),
         ridden=ridden,
     )
 

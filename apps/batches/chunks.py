@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 import numpy as np
@@ -36,6 +36,7 @@ from apps.api_keys.services import get_gate
 from apps.batches import columns, duplicates, identity, outcomes
 from apps.batches.columns import Common, Kept
 from apps.batches.duplicates import Named
+from apps.batches.metrics import count_rows
 from apps.batches.models import Batch, Chunk, chunk_id
 from apps.batches.outcomes import ToldProblem
 from apps.batches.parts import Part, part_of
@@ -51,6 +52,7 @@ from apps.scoring.policies import get_policies
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decisions import ANSWERED
 from apps.scoring.serving.journal_entries import hidden_hashes
+from apps.scoring.serving.metrics import tier_of
 from apps.usage.admission import reservations
 from apps.usage.metering.events import BATCHES, UsageEvent
 
@@ -184,6 +186,8 @@ def _score(work: Work) -> None:
     problems = _write_results(work, shares, decided)
     if not _still_reserved(work, units) or _quicker(work, shares):
         raise Again
+    tier = tier_of(live, reservations.allowed_now(work.tenant, timezone.now()).plan.name)
+    transaction.on_commit(partial(count_rows, decided, shares.rows, tier, len(shares.duplicates), len(problems)))
     flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
     _mark_done(work, shares, problems, flagged, units)
 

@@ -16,9 +16,6 @@ from apps.billing.receivables import receivables
 
 log = logging.getLogger(__name__)
 
-DIFFERENCES = Gauge(
-    "palisade_provider_differences", "Payments that the provider and we don't agree on", multiprocess_mode="mostrecent"
-)
 UNANSWERED = Gauge(
     "palisade_payments_unanswered", "Tries of a payment without a last word", multiprocess_mode="mostrecent"
 )
@@ -58,7 +55,6 @@ def reconcile_with_provider() -> int:
     except GatewayError as away:
         log.error("the provider's books could not be read: %s", away)
         raise
-    DIFFERENCES.set(len(report.differences))
     record_check(PROVIDER_BOOKS, report.differences, timezone.now())
     for difference in report.differences:
         log.error("the provider's books differ: %s", difference)

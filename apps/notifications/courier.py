@@ -38,10 +38,7 @@ GRACE_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 MEASURE_SECONDS = 5.0
 
-OLDEST = Gauge(
-    "palisade_outbox_oldest_due_seconds", "How late the oldest due delivery is", multiprocess_mode="mostrecent"
-)
-UNDER_WAY = Gauge("palisade_deliveries_under_way", "Tries at this moment", ["channel"], multiprocess_mode="mostrecent")
+UNDER_WAY = Gauge("palisade_deliveries_under_way", "Tries at this moment", ["channel"], multiprocess_mode="livesum")
 
 
 class Tried(NamedTuple):
@@ -169,10 +166,6 @@ class Courier:
         if time.monotonic() < self._measure_at:
             return
         self._measure_at = time.monotonic() + MEASURE_SECONDS
-        now = self._now()
-        due = Delivery.objects.filter(state=Delivery.State.WAITING, next_try_at__lte=now).order_by("next_try_at")
-        oldest = due.values_list("next_try_at", flat=True).first()
-        OLDEST.set((now - oldest).total_seconds() if oldest else 0.0)
         for channel, turns in self._turns.items():
             UNDER_WAY.labels(channel.value).set(turns.bounds.at_once - turns.free)
 

@@ -15,10 +15,6 @@ from apps.scoring.reconciliation import reconcile_month
 
 log = logging.getLogger(__name__)
 
-DIFFERENCES = Gauge(
-    "palisade_reconciliation_differences", "Books that did not agree when last compared", multiprocess_mode="mostrecent"
-)
-
 VECTORS = Gauge(
     "palisade_feature_vectors_compared",
     "Of yesterday's vectors, made again",
@@ -39,7 +35,6 @@ def reconcile_books() -> int:
     now = timezone.now()
     found = [difference for books in reconcile_month(now, now) for difference in books.differences]
     open_ones = [str(difference) for difference in found if not difference.corrected]
-    DIFFERENCES.set(len(open_ones))
     record_check(USAGE_BOOKS, open_ones, now)
     for difference in found:
         log.log(logging.WARNING if difference.corrected else logging.ERROR, "the books differ: %s", difference)

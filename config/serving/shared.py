@@ -1,9 +1,6 @@
 """gunicorn's settings for the API and the portal alike (they are a module's names)."""
 
 import os
-from typing import Any
-
-from prometheus_client import multiprocess
 
 worker_class = "config.serving.worker.Worker"
 #: Everything is imported and every model loaded once, before the workers are forked: they share the memory, and the
@@ -24,9 +21,3 @@ def address(port_variable: str, default: int) -> str:
     host = os.environ.get("PALISADE_HOST") or "127.0.0.1"
     port = os.environ.get(port_variable) or default
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def child_exit(server: Any, worker: Any) -> None:
-    """Forget the gauges of a worker that is no more."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.mark_process_dead(worker.pid)

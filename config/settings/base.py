@@ -60,6 +60,9 @@ CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.bool("PALISADE_HTTPS", default=
 # W021: browsers' preload lists take whole domains and hardly give them back; whoever wants that says so to them.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
+#: Where the embedded servers, files and secrets are.
+DATA_DIR = embedded.data_dir()
+
 # --- stores -----------------------------------------------------------------------------------------------------------
 DATABASES = {
     "default": env.db_url_config(embedded.database_url())

@@ -34,7 +34,11 @@ OVERLAP = timedelta(minutes=1)
 
 RECORDED = Counter("palisade_recorded_total", "Journal entries committed to Postgres")
 SET_ASIDE = Counter("palisade_journal_set_aside_total", "Journal entries that can't be recorded; a person must look")
-WAITING = Gauge("palisade_journal_entries", "Journal entries not yet recorded", multiprocess_mode="mostrecent")
+LAG = Gauge(
+    "palisade_recorder_lag_seconds",
+    "From the oldest decision of the last look to its commit, 0 when none waited",
+    multiprocess_mode="livemostrecent",
+)
 STORE_AWAY = Counter("palisade_recorder_store_away_total", "Times the recorder found a store away", ["store"])
 
 
@@ -71,6 +75,8 @@ class Recorder:
         self._do_chores()
         held = self._gather()
         self.store(held)
+        if not held:
+            LAG.set(0)
         return len(held)
 
     def drain_pending(self) -> None:
@@ -101,6 +107,7 @@ class Recorder:
         self._postgres_away = False
         self.journal.forget(batch)
         RECORDED.inc(len(batch))
+        LAG.set(max(time.time() - min(entry.event.occurred_us for _, entry in batch) / 1_000_000, 0))
 
     def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: DatabaseError) -> None:
         if len(batch) > 1:
@@ -119,7 +126,6 @@ class Recorder:
         self._chores_at = time.monotonic() + CHORES_SECONDS
         invalidate_pending(self.gate)
         self._backfill_missed(timezone.now())
-        WAITING.set(sum(self.journal.lengths()))
         if self._postgres_away:
             self._postgres_away = False
             log.info("Postgres is back")

@@ -16,7 +16,7 @@ from apps.scoring.engine import windows
 from apps.scoring.engine.decide import Decision
 from apps.scoring.engine.engine import Engine
 from apps.scoring.policies import Policies
-from apps.scoring.serving import activity, ids, without_valkey
+from apps.scoring.serving import activity, ids, metrics, without_valkey
 from apps.scoring.serving.journal_entries import Made, entry_of, made_of
 from apps.scoring.serving.requests import Attempt, Clock, Item, ScoringRequest, ask_for, day_of
 from apps.scoring.serving.stored_answers import Answered, ConcurrentDuplicate, Outcome, StoredAnswers
@@ -107,7 +107,10 @@ class Scoring:
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
         pasts, items = self._pasts(attempt), [attempt.items[index] for index in fresh]
         made = self._made(attempt, items, [pasts[index] for index in fresh], [rows[index][1:] for index in fresh])
-        acknowledged = iter(self._acknowledge(attempt, items, made))
+        outcomes = self._acknowledge(attempt, items, made)
+        if not attempt.request.dry_run:
+            metrics.count(attempt, [one for one, outcome in zip(made, outcomes, strict=True) if outcome.is_new])
+        acknowledged = iter(outcomes)
         return [ConcurrentDuplicate(row[1:]) if row.startswith("D") else next(acknowledged) for row in rows]
 
     def _acknowledge(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> Sequence[Outcome]:

@@ -21,6 +21,11 @@ class Answered(NamedTuple):
     admission: Admission
     replayed: bool = False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it is answered for the first time."""
+        return not self.replayed
+
 
 class ConcurrentDuplicate(NamedTuple):
     """A concurrent duplicate won; return its answer.
@@ -29,6 +34,10 @@ class ConcurrentDuplicate(NamedTuple):
     """
 
     decision_id: str
+
+    @property
+    def is_new(self) -> bool:
+        return False
 
 
 #: What deciding on an item comes to.

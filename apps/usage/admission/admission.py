@@ -36,6 +36,7 @@ from apps.errors import Problem
 from apps.periods import Period
 from apps.usage.admission import refused_keys
 from apps.usage.admission.local_rates import LocalRates
+from apps.usage.admission.refused_keys import REFUSED
 from apps.usage.metering.quantities import units_between, units_of_month
 from apps.valkey import Away
 
@@ -92,11 +93,10 @@ class Admissions:
     def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
         """Leave to go on; the rider does not ride while Valkey is away."""
         try:
-            return self._through_gate(ask, rider)
-        except Away:
-            return self._without_gate(ask)
-        except POSTGRES_AWAY as failure:
-            raise Problem("stores_away", "The key is not cached and Postgres is away.", retry_after=2.0) from failure
+            return self._admitted(ask, rider)
+        except Problem as refusal:
+            REFUSED.labels(refusal.code).inc()
+            raise
 
     def give_back(self, admission: Admission, ask: Ask) -> None:
         """Undo an admission whose request came to nothing; when Valkey is away reconciliation does it."""
@@ -106,6 +106,14 @@ class Admissions:
             self.gate.give_back(admission, ask)
         except Away:
             return
+
+    def _admitted(self, ask: Ask, rider: Rider | None) -> Admission:
+        try:
+            return self._through_gate(ask, rider)
+        except Away:
+            return self._without_gate(ask)
+        except POSTGRES_AWAY as failure:
+            raise Problem("stores_away", "The key is not cached and Postgres is away.", retry_after=2.0) from failure
 
     def _through_gate(self, ask: Ask, rider: Rider | None) -> Admission:
         for _ in range(_TRIES):
@@ -140,6 +148,7 @@ class Admissions:
             rows=("",) * len(ask.transactions),
             gate_away=True,
             scopes=document.scopes if ask.scope == ANY_SCOPE else (),
+            plan=document.limits.plan,
         )
 
 
@@ -200,6 +209,7 @@ def _document_of(key: ApiKey, now: datetime) -> KeyDocument:
             quota=UNLIMITED if allowed.allowed_units is None else allowed.allowed_units,
             features=allowed.features,
             stops_at=allowed.stops_at,
+            plan=allowed.plan.name,
         ),
         until=allowed.until,
         replacement=key.replacement,

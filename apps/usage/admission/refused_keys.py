@@ -22,6 +22,7 @@ MOST_ADDRESSES = 10_000
 #: Refusals that are guesses; a missing key is none.
 GUESSES = ("key_malformed", "key_unknown", "token_invalid")
 
+REFUSED = Counter("palisade_gate_refusals_total", "Requests refused at the gate, keys included", ["reason"])
 HELD_UP = Counter("palisade_refused_keys_held_up_total", "Refused keys answered 429: too many from one address")
 
 #: KEYS 1 the address's arrival time. ARGV 1 µs between two  2 how many at once. Answer: µs to wait, 0 when it fits.
@@ -66,9 +67,8 @@ def get_guesses() -> LocalGuesses:
 
 def counted_here(refusal: Problem, address: str) -> Problem:
     """A refusal that cost no I/O, or that it comes too often."""
-    if refusal.code not in GUESSES:
-        return refusal
-    return _held_up(refusal, get_guesses().take(network_of(address), time.monotonic()))
+    wait = get_guesses().take(network_of(address), time.monotonic()) if refusal.code in GUESSES else 0.0
+    return _held_up(refusal, wait)
 
 
 def counted(refusal: Problem, address: str) -> Problem:
@@ -89,6 +89,8 @@ def network_of(address: str) -> str:
 
 
 def _held_up(refusal: Problem, wait: float) -> Problem:
+    """The refusal as it is answered, counted by its reason."""
+    REFUSED.labels("keys_refused" if wait else refusal.code).inc()
     if not wait:
         return refusal
     HELD_UP.inc()
