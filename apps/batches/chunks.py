@@ -152,7 +152,8 @@ def score(name: str) -> bool:
 
 @transaction.atomic
 def settle_free(name: str) -> None:
-    """Give back what was reserved for a chunk that nobody scores now, and was not billed. Harmless when repeated.
+    """Give back what was reserved for a chunk that nobody scores now, and was not billed; of one that is not done
+    forget which transactions it was about to decide on. Harmless when repeated.
 
     Raises `apps.valkey.Away`.
     """
@@ -162,6 +163,9 @@ def settle_free(name: str) -> None:
         return
     if chunk.batch.livemode:
         reservations.settle(get_gate(), chunk.batch.tenant, chunk.pk, chunk.units, chunk.occurred_at)
+    if not chunk.done:
+        work = _work(chunk, chunk.occurred_at)
+        duplicates.retract(get_gate().valkey, _names(work), work.batch.schema, _named(work))
     Chunk.objects.filter(pk=chunk.pk).update(settled=chunk.done, occurred_at=chunk.occurred_at if chunk.done else None)
 
 
@@ -198,10 +202,14 @@ def _locked(name: str) -> Work | None:
     chunk = free.select_for_update(skip_locked=True, of=("self",)).select_related("batch__tenant").first()
     if chunk is None or chunk.occurred_at is None:
         return None
+    return _work(chunk, chunk.occurred_at)
+
+
+def _work(chunk: Chunk, at: datetime) -> Work:
     part = part_of(chunk.batch, chunk.part)
     names = identity.row_names(chunk.batch_id, chunk.first_row - chunk.offset, len(part.rows.chunk))
     ids = [f"dec_{names[place]}" for place in part.rows.places.tolist()]
-    return Work(chunk.batch, chunk, part, ids, part.rows.places - chunk.offset, chunk.occurred_at)
+    return Work(chunk.batch, chunk, part, ids, part.rows.places - chunk.offset, at)
 
 
 def _shares(work: Work) -> Shares:

@@ -13,7 +13,9 @@ from apps.api_keys.gate import Names
 from apps.usage.metering.journal import DUPLICATE_SECONDS
 from apps.valkey import Argument, Script, Valkey
 
-POINT = Script((Path(__file__).parent / "point.lua").read_text())
+_HERE = Path(__file__).parent
+POINT = Script((_HERE / "point.lua").read_text())
+RETRACT = Script((_HERE / "retract.lua").read_text())
 #: Rows of one call: more would keep single calls waiting.
 AT_ONCE = 1_000
 BODY_HASH = 32  # characters
@@ -70,6 +72,19 @@ def point(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) -> d
         found = zip(some, answers, strict=True)
         quicker |= {row.row: answer.decode() for row, answer in found if answer}
     return quicker
+
+
+def retract(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) -> int:
+    """Forget what the store was told of decisions that never came to be; how many pointers that were. Harmless when
+    repeated. Raises `apps.valkey.Away`."""
+    return sum(
+        valkey.run(
+            RETRACT,
+            [names.transaction(schema, row.transaction_hash) for row in some],
+            [row.body_hash + row.decision_id for row in some],
+        )
+        for some in _sliced(rows)
+    )
 
 
 def _sliced(rows: Sequence[Named]) -> Iterator[list[Named]]:

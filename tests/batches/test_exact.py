@@ -146,6 +146,28 @@ def test_what_was_reserved_for_a_batch_that_was_cancelled_is_given_back(
     assert assembly.assemble(batch.pk)
 
 
+def test_what_a_cancelled_batch_was_about_to_decide_is_decided_anew(
+    bob: Api, send: Send, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"step": 1, "type": "TRANSFER", "amount": 5.0, "nameOrig": "C1", "oldbalanceOrg": 9.0}
+    facts |= {"newbalanceOrig": 4.0, "nameDest": "C2", "oldbalanceDest": 0.0, "newbalanceDest": 5.0}
+    batch = send(bob, (NAMED + "t1,1,TRANSFER,5,C1,9,4,C2,0,5\n").encode())
+    planning.plan(batch.pk)
+    with monkeypatch.context() as dying:
+        dying.setattr(chunks, "_mark_done", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            chunks.score_next(batch.pk, timezone.now())
+    same = asking(facts | {"transaction_id": "t1"})
+    waits = bob.post("/v1/decisions", same)
+    assert (waits.status_code, waits.json()["code"], waits["Retry-After"]) == (409, "idempotency_in_progress", "1")
+    services.cancel_batch(batch=batch, now=timezone.now(), actor="key:1")
+    for name in services.unsettled().values_list("pk", flat=True):
+        chunks.settle_free(name)
+    assert bob.post("/v1/decisions", same).json()["status"] == "new"
+    assert bob.post("/v1/decisions", same).json()["status"] == "duplicate"
+    assert counted(valkey, bob) == 1
+
+
 def test_a_full_disk_fails_the_batch_with_a_sentence(
     bob: Api, send: Send, work: Work, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,15 @@ class StoredAnswers:
         return body
 
     def _as_duplicate(self, attempt: Attempt, decision_id: str) -> bytes:
-        return decision_formats.as_duplicate(self.find(attempt.names, attempt.admission, decision_id))
+        """Raises `Problem`: of a decision that is not there yet a batch's worker is about to say, or never will."""
+        try:
+            found = self.find(attempt.names, attempt.admission, decision_id)
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            told = "A batch is deciding on the same transaction."
+            raise Problem("idempotency_in_progress", told, retry_after=1.0) from problem
+        return decision_formats.as_duplicate(found)
 
 
 def missing(decision_id: str, *, valkey_away: bool) -> Problem:
