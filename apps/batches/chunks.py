@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -43,7 +44,7 @@ from apps.batches.parts import Part, part_of
 from apps.batches.recording import record
 from apps.scoring.engine import shelf
 from apps.scoring.engine.asking import Model
-from apps.scoring.engine.block import Block, BlockDecisions
+from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.values import RowView
@@ -248,15 +249,23 @@ def _names(work: Work) -> Names:
 
 
 def _decided(work: Work) -> BlockDecisions:
-    """The block decided, by the models and the policy the batch began with."""
-    batch = work.batch
+    return decide(work.batch, work.block, work.part.pasts, work.batch.explain)
+
+
+def decide(batch: Batch, block: Block, pasts: Sequence[Any], explain: str) -> BlockDecisions:
+    """A block decided, by the models and the policy the batch began with."""
     return engine_of(batch.schema, tuple(batch.entries)).decide_block(
-        work.block,
-        work.part.pasts,
-        get_policies().get(work.tenant.schema_name, batch.policy_version),
+        block,
+        pasts,
+        get_policies().get(batch.tenant.schema_name, batch.policy_version),
         model=ENSEMBLE if batch.model == ENSEMBLE else None,
-        explain=batch.explain,  # type: ignore[arg-type]  # Django's choices are the literal's
+        explain=explain,  # type: ignore[arg-type]  # Django's choices are the literal's
     )
+
+
+def blocked(batch: Batch, block: Block, pasts: Sequence[Any]) -> np.ndarray:
+    """Which rows of a block are blocked: bool[rows]."""
+    return decide(batch, block, pasts, Batch.Explain.NONE).verdicts.action == ACTIONS.index("block")
 
 
 @lru_cache(maxsize=8)

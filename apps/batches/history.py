@@ -7,7 +7,8 @@
 So memory holds one part (a sixteenth of the parties) and never the file, and chunks can be scored in any order by
 anybody, again with the same numbers. A row sees the rows before it by event time, those of its own moment that stand
 before it in the file, and the newest 256 of both and of the seeds: `history.Replay` over the sorted file, to the bits.
-What a batch decides is not known while it is counted: unlike live, a row that will be blocked still makes habits.
+What is blocked makes no habit, as live; but what is blocked follows from habits. `settle` counts those whose rows are
+blocked again until both agree: a row's habits are of rows a day older.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from apps.scoring.engine.past_events import (
     FAILED,
     MOST_MEASURE,
     NOBODY,
+    REFUSED,
     name_hash,
     placed,
     seen_at,
@@ -93,7 +95,33 @@ class FileHistory:
                 path = self._part_path(role, part)
                 if path.exists():
                     self._count_part(role, np.fromfile(path, LOGGED))
-                    path.unlink()
+                    if not role.habits:  # which may be counted again
+                        path.unlink()
+
+    def refuse(self, blocked: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> set[int]:
+        """Count habits anew of the parties of whom other rows are blocked than before; which chunks they are in.
+
+        Both: of each chunk, bool[rows].
+        """
+        starts, now, then = np.cumsum([0, *map(len, blocked)]), np.concatenate(blocked), np.concatenate(before)
+        touched: set[int] = set()
+        for role in self.schema.roles:
+            for part in range(PARTS) if role.habits else ():
+                path = self._part_path(role, part)
+                if path.exists():
+                    touched |= self._refuse_part(role, np.fromfile(path, LOGGED), starts, now, then)
+        return touched
+
+    def _refuse_part(
+        self, role: Role, log: np.ndarray, starts: np.ndarray, now: np.ndarray, then: np.ndarray
+    ) -> set[int]:
+        ours = (log["chunk"] != NO_CHUNK).nonzero()[0]
+        places = starts[log["chunk"][ours]] + log["row"][ours]
+        log["flags"][ours[now[places]]] |= REFUSED
+        log = log[np.isin(log["party"], log["party"][ours[now[places] != then[places]]])]
+        if len(log):
+            self._count_part(role, log)
+        return set(log["chunk"][log["chunk"] != NO_CHUNK].tolist())
 
     def pasts(self, chunk: int, count: int) -> list["Pasts"]:
         """Each role's past of a chunk's `count` rows."""
@@ -205,6 +233,7 @@ class FileHistory:
         path = self._counted_path(chunk, role)
         if path.exists():
             found = np.fromfile(path, np.dtype([("row", "<u4"), ("values", "<f8", (len(fields),))]))
+            # of a row that was counted again the last numbers hold
             values[found["row"]] = found["values"]
         return Pasts(fields, values)
 
@@ -216,6 +245,23 @@ class FileHistory:
 
     def _counted_path(self, chunk: int, role: Role) -> Path:
         return self.folder / f"{chunk}.{role.name}.counted"
+
+
+def settle(history: FileHistory, chunks: int, blocked_in: Callable[[int], np.ndarray]) -> int:
+    """Count habits until they agree with what is blocked; how many rounds that took. `blocked_in`: which rows of a
+    chunk are, by the pasts as they are counted then: bool[rows].
+
+    It ends: a row's habits are of rows a day older, so a round settles a day more at least.
+    """
+    if not any(role.habits for role in history.schema.roles):
+        return 0
+    blocked = [blocked_in(chunk) for chunk in range(chunks)]
+    before = [np.zeros(len(one), dtype=bool) for one in blocked]
+    rounds = 0
+    while touched := history.refuse(blocked, before):
+        before, rounds = blocked, rounds + 1
+        blocked = [blocked_in(chunk) if chunk in touched else one for chunk, one in enumerate(before)]
+    return rounds
 
 
 class Pasts:

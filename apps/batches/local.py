@@ -15,15 +15,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
+
 from apps.batches import results
 from apps.batches.headings import Headings, match
-from apps.batches.history import FileHistory
+from apps.batches.history import FileHistory, settle
 from apps.batches.pandas_kept_out import keep_pandas_out
 from apps.batches.reading import CHUNK_ROWS, Chunk, Format, RowProblem, Source, open_source
 from apps.batches.rows import read_rows
 from apps.scoring.engine import shelf
 from apps.scoring.engine.asking import ENSEMBLE
-from apps.scoring.engine.block import Explain
+from apps.scoring.engine.block import ACTIONS, Explain
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.models import active
@@ -130,7 +132,23 @@ def _read(
         rows += len(chunk)
         say(Progress("read", rows, None, time.monotonic() - began))
     history.count()
+    _settle(asked, history, headings, number + 1)
     return number + 1, rows
+
+
+def _settle(asked: Asked, history: FileHistory, headings: Headings, chunks: int) -> None:
+    """Keep what is blocked out of habits, where there are any."""
+    if not any(role.habits for role in history.schema.roles):
+        return
+    engine, model = engine_of(asked), ENSEMBLE if asked.model == ENSEMBLE else None
+
+    def blocked_in(number: int) -> np.ndarray:
+        chunk = Chunk.from_bytes((history.folder / f"{number}.chunk").read_bytes())
+        block = read_rows(chunk, history.schema, headings, asked.received_ms).block
+        decided = engine.decide_block(block, history.pasts(number, len(block)), Policy(), model, "none")
+        return decided.verdicts.action == ACTIONS.index("block")
+
+    settle(history, chunks, blocked_in)
 
 
 def _scored(work: Work, chunks: int, rows: int, say: Callable[[Progress], None]) -> Iterator[Scored]:

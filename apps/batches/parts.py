@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apps.batches import history, storage
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
@@ -13,6 +15,7 @@ from apps.batches.models import Batch
 from apps.batches.reading import CHUNK_ROWS, Chunk, Source
 from apps.batches.rows import Rows, read_rows
 from apps.batches.seeds import naming, seeds_of
+from apps.scoring.engine.block import Block
 from apps.scoring.engine.schemas import SCHEMAS
 
 
@@ -36,16 +39,27 @@ def read(batch: Batch, chunk: Chunk) -> tuple[Rows, Headings]:
     return read_rows(chunk, SCHEMAS[batch.schema], headings, int(batch.created_at.timestamp() * 1000)), headings
 
 
-def store_all(batch: Batch, source: Source, came_further: Callable[[], None]) -> list[int]:
+#: Which rows of a block are blocked, with these pasts: bool[rows].
+Blocked = Callable[[Block, Sequence[Any]], np.ndarray]
+
+
+def store_all(batch: Batch, source: Source, blocked: Blocked, came_further: Callable[[], None]) -> list[int]:
     """Store a file's parts and their pasts, which follow event time over the whole file; how many rows each part has.
 
     Raises `UnreadableFile`, `OSError`.
     """
+
+    def blocked_in(number: int) -> np.ndarray:
+        came_further()
+        rows, _ = read(batch, chunk_of(batch, number))
+        return blocked(rows.block, past.pasts(number, len(rows.block)))
+
     counts: list[int] = []
     with tempfile.TemporaryDirectory(dir=storage.scratch(), prefix="history-") as folder:
         past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming())
         scored = [_add(batch, past, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
         past.count()
+        history.settle(past, len(scored), blocked_in)
         for number, rows in enumerate(scored):
             storage.write(_place(batch, number, ".pasts"), history.packed(past.pasts(number, rows)))
             came_further()

@@ -4,6 +4,7 @@ A file that can't be read fails the batch with a sentence, and nothing of it was
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.batches import storage
+from apps.batches import chunks, storage
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.headings import match
 from apps.batches.locks import alone_with
@@ -49,7 +50,8 @@ def _plan(batch: Batch) -> None:
         source = open_source(section(file, batch.upload_offset, batch.upload_bytes), cast(Format, batch.format or None))
         if source.format != "jsonl":  # whose names are known at its end
             match(SCHEMAS[batch.schema], source.names, batch.mapping).require_all()
-        parts = store_all(batch, source, lambda: _came_further(batch))
+        batch.entries, batch.policy_version = _entries(batch), batch.tenant.policy_version
+        parts = store_all(batch, source, partial(chunks.blocked, batch), lambda: _came_further(batch))
     headings = match(SCHEMAS[batch.schema], source.names, batch.mapping)
     headings.require_all()
     with transaction.atomic():
@@ -58,8 +60,8 @@ def _plan(batch: Batch) -> None:
             state=State.RUNNING,
             headings=msgspec.to_builtins(headings),
             rows_total=sum(parts),
-            entries=_entries(batch),
-            policy_version=batch.tenant.policy_version,
+            entries=batch.entries,
+            policy_version=batch.policy_version,
             touched_at=timezone.now(),
         )
 

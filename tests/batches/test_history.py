@@ -1,13 +1,15 @@
 """A file's history, counted at once: what `Replay` says of the file in order of event time, to the bits."""
 
 from collections import defaultdict
+from functools import partial
 from random import Random
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
-from apps.batches.history import FileHistory, Naming, packed, unpacked
+from apps.batches.history import FileHistory, Naming, packed, settle, unpacked
 from apps.scoring.engine.block import block_of
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.history import Replay, unknown
@@ -71,8 +73,8 @@ def seeds_among(seeds, role, names):
     return {name: seeds[role][name] for name in names if name in seeds.get(role, {})}
 
 
-def replayed(schema, rows, seeds):
-    """Each row's pasts by `Replay`, over the rows in order of event time."""
+def replayed(schema, rows, seeds, is_blocked=lambda one, pasts: False):
+    """Each row's pasts by `Replay`, over the rows in order of event time; what is blocked is refused at once."""
     replay = Replay(schema.roles)
     own = {(party.role, party.name, schema.transaction_id(one.transaction))
            for one in rows for party in schema.parties(one.transaction)}  # fmt: skip
@@ -91,7 +93,10 @@ def replayed(schema, rows, seeds):
         given = schema.transaction_id(one.transaction) or f"row {place}"
         parties, amount = schema.parties(one.transaction), schema.amount(one.transaction)
         hidden = [party.renamed(hide) for party in parties]
-        found[place] = replay.observe(hidden, one.at_ms, amount, transaction_hash(given))
+        known_by = transaction_hash(given)
+        found[place] = replay.observe(hidden, one.at_ms, amount, known_by)
+        if is_blocked(one, found[place]):
+            replay.refuse(hidden, one.at_ms, amount, known_by)
     return [found[place] for place in range(len(rows))]
 
 
@@ -118,6 +123,42 @@ def test_a_files_history_is_its_replay_in_order_of_event_time(tmp_path, name, re
             for field in fields:
                 wanted = np.array([getattr(one, field) for one in told])
                 np.testing.assert_array_equal(getattr(past, field), wanted, err_msg=f"{role.name}.{field}")
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["each once", "repeated ids"])
+@pytest.mark.parametrize("name", [name for name in WITH_PASTS if any(role.habits for role in SCHEMAS[name].roles)])
+def test_what_is_blocked_makes_no_habit_as_in_a_replay(tmp_path, name, repeated):
+    """Whether a row is blocked follows from its habits: of a party that is known enough every other amount is."""
+    schema, random = SCHEMAS[name], Random(f"blocked {name} {repeated}")
+    rows = file_of(schema, random, repeated)
+    role = next(role for role in schema.roles if role.habits)
+
+    def is_blocked(one, pasts):
+        known = pasts[role.name].known if role.name in pasts else 0.0
+        return int(schema.amount(one.transaction)) % 2 == 0 and known % 3 < 2
+
+    seeds = seeds_of(schema, random, rows)
+    history = FileHistory(schema, tmp_path, partial(seeds_among, seeds), Naming(hide=hide))
+    chunks = [rows[at : at + CHUNK] for at in range(0, ROWS, CHUNK)]
+    for number, chunk in enumerate(chunks):
+        history.add(number, block_of(schema, chunk))
+    history.count()
+
+    def blocked_in(number):
+        chunk = chunks[number]
+        past = history.pasts(number, len(chunk))[schema.roles.index(role)].known
+        known = [{} if count != count else {role.name: SimpleNamespace(known=count)} for count in past]
+        return np.array([is_blocked(*pair) for pair in zip(chunk, known, strict=True)])
+
+    assert settle(history, len(chunks), blocked_in) > 1
+    expected = replayed(schema, rows, seeds, is_blocked)
+    for number, chunk in enumerate(chunks):
+        for place, past in enumerate(history.pasts(number, len(chunk))):
+            told = [expected[number * CHUNK + row].get(schema.roles[place].name) for row in range(len(chunk))]
+            told = [unknown(schema.roles[place]) if one is None else one for one in told]
+            for field in past.fields:
+                wanted = np.array([getattr(one, field) for one in told])
+                np.testing.assert_array_equal(getattr(past, field), wanted, err_msg=field)
 
 
 def test_what_many_transactions_of_one_party_see_saturates(tmp_path):
