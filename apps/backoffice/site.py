@@ -33,6 +33,7 @@ MENU: Mapping[str, tuple[str, ...]] = {
     "Support": ("support.supportrequest",),
     "People": ("accounts.user", "accounts.membership", "auth.group"),
     "Security": ("accounts.auditentry",),
+    "Installation": ("operations.backup",),
 }
 
 #: Applications that bring pages of their own: what proves who a person is, nobody reads.

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from config.local.secret_files import read_secret_files
 from config.local.servers import Postgres, Server, Unavailable, Valkey
 
 __all__ = ["Unavailable", "data_dir", "database_url", "postgres", "redis_url", "running", "valkey"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+read_secret_files()
 
 
 def data_dir() -> Path:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from config.local.embedded import data_dir, make_folder
@@ -12,6 +13,15 @@ from config.local.embedded import data_dir, make_folder
 def secret(name: str) -> str:
     """The secret called `name` (`PALISADE_SECRET_KEY`, …). Every process of one data folder gets the same one."""
     return os.environ.get(name) or _kept(data_dir() / "secrets.json", name)
+
+
+def adopt(others: Mapping[str, str]) -> None:
+    """Take secrets of another installation over, in place of those that were made here."""
+    file = data_dir() / "secrets.json"
+    make_folder(file.parent)
+    with open(file.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(file, _read(file) | dict(others))
 
 
 def _kept(file: Path, name: str) -> str:

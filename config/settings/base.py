@@ -1,7 +1,8 @@
 """Settings of every process. A checkout runs with no environment: the embedded servers and generated secrets fill in.
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
-PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
+PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_BACKUP_KEY, PALISADE_BACKUP_DIR,
+PALISADE_BACKUP_DAYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
 PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_SELLER_NAME,
 PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
 PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
@@ -31,6 +32,9 @@ KEY_PEPPER = secret("PALISADE_KEY_PEPPER")
 TOKEN_SECRET = secret("PALISADE_TOKEN_SECRET")
 #: Columns with others' secrets are encrypted with the first of these and read with any (apps/sealing.py).
 SEALING_KEYS = [key for key in secret("PALISADE_SEALING_KEYS").split(",") if key]
+
+#: Seals backups. Keep it elsewhere than them: who has lost it has lost them all.
+BACKUP_KEY = secret("PALISADE_BACKUP_KEY")
 
 # --- where we stand: names, proxies, TLS ------------------------------------------------------------------------------
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
@@ -93,6 +97,7 @@ SHARED_APPS = [
     "apps.support",
     "apps.alerts",
     "apps.offboarding",
+    "apps.operations",
     "apps.batches",
     "apps.streams",  # for its command
     "apps.training",  # for its commands; no serving process imports more of it than its name
@@ -214,6 +219,11 @@ MEDIA_ROOT = embedded.data_dir() / "files"
 #: Where files of batches are received and written before they have a name; on the same disk as those that have.
 BATCH_SCRATCH = embedded.data_dir() / "batches" / ".scratch"
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
+
+# --- backups: made each night where a folder is named -----------------------------------------------------------------
+BACKUP_DIR = env("PALISADE_BACKUP_DIR", default="")
+#: How long one is kept; the newest stays.
+BACKUP_DAYS = env.int("PALISADE_BACKUP_DAYS", default=14)
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

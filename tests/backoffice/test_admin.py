@@ -34,6 +34,7 @@ from apps.billing.models import (
 )
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
+from apps.operations.models import Backup
 from apps.support.services import ask
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
@@ -88,6 +89,7 @@ def rows(cast: Cast, operator: User) -> None:
     Refund.objects.create(payment=paid, amount=one, reason="SLA", idempotency_key="ref_1", **times)
     event = {"id": "evt_1", "type": "customer.created", "created": 1, "data": {"object": {}}}
     provider_events.keep(event, now)
+    Backup.objects.create(made_at=now, file="/backups/palisade.backup", size=1_000_000, seconds=2.5)
 
 
 def test_index_opens(browser: Client) -> None:
@@ -132,6 +134,7 @@ MADE_BY_US = {
     "usage.usageday",
     "usage.usagehour",
     "support.supportrequest",
+    "operations.backup",
     *OUTBOX,
 }
 
