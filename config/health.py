@@ -12,6 +12,7 @@ from apps.api.response_headers import shielded
 from apps.api.service import Health, Readiness, State
 from apps.monitoring.exposition import CONTENT_TYPE, exposition
 from apps.scoring.serving.runtime import get_scoring
+from config.serving import stopping
 
 
 @problems.only_read
@@ -22,7 +23,9 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @problems.only_read
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 while scoring is possible, if degraded; else 503. Operators see each dependency's state."""
+    """200 while scoring is possible, if degraded; else 503, also before this process stops. Operators see more."""
+    if stopping.begun():
+        return _json(Readiness("stopping"), 503)
     scoring = get_scoring()
     stores = dependencies.stores(scoring)
     found = {name: "ok" if up else "away" for name, up in stores.items()}
@@ -31,6 +34,15 @@ def ready(request: HttpRequest) -> HttpResponse:
     state: State = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
     told = (found, dependencies.waiting(scoring.journal)) if _asks_an_operator(request) else ()
     return _json(Readiness(state, *told), 200 if able else 503)
+
+
+@problems.only_read
+def portal_ready(request: HttpRequest) -> HttpResponse:
+    """200 while pages can be made: Postgres answers, and this process is not about to stop."""
+    if stopping.begun():
+        return _json(Readiness("stopping"), 503)
+    able = dependencies.postgres_answers()
+    return _json(Readiness("ready" if able else "away"), 200 if able else 503)
 
 
 @problems.only_read

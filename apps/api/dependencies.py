@@ -13,7 +13,7 @@ from apps.valkey import Away
 
 def stores(scoring: Scoring) -> Mapping[str, bool]:
     """Whether each store answers."""
-    return {"postgres": _postgres(), "valkey": scoring.journal.valkey.answers()}
+    return {"postgres": postgres_answers(), "valkey": scoring.journal.valkey.answers()}
 
 
 def models(scoring: Scoring) -> Mapping[str, str]:
@@ -33,7 +33,7 @@ def waiting(journal: Journal) -> int | None:
         return None
 
 
-def _postgres() -> bool:
+def postgres_answers() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from apps.api.operation import Answer, Operation, ref
 
-State = Literal["ready", "degraded", "away"]
+State = Literal["ready", "degraded", "away", "stopping"]
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """`degraded` still scores; `away` does not."""
+    """`degraded` still scores; `away` does not; `stopping` is about to end and should be sent nothing new."""
 
     status: State
     dependencies: (

@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from prometheus_client import Counter
 
 from apps.errors import Problem
-from config.serving import limits, messages
+from config.serving import limits, messages, stopping
 from config.serving.messages import Header, Malformed, Request
 from config.serving.uploads import Upload
 
@@ -296,7 +296,7 @@ class Connection(asyncio.Protocol):
         self._answer_next()
 
     def _send(self, incoming: Incoming, response: HttpResponseBase) -> None:
-        keep_alive = incoming.keep_alive and not self.worker.stopping
+        keep_alive = incoming.keep_alive and not stopping.begun()
         if isinstance(response, StreamingHttpResponse):
             self.answering = True
             self.worker.spawn(self._stream(incoming, response, keep_alive))

@@ -2,14 +2,17 @@
 
 import os
 
+from config.serving.stopping import drain_seconds
+
 worker_class = "config.serving.worker.Worker"
 #: Everything is imported and every model loaded once, before the workers are forked: they share the memory, and the
 #: successor of one that was killed is warm from its first request on.
 preload_app = True
 #: A worker that does not come back to its loop for so long is killed and replaced.
 timeout = 60
-#: What was received is answered within this time after SIGTERM.
-graceful_timeout = 5
+#: What was received is answered within this time after the drain, which SIGTERM begins.
+ANSWER_SECONDS = 5
+graceful_timeout = ANSWER_SECONDS + drain_seconds()
 backlog = 1024
 loglevel = "warning"
 control_socket_disable = True

@@ -25,7 +25,7 @@ from gunicorn.workers.base import Worker as GunicornWorker
 
 from apps.errors import Problem
 from apps.valkey import together
-from config.serving import limits
+from config.serving import limits, stopping
 from config.serving.connection import Connection
 from config.serving.kept_files import AtHand
 from config.serving.messages import Request
@@ -86,14 +86,15 @@ class Worker(GunicornWorker):
         self.bodies = Bodies(limits.KNOWN_BODIES, limits.UNKNOWN_BODIES)
         self.uploads = Bodies(limits.UPLOADS, limits.UPLOADS)
         self.upload_threads: ThreadPoolExecutor | None = None
-        self.stopping = False
+        self.stopping = self.settled = False
         self.threads = ThreadPoolExecutor(self.cfg.threads) if self.cfg.threads > 1 else None
         self.in_threads = 0
         self.turn: list[Turn] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.application.before_serving()
         self.loop = uvloop.new_event_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
+        for number in (signal.SIGINT, signal.SIGQUIT):
             self.loop.add_signal_handler(number, self.stop)
         for listener in self.sockets:
             listener.setblocking(False)
@@ -173,7 +174,7 @@ class Worker(GunicornWorker):
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        if self.stopping and not self.connections:
+        if self.settled and not self.connections:
             self.loop.stop()
 
     # --- answering ----------------------------------------------------------------------------------------------------
@@ -289,17 +290,34 @@ class Worker(GunicornWorker):
             self.stop()
         self.loop.call_later(limits.LOOK_SECONDS, self._look)
 
+    def drain(self) -> None:
+        """Let `/ready` say that nothing new should come, serve on until balancers know it, then stop."""
+        if stopping.begun():
+            return
+        stopping.begin()
+        self.loop.call_later(stopping.drain_seconds(), self.stop)
+
     def stop(self) -> None:
-        """Accept nothing more, answer what has come, and end."""
+        """Accept nothing more than has knocked, answer what has come, and end."""
         if self.stopping:
             return
+        for listener in self.sockets:
+            for _ in range(self.cfg.backlog):
+                if not self._accept(listener):
+                    break
         self.stopping = True
+        stopping.begin()
         for listener in self.sockets:
             self.loop.remove_reader(listener.fileno())
             listener.close()
+        self.loop.call_later(stopping.SETTLE_SECONDS, self._let_go)
+        self.loop.call_later(self.cfg.graceful_timeout - stopping.drain_seconds(), self.loop.stop)
+
+    def _let_go(self) -> None:
+        """Close connections that are silent; the others end with their answers, and the last one ends us."""
+        self.settled = True
         for connection in tuple(self.connections):
             if connection.idle():
                 connection.transport.close()
         if not self.connections:
             self.loop.stop()
-        self.loop.call_later(self.cfg.graceful_timeout, self.loop.stop)
