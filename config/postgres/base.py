@@ -7,10 +7,12 @@ commands, provider's events, what is written next year. What is looked for is ma
 from typing import Any
 
 from django_tenants.postgresql_backend.base import DatabaseWrapper as TenantsWrapper
+from django_tenants.postgresql_backend.base import quote_schema_name
 from psycopg.types.json import Jsonb, JsonbDumper
 from psycopg.types.string import StrDumperUnknown
 
 from apps import card_numbers
+from config.postgres.pooled import PooledCursor
 
 
 class MaskedText(StrDumperUnknown):
@@ -28,10 +30,37 @@ class MaskedJson(JsonbDumper):
 
 
 class DatabaseWrapper(TenantsWrapper):
-    """django-tenants' connection with that net."""
+    """django-tenants' connection with that net; with `POOLED` in its settings, through a pooler (`pooled.py`)."""
+
+    @property
+    def pooled(self) -> bool:
+        return bool(self.settings_dict.get("POOLED"))
+
+    def get_connection_params(self) -> dict[str, Any]:
+        more = {"cursor_factory": PooledCursor} if self.pooled else {}
+        return super().get_connection_params() | more
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.adapters.register_dumper(str, MaskedText)
         connection.adapters.register_dumper(Jsonb, MaskedJson)
+        connection.path = self.path
         return connection
+
+    def path(self) -> str:
+        """SQL that says, until the transaction ends, whose tables are meant."""
+        return f"SET LOCAL search_path = {', '.join(map(quote_schema_name, self._get_cursor_search_paths()))}"
+
+    def _handle_search_path(self, cursor: Any = None) -> None:
+        if not self.pooled:
+            super()._handle_search_path(cursor)
+
+    def chunked_cursor(self) -> Any:
+        """A cursor that is read in pieces lives in a transaction; without one, a pooler's client reads all at once."""
+        if not self.pooled:
+            return super().chunked_cursor()
+        if not self.in_atomic_block:
+            return self.cursor()
+        with self.cursor() as cursor:
+            cursor.execute("SELECT 1")  # brings the path, which a named cursor can't
+        return super().chunked_cursor()

@@ -75,6 +75,7 @@ DATABASES = {
         "CONN_MAX_AGE": env.int("PALISADE_CONNECTION_SECONDS", default=0),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2},
+        "POOLED": env.bool("PALISADE_DATABASE_POOLED", default=False),  # a pooler of transactions stands before it
     }
 }
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]

@@ -1,4 +1,4 @@
-"""Where the shipped files are, and Debian's tools (deploy/monitoring/fetch-prometheus)."""
+"""Where the shipped files are, and Debian's tools (deploy/fetch-tools)."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.pace import within
 SHIPPED = CHECKOUT / "deploy" / "monitoring"
 TOOLS = CHECKOUT / ".palisade" / "tools" / "usr" / "bin"
 needs_prometheus = pytest.mark.skipif(
-    not (TOOLS / "promtool").exists(), reason="deploy/monitoring/fetch-prometheus has not been run, or there is no apt"
+    not (TOOLS / "promtool").exists(), reason="deploy/fetch-tools has not been run, or there is no apt"
 )
 
 

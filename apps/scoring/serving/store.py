@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from django.db import connection, transaction
@@ -39,9 +40,18 @@ def _types() -> Mapping[str, str]:
 
 
 @cache
+def _defined() -> str:
+    return ", ".join(f"{column} {of_type}" for column, of_type in _types().items())
+
+
+@cache
+def _table() -> str:
+    """Named after its columns: behind a pooler other versions of this program come by the same connection."""
+    return f"incoming_decision_{crc32(_defined().encode()):08x}"
+
+
 def _incoming() -> str:
-    columns = ", ".join(f"{column} {of_type}" for column, of_type in _types().items())
-    return f"CREATE TEMP TABLE IF NOT EXISTS incoming_decision ({columns}) ON COMMIT DELETE ROWS"
+    return f"CREATE TEMP TABLE IF NOT EXISTS {_table()} ({_defined()}) ON COMMIT DELETE ROWS"
 
 
 def record(entries: Sequence[Entry]) -> int:
@@ -88,14 +98,14 @@ def _copy(cursor: Any, columns: Columns, stored: Sequence[Sought]) -> None:
     values = [*{**columns, "hidden": hidden}.values(), *zip(*stored, strict=True)]
     types = {**_types(), "answer": binary_copy.UTF8}
     cursor.execute(_incoming())
-    binary_copy.copy_into(cursor, "incoming_decision", binary_copy.rows_of(list(types.values()), values))
+    binary_copy.copy_into(cursor, _table(), binary_copy.rows_of(list(types.values()), values))
 
 
 def _insert(cursor: Any, tenant_schema: str) -> list[str]:
     """Insert a tenant's rows of the temporary table; the ids of those that were new."""
     columns, schema = ", ".join(_STORED), connection.ops.quote_name(tenant_schema)
     cursor.execute(
-        f"INSERT INTO {schema}.scoring_decision ({columns}) SELECT {columns} FROM incoming_decision"
+        f"INSERT INTO {schema}.scoring_decision ({columns}) SELECT {columns} FROM {_table()}"
         " WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING RETURNING id",
         [tenant_schema],
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -57,16 +58,15 @@ _STORED = (
     ("decisions", "decisions", "integer"),
 )
 _FIELDS, _COLUMNS, _TYPES = zip(*_STORED, strict=True)
-_INCOMING = f"""
-CREATE TEMP TABLE IF NOT EXISTS incoming_usage (
-    {", ".join(map(" ".join, zip(_COLUMNS, _TYPES, strict=True)))}
-) ON COMMIT DELETE ROWS
-"""
+_DEFINED = ", ".join(map(" ".join, zip(_COLUMNS, _TYPES, strict=True)))
+#: Named after its columns: behind a pooler other versions of this program come by the same connection.
+_TABLE = f"incoming_usage_{crc32(_DEFINED.encode()):08x}"
+_INCOMING = f"CREATE TEMP TABLE IF NOT EXISTS {_TABLE} ({_DEFINED}) ON COMMIT DELETE ROWS"
 #: The roll-ups add up only what was really inserted: repeating a batch changes nothing.
 _RECORD = f"""
 WITH inserted AS (
     INSERT INTO public.usage_usageevent ({", ".join(_COLUMNS)})
-    SELECT * FROM incoming_usage ON CONFLICT (id) DO NOTHING
+    SELECT * FROM {_TABLE} ON CONFLICT (id) DO NOTHING
     RETURNING tenant_id, key_id, occurred_at, endpoint, schema, livemode, degraded, units, latency_us, decisions
 ), hours AS (
     INSERT INTO public.usage_usagehour AS known
@@ -101,7 +101,7 @@ def record(cursor: Any, events: Sequence[UsageEvent]) -> int:
     """Insert events and add up the roll-ups; the number that was new. Inside the caller's transaction."""
     columns = list(zip(*map(attrgetter(*_FIELDS), events), strict=True))
     cursor.execute(_INCOMING)
-    binary_copy.copy_into(cursor, "incoming_usage", binary_copy.rows_of(_TYPES, columns))
+    binary_copy.copy_into(cursor, _TABLE, binary_copy.rows_of(_TYPES, columns))
     cursor.execute(_RECORD)
     return int(cursor.fetchone()[0])
 
