@@ -43,6 +43,9 @@
     }
   }
 
+  // A form that was kept while its sender said who they are.
+  document.addEventListener("DOMContentLoaded", () => document.querySelector("form[data-send]")?.requestSubmit());
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     for (const open of document.querySelectorAll("details.dropdown[open]")) {

@@ -15,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views import View
 
@@ -22,6 +23,7 @@ from apps import paging
 from apps.accounts.models import Membership, Tenant, User
 from apps.errors import Problem
 from apps.one_look import one_look
+from apps.portal import kept_forms
 from apps.portal.reauthentication import recently_identified
 from apps.portal.roles import Permission, may
 from apps.portal.table import Rows, Table, Within
@@ -70,7 +72,7 @@ class Page(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Let in who may be here. Time enters here, once a request."""
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            return redirect_to_login(reverse("resume") if kept_forms.keep(request) else request.get_full_path())
         if request.method not in READS:
             return self.let_in(request, *args, **kwargs)
         with one_look():

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from apps.portal import kept_forms
 from apps.portal.landing import landing
 from apps.portal.pages import (
     alerts,
@@ -9,6 +10,7 @@ from apps.portal.pages import (
     audit,
     batches,
     closing,
+    confirmation,
     dashboard,
     data,
     decisions,
@@ -34,7 +36,9 @@ from apps.portal.pages import (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing, name="landing"),
     path("account/delete/", closing.delete_account, name="delete_account"),
+    path("account/confirm-email/again/", confirmation.confirm_again, name="confirm_again"),
     path("account/", include("allauth.urls")),
+    path("resume/", kept_forms.resume, name="resume"),
     path("mailbox/", mailbox.mailbox, name="mailbox"),
     path("mode/", tenants.mode, name="mode"),
     path("switch/", tenants.switch, name="switch"),
@@ -100,6 +104,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("policy/rules/", policy.AddRule.as_view(), name="add_rule"),
     path("policy/rules/<str:rule_id>/remove/", policy.RemoveRule.as_view(), name="remove_rule"),
     path("policy/built-in/<str:kind>/", policy.BuiltInRules.as_view(), name="built_in_rules"),
+    path("policy/defaults/", policy.DefaultPolicy.as_view(), name="default_policy"),
     path("policy/<int:version>/", policy.PolicyVersion.as_view(), name="policy_version"),
     path("policy/<int:version>/restore/", policy.RestorePolicy.as_view(), name="restore_policy"),
 ]

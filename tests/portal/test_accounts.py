@@ -100,3 +100,28 @@ def test_pages_of_an_account_open(cast: Cast, path: str) -> None:
     link = sign_up(client)
     client.get(link)
     assert client.get(f"/account/{path}/").status_code == 200
+
+
+AGAIN = "/account/confirm-email/again/"
+
+
+def test_the_confirmation_is_mailed_again_to_whoever_waits_for_it_and_not_at_once() -> None:
+    client = Client()
+    sign_up(client)
+    assert "Send the mail again" in client.get("/account/confirm-email/").content.decode()
+    client.post(AGAIN, {"email": "ANN@example.com"})
+    assert len(mail.outbox) == 1, "one mail in three minutes"
+    cache.clear()
+    client.post(AGAIN, {"email": "ANN@example.com"})
+    assert len(mail.outbox) == 2
+    link = re.search(r"https?://[^/]+(/account/confirm-email/\S+)", str(mail.outbox[-1].body))[1]  # type: ignore[index]
+    assert Client().get(link).status_code == 302
+    assert AuditEntry.objects.filter(action="user.email_confirmed").exists()
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "ann@example.com"])
+def test_nobody_is_told_whether_an_address_waits_for_its_confirmation(email: str) -> None:
+    sign_up(Client())
+    cache.clear()
+    said = Client().post(AGAIN, {"email": email}, follow=True).content.decode()
+    assert f"If {email} waits for its confirmation, a new mail is on its way." in said

@@ -37,6 +37,7 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 RULE = {"id": "mine", "outcome": "review", "field_0": "amount", "op_0": "ge", "value_0": "5000"}
 #: Addresses that take a POST and change nothing that is kept, or nothing of ours: why.
 UNAUDITED: Mapping[str, str] = {
+    "confirm_again": "asks for a mail; what its link does is audited",
     "mode": "live or test is where a session looks",
     "switch": "which company a session looks at",
     "try_answer": "a dry run stores nothing; the key it is made with is audited when it is made",
@@ -221,6 +222,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "new_tenant": (Act("tenant.created", {"company": "Second"}),),
     "policy": (Act("policy.published", THRESHOLDS | {"default_action": "review"}),),
     "restore_policy": (Act("policy.published", {}, policy),),
+    "default_policy": (Act("policy.published", {}, lambda scene: own_rule(scene)[1:]),),
     "closing": (
         Act("tenant.closing", {"name": "Alice & Co."}),
         Act("tenant.reopened", {"do": "undo"}, closed),
@@ -262,7 +264,7 @@ def takes_posts(callback: Any) -> bool:
 
 
 #: Functions that only show something.
-SHOWN = {"landing", "mailbox", "no_tenant"}
+SHOWN = {"landing", "mailbox", "no_tenant", "resume"}
 
 
 def test_every_address_that_takes_a_form_is_acted_on_here_or_says_why_not() -> None:

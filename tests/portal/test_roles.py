@@ -16,7 +16,18 @@ from tests.factories import MembershipFactory
 pytestmark = pytest.mark.django_db
 
 #: Open to whoever is logged in, or to everybody; no page of a tenant.
-OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant", "invited", "delete_account"}
+OUTSIDE = {
+    "landing",
+    "mailbox",
+    "mode",
+    "switch",
+    "new_tenant",
+    "no_tenant",
+    "invited",
+    "delete_account",
+    "resume",
+    "confirm_again",
+}
 #: Arguments of addresses that have some: an object nobody has.
 ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1], "restrict_key": [1]}
 ARGUMENTS |= {"webhook": ["whe_none"], "replay_delivery": ["dlv_none"], "invoice_paper": ["in_none"]}

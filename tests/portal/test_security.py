@@ -1,6 +1,8 @@
 """Security: its page, ending sessions, and what asks for the password again."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import AuditEntry
+from apps.accounts.models import AuditEntry, User
 from apps.api_keys.models import ApiKey
 from apps.offboarding import exports
 from apps.portal.page import Page
@@ -75,10 +77,54 @@ def test_after_the_password_the_form_is_taken_as_it_was_sent(owner: Client, cast
     assert ApiKey.objects.get(pk=key.pk).revoked_at is None
     wrong = owner.post(asked["Location"], {"password": "wrong"})
     assert wrong.status_code == 200 and ApiKey.objects.get(pk=key.pk).revoked_at is None
-    assert owner.post(asked["Location"], {"password": email_of(owner)})["Location"] == "/keys/"
+    assert owner.post(asked["Location"], {"password": email_of(owner)})["Location"] == "/resume/"
+    assert sent_on(owner)["Location"] == "/keys/"
     assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
     made = owner.post("/keys/", {"name": "next", "scopes": ["read"]})
     assert made.status_code == 200 and ApiKey.objects.filter(name="next").exists()
+
+
+def sent_on(browser: Client) -> Any:
+    """What the browser sends at /resume/."""
+    page = browser.get("/resume/").content.decode().partition("<main")[2]
+    path = unescape(re.search(r'<form method="post" action="([^"]+)" data-send>', page)[1])  # type: ignore[index]
+    fields = [map(unescape, one) for one in re.findall(r'name="([^"]+)" value="([^"]*)"', page)]
+    sent: dict[str, list[str]] = {}
+    for name, value in fields:
+        sent.setdefault(name, []).append(value)
+    return browser.post(path, sent)
+
+
+@pytest.mark.parametrize("path", ["/keys/", "/keys/?cursor=x"])
+def test_every_value_of_a_form_is_sent_on_to_its_own_address(owner: Client, path: str) -> None:
+    an_hour_passes(owner)
+    asked: Any = owner.post(path, {"name": 'a "quoted" one', "scopes": ["read", "predict"]})
+    owner.post(asked["Location"], {"password": email_of(owner)})
+    made = sent_on(owner)
+    assert (made.status_code, made.request["PATH_INFO"]) == (200, "/keys/")
+    assert ApiKey.objects.get(name='a "quoted" one').scopes == ["read", "predict"]
+    assert owner.get("/resume/")["Location"] == "/dashboard/", "once"
+
+
+def test_a_form_sent_after_the_session_ended_waits_for_the_login(owner: Client, cast: Cast) -> None:
+    email = email_of(owner)
+    owner.logout()
+    asked: Any = owner.post("/policy/defaults/?a=b", {"x": "1"})
+    assert asked["Location"] == "/account/login/?next=/resume/"
+    owner.force_login(User.objects.get(email=email), backend=BACKEND)
+    page = owner.get("/resume/").content.decode()
+    assert 'action="/policy/defaults/?a=b"' in page
+    assert "data-send" not in page, "at a click: it may be somebody else who logged in"
+
+
+def test_a_kept_form_is_nobody_elses_and_ends(owner: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    for changed in ({"sender": 0}, {"until": 1.0}):
+        an_hour_passes(owner)
+        owner.post("/keys/", {"name": "kept", "scopes": ["read"]})
+        session = owner.session
+        session["kept_form"] |= changed
+        session.save()
+        assert owner.get("/resume/")["Location"] == "/dashboard/"
 
 
 def test_a_login_of_a_moment_ago_counts(owner: Client) -> None:

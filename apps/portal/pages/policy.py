@@ -112,6 +112,7 @@ class PolicyPage(_OfPolicy):
         kind = self.request.GET.get("kind", "")
         return {
             "policy": policy,
+            "is_default": msgspec.structs.replace(policy, version=0) == Policy(),
             "form": PolicyForm(initial=_initial(policy)),
             "rule_form": RuleForm(kinds=KINDS),
             "scores": self._scores(policy, kind if kind in SCHEMAS else None),
@@ -225,6 +226,16 @@ class RestorePolicy(_OfPolicy):
 
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
         return self.published(msgspec.convert(self.version(version).document, Policy))
+
+
+class DefaultPolicy(_OfPolicy):
+    """What everybody begins with, published: thresholds, no rules of one's own, built-in rules as they are."""
+
+    permission = Permission.POLICY
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return self.published(Policy())
 
 
 class _Counted(NamedTuple):
