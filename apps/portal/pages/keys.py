@@ -76,7 +76,6 @@ TABLE = Table(
         Column("last_used_at", "Last used", lambda row: row.key.last_used_at, ("last_used_at",)),
         Column("state", "State", lambda row: row.state, ("state",)),
         Column("created_at", "Made", lambda row: row.key.created_at, ("created_at",)),
-        Column("actions", "Actions", lambda row: ""),
     ),
 )
 

@@ -57,7 +57,6 @@ TABLE = Table(
         Column("email", "Person", lambda one: one.email, ("email",)),
         Column("role", "Role", lambda one: Role(one.role).label, ("role",)),
         Column("state", "State", lambda one: one.state, ("state",)),
-        Column("actions", "Actions", lambda one: ""),
     ),
 )  # fmt: skip
 
