@@ -228,6 +228,7 @@ BACKUP_DAYS = env.int("PALISADE_BACKUP_DAYS", default=14)
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "locale"]  # our spelling of the libraries' words: one way to write e-mail
 FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
