@@ -27,6 +27,7 @@ from apps.api_keys.services import get_gate, invalidating
 from apps.backoffice.base import OperatorAdmin, ReadOnlyAdmin, operator
 from apps.backoffice.confirmed import Confirmed, ConfirmedAdmin
 from apps.backoffice.impersonation import LookOnForm, begin
+from apps.billing import tax_ids
 from apps.billing.models import Subscription
 from apps.billing.rating.money import decimals_of, rounded, shown
 from apps.billing.rating.plans import CURRENT, PLANS
@@ -245,6 +246,10 @@ class SubscriptionForm(forms.ModelForm):
             self.add_error("spend_cap", "A cap takes 0 or more.")
         elif cap is not None and cap != rounded(cap, currency):
             self.add_error("spend_cap", decimals_of(currency))
+        try:
+            said["tax_id"] = tax_ids.tidy(said.get("tax_id") or "", said.get("country") or "")
+        except ValueError as wrong:
+            self.add_error("tax_id", str(wrong))
         return said
 
 

@@ -32,6 +32,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/usage/", "Usage and cost"),
         Entry("/plan/", "Plan", Permission.INVOICES),
         Entry("/invoices/", "Invoices", Permission.INVOICES),
+        Entry("/billing/", "Billing details", Permission.INVOICES),
     ),
     "Manage": (
         Entry("/team/", "Team"),

@@ -211,6 +211,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
         Act("subscription.spend_cap", {"spend_cap": "500", "thresholds": "80, 100"}),
         Act("budget.changed", {"spend_cap": "", "thresholds": "50"}),
     ),
+    "billing": (Act("subscription.billing_details", {"name": "Alice AG", "country": "DE", "tax_id": "DE 123456789"}),),
     "plan": (Act("subscription.plan_changed", {"plan": "basic"}),),
     "team": (Act("invitation.created", {"email": "new@example.com", "role": "viewer"}),),
     "change_member": (

@@ -78,7 +78,7 @@ def test_an_open_point_of_live_mode_leads_into_live_mode(owner: Client, cast: Ca
     assert '<a href="/keys/">Make a live key</a>' in text_of(owner.get("/dashboard/"))
 
 
-@pytest.mark.parametrize("path", ["/usage/", "/plan/", "/plan/basic/change/", "/invoices/"])
+@pytest.mark.parametrize("path", ["/usage/", "/plan/", "/plan/basic/change/", "/invoices/", "/billing/"])
 def test_money_is_never_said_to_be_test_data(owner: Client, path: str) -> None:
     shown = text_of(owner.get(path))
     assert "Test data." not in shown
@@ -232,6 +232,21 @@ def test_a_budget_holds_and_a_wrong_one_is_told(owner: Client, cast: Cast) -> No
     ):
         assert owner.post("/usage/", wrong).status_code == 422
     assert subscription_of(cast.alice.tenant.pk).spend_cap == Decimal("31.5")
+
+
+def test_billing_details_are_kept_as_their_country_writes_them_and_a_wrong_number_is_told(owner: Client) -> None:
+    said = {"name": " Alice  AG ", "address": "Ring 1\r\n\r\n10115 Berlin", "country": "DE", "tax_id": "de 123 456 789"}
+    assert owner.post("/billing/", said).status_code == 302
+    shown = text_of(owner.get("/billing/"))
+    assert "<address>Alice AG<br>Ring 1<br>10115 Berlin<br>Germany<br>Tax id DE123456789</address>" in shown
+    for changes, told in (
+        ({"tax_id": "DE12"}, "A VAT number of Germany looks like DE123456789."),
+        ({"country": ""}, "Choose the country first"),
+        ({"address": "\n".join("abcdefg")}, "At most 6 lines."),
+        ({"email": "nobody"}, "valid e-mail address"),
+    ):
+        wrong = owner.post("/billing/", said | changes)
+        assert (wrong.status_code, told in text_of(wrong)) == (422, True), changes
 
 
 def test_the_audit_log_says_who_changed_what(owner: Client) -> None:

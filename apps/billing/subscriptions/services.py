@@ -74,6 +74,26 @@ class PlanChange(NamedTuple):
     kind: Kind
 
 
+class BillingDetails(NamedTuple):
+    """Who invoices are made out to: "" for the tenant's own name, and for what is not said."""
+
+    name: str
+    address: str
+    country: str
+    tax_id: str
+    email: str
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> "BillingDetails":
+        return cls(
+            subscription.billing_name,
+            subscription.billing_address,
+            subscription.country,
+            subscription.tax_id,
+            subscription.billing_email,
+        )
+
+
 @transaction.atomic
 def sign_up(
     *,
@@ -296,6 +316,24 @@ def set_spend_cap(*, tenant_id: int, cap: Decimal | None, now: datetime, actor: 
             for one in (subscription.spend_cap, cap)
         )
         _audit(tenant_id, "subscription.spend_cap", actor, now, before, after)
+
+
+def set_billing_details(*, tenant_id: int, details: BillingDetails, now: datetime, actor: str) -> None:
+    """What stands on invoices from the next one on. Harmless when repeated."""
+    with _changing(tenant_id, now) as (subscription, _):
+        was, new = BillingDetails.of(subscription)._asdict(), details._asdict()
+        changed = [name for name in new if new[name] != was[name]]
+        if not changed:
+            return
+        Subscription.objects.filter(pk=subscription.pk).update(
+            billing_name=details.name,
+            billing_address=details.address,
+            country=details.country,
+            tax_id=details.tax_id,
+            billing_email=details.email,
+        )
+        before, after = ({name: one[name] for name in changed} for one in (was, new))
+        _audit(tenant_id, "subscription.billing_details", actor, now, before, after)
 
 
 def set_status(*, tenant_id: int, status: str, now: datetime, actor: str = "billing") -> None:
