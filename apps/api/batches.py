@@ -234,6 +234,8 @@ class BatchesView(ApiView):
             )
         except TooMany as wrong:
             raise Problem("limit_reached", f"{services.MOST_UNDER_WAY} batches may wait or run at once.") from wrong
+        except storage.StoreAway as away:
+            raise Problem("stores_away", retry_after=2.0) from away
         except OSError as full:
             raise Problem("storage_full") from full
 

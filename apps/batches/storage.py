@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from apps.batches.models import Batch
+
+
+class StoreAway(OSError):
+    """The store of files can't be asked, or refuses us."""
+
 
 #: Bytes of a file that are read at once.
 PIECE = 256 * 1024
@@ -53,7 +58,7 @@ def being_written(name: str) -> Iterator[IO[bytes]]:
 
 
 def keep(name: str, path: Path) -> None:
-    """Keep a file of this machine under a name, in place of one that is there: moved on a disk, else copied.
+    """Keep a file of this machine under a name, in place of one that is there: moved on a disk, else sent.
 
     Raises `OSError`.
     """
@@ -63,7 +68,6 @@ def keep(name: str, path: Path) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.replace(target)
         return
-    storage.delete(name)
     with path.open("rb") as file:
         storage.save(name, File(file))
     path.unlink()
@@ -92,6 +96,10 @@ def opened(name: str) -> IO[bytes]:
 
 def pieces(name: str, start: int, end: int) -> Iterator[bytes]:
     """The bytes [start, end) of a file."""
+    storage: Any = files()
+    if start < end and hasattr(storage, "pieces"):
+        yield from storage.pieces(name, start, end, PIECE)
+        return
     with opened(name) as file:
         file.seek(start)
         while start < end and (piece := file.read(min(PIECE, end - start))):

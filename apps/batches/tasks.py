@@ -2,6 +2,8 @@
 repeated or sent twice does no harm."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from celery import current_app, shared_task
 from django.db import OperationalError
@@ -10,6 +12,7 @@ from django.utils import timezone
 
 from apps.batches import assembly, chunks, planning, services
 from apps.batches.models import Batch, Chunk
+from apps.batches.storage import StoreAway
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)
@@ -55,9 +58,10 @@ def _waiting_tasks() -> int:
 @shared_task
 def plan(batch_id: str) -> None:
     """Read a batch's file and cut it into chunks."""
-    if planning.plan(batch_id):
-        for _ in range(AT_FIRST):
-            score.delay(batch_id)
+    with _waiting(batch_id):
+        if planning.plan(batch_id):
+            for _ in range(AT_FIRST):
+                score.delay(batch_id)
 
 
 @shared_task
@@ -66,21 +70,25 @@ def score(batch_id: str) -> None:
     batch = Batch.objects.filter(pk=batch_id).first()
     if batch is None:
         return
-    try:
-        with services.failing(batch):
-            if chunks.score_next(batch_id, timezone.now()):
-                score.delay(batch_id)
-                return
-    except (Away, OperationalError) as trouble:
-        log.warning("batch %s waits: %s", batch_id, trouble)
-        return
-    assemble.delay(batch_id)
+    with _waiting(batch_id), services.failing(batch):
+        following = score if chunks.score_next(batch_id, timezone.now()) else assemble
+        following.delay(batch_id)
 
 
 @shared_task
 def assemble(batch_id: str) -> None:
     """Put the results of a batch that stands still together."""
-    assembly.assemble(batch_id)
+    with _waiting(batch_id):
+        assembly.assemble(batch_id)
+
+
+@contextmanager
+def _waiting(batch_id: str) -> Iterator[None]:
+    """Leave a batch as it is while a store is away: `go_on` asks for it again."""
+    try:
+        yield
+    except (Away, OperationalError, StoreAway) as trouble:
+        log.warning("batch %s waits: %s", batch_id, trouble)
 
 
 @shared_task

@@ -18,6 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.addresses import networks_of
+from config.batch_files import batch_files
 from config.local import embedded
 from config.local.secrets import secret
 
@@ -235,10 +236,12 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES: dict[str, dict[str, Any]] = {
-    "batches": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": embedded.data_dir() / "batches"},
-    },
+    "batches": batch_files(
+        embedded.data_dir() / "batches",
+        bucket=env("PALISADE_BATCH_BUCKET", default=""),
+        endpoint=env("PALISADE_S3_ENDPOINT", default=""),
+        region=env("PALISADE_S3_REGION", default=""),
+    ),
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.files.VersionedFiles"},
 }
