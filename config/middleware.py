@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.audit import ORIGIN, Origin
 from apps.addresses import came_over_tls, client_address
+from apps.log_context import ANSWERING, Answering
 from apps.request_ids import request_id_of
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -76,11 +77,12 @@ def note_origin(respond: Respond) -> Respond:
 
     def handle(request: HttpRequest) -> HttpResponse:
         origin = Origin(client_address(request.META, settings.TRUSTED_PROXIES), request_id_of(request.META))
-        noted = ORIGIN.set(origin)
+        noted, answering = ORIGIN.set(origin), ANSWERING.set(Answering(origin.request_id))
         try:
             response = respond(request)
         finally:
             ORIGIN.reset(noted)
+            ANSWERING.reset(answering)
         response["X-Request-Id"] = origin.request_id
         return response
 

@@ -12,6 +12,7 @@ Bodies come in and go out as bytes: msgspec decodes and validates them in one pa
 negotiation have nothing to do here and are left out (they cost 60 µs a request).
 """
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from apps.api_keys.gate import Admission, Ask, Rate, rate_headers
 from apps.api_keys.keys import PresentedKey
 from apps.decoding import decode
 from apps.errors import Problem
+from apps.log_context import ANSWERING, NOBODY, Answering
 from apps.request_ids import request_id_of
 from apps.usage.admission import refused_calls, refused_keys
 from apps.usage.admission.admission import Admissions, get_admissions, period_of
@@ -49,6 +51,9 @@ SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 
+#: A line a request, where PALISADE_LOG_REQUESTS asks for it.
+requests = logging.getLogger("palisade.requests")
+LONGEST_PATH = 200
 #: Scopes of calls that score.
 SCORING = ("predict", "batch")
 MEGABYTE = 1024 * 1024
@@ -93,6 +98,7 @@ class ApiView(APIView):
         self.started = time.perf_counter()
         self.received_us = time.time_ns() // 1000
         self.request_id = request_id_of(request.META)
+        ANSWERING.set(Answering(self.request_id))
         return request
 
     def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -144,6 +150,7 @@ class ApiView(APIView):
 
     def admitted(self, admission: Admission) -> Admission:
         self.rate = admission.rate
+        ANSWERING.set(Answering(self.request_id, admission.tenant_schema, admission.key_id))
         return admission
 
     def ask(self, request: HttpRequest) -> Ask:
@@ -197,6 +204,10 @@ class ApiView(APIView):
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
         if response.status_code >= 500 and self.rate is not None and self._scores(request):
             refused_calls.note(self.key.handle, self.key.livemode, self.now)
+        if requests.isEnabledFor(logging.INFO):
+            path = card_numbers.cut(request.path_info, LONGEST_PATH)
+            requests.info("%s %s %d %.2f ms", request.method, path, response.status_code, elapsed * 1000)
+        ANSWERING.set(NOBODY)
         return response
 
     def _scores(self, request: Any) -> bool:

@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 
 from apps.accounts.models import Membership, User
 from apps.accounts.tenancy import LOOKING_ON
+from apps.log_context import ANSWERING
 from apps.one_look import asked_once
 
 TENANT, LIVEMODE = "tenant", "livemode"
@@ -35,10 +36,13 @@ def membership_of(request: HttpRequest) -> Membership | None:
         return None
     memberships = memberships_seen(request)
     chosen = request.session.get(TENANT)
-    return next(
+    found = next(
         (membership for membership in memberships if membership.tenant_id == chosen),
         memberships[0] if memberships else None,
     )
+    if found is not None:
+        ANSWERING.set(ANSWERING.get()._replace(tenant=found.tenant.schema_name))
+    return found
 
 
 def memberships_seen(request: HttpRequest) -> list[Membership]:

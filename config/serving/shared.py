@@ -1,6 +1,8 @@
 """gunicorn's settings for the API and the portal alike (they are a module's names)."""
 
+import logging.config
 import os
+from typing import Any
 
 from config.serving.stopping import drain_seconds
 
@@ -17,6 +19,15 @@ backlog = 1024
 loglevel = "warning"
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - gunicorn makes and unlinks its file
+
+
+def when_ready(server: Any) -> None:
+    """gunicorn's own lines look as all others, once the settings are known."""
+    from django.conf import settings
+
+    formatter = settings.LOGGING["formatters"][settings.LOG_FORMAT]
+    for handler in server.log.error_log.handlers:
+        handler.setFormatter(logging.config.DictConfigurator({}).configure_formatter(dict(formatter)))
 
 
 def address(port_variable: str, default: int) -> str:

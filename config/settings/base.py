@@ -7,7 +7,8 @@ PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_S
 PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
 PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_OPERATOR_NETWORKS, PALISADE_METRICS_TOKEN, PALISADE_RESEARCH_LICENSED,
-PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_STREAM_…. The table is in docs/settings.md.
+PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_LOG_FORMAT, PALISADE_LOG_REQUESTS,
+PALISADE_STREAM_…. The table is in docs/settings.md.
 """
 
 import re
@@ -245,13 +246,19 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.files.VersionedFiles"},
 }
+#: `line` to read, `json` for machines to: an object a line.
+LOG_FORMAT = env("PALISADE_LOG_FORMAT", default="json" if PUBLIC_HOSTS else "line")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "config.logs.MaskedLine", "fmt": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "config.logs.MaskedLine", "fmt": "%(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "config.logs.JsonLine"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env("PALISADE_LOG_LEVEL", default="INFO")},
     "loggers": {
+        "palisade.requests": {"level": "INFO" if env.bool("PALISADE_LOG_REQUESTS", default=False) else "WARNING"},
         "django.request": {"level": "CRITICAL"},  # our own handler logs what is a fault (problems.py)
         "celery": {"level": "WARNING"},  # a line a task otherwise, with its arguments
         "axes": {"level": "WARNING"},  # a line a login, with whatever was typed as a name
