@@ -14,10 +14,10 @@ from django.conf import settings
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from apps.monitoring import figures, host, process_files, stores
+from apps.monitoring.adding_up import Sums
 from apps.monitoring.sample import Family, Sample, families_of
 from apps.valkey import server
 
@@ -39,10 +39,8 @@ def _counted() -> bytes:
     if not folder:
         return generate_latest(REGISTRY)
     process_files.fold_dead(Path(folder))
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, folder)
     with process_files.reading(Path(folder)):
-        return generate_latest(registry)
+        return _sums().text(Path(folder)).encode()
 
 
 def _samples() -> Iterator[Sample]:
@@ -65,6 +63,12 @@ class Remembering(Collector):
             self._known = list(families_of(self._ask(), FAMILIES))
             self._until = time.monotonic() + REMEMBERED_SECONDS
         return self._known
+
+
+@cache
+def _sums() -> Sums:
+    """The process's own: what it learned of the files' layout."""
+    return Sums()
 
 
 @cache

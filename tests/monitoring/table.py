@@ -7,9 +7,10 @@ import os
 import re
 from collections.abc import Iterator
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import django
+from prometheus_client.metrics import MetricWrapperBase
 
 from config.local.embedded import CHECKOUT
 
@@ -41,21 +42,20 @@ def documented() -> list[Row]:
     return [Row(name, kind, tuple(re.findall(r"`(\w+)`", labels)), says) for name, kind, labels, says in rows]
 
 
-def _counted() -> Iterator[Row]:
-    """What processes count."""
+def collectors() -> Iterator[Any]:
+    """The metrics that processes count, wherever they are made."""
     for file in sorted([*(CHECKOUT / "apps").rglob("*.py"), *(CHECKOUT / "config").rglob("*.py")]):
-        if "from prometheus_client import" not in file.read_text():
-            continue
-        module = import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
-        for one in vars(module).values():
-            if (
-                type(one).__module__ == "prometheus_client.metrics"
-                and not one._labelvalues
-                and not one._name.startswith("python")
-            ):
-                kind = one._type
-                name = f"{one._name}_total" if kind == "counter" else one._name
-                yield Row(name, kind, tuple(one._labelnames), one._documentation)
+        if "from prometheus_client import" in file.read_text():
+            module = import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
+            yield from (
+                one for one in vars(module).values() if isinstance(one, MetricWrapperBase) and not one._labelvalues
+            )
+
+
+def _counted() -> Iterator[Row]:
+    for one in collectors():
+        name = f"{one._name}_total" if one._type == "counter" else one._name
+        yield Row(name, one._type, tuple(one._labelnames), one._documentation)
 
 
 def _asked() -> Iterator[Row]:
