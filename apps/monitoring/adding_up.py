@@ -60,7 +60,7 @@ class Histogram(NamedTuple):
     """The series of one histogram's labels: its buckets by bound, each with its line; lines of count and sum."""
 
     buckets: list[tuple[str, int]]
-    count: str
+    count_line: str
     sum: tuple[str, int] | None
 
 
@@ -196,7 +196,7 @@ def _lines(histogram: Histogram, values: Sequence[float | None]) -> Iterator[str
     for line, number in histogram.buckets:
         total += values[number] or 0.0
         yield f"{line}{written(total)}\n"
-    yield f"{histogram.count}{written(total)}\n"
+    yield f"{histogram.count_line}{written(total)}\n"
     if histogram.sum is not None:
         line, number = histogram.sum
         yield f"{line}{written(values[number] or 0.0)}\n"

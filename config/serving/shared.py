@@ -25,9 +25,11 @@ def when_ready(server: Any) -> None:
     """gunicorn's own lines look as all others, once the settings are known."""
     from django.conf import settings
 
-    formatter = settings.LOGGING["formatters"][settings.LOG_FORMAT]
+    formatters: Any = settings.LOGGING["formatters"]
     for handler in server.log.error_log.handlers:
-        handler.setFormatter(logging.config.DictConfigurator({}).configure_formatter(dict(formatter)))
+        handler.setFormatter(
+            logging.config.DictConfigurator({}).configure_formatter(dict(formatters[settings.LOG_FORMAT]))
+        )
 
 
 def address(port_variable: str, default: int) -> str:

@@ -248,7 +248,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 #: `line` to read, `json` for machines to: an object a line.
 LOG_FORMAT = env("PALISADE_LOG_FORMAT", default="json" if PUBLIC_HOSTS else "line")
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {

@@ -30,7 +30,7 @@ SHARED_APPS = [
     "hijack",
 ]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
-LOGGING["loggers"]["django.request"]["level"] = "ERROR"  # type: ignore[index]  # a page that failed, with its traceback
+LOGGING["loggers"]["django.request"]["level"] = "ERROR"  # a page that failed, with its traceback
 ROOT_URLCONF = "config.urls_portal"
 MIDDLEWARE = [
     "config.masking.MaskCardNumbers",  # first: no redirect, no message tells one back
