@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-stream lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-stream lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ check: dev  ## What the tests don't see: style, formatting, types, who imports w
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+
+check-deploy: dev  ## What starts it elsewhere, without a network: image, compose.yaml, Helm chart, systemd's units, settings
+	@exec $(BIN)/python -m tests.wall 600 $(BIN)/python -m pytest -n 0 -q tests/deploy tests/config/test_deploy.py $(ARGS)
+
+compose:  ## All of it in containers on this machine: writes the secrets that are missing, then `docker compose up`
+	@test -f deploy/production.env || { echo "Copy deploy/production.env.example to deploy/production.env and set what is yours."; exit 1; }
+	deploy/secrets.sh
+	docker compose -f deploy/compose.yaml up --build --detach --wait
 
 bench-batch: dev  ## A file of a million rows; DATA_FILE is a PaySim log, CSV or Parquet
 	@exec $(BIN)/python -m bench.batch --data $(DATA_FILE) $(ARGS)

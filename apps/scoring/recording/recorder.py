@@ -8,9 +8,10 @@ It also watches the two stores for everybody: while Postgres is away every gate 
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from prometheus_client import Counter, Gauge
@@ -86,7 +87,17 @@ class Recorder:
 
     def store(self, held: Sequence[Held]) -> None:
         for start in range(0, len(held), BATCH):
-            self._store_batch([(one, journals.decode(one.data)) for one in held[start : start + BATCH]])
+            batch = list(self._readable(held[start : start + BATCH]))
+            if batch:
+                self._store_batch(batch)
+
+    def _readable(self, held: Sequence[Held]) -> Iterator[tuple[Held, Entry]]:
+        """Entries with what they say; one that says nothing is put aside."""
+        for one in held:
+            try:
+                yield one, journals.decode(one.data)
+            except msgspec.MsgspecError as fault:
+                self._put_aside(one, fault)
 
     def _gather(self) -> list[Held]:
         held = self.journal.read(BATCH, block_ms=IDLE_MS)
@@ -96,12 +107,12 @@ class Recorder:
         return held
 
     def _store_batch(self, batch: Sequence[tuple[Held, Entry]]) -> None:
-        """One transaction; a batch the database refuses is halved until the entry at fault stands alone."""
+        """One transaction; a batch that is refused or can't be read is halved until the entry at fault stands alone."""
         try:
             record([entry for _, entry in batch])
         except (OperationalError, InterfaceError):
             raise
-        except DatabaseError as refusal:
+        except (DatabaseError, msgspec.MsgspecError) as refusal:
             self._refused(batch, refusal)
             return
         self._postgres_away = False
@@ -109,14 +120,17 @@ class Recorder:
         RECORDED.inc(len(batch))
         LAG.set(max(time.time() - min(entry.event.occurred_us for _, entry in batch) / 1_000_000, 0))
 
-    def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: DatabaseError) -> None:
+    def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: Exception) -> None:
         if len(batch) > 1:
             middle = len(batch) // 2
             self._store_batch(batch[:middle])
             self._store_batch(batch[middle:])
             return
-        log.error("entry %s of %s can't be recorded: %s", batch[0][0].entry_id, batch[0][0].stream, refusal)
-        self.journal.set_aside(batch[0][0])
+        self._put_aside(batch[0][0], refusal)
+
+    def _put_aside(self, held: Held, why: Exception) -> None:
+        log.error("entry %s of %s can't be recorded: %s", held.entry_id, held.stream, why)
+        self.journal.set_aside(held)
         SET_ASIDE.inc()
 
     def _do_chores(self) -> None:

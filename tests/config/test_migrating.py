@@ -1,0 +1,64 @@
+"""Schemas are migrated while they are used: the running version goes on scoring and recording."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import override_settings
+
+from apps.accounts.models import SchemaTemplate
+from apps.usage.metering.journal import Journal
+from apps.usage.models import UsageEvent
+from apps.valkey import Valkey
+from config.local.embedded import CHECKOUT
+from tests.cast import Cast, enter
+from tests.live import end, environment_of, free_port
+from tests.rolling import Server, calling, running, some_more, troubles, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def later() -> Iterator[None]:
+    """A later version's migrations; afterwards the schemas are as they were."""
+    with override_settings(MIGRATION_MODULES={"scoring": "tests.config.later_scoring"}):
+        yield
+        call_command("migrate_schemas", "scoring", "0008", "--tenant", verbosity=0)
+    assert columns() == 0
+    assert "later" not in SchemaTemplate.objects.get().sql
+
+
+def columns() -> int:
+    """In how many schemas the later version's column is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM information_schema.columns WHERE column_name = 'later'")
+        return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    command = [sys.executable, "manage.py", "record"]
+    process = subprocess.Popen(command, env=environment_of("config.settings.portal"), cwd=CHECKOUT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        end(process)
+
+
+def test_migrating_loses_no_request_and_no_record(cast: Cast, valkey: Valkey, later: None) -> None:
+    player, server = enter("mia", "enterprise", rate_per_minute=1_000_000), Server(free_port())
+    with recording(), running(server):
+        with calling(player.text, lambda: [server.port]) as clients:
+            some_more(clients)
+            call_command("migrate_schemas", verbosity=0)
+            some_more(clients)
+        until(lambda: sum(Journal(valkey).lengths()) == 0)
+    assert troubles(clients) == []
+    assert columns() == 5  # four tenants and the template
+    recorded = UsageEvent.objects.filter(tenant_id=player.tenant.pk).count()
+    assert recorded == sum(client.answered for client in clients)

@@ -1,0 +1,59 @@
+"""The image: what hadolint finds, what goes into it, who it runs as."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.local.embedded import CHECKOUT
+from tests.deploy.processes import DEPLOY
+
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed: `make dev` brings it")
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run(
+        [str(HADOLINT), "--failure-threshold", "style", str(DEPLOY / "Dockerfile")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_it_is_built_in_stages_and_runs_as_nobody_s_user() -> None:
+    assert DOCKERFILE.count("\nFROM ") == 2
+    assert re.search(r"^USER 10001:10001$", LAST_STAGE, re.MULTILINE)
+    assert "HEALTHCHECK" in LAST_STAGE
+    assert "pip" not in LAST_STAGE
+
+
+def test_what_is_copied_is_there_and_not_ignored() -> None:
+    kept = {line[1:] for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    for name in (one for line in copied for one in line.split()):
+        assert (CHECKOUT / name).exists(), name
+        assert name in kept, f"{name} is kept out by .dockerignore"
+
+
+def test_what_serving_imports_is_in_it() -> None:
+    """`tests`, `bench` and `requirements/dev.txt` are not."""
+    copied = set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
+    used = {"apps", "config", "ml_artifacts", "static", "templates", "docs"}
+    assert copied == used
+
+
+def test_container_script_makes_room_for_metrics_and_becomes_the_process(tmp_path: Path) -> None:
+    old = tmp_path / "metrics" / "counter_1.db"
+    old.parent.mkdir()
+    old.write_text("of a process that is no more")
+    script = CHECKOUT / "config" / "container.sh"
+    said = subprocess.run(
+        [str(script), "echo", "here I am"], env={"PROMETHEUS_MULTIPROC_DIR": str(old.parent), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout == "here I am\n"
+    assert list(old.parent.iterdir()) == []
