@@ -183,7 +183,13 @@ class NewTransaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One transaction, or up to 1,000 of one schema."""
 
     schema: Annotated[str, Meta(description="Which kind of transaction this is.", examples=["paysim"])]
-    transaction: Annotated[dict[str, Any], Meta(description="The transaction's fields.")] | UnsetType = UNSET
+    transaction: (
+        Annotated[
+            dict[str, Any],
+            Meta(description="The transaction's fields.", extra_json_schema={"additionalProperties": True}),
+        ]
+        | UnsetType
+    ) = UNSET
     transactions: Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)] | UnsetType = UNSET
 
 

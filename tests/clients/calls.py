@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from apps.api.documentation import OPENAPI
+from apps.batches.models import Batch
 from tests.api.test_404_isolation import MAKE
+from tests.batches.sent import csv_of
 from tests.cast import Api
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import signature
@@ -20,13 +22,15 @@ _DONE = "https://shop.example/done"
 
 @dataclass(frozen=True)
 class Call:
-    """What an operation is called with, by the names the description gives. `kind` is the schema of the body."""
+    """What an operation is called with, by the names the description gives. `kind` is the schema of the body, unless
+    that is a `file`: CSV."""
 
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     kind: str = ""
+    file: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Operation:
     address: str
     tag: str
     answer: Mapping[str, Any]
+    statuses: frozenset[int]
     call: Call
 
     @property
@@ -50,45 +55,6 @@ class Operation:
         return next(iter(self.answer["content"].values()))["schema"]  # type: ignore[no-any-return]  # JSON
 
 
-#: Operations whose calls are still to be written: clients are generated for them, and they are not called.
-UNCALLED = frozenset(
-    {
-        "createBatch",
-        "getBatch",
-        "deleteBatch",
-        "getBatchResults",
-        "listBatchProblems",
-        "cancelBatch",
-        "resumeBatch",
-        "createLabels",
-        "getLabel",
-        "createTransactions",
-        "ingestTransactions",
-        "createPredictions",
-        "gatewayCreatePredictions",
-        "deleteEntity",
-        "getErasure",
-        "changeRetention",
-        "createJob",
-        "getJob",
-        "getAlert",
-        "acknowledgeAlert",
-        "resolveAlert",
-        "tellFraud",
-        "tellSystemAlert",
-        "createAlertRule",
-        "getAlertRule",
-        "changeAlertRule",
-        "deleteAlertRule",
-        "testAlertRule",
-        "createAlertChannel",
-        "getAlertChannel",
-        "deleteAlertChannel",
-        "testAlertChannel",
-    }
-)
-
-
 def operations(api: Api, stand: Stand, drain: Callable[[], int]) -> list[Operation]:
     """Every operation, to be called with a key of `api`'s tenant; those that delete come last.
 
@@ -98,11 +64,16 @@ def operations(api: Api, stand: Stand, drain: Callable[[], int]) -> list[Operati
     drain()
     found = [
         Operation(
-            one["operationId"], method, path, one["tags"][0], _answer(one["responses"]), calls[one["operationId"]]
+            one["operationId"],
+            method,
+            path,
+            one["tags"][0],
+            _answer(one["responses"]),
+            frozenset(int(status) for status in one["responses"] if status.startswith("2")),
+            calls[one["operationId"]],
         )
         for path, methods in DESCRIPTION["paths"].items()
         for method, one in methods.items()
-        if one["operationId"] not in UNCALLED
     ]
     return sorted(found, key=lambda operation: operation.method == "delete")
 
@@ -126,7 +97,9 @@ def with_times(said: Any) -> Any:
 def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
     """Operation id → its call; those that take nothing need no line."""
     named = {name: {name: make(api)} for name, make in MAKE.items()}
-    another = {"webhook_id": MAKE["webhook_id"](api)}
+    another = {name: {name: MAKE[name](api)} for name in ("webhook_id", "batch_id", "rule_id", "channel_id")}
+    paused = {"batch_id": MAKE["batch_id"](api)}
+    Batch.objects.filter(pk=paused["batch_id"]).update(state="paused")
     connected = {"api_key": stand.api_key, "webhook_secret": SECRET}
     handle, mode = api.post("/v1/stripe/account", connected).json()["webhook"].split("/")[-2:]
     intent = stand.ledger.create_intent({"amount": "1250", "currency": "usd", "receipt_email": "ada@example.com"})
@@ -159,8 +132,36 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "changeWebhook": Call(named["webhook_id"], body=_example("changeWebhook", "off"), kind="WebhookChange"),
         "rotateWebhookSecret": Call(named["webhook_id"], body={"overlap_hours": 48}, kind="Rotation"),
         **dict.fromkeys(("getWebhook", "testWebhook", "listWebhookDeliveries"), Call(named["webhook_id"])),
-        "deleteWebhook": Call(another),
+        "deleteWebhook": Call(another["webhook_id"]),
         **dict.fromkeys(("getWebhookDelivery", "replayWebhookDelivery"), Call(named["delivery_id"])),
+        "createBatch": Call(query={"schema": "paysim"}, file=csv_of(2)),
+        "createJob": Call(file=csv_of(2)),
+        **dict.fromkeys(("getBatch", "getBatchResults", "listBatchProblems", "cancelBatch"), Call(named["batch_id"])),
+        "resumeBatch": Call(paused),
+        "deleteBatch": Call(another["batch_id"]),
+        "getJob": Call(named["job_id"]),
+        "createLabels": Call(
+            body={**named["decision_id"], "label": "fraud", "source": "chargeback", "amount_lost": 180.5},
+            kind="GivenLabel",
+        ),
+        "getLabel": Call(named["label_id"]),
+        "createTransactions": Call(body=_example("createTransactions", "one"), kind="NewTransaction"),
+        "ingestTransactions": Call(body=_example("ingestTransactions", "one"), kind="PaySimTransaction"),
+        "createPredictions": Call(body=_example("createPredictions", "one"), kind="NewPrediction"),
+        "gatewayCreatePredictions": Call(body=_example("gatewayCreatePredictions", "one"), kind="NewPrediction"),
+        "deleteEntity": Call({"kind": "user", "entity_id": "Bea"}),
+        "getErasure": Call(named["erasure_id"]),
+        "changeRetention": Call(body=_example("changeRetention", "year"), kind="RetentionChange"),
+        **dict.fromkeys(("getAlert", "acknowledgeAlert", "resolveAlert"), Call(named["alert_id"])),
+        "tellFraud": Call(body=_example("tellFraud", "one"), kind="FraudAlert"),
+        "tellSystemAlert": Call(body=_example("tellSystemAlert", "one"), kind="SystemAlert"),
+        "createAlertRule": Call(body=_example("createAlertRule", "large"), kind="NewAlertRule"),
+        "changeAlertRule": Call(named["rule_id"], body=_example("changeAlertRule", "off"), kind="AlertRuleChange"),
+        **dict.fromkeys(("getAlertRule", "testAlertRule"), Call(named["rule_id"])),
+        "deleteAlertRule": Call(another["rule_id"]),
+        "createAlertChannel": Call(body=_example("createAlertChannel", "slack"), kind="NewAlertChannel"),
+        **dict.fromkeys(("getAlertChannel", "testAlertChannel"), Call(named["channel_id"])),
+        "deleteAlertChannel": Call(another["channel_id"]),
     }
 
 

@@ -75,10 +75,10 @@ def _wrong(operation: Operation, models: Any, client: httpx.Client) -> str:
         operation.method,
         operation.address.format(**call.path),
         params=dict(call.query),
-        headers={**call.headers, "Content-Type": "application/json"},
-        content=body,
+        headers={**call.headers, "Content-Type": "text/csv" if call.file else "application/json"},
+        content=call.file or body,
     )
-    if answer.status_code != 200:
+    if answer.status_code not in operation.statuses:
         return f"{answer.status_code} {answer.text}"
     if operation.media_type != "application/json":
         return "" if answer.content else "there is nothing in it"

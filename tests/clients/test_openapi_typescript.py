@@ -52,7 +52,9 @@ def test_every_operation(tmp_path: Path, service: str, customer: Api, every_oper
     _run(tmp_path, "openapi-typescript", str(OPENAPI), "--output", "palisade.d.ts")
     _run(tmp_path, "tsc")
     told = json.loads(_run(tmp_path, "node", "out/calls.js", service, customer.player.text))
-    assert {name: answer for name, answer in told.items() if answer["status"] != 200 or not answer["data"]} == {}
+    statuses = {operation.id: operation.statuses for operation in every_operation}
+    well = {name for name, answer in told.items() if answer["status"] in statuses[name] and answer["data"]}
+    assert {name: answer for name, answer in told.items() if name not in well} == {}
     assert told.keys() == {operation.id for operation in every_operation}
 
 
@@ -82,10 +84,14 @@ def _statement(operation: Operation) -> str:
     options = {
         **({"params": given} if (given := {name: said for name, said in parameters.items() if said}) else {}),
         **({"body": call.body} if call.kind else {}),
+        **({"body": call.file.decode(), "headers": {"Content-Type": "text/csv"}} if call.file else {}),
         **({} if operation.media_type == "application/json" else {"parseAs": "text"}),
     }
+    written = json.dumps(options, indent=1)
+    if call.file:
+        written = written[:-1] + ", bodySerializer: (body: unknown) => body as string }"
     return (
         f"{{ const {{ data, error, response }} = await client.{operation.method.upper()}"
-        f"({json.dumps(operation.address)}, {json.dumps(options, indent=1)});\n"
+        f"({json.dumps(operation.address)}, {written});\n"
         f"  answers[{json.dumps(operation.id)}] = {{ status: response.status, data, error }}; }}\n"
     )
