@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-stream lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-metrics: dev  ## What watching costs: /metrics with 1,000 tenants, its fig
 
 bench-stream: dev  ## Messages through a broker beside single calls
 	@exec $(BIN)/python -m bench.stream $(ARGS)
+
+tracing: base  ## Install what PALISADE_TRACES_URL needs beside the rest
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/tracing.txt
 
 lock: dev  ## Renew requirements/*.txt from requirements/*.in
 	@requirements/lock.sh

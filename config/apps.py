@@ -1,6 +1,7 @@
 """The composition root as a Django app: its commands and its checks."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import Tags, register
 
 
@@ -18,9 +19,11 @@ class ConfigConfig(AppConfig):
         from apps.scoring.feature_drift import ask_for_marks
         from apps.scoring.reconciliation import ask_for_removed
         from apps.usage.admission.admission import introduce_key
-        from config import checks, hidden_commands
+        from config import checks, hidden_commands, tracing
 
         hidden_commands.hide()
+        if settings.TRACES_URL:
+            tracing.begin(settings.TRACES_URL, settings.TRACES_SHARE)
         register(checks.demo_mode_is_off, Tags.security, deploy=True)
         register(checks.active_models_may_be_used, Tags.security, deploy=True)
         register(checks.seller_is_set, deploy=True)

@@ -24,7 +24,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 from rest_framework.views import APIView
 
-from apps import card_numbers
+from apps import card_numbers, tracing
 from apps.accounts.audit import ORIGIN, Origin
 from apps.api import problems
 from apps.api.client_address import check_host, client_address
@@ -78,7 +78,20 @@ class ApiView(APIView):
     key: PresentedKey
     digest = ""
     request_id = ""
+    tenant_schema = ""  # of whoever was admitted
     rate: Rate | None = None
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """DRF's, as a trace where there are any."""
+        if not tracing.is_on():
+            return super().dispatch(request, *args, **kwargs)
+        with tracing.request(f"{request.method} {self.endpoint}") as span:
+            response = super().dispatch(request, *args, **kwargs)
+            span.set_attribute("http.request.method", str(request.method))
+            span.set_attribute("http.response.status_code", response.status_code)
+            span.set_attribute("palisade.request_id", self.request_id)
+            span.set_attribute("palisade.tenant", self.tenant_schema)
+            return response
 
     @classmethod
     def before_body(cls, request: HttpRequest) -> HttpResponse | None:
@@ -149,7 +162,7 @@ class ApiView(APIView):
         raise problem
 
     def admitted(self, admission: Admission) -> Admission:
-        self.rate = admission.rate
+        self.rate, self.tenant_schema = admission.rate, admission.tenant_schema
         ANSWERING.set(Answering(self.request_id, admission.tenant_schema, admission.key_id))
         return admission
 

@@ -23,6 +23,7 @@ from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from gunicorn.workers.base import Worker as GunicornWorker
 
+from apps import tracing
 from apps.errors import Problem
 from apps.valkey import together
 from config.serving import limits, stopping
@@ -102,6 +103,7 @@ class Worker(GunicornWorker):
         self.loop.call_soon(self._look)
         self.loop.run_forever()
         # At once: libraries that were loaded before the fork would wait for threads of theirs that it left behind.
+        tracing.flush()
         logging.shutdown()
         os._exit(0)
 

@@ -7,8 +7,8 @@ PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_S
 PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
 PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_OPERATOR_NETWORKS, PALISADE_METRICS_TOKEN, PALISADE_RESEARCH_LICENSED,
-PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_LOG_FORMAT, PALISADE_LOG_REQUESTS,
-PALISADE_STREAM_…. The table is in docs/settings.md.
+PALISADE_API_WORKERS, PALISADE_JOURNAL_MAX, PALISADE_LOG_FORMAT, PALISADE_LOG_REQUESTS, PALISADE_TRACES_URL,
+PALISADE_TRACES_SHARE, PALISADE_STREAM_…. The table is in docs/settings.md.
 """
 
 import re
@@ -246,6 +246,9 @@ STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.files.VersionedFiles"},
 }
+#: Where traces are sent to (OTLP over HTTP), none when empty; and of which share of the requests.
+TRACES_URL = env("PALISADE_TRACES_URL", default="")
+TRACES_SHARE = env.float("PALISADE_TRACES_SHARE", default=1.0)
 #: `line` to read, `json` for machines to: an object a line.
 LOG_FORMAT = env("PALISADE_LOG_FORMAT", default="json" if PUBLIC_HOSTS else "line")
 LOGGING: dict[str, Any] = {

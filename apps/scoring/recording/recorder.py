@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 from prometheus_client import Counter, Gauge
 
+from apps import tracing
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending
 from apps.scoring.recording.outage_backfill import LOOK_BACK, backfill_missed
@@ -108,6 +109,7 @@ class Recorder:
 
     def _store_batch(self, batch: Sequence[tuple[Held, Entry]]) -> None:
         """One transaction; a batch that is refused or can't be read is halved until the entry at fault stands alone."""
+        begun = time.time()
         try:
             record([entry for _, entry in batch])
         except (OperationalError, InterfaceError):
@@ -118,7 +120,10 @@ class Recorder:
         self._postgres_away = False
         self.journal.forget(batch)
         RECORDED.inc(len(batch))
-        LAG.set(max(time.time() - min(entry.event.occurred_us for _, entry in batch) / 1_000_000, 0))
+        ended = time.time()
+        LAG.set(max(ended - min(entry.event.occurred_us for _, entry in batch) / 1_000_000, 0))
+        for trace in {entry.trace for _, entry in batch}:
+            tracing.went_on("record", trace, begun, ended)
 
     def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: Exception) -> None:
         if len(batch) > 1:

@@ -28,14 +28,15 @@ class Made(NamedTuple):
     found: decide.Decision
 
 
-def entry_of(attempt: Attempt, item: Item, made: Made, *, direct: bool = False) -> Entry:
-    """A decision as the journal carries it: what is billed and what is stored."""
+def entry_of(attempt: Attempt, item: Item, made: Made, *, direct: bool = False, trace: str = "") -> Entry:
+    """A decision as the journal carries it: what is billed, what is stored, and the trace it is a part of."""
     return Entry(
         handle=attempt.request.key.handle,
         event=_event(attempt, made.decision, direct),
         body_hash=item.body_hash if item.named else "",
         transaction_hash=item.transaction_hash,
         record=msgspec.Raw(decision_formats.pack(_record(attempt, item, made))),
+        trace=trace,
     )
 
 

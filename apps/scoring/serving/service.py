@@ -10,6 +10,7 @@ The degradation ladder is in this file, in `without_valkey.py` and in `apps/usag
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from apps import tracing
 from apps.api_keys.gate import Admission, Rate
 from apps.errors import Problem
 from apps.scoring.engine import windows
@@ -121,7 +122,8 @@ class Scoring:
             return [without_valkey.find_or_record(attempt, *pair) for pair in zip(items, made, strict=True)]
         try:
             self._refuse_habits(attempt, items, made)
-            quicker = self._append(attempt, [entry_of(attempt, *pair) for pair in zip(items, made, strict=True)])
+            pairs, trace = zip(items, made, strict=True), tracing.carried()
+            quicker = self._append(attempt, [entry_of(attempt, *pair, trace=trace) for pair in pairs])
         except Away:  # since admission: the gate knew of no duplicate, but a batch may be one of itself
             record = without_valkey.find_or_record if attempt.request.many else without_valkey.record_directly
             return [record(attempt, *pair) for pair in zip(items, made, strict=True)]
@@ -155,9 +157,10 @@ class Scoring:
             return []
         policy = self.policies.get(attempt.admission.tenant_schema, attempt.admission.policy_version)
         schema, model = items[0].schema, attempt.request.model
-        if len(items) == 1:
-            return [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model)]
-        return self.engine.decide_many(schema, [item.parsed for item in items], pasts, policy, model)
+        with tracing.step("engine"):
+            if len(items) == 1:
+                return [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model)]
+            return self.engine.decide_many(schema, [item.parsed for item in items], pasts, policy, model)
 
     def _refuse_habits(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> None:
         """Keep what is blocked out of its parties' habits: one more call, for blocks alone. Raises `Away`."""
@@ -172,14 +175,15 @@ class Scoring:
         The Idempotency-Key of one decision is settled with it; a batch's waits for the whole answer.
         """
         try:
-            return self.journal.append(
-                entries,
-                attempt.names,
-                period=attempt.ask.period,
-                day=moment(entries[0].event.occurred_us).day,
-                claim=attempt.claim,
-                settle=not attempt.request.many,
-                surplus=attempt.admission.units - sum([entry.event.units for entry in entries]),
-            )
+            with tracing.step("journal"):
+                return self.journal.append(
+                    entries,
+                    attempt.names,
+                    period=attempt.ask.period,
+                    day=moment(entries[0].event.occurred_us).day,
+                    claim=attempt.claim,
+                    settle=not attempt.request.many,
+                    surplus=attempt.admission.units - sum([entry.event.units for entry in entries]),
+                )
         except ClaimLost as lost:
             raise Problem("idempotency_in_progress", retry_after=1.0) from lost

@@ -13,6 +13,7 @@ from functools import cache
 from django.conf import settings
 from django.utils import timezone
 
+from apps import tracing
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import (
     ANY_SCOPE,
@@ -93,7 +94,8 @@ class Admissions:
     def admit(self, ask: Ask, rider: Rider | None = None) -> Admission:
         """Leave to go on; the rider does not ride while Valkey is away."""
         try:
-            return self._admitted(ask, rider)
+            with tracing.step("gate"):
+                return self._admitted(ask, rider)
         except Problem as refusal:
             REFUSED.labels(refusal.code).inc()
             raise

@@ -38,6 +38,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     body_hash: str
     transaction_hash: str
     record: msgspec.Raw
+    trace: str = ""  # that it is a part of; entries from before it was carried have none
 
 
 class Held(NamedTuple):
