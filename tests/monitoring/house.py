@@ -96,6 +96,8 @@ def running(cast: Cast, folder: Path) -> Iterator[House]:
             until(lambda: house.ask("palisade_store_up"))
             decide(address, cast)  # a rate wants a rise between two looks
             until(lambda: house.ask("sum(increase(fraud_predictions_total[1m])) > 0"))
+            until(lambda: house.ask("palisade:cpu_used:ratio5m >= 0"))  # of the group that is evaluated last
+            until(lambda: house.ask("palisade:fraud:ratio1h >= 0"))
         house.metrics = scraped(address)
         yield house
 
