@@ -13,6 +13,7 @@ class ConfigConfig(AppConfig):
         from apps.api_keys.signals import key_created
         from apps.billing.invoicing.documents import attached_credit_note, attached_invoice
         from apps.billing.subscriptions.signals import limits_changed
+        from apps.monitoring.door import open_door
         from apps.notifications.attachments import attach
         from apps.offboarding.removed_days import removed_by_day
         from apps.review.history_marks import marks_between
@@ -24,6 +25,8 @@ class ConfigConfig(AppConfig):
         hidden_commands.hide()
         if settings.TRACES_URL:
             tracing.begin(settings.TRACES_URL, settings.TRACES_SHARE)
+        if settings.METRICS_PORT:
+            open_door(settings.METRICS_HOST, settings.METRICS_PORT)
         register(checks.demo_mode_is_off, Tags.security, deploy=True)
         register(checks.active_models_may_be_used, Tags.security, deploy=True)
         register(checks.seller_is_set, deploy=True)

@@ -1,16 +1,13 @@
 """/health, /ready and /metrics: for load balancers and Prometheus; no key. Details are for operators alone."""
 
-from hmac import compare_digest
-
 import msgspec
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from apps import addresses
 from apps.api import dependencies, index, problems
 from apps.api.response_headers import shielded
 from apps.api.service import Health, Readiness, State
 from apps.monitoring.exposition import CONTENT_TYPE, exposition
+from apps.monitoring.operators import asks_an_operator
 from apps.scoring.serving.runtime import get_scoring
 from config.serving import stopping
 
@@ -32,7 +29,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     found |= {f"model:{name}": state for name, state in dependencies.models(scoring).items()}
     able = any(stores.values())
     state: State = "ready" if all(word == "ok" for word in found.values()) else "degraded" if able else "away"
-    told = (found, dependencies.waiting(scoring.journal)) if _asks_an_operator(request) else ()
+    told = (found, dependencies.waiting(scoring.journal)) if asks_an_operator(request.META) else ()
     return _json(Readiness(state, *told), 200 if able else 503)
 
 
@@ -48,19 +45,9 @@ def portal_ready(request: HttpRequest) -> HttpResponse:
 @problems.only_read
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, summed over all processes; for others than operators there is nothing here."""
-    if not _asks_an_operator(request):
+    if not asks_an_operator(request.META):
         return index.not_found(request)
     return shielded(HttpResponse(exposition(), content_type=CONTENT_TYPE))
-
-
-def _asks_an_operator(request: HttpRequest) -> bool:
-    """Whether it comes from the operators' networks or with their token. What a proxy here forwards isn't from here."""
-    value = request.META.get("HTTP_AUTHORIZATION", "").encode()
-    if settings.METRICS_TOKEN and compare_digest(value, f"Bearer {settings.METRICS_TOKEN}".encode()):
-        return True
-    address = addresses.client_address(request.META, settings.TRUSTED_PROXIES)
-    forwarded = addresses.inside(address, addresses.LOOPBACK) and addresses.was_forwarded(request.META)
-    return addresses.inside(address, settings.OPERATOR_NETWORKS) and not forwarded
 
 
 def _json(body: msgspec.Struct, status: int = 200) -> HttpResponse:

@@ -30,10 +30,10 @@ FAMILIES: Mapping[str, Family] = {**host.FAMILIES, **stores.FAMILIES, **figures.
 
 def exposition() -> bytes:
     """The page, in Prometheus' text format."""
-    return _counted() + generate_latest(_asked())
+    return counted() + generate_latest(_asked())
 
 
-def _counted() -> bytes:
+def counted() -> bytes:
     """What the processes count; of this one alone where they have no folder to share."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder:

@@ -13,7 +13,7 @@ kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="`make d
 #: The oldest Kubernetes the chart says it takes, and a newer one.
 VERSIONS = ("1.27", "1.34")
 #: What others define.
-FOREIGN = {"ServiceMonitor"}
+FOREIGN = {"ServiceMonitor", "PodMonitor"}
 CHOICES: Mapping[str, Mapping[str, Any]] = {
     "as it is": {},
     "through pgbouncer": {"directDatabaseSecretKey": "DATABASE_URL_DIRECT"},
