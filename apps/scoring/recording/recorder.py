@@ -2,6 +2,8 @@
 
     read up to 1,000 entries a stream or what came in 50 ms ─► one transaction ─► acknowledge, delete, drop the copies
 
+Of several recorders one works, the others stand by (`lease.py`).
+
 It also watches the two stores for everybody: while Postgres is away every gate is told (answers say
 `degraded: ["storage"]` and are not billed), and key changes that Valkey missed are told as soon as it is back.
 """
@@ -9,6 +11,7 @@ It also watches the two stores for everybody: while Postgres is away every gate 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -19,6 +22,7 @@ from prometheus_client import Counter, Gauge
 from apps import tracing
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending
+from apps.scoring.recording.lease import Lease
 from apps.scoring.recording.outage_backfill import LOOK_BACK, backfill_missed
 from apps.scoring.serving.store import record
 from apps.usage.metering import journal as journals
@@ -31,6 +35,8 @@ BATCH = 1_000
 GATHER_SECONDS = 0.05
 IDLE_MS = 500
 CHORES_SECONDS = 1.0
+#: How often one that stands by asks whether it is its turn.
+STANDBY_SECONDS = 0.25
 #: A decision is committed a little after it occurred.
 OVERLAP = timedelta(minutes=1)
 
@@ -41,15 +47,23 @@ LAG = Gauge(
     "From the oldest decision of the last look to its commit, 0 when none waited",
     multiprocess_mode="livemostrecent",
 )
+ACTIVE = Gauge(
+    "palisade_recorder_active", "1 in the recorder that works, 0 in one that stands by", multiprocess_mode="livesum"
+)
 STORE_AWAY = Counter("palisade_recorder_store_away_total", "Times the recorder found a store away", ["store"])
 
 
+class LeaseLost(Exception):
+    """Another recorder has taken over: it records what this one has read and not recorded."""
+
+
 class Recorder:
-    """One recorder an installation; a second would do no harm and no good."""
+    """One of an installation's recorders; each machine may have one."""
 
     def __init__(self, journal: Journal, gate: Gate) -> None:
         self.journal = journal
         self.gate = gate
+        self.lease = Lease(journal.valkey)
         self._prepared = False
         self._chores_at = 0.0
         self._postgres_away = False
@@ -67,9 +81,31 @@ class Recorder:
             except (OperationalError, InterfaceError) as failure:
                 connection.close()
                 self._postgres_gone(failure)
+        self._leave()
 
     def step(self) -> int:
-        """Read, record, acknowledge once; the number of entries recorded."""
+        """Read, record, acknowledge once; the number of entries recorded, 0 when it is another recorder's turn."""
+        try:
+            self._hold_the_lease()
+            return self._step()
+        except LeaseLost:
+            self._prepared = False
+            ACTIVE.set(0)
+            time.sleep(STANDBY_SECONDS)
+            return 0
+
+    def _hold_the_lease(self) -> None:
+        """Take or renew it. Raises `LeaseLost`."""
+        if not self.lease.take():
+            raise LeaseLost
+        ACTIVE.set(1)
+
+    def _leave(self) -> None:
+        """Let the next one in at once."""
+        with suppress(Away):
+            self.lease.give_up()
+
+    def _step(self) -> int:
         if not self._prepared:
             self.journal.prepare()
             self.drain_pending()
@@ -90,6 +126,7 @@ class Recorder:
         for start in range(0, len(held), BATCH):
             batch = list(self._readable(held[start : start + BATCH]))
             if batch:
+                self._hold_the_lease()
                 self._store_batch(batch)
 
     def _readable(self, held: Sequence[Held]) -> Iterator[tuple[Held, Entry]]:
