@@ -6,6 +6,8 @@ import sys
 
 #: Commands that touch neither PostgreSQL nor Valkey.
 OFFLINE = {"help", "check", "makemigrations", "train_model", "write_openapi", "collectstatic", "version", "--help"}
+#: And one that is to find out whether they are there.
+OFFLINE |= {"doctor"}
 #: With this no command does.
 LOCAL = "--local"
 

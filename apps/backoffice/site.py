@@ -1,6 +1,6 @@
 """The operators' admin: one site, on the public side only, for staff who are active."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
@@ -34,6 +34,11 @@ MENU: Mapping[str, tuple[str, ...]] = {
     "People": ("accounts.user", "accounts.membership", "auth.group"),
     "Security": ("accounts.auditentry",),
     "Installation": ("operations.backup",),
+}
+
+#: Pages that are no list of rows: heading → title, its address by name, whose viewers may see it.
+OTHER_PAGES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "Installation": (("What is wrong here", "admin:doctor", "operations.backup"),),
 }
 
 #: Applications that bring pages of their own: what proves who a person is, nobody reads.
@@ -85,8 +90,14 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"title": heading, "separator": True, "items": items}
         for heading, pages in MENU.items()
-        if (items := [_item(model) for model in pages if _may_view(request, model)])
+        if (items := [*_others(request, heading), *(_item(model) for model in pages if _may_view(request, model))])
     ]
+
+
+def _others(request: HttpRequest, heading: str) -> Iterator[dict[str, Any]]:
+    for title, name, model in OTHER_PAGES.get(heading, ()):
+        if _may_view(request, model):
+            yield {"title": title, "link": reverse(name)}
 
 
 def _item(model: str) -> dict[str, Any]:

@@ -98,6 +98,12 @@ def test_index_opens(browser: Client) -> None:
     assert b"Audit trail" in page.content
 
 
+def test_doctor_s_page_says_what_is_wrong(browser: Client) -> None:
+    page = browser.get(reverse("admin:doctor")).content.decode()
+    assert "PALISADE_BACKUP_DIR is not set" in page
+    assert reverse("admin:doctor") in browser.get("/admin/").content.decode()
+
+
 def test_index_names_apps_as_people_do(browser: Client) -> None:
     page = browser.get("/admin/").content.decode()
     assert "API keys" in page
