@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 
+from apps.accounts import migrating
 from apps.accounts.models import SchemaTemplate
+from apps.accounts.postgres_programs import login, program
 from apps.usage.metering.journal import Journal
 from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
@@ -39,6 +42,31 @@ def columns() -> int:
         return int(cursor.fetchone()[0])
 
 
+def definition(schema: str) -> str:
+    """The schema as pg_dump writes it, whatever it is called."""
+    command = [program("pg_dump"), "--schema", schema, "--schema-only", "--restrict-key", "x"]
+    done = subprocess.run(command, env=login(), capture_output=True, text=True, check=True)
+    return done.stdout.replace(schema, "a_schema")
+
+
+def test_schema_that_stands_elsewhere_and_code_are_django_s_matter(cast: Cast, later: None) -> None:
+    schema = cast.bob.tenant.schema_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {schema}.django_migrations (app, name, applied) VALUES ('scoring', '0000', now())")
+    try:
+        call_command("migrate_schemas", verbosity=0)
+        assert columns() == 4  # three tenants and the template
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {schema}.django_migrations WHERE name = '0000'")
+
+
+def test_what_sql_can_not_tell_is_not_told() -> None:
+    with override_settings(MIGRATION_MODULES={"scoring": "tests.config.coded_scoring"}):
+        assert migrating.change_of(settings.TEMPLATE_SCHEMA) is None
+    assert migrating.change_of(settings.TEMPLATE_SCHEMA) == migrating.Change([], [])
+
+
 @contextmanager
 def recording() -> Iterator[None]:
     command = [sys.executable, "manage.py", "record"]
@@ -60,5 +88,7 @@ def test_migrating_loses_no_request_and_no_record(cast: Cast, valkey: Valkey, la
         until(lambda: sum(Journal(valkey).lengths()) == 0)
     assert troubles(clients) == []
     assert columns() == 5  # four tenants and the template
+    assert definition(player.tenant.schema_name) == definition(settings.TEMPLATE_SCHEMA)
+    assert len({state for _, state in migrating.states([*migrating.tenants(), settings.TEMPLATE_SCHEMA])}) == 1
     recorded = UsageEvent.objects.filter(tenant_id=player.tenant.pk).count()
     assert recorded == sum(client.answered for client in clients)
