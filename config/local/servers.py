@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 #: A server's log is put aside as `.old` when it is larger than this at a start.
 LOG_BYTES = 20_000_000
+#: A segment of PostgreSQL's log that is not full is handed over after so long: what a lost disk takes at most.
+SEGMENT_SECONDS = 60
+CHECKOUT = Path(__file__).resolve().parents[2]
 #: "nobody", in whose name PostgreSQL runs when we are root.
 NOBODY = 65534
 
@@ -128,9 +132,14 @@ class Server(ABC):
         _put_aside_when_large(self.log)
         with open(self.log, "ab") as log:
             return subprocess.Popen(
-                self.command(), cwd="/", env=_plain_environment(), start_new_session=True, pass_fds=(lock,),
+                self.command(), cwd="/", env=_plain_environment() | self.own_environment(), start_new_session=True,
+                pass_fds=(lock,),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+
+    def own_environment(self) -> dict[str, str]:
+        """What the process is told beside the plainest."""
+        return {}
 
     def _gone_within(self, pid: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -159,9 +168,14 @@ class Postgres(Server):
         return subprocess.run(ask, env=_plain_environment(), check=False).returncode == 0
 
     def command(self) -> Sequence[str | Path]:
-        settings = [part for option in self.options for part in ("-c", option)]
+        settings = [part for option in (*self.options, *_archiving()) for part in ("-c", option)]
         program = _postgres_bin() / "postgres"
         return [*as_owner_of(self.data), program, "-D", self.data, "-h", "", "-k", self.sockets, *settings]
+
+    def own_environment(self) -> dict[str, str]:
+        """What keeping its log of changes takes: config/local/wal.py is run by it."""
+        told = {name: os.environ[name] for name in ("PALISADE_WAL_DIR", "PALISADE_BACKUP_KEY") if os.environ.get(name)}
+        return told | {"PALISADE_DATA": str(self.data.parent)}
 
     def prepare(self) -> None:
         if not self.data.exists():
@@ -255,6 +269,25 @@ def _wheel(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise Unavailable(f"The package {package} is missing. `make up` installs it; or name a server of your own.")
     return Path(spec.origin).parent
+
+
+def run_ourselves(module: str, *words: str) -> str:
+    """A shell's line by which a server runs a module of ours; its own folder's paths (`%p`) are made whole."""
+    whole = " ".join(f'"$from/{word}"' if word == "%p" else word for word in words)
+    return f'from="$PWD" && cd "{CHECKOUT}" && "{sys.executable}" -m {module} {whole}'
+
+
+def _archiving() -> list[str]:
+    """Settings by which PostgreSQL hands over each segment of its log, where PALISADE_WAL_DIR names a folder."""
+    if not os.environ.get("PALISADE_WAL_DIR"):
+        return []
+    command = run_ourselves("config.local.wal", "keep", "%p")
+    return ["archive_mode=on", f"archive_timeout={SEGMENT_SECONDS}", f"archive_command={command}"]
+
+
+def postgres_program(name: str) -> Path:
+    """One of the programs that come with the wheel: `psql`, `pg_dump` …"""
+    return _postgres_bin() / name
 
 
 def _postgres_bin() -> Path:
