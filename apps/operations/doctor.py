@@ -207,7 +207,8 @@ def _outbox(patient: Patient) -> Iterator[Finding]:
 
 
 def _figures(patient: Patient, wanted: str) -> Iterator[tuple[tuple[str, ...], float]]:
-    return ((tuple(labels), value) for name, labels, value in figures.samples(patient.valkey, patient.now) if name == wanted)
+    told = figures.samples(patient.valkey, patient.now)
+    return ((tuple(labels), value) for name, labels, value in told if name == wanted)
 
 
 def _disks(patient: Patient) -> Iterator[Finding]:
