@@ -1,4 +1,5 @@
-"""`manage.py score FILE --schema NAME --out FILE --local`: score a file of transactions from a terminal.
+"""`manage.py score FILE --schema NAME --out FILE`: score a file of transactions from a terminal, by a server's
+`/v1/batches` as the tenant of an API key, or with `--local` on this machine.
 
 Ends with 0 when every row was scored, with 3 when some had problems, with 1 when the file could not be scored at all.
 """
@@ -6,14 +7,16 @@ Ends with 0 when every row was scored, with 3 when some had problems, with 1 whe
 import os
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.batches import remote
 from apps.batches.bytes_in import UnreadableFile
-from apps.batches.local import Asked, Summary, score_file
+from apps.batches.local import Asked, Progress, Summary, score_file
 from apps.batches.pandas_kept_out import keep_pandas_out
 from apps.batches.progress import Bar, in_words
 from apps.scoring.engine.block import Explain
@@ -21,6 +24,8 @@ from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.schemas import SCHEMAS
 
 SOME_PROBLEMS = 3
+#: The variable that holds the API key: an argument would stand in the list of processes.
+KEY = "PALISADE_API_KEY"
 
 
 class Command(BaseCommand):
@@ -40,6 +45,9 @@ class Command(BaseCommand):
             "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that score"
         )
         parser.add_argument("--local", action="store_true", help="on this machine: no tenant, nothing stored or billed")
+        parser.add_argument(
+            "--server", default=settings.API_URL, metavar="URL", help="whose API scores it without --local"
+        )
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From a command line the process is ours alone."""
@@ -47,12 +55,10 @@ class Command(BaseCommand):
         super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not options["local"]:
-            raise CommandError("Say --local: for a tenant, files are scored by POST /v1/batches or in the portal.")
         bar, began = Bar(), time.monotonic()
         try:
-            summary = score_file(_asked(options), lambda progress: bar.draw(*progress))
-        except (UnreadableFile, ModelRefused) as refusal:
+            summary = _scored(options, lambda progress: bar.draw(*progress))
+        except (UnreadableFile, ModelRefused, remote.Refused) as refusal:
             raise CommandError(str(refusal)) from refusal
         except OSError as failure:
             raise CommandError(f"{failure.filename or options['out']}: {failure.strerror}") from failure
@@ -61,6 +67,15 @@ class Command(BaseCommand):
         self.stdout.write(told(summary, time.monotonic() - began))
         if summary.problems:
             raise SystemExit(SOME_PROBLEMS)
+
+
+def _scored(options: dict[str, Any], say: Callable[[Progress], None]) -> Summary:
+    """Here, or by a server."""
+    if options["local"]:
+        return score_file(_asked(options), say)
+    names = ("file", "out", "schema", "model", "explain", "problems")
+    wanted = remote.Wanted(*(options[name] for name in names))
+    return remote.score_file(remote.Server(options["server"], os.environ.get(KEY, "")), wanted, say)
 
 
 def told(summary: Summary, seconds: float) -> str:
