@@ -82,7 +82,9 @@ def _as_text(value: Any) -> str:
 
 
 def _field(rows: QuerySet[Any], column: str) -> Field:
-    return rows.model._meta.get_field(column)
+    """What a column holds: one of the model's, or one that is computed."""
+    computed = rows.query.annotations.get(column)
+    return computed.output_field if computed is not None else rows.model._meta.get_field(column)
 
 
 def _key_in(cursor: str, fields: Sequence[Field]) -> list[Any]:

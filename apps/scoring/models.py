@@ -5,9 +5,13 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.sealing import SealedText
+
+#: A decision's probability where lists are sorted by it: those without one, made by a rule alone, come last.
+LIKELIHOOD = Coalesce("fraud_probability", models.Value(-1.0), output_field=models.FloatField())
 
 
 class Decision(models.Model):
@@ -52,6 +56,9 @@ class Decision(models.Model):
             models.Index(fields=["livemode", "-created_at", "-id"], name="decision_newest_first"),
             models.Index(fields=["transaction_id"], name="decision_of_transaction"),
             models.Index(fields=["livemode", "-amount", "-id"], name="decision_largest_first"),
+            models.Index(
+                models.F("livemode"), LIKELIHOOD.desc(), models.F("id").desc(), name="decision_likeliest_first"
+            ),
             GinIndex(fields=["parties", "rules_hit"], name="decision_of_party"),
             # Of the few that were not waved through: whoever looks for a rare one must not read a million.
             models.Index(

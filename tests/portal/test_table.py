@@ -52,6 +52,7 @@ def sixty(cast: Cast) -> list[Decision]:
                 recommended_action="block" if number == 7 else "approve", amount=10 * number,
                 parties=[f"user-{number % 3}", "shop"], rules_hit=["far"] if number == 7 else [], facts={},
                 answer=answer(number), features=b"", contributions=b"",
+                fraud_probability=None if number < 5 else number / 100,  # those of rules alone have none
             )
             for number in range(60)
         )  # fmt: skip
@@ -71,6 +72,7 @@ def shown(client: Client, address: str) -> list[str]:
         ("sort=created_at", "txn-0", 25),
         ("sort=-amount", "txn-59", 25),
         ("sort=amount", "txn-0", 25),
+        ("sort=-fraud_probability", "txn-59", 25),
         ("sort=facts", "txn-59", 25),
         ("party=USER-1", "txn-58", 20),
         ("party=shop&amount_from=100&amount_to=120", "txn-12", 3),
@@ -91,7 +93,9 @@ def test_decisions_are_searched_and_sorted(
     assert (found[0], len(found)) == (first, count)
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "amount", "-amount"])
+@pytest.mark.parametrize(
+    "sort", ["created_at", "-created_at", "amount", "-amount", "fraud_probability", "-fraud_probability"]
+)
 def test_pages_follow_on_in_every_order(cast: Cast, sixty: list[Decision], sort: str) -> None:
     client, address, seen = browser(cast), f"/decisions/?sort={sort}", []
     while address:
@@ -101,7 +105,7 @@ def test_pages_follow_on_in_every_order(cast: Cast, sixty: list[Decision], sort:
     assert seen == [f"txn-{n}" for n in (range(60) if sort[0] != "-" else range(59, -1, -1))]
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-amount"])
+@pytest.mark.parametrize("sort", ["created_at", "-amount", "-fraud_probability"])
 def test_pages_lead_back_to_the_first_one(cast: Cast, sixty: list[Decision], sort: str) -> None:
     client, address, forth, back = browser(cast), f"/decisions/?sort={sort}", [], []
     while address:

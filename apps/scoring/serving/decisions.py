@@ -9,7 +9,7 @@ from django.db.models.functions import TruncDate
 
 from apps.accounts.tenancy import in_tenant
 from apps.paging import Page, page_of
-from apps.scoring.models import Decision
+from apps.scoring.models import LIKELIHOOD, Decision
 from apps.text import spellings
 
 #: By what decisions are listed, newest first.
@@ -44,8 +44,9 @@ def page(
 
 
 def listed(livemode: bool) -> QuerySet[Decision]:
-    """The decisions of a mode as lists show them; to be asked within their tenant."""
-    return Decision.objects.filter(livemode=livemode).only("amount", *ANSWERED)
+    """The decisions of a mode as lists show them, with their `likelihood`; to be asked within their tenant."""
+    rows = Decision.objects.filter(livemode=livemode).only("amount", *ANSWERED)
+    return rows.annotate(likelihood=LIKELIHOOD)
 
 
 def count_by_day(tenant_schema: str, start: date, end: date) -> dict[date, int]:
