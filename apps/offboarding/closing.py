@@ -9,7 +9,9 @@ Keys stop at once, not at the end of the month: whoever closes an account at Str
 with it any more. Nothing is lost by it, for the fee is cut to the second.
 """
 
+import logging
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -17,6 +19,8 @@ from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidating
+from apps.billing.collecting import payment_methods
+from apps.billing.collecting.gateway import Gateway, GatewayError
 from apps.billing.models import Closing, Subscription
 from apps.billing.rating.plans import current
 from apps.billing.receivables import delinquency
@@ -27,6 +31,9 @@ from apps.offboarding import removal
 from apps.offboarding.models import GRACE, Closure
 from apps.periods import Period
 from apps.times import rfc3339
+from apps.valkey import Away, Valkey
+
+log = logging.getLogger(__name__)
 
 
 class NotPossible(ValueError):
@@ -52,10 +59,25 @@ def reopen_tenant(*, tenant: Tenant, gate: Gate, now: datetime, actor: str) -> N
         _reopen(row, closure, gate, now, actor)
 
 
-def finish_closures(now: datetime) -> int:
-    """Remove what belongs to tenants whose grace is over and whose last month is invoiced; how many."""
-    due = Closure.objects.filter(finished_at=None, ends_at__lte=now).select_related("tenant").order_by("pk")
-    return sum(_finish(closure, now) for closure in due)
+class Outside(NamedTuple):
+    """What stands beside the database and is asked to forget, too."""
+
+    valkey: Valkey
+    gateway: Gateway
+
+
+def finish_closures(now: datetime, outside: Outside) -> int:
+    """Remove what belongs to tenants whose grace is over and whose last month is invoiced; how many.
+
+    One of whom the provider or Valkey can't be told just now waits for the next time.
+    """
+    due, finished = Closure.objects.filter(finished_at=None, ends_at__lte=now), 0
+    for closure in due.select_related("tenant").order_by("pk"):
+        try:
+            finished += _finish(closure, outside, now)
+        except (GatewayError, Away) as reason:
+            log.warning("tenant %s can't be removed yet: %s", closure.tenant.handle, reason)
+    return finished
 
 
 def _close(tenant: Tenant, gate: Gate, now: datetime, actor: str) -> Closure:
@@ -103,13 +125,15 @@ def _set_closed(tenant: Tenant, at: datetime | None, gate: Gate) -> None:
 
 
 @transaction.atomic
-def _finish(closure: Closure, now: datetime) -> bool:
-    """Once, by whoever is first. Whether it was done."""
+def _finish(closure: Closure, outside: Outside, now: datetime) -> bool:
+    """Once, by whoever is first. Whether it was done. Raises `GatewayError`, `Away`: then nothing was."""
     row = Closure.objects.select_for_update().select_related("tenant").get(pk=closure.pk)
     if row.finished_at is not None or not _is_invoiced(row):
         return False
     Closure.objects.filter(pk=row.pk).update(finished_at=now)
     tenant = row.tenant
+    payment_methods.remove_customer(tenant, outside.gateway, now)
+    removal.forget_traces(tenant, outside.valkey)
     removal.forget_notifications(tenant)
     data = {"name": tenant.name}
     notify(tenant=tenant, kind="account.closed", data=data, key=f"closed:{row.pk}", now=now)

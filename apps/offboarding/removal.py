@@ -1,11 +1,15 @@
 """What is removed when a closed tenant's grace is over, and what stays for the money's books.
 
 removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
+         what Valkey remembers: pasts, answers on their way, counters, documents of keys; the customer at the provider
          keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
          batches, memberships, invitations
 stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
          books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 from django.db import connection
 from psycopg import sql
@@ -13,6 +17,7 @@ from psycopg import sql
 from apps.accounts.models import Invitation, Membership, Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.alerts.models import Alert, AlertRule, RuleState
+from apps.api_keys.gate import names_of
 from apps.api_keys.models import ApiKey
 from apps.batches import storage
 from apps.batches.models import Batch
@@ -22,6 +27,10 @@ from apps.offboarding import exports
 from apps.offboarding.models import Export, Retention
 from apps.support.models import SupportRequest
 from apps.usage.models import Budget
+from apps.valkey import Valkey
+
+#: Keys of Valkey's that are looked at in one call.
+SCANNED = 2_000
 
 #: Rows in `public` that are the tenant's own.
 OWNED = (
@@ -56,6 +65,28 @@ def remove(tenant: Tenant) -> None:
     for export in Export.objects.filter(tenant=tenant):
         exports.forget(export)
     _empty_schema(tenant)
+
+
+def forget_traces(tenant: Tenant, valkey: Valkey) -> None:
+    """Remove what Valkey keeps under the tenant's names, in both modes. Harmless when repeated.
+
+    Raises `Away` when it can't be reached.
+    """
+    names = names_of(tenant.handle, True)
+    documents = [names.key(digest) for digest in ApiKey.objects.filter(tenant=tenant).values_list("digest", flat=True)]
+    for some in (*_keys(valkey, f"{names.tenant}:*"), documents):
+        if some:
+            valkey.command("UNLINK", *some)
+
+
+def _keys(valkey: Valkey, pattern: str) -> Iterator[list[Any]]:
+    """The keys of a pattern, some at a time."""
+    cursor: Any = b"0"
+    while True:
+        cursor, keys = valkey.command("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED)
+        yield keys
+        if cursor == b"0":
+            return
 
 
 def _empty_schema(tenant: Tenant) -> None:

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from apps.billing.collecting.providers import get_gateway
 from apps.offboarding import closing, erasures, exports, retention
 from apps.valkey import server
 
@@ -34,4 +35,5 @@ def finish_closures() -> int:
     """Remove what is due, closed tenants' data and old exports; how many tenants."""
     now = timezone.now()
     exports.forget_old(now)
-    return closing.finish_closures(now)
+    outside = closing.Outside(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), get_gateway())
+    return closing.finish_closures(now, outside)

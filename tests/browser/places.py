@@ -1,8 +1,10 @@
 """All pages somebody may look at, from the tables that make them: menu, addresses, allauth's, the operators' admin."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from apps.backoffice.site import MENU as ADMIN
 from apps.portal.navigation import MENU
 from apps.portal.pages.analytics import VIEWS
 from tests.browser.person import Person
@@ -118,6 +120,24 @@ def as_the_demo(house: Copy, page: Any) -> None:
     page.goto(f"{house.portal}/account/login/")
     page.get_by_role("button", name="Log in to the demo").click()
     page.get_by_role("navigation", name="Main").wait_for()
+
+
+def admin() -> Iterator[Place]:
+    """The operators' front page, and the list of every model in their menu."""
+    yield Place("admin", "/admin/")
+    for models in ADMIN.values():
+        for model in models:
+            yield Place(f"admin-{model}", f"/admin/{model.replace('.', '/')}/")
+
+
+def as_the_operator(house: Copy, page: Any) -> None:
+    """Log in as `make up`'s banner says."""
+    email, password = re.search(r"Operator +(\S+) +password (\S+)", house.output).groups()  # type: ignore[union-attr]
+    page.goto(f"{house.portal}/admin/")
+    page.locator("input[name=username]").fill(email)
+    page.locator("input[name=password]").fill(password)
+    page.locator("[type=submit]").first.click()
+    page.wait_for_url("**/admin/")
 
 
 def as_somebody_new(house: Copy, page: Any, email: str) -> None:

@@ -3,11 +3,11 @@
 One way, walked once, in the order of a customer's life. Each step is a method of `Person`.
 """
 
-import re
 from typing import Any
 
 from tests.browser.chromium import needs_chromium, window
 from tests.browser.person import Person
+from tests.browser.places import as_the_operator
 from tests.browser.receiver import Receiver
 from tests.copies import Copy
 from tests.stripe_server import Stand
@@ -42,13 +42,8 @@ def test_a_company_serves_itself(house: Copy, browser: Any, stripe: Stand, recei
 
 
 def operator_suspends(house: Copy, page: Any, slug: str) -> None:
-    """With the login of `make up`'s banner and a reason."""
-    email, password = re.search(r"Operator +(\S+) +password (\S+)", house.output).groups()  # type: ignore[union-attr]
-    page.goto(f"{house.portal}/admin/")
-    page.locator("input[name=username]").fill(email)
-    page.locator("input[name=password]").fill(password)
-    page.locator("[type=submit]").first.click()
-    page.wait_for_url("**/admin/")
+    """With a reason."""
+    as_the_operator(house, page)
     page.goto(f"{house.portal}/admin/accounts/tenant/?q={slug}")
     page.get_by_role("link", name=slug, exact=True).click()
     page.get_by_role("link", name="Suspend").first.click()

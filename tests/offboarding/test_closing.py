@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.test import override_settings
 from django.utils import timezone
@@ -16,8 +17,10 @@ from django.utils import timezone
 from apps.accounts import audit_chain, invitations
 from apps.accounts.models import AuditEntry, Membership, Tenant, User
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import names_of
 from apps.api_keys.models import ApiKey
 from apps.api_keys.services import get_gate
+from apps.billing.collecting.providers import get_gateway
 from apps.billing.models import Closing, Invoice, Subscription
 from apps.billing.subscriptions.services import subscription_of
 from apps.notifications.models import Delivery, WebhookEndpoint
@@ -27,6 +30,7 @@ from apps.offboarding.parts import PARTS
 from apps.periods import Period
 from apps.scoring.models import Decision, PublishedPolicy
 from apps.usage.closing.closing import close_due
+from apps.valkey import Valkey, server
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast, enter
 from tests.factories import MembershipFactory, UsageDayFactory
@@ -45,6 +49,21 @@ def close(tenant: Tenant, owner: Membership, now: Any = None) -> Closure:
 
 def reopen(tenant: Tenant, owner: Membership) -> None:
     closing.reopen_tenant(tenant=tenant, gate=get_gate(), now=timezone.now(), actor=owner.user.email)
+
+
+def finish(now: datetime, outside: closing.Outside | None = None) -> int:
+    here = server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
+    return closing.finish_closures(now, outside or closing.Outside(here, get_gateway()))
+
+
+def traces(tenant: Tenant) -> list[bytes]:
+    """What Valkey knows by the tenant's names, and of its keys."""
+    here, names = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), names_of(tenant.handle, True)
+    keys = [
+        names.key(digest).encode() for digest in ApiKey.objects.filter(tenant=tenant).values_list("digest", flat=True)
+    ]
+    found = here.command("KEYS", f"*{tenant.handle}*")
+    return [*found, *(key for key in keys if here.command("EXISTS", key))]
 
 
 def told(kind: str) -> list[str]:
@@ -99,12 +118,16 @@ def test_when_the_grace_is_over_all_but_the_books_is_removed(cast: Cast, drain: 
     assert made is not None
     asked = timezone.now()
     close(tenant, owner, asked)
-    assert closing.finish_closures(asked + GRACE - timedelta(seconds=1)) == 0
-    assert closing.finish_closures(asked + GRACE) == 0, "its last month is not invoiced yet"
+    assert finish(asked + GRACE - timedelta(seconds=1)) == 0
+    assert finish(asked + GRACE) == 0, "its last month is not invoiced yet"
     Closing.objects.get_or_create(tenant=tenant, period=str(Period.of(asked)), defaults={"closed_at": asked})
     entries, invoices = AuditEntry.objects.filter(chain=tenant.pk).count(), Invoice.objects.count()
-    assert closing.finish_closures(asked + GRACE) == 1
-    assert closing.finish_closures(asked + GRACE) == 0
+    away = closing.Outside(Valkey("redis://127.0.0.1:1/0", 1.0), get_gateway())
+    assert traces(tenant) and finish(asked + GRACE, away) == 0
+    assert Closure.objects.get(tenant=tenant).finished_at is None, "while Valkey is away it waits"
+    assert finish(asked + GRACE) == 1
+    assert finish(asked + GRACE) == 0
+    assert traces(tenant) == []
     with in_tenant(tenant):
         assert (Decision.objects.count(), PublishedPolicy.objects.count()) == (0, 0)
     for model in (ApiKey, WebhookEndpoint, Membership, Export):

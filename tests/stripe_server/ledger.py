@@ -83,6 +83,15 @@ class Ledger:
         customer.update({name: said[name] for name in ("email", "name") if name in said})
         return self._happened("customer.updated", customer, before)
 
+    def delete_customer(self, wanted: str) -> Json:
+        """With its cards; what was paid stays."""
+        customer = self.get("customer", wanted)
+        cards = [one["id"] for one in self.objects.values() if one.get("customer") == wanted]
+        for gone in (wanted, *(card for card in cards if self.objects[card]["object"] == "payment_method")):
+            del self.objects[gone]
+        self._happened("customer.deleted", customer)
+        return {"id": wanted, "object": "customer", "deleted": True}
+
     def attach(self, wanted: str, said: Json) -> Json:
         card = CARDS.get(wanted)
         if card is None:

@@ -58,6 +58,7 @@ ROUTES = (
     _route("POST", "customers", params.CustomerCreateParams, lambda at, said, _: at.create_customer(said)),
     _route("GET", "customers/ID", params.CustomerRetrieveParams, _get("customer")),
     _route("POST", "customers/ID", params.CustomerModifyParams, lambda at, said, one: at.update_customer(one, said)),
+    _route("DELETE", "customers/ID", params.CustomerDeleteParams, lambda at, said, one: at.delete_customer(one)),
     _route("GET", "payment_methods/ID", params.PaymentMethodRetrieveParams, _get("payment_method")),
     _route("POST", "payment_methods/ID/attach", params.PaymentMethodAttachParams, lambda at, said, one: at.attach(one, said)),  # noqa: E501
     _route("POST", "payment_methods/ID/detach", params.PaymentMethodDetachParams, lambda at, said, one: at.detach(one, said)),  # noqa: E501
@@ -235,6 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._serve("GET")
+
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
 
     def do_POST(self) -> None:
         self._serve("POST")

@@ -74,6 +74,9 @@ class Gateway(Protocol):
     def create_customer(self, *, name: str, email: str, reference: str) -> str:
         """A customer's id at the provider."""
 
+    def delete_customer(self, *, customer: str) -> None:
+        """Forget a customer and its cards, for good. Harmless when repeated."""
+
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
         """The address where a person enters a card."""
 

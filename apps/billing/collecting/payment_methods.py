@@ -29,6 +29,17 @@ def customer_of(tenant: Tenant, gateway: Gateway, now: datetime) -> str:
     return made
 
 
+def remove_customer(tenant: Tenant, gateway: Gateway, now: datetime) -> None:
+    """Have the tenant forgotten at the provider, with its cards; payments stay in the provider's books.
+
+    Without a provider to ask nothing is done. Harmless when repeated. Raises `GatewayError`: it has to be asked again.
+    """
+    customer = subscription_of(tenant.pk).stripe_customer_id
+    if customer and gateway.collects:
+        gateway.delete_customer(customer=customer)
+        forget_customer(customer, now)
+
+
 def tenant_of(customer: str) -> Tenant | None:
     """Whose customer id it is."""
     return Tenant.objects.filter(subscription__stripe_customer_id=customer).first() if customer else None

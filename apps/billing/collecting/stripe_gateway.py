@@ -60,6 +60,13 @@ class StripeGateway:
         )
         return customer.id
 
+    def delete_customer(self, *, customer: str) -> None:
+        try:
+            _asked(lambda: self._v1.customers.delete(customer))
+        except Refused as said:
+            if said.code != "resource_missing":  # it was deleted before
+                raise
+
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
         session = _asked(
             lambda: self._v1.checkout.sessions.create(

@@ -18,6 +18,9 @@ class TransferGateway:
     def create_customer(self, *, name: str, email: str, reference: str) -> str:
         raise NotCollecting
 
+    def delete_customer(self, *, customer: str) -> None:
+        raise NotCollecting
+
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
         raise NotCollecting
 

@@ -7,6 +7,7 @@ import pytest
 
 from apps.accounts.models import Tenant
 from apps.billing.collecting import payment_methods, provider_events
+from apps.billing.collecting.gateway import GatewayError
 from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import PaymentCard, ProviderEvent
 from apps.billing.subscriptions.services import set_payment_method, subscription_of
@@ -57,3 +58,26 @@ def test_a_strangers_customer_is_nobodys(tenant: Tenant, gateway: StripeGateway,
     give_card(tenant, gateway, stand)
     assert deleted("cus_stranger", gateway) == "not a customer of ours"
     assert PaymentCard.objects.in_use(tenant.pk) is not None
+
+
+def test_a_removed_tenant_is_forgotten_at_the_provider_once_and_for_good(
+    tenant: Tenant, gateway: StripeGateway, stand: Stand
+) -> None:
+    give_card(tenant, gateway, stand)
+    customer = subscription_of(tenant.pk).stripe_customer_id
+    assert customer in stand.ledger.objects
+    for _ in range(2):
+        payment_methods.remove_customer(tenant, gateway, ISSUED)
+        gateway.delete_customer(customer=customer)  # harmless when repeated
+    known = subscription_of(tenant.pk)
+    assert customer not in stand.ledger.objects
+    assert (known.stripe_customer_id, known.has_payment_method) == ("", False)
+    assert not [one for one in stand.ledger.objects.values() if one.get("customer") == customer]
+
+
+def test_a_provider_that_does_not_answer_is_asked_again(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> None:
+    give_card(tenant, gateway, stand)
+    stand.trouble("DELETE /v1/customers/*", "503")
+    with pytest.raises(GatewayError):
+        payment_methods.remove_customer(tenant, gateway, ISSUED)
+    assert subscription_of(tenant.pk).stripe_customer_id
