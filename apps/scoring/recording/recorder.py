@@ -2,6 +2,7 @@
 
     read up to 1,000 entries a stream or what came in 50 ms ─► one transaction ─► acknowledge, delete, drop the copies
 
+While Postgres writes a batch and more is waiting, the next one is read and prepared: half of the work is Python's.
 Of several recorders one works, the others stand by (`lease.py`).
 
 It also watches the two stores for everybody: while Postgres is away every gate is told (answers say
@@ -11,8 +12,10 @@ It also watches the two stores for everybody: while Postgres is away every gate 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
@@ -24,7 +27,7 @@ from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending
 from apps.scoring.recording.lease import Lease
 from apps.scoring.recording.outage_backfill import LOOK_BACK, backfill_missed
-from apps.scoring.serving.store import record
+from apps.scoring.serving.store import Prepared, prepare, write
 from apps.usage.metering import journal as journals
 from apps.usage.metering.journal import Entry, Held, Journal
 from apps.valkey import Away
@@ -57,6 +60,25 @@ class LeaseLost(Exception):
     """Another recorder has taken over: it records what this one has read and not recorded."""
 
 
+class Batch(NamedTuple):
+    """Entries of one transaction, where they stand in the journal, and what is written of them; None for those that
+    could not be prepared, which are halved like those that the database refuses."""
+
+    held: Sequence[tuple[Held, Entry]]
+    prepared: Prepared | None
+
+
+def batch_of(held: Sequence[tuple[Held, Entry]]) -> Batch:
+    try:
+        return Batch(held, _prepared(held))
+    except msgspec.MsgspecError:
+        return Batch(held, None)
+
+
+def _prepared(held: Sequence[tuple[Held, Entry]]) -> Prepared:
+    return prepare([entry for _, entry in held])
+
+
 class Recorder:
     """One of an installation's recorders; each machine may have one."""
 
@@ -65,6 +87,7 @@ class Recorder:
         self.gate = gate
         self.lease = Lease(journal.valkey)
         self._prepared = False
+        self._ahead: list[Batch] = []
         self._chores_at = 0.0
         self._postgres_away = False
         self._told_until = datetime.min.replace(tzinfo=UTC)
@@ -107,27 +130,42 @@ class Recorder:
 
     def _step(self) -> int:
         if not self._prepared:
+            self._ahead = []  # read and not written: it is pending
             self.journal.prepare()
             self.drain_pending()
             self._prepared = True
         self._do_chores()
-        held = self._gather()
-        self.store(held)
-        if not held:
+        batches = self._ahead or self._batches_of(self._gather())
+        self._write(batches)
+        if not batches:
             LAG.set(0)
-        return len(held)
+        return sum(len(batch.held) for batch in batches)
 
     def drain_pending(self) -> None:
         """Record what was read before and never acknowledged: the recorder was killed in between."""
         while held := self.journal.read(BATCH, pending=True):
-            self.store(held)
+            self._store_all(self._batches_of(held))
 
-    def store(self, held: Sequence[Held]) -> None:
-        for start in range(0, len(held), BATCH):
-            batch = list(self._readable(held[start : start + BATCH]))
-            if batch:
-                self._hold_the_lease()
-                self._store_batch(batch)
+    def _write(self, batches: Sequence[Batch]) -> None:
+        """Store batches; where they are full, more is waiting: it is read and prepared meanwhile."""
+        self._ahead = []
+        if sum(len(batch.held) for batch in batches) < BATCH:
+            self._store_all(batches)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as meanwhile:
+            coming = meanwhile.submit(lambda: self._batches_of(self.journal.read(BATCH)))
+            self._store_all(batches)
+            self._ahead = coming.result()
+
+    def _batches_of(self, held: Sequence[Held]) -> list[Batch]:
+        """What was read, in batches ready to be written."""
+        entries = list(self._readable(held))
+        return [batch_of(entries[start : start + BATCH]) for start in range(0, len(entries), BATCH)]
+
+    def _store_all(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._hold_the_lease()
+            self._store(batch)
 
     def _readable(self, held: Sequence[Held]) -> Iterator[tuple[Held, Entry]]:
         """Entries with what they say; one that says nothing is put aside."""
@@ -144,31 +182,31 @@ class Recorder:
             held += self.journal.read(BATCH)
         return held
 
-    def _store_batch(self, batch: Sequence[tuple[Held, Entry]]) -> None:
+    def _store(self, batch: Batch) -> None:
         """One transaction; a batch that is refused or can't be read is halved until the entry at fault stands alone."""
-        begun = time.time()
+        held, begun = batch.held, time.time()
         try:
-            record([entry for _, entry in batch])
+            write(batch.prepared or _prepared(held))
         except (OperationalError, InterfaceError):
             raise
         except (DatabaseError, msgspec.MsgspecError) as refusal:
-            self._refused(batch, refusal)
+            self._refused(held, refusal)
             return
         self._postgres_away = False
-        self.journal.forget(batch)
-        RECORDED.inc(len(batch))
+        self.journal.forget(held)
+        RECORDED.inc(len(held))
         ended = time.time()
-        LAG.set(max(ended - min(entry.event.occurred_us for _, entry in batch) / 1_000_000, 0))
-        for trace in {entry.trace for _, entry in batch}:
+        LAG.set(max(ended - min(entry.event.occurred_us for _, entry in held) / 1_000_000, 0))
+        for trace in {entry.trace for _, entry in held}:
             tracing.went_on("record", trace, begun, ended)
 
-    def _refused(self, batch: Sequence[tuple[Held, Entry]], refusal: Exception) -> None:
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            self._store_batch(batch[:middle])
-            self._store_batch(batch[middle:])
+    def _refused(self, held: Sequence[tuple[Held, Entry]], refusal: Exception) -> None:
+        if len(held) > 1:
+            middle = len(held) // 2
+            self._store(batch_of(held[:middle]))
+            self._store(batch_of(held[middle:]))
             return
-        self._put_aside(batch[0][0], refusal)
+        self._put_aside(held[0][0], refusal)
 
     def _put_aside(self, held: Held, why: Exception) -> None:
         log.error("entry %s of %s can't be recorded: %s", held.entry_id, held.stream, why)

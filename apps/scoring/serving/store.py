@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps import binary_copy
 from apps.accounts.tenancy import in_tenant
@@ -34,14 +34,20 @@ _STORED = [*_COLUMNS, *Sought._fields]
 
 @cache
 def _types() -> Mapping[str, str]:
-    """Column → its type in Postgres, in the order of the temporary table: the tenant's schema, then what is stored."""
-    stored = {column: str(Decision._meta.get_field(column).db_type(connection)) for column in _STORED}
-    return {_TENANT: "varchar"} | stored
+    """Column → its type in Postgres."""
+    return {column: str(Decision._meta.get_field(column).db_type(connection)) for column in _STORED}
+
+
+@cache
+def _copied_types() -> Mapping[str, str]:
+    """Column → how its values are written for COPY."""
+    return {**_types(), "answer": binary_copy.UTF8}
 
 
 @cache
 def _defined() -> str:
-    return ", ".join(f"{column} {of_type}" for column, of_type in _types().items())
+    """The columns of the temporary table."""
+    return ", ".join(f"{column} {of_type}" for column, of_type in {_TENANT: "varchar", **_types()}.items())
 
 
 @cache
@@ -54,16 +60,45 @@ def _incoming() -> str:
     return f"CREATE TEMP TABLE IF NOT EXISTS {_table()} ({_defined()}) ON COMMIT DELETE ROWS"
 
 
+class Prepared(NamedTuple):
+    """Entries as they will be written: all that can be made of them without a database.
+
+    `decisions` (by the tenant's schema) and `events` are rows as COPY reads them; `stored` and `traits` are of each.
+    """
+
+    columns: Columns
+    stored: Sequence[Sought]
+    traits: Sequence[Traits]
+    decisions: Mapping[str, bytes]
+    events: bytes
+    uses: list[Use]
+    last_uses: dict[int, tuple[datetime, str]]
+
+
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
+    return write(prepare(entries))
+
+
+def prepare(entries: Sequence[Entry]) -> Prepared:
+    """What `write` needs of entries. Touches no store: the recorder prepares a batch while another one is written."""
     columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
-    uses = _first_uses(entries)
+    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"])
+    stored, traits = zip(*found, strict=True)
+    usage = events.rows_of([entry.event for entry in entries])
+    return Prepared(
+        columns, stored, traits, _rows_by_tenant(columns, stored), usage, _first_uses(entries), _last_uses(entries)
+    )
+
+
+def write(prepared: Prepared) -> int:
+    """Store what was prepared; the number of events that was new. Commits or raises."""
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
-        insert_decisions(cursor, columns)
-        new = events.record(cursor, [entry.event for entry in entries])
-        touch(cursor, _last_uses(entries))
-        networks.note_networks(cursor, uses)
-    networks.remember(uses)
+        insert_decisions(cursor, prepared)
+        new = events.record_rows(cursor, prepared.events)
+        touch(cursor, prepared.last_uses)
+        networks.note_networks(cursor, prepared.uses)
+    networks.remember(prepared.uses)
     return new
 
 
@@ -73,39 +108,74 @@ def columns_of(records: Sequence[Record]) -> Columns:
     return dict(zip(Record.__struct_fields__, values, strict=True))
 
 
-def insert_decisions(cursor: Any, columns: Columns) -> int:
-    """Insert decisions, in columns by the fields of `Record`, and add those that were new to every roll-up; how many.
+def insert_decisions(cursor: Any, prepared: Prepared) -> int:
+    """Insert decisions and add those that were new to every roll-up; how many.
 
-    Inside the caller's transaction: the recorder's, and that of a batch's chunk. What they hold was masked before,
-    field by field: this passes the net below every connection.
+    Inside the caller's transaction. What they hold was masked before, field by field: this passes the net below every
+    connection.
     """
-    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"])
-    stored, traits = zip(*found, strict=True)
-    _copy(cursor, columns, stored)
-    tenants = columns[_TENANT]
-    new = {name for tenant_schema in sorted(set(tenants)) for name in _insert(cursor, tenant_schema)}
-    last = {name: row for row, name in enumerate(columns["id"]) if name in new}  # named twice, it is counted once
-    for tenant_schema in sorted(set(tenants)):
-        mine = [row for row in last.values() if tenants[row] == tenant_schema]
-        if mine:
-            tallies.add(cursor, tenant_schema, _counted(columns, stored, traits).where(mine))
+    tenants, ids = prepared.columns[_TENANT], prepared.columns["id"]
+    new = list(range(len(ids))) if _copied(cursor, prepared) else _inserted(cursor, prepared)
+    if not new:
+        return 0
+    counted = _counted(prepared.columns, prepared.stored, prepared.traits)
+    for tenant_schema in sorted({tenants[row] for row in new}):
+        mine = [row for row in new if tenants[row] == tenant_schema]
+        tallies.add(cursor, tenant_schema, counted if len(mine) == len(ids) else counted.where(mine))
     return len(new)
 
 
-def _copy(cursor: Any, columns: Columns, stored: Sequence[Sought]) -> None:
-    """Fill the temporary table."""
-    hidden = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
-    values = [*{**columns, "hidden": hidden}.values(), *zip(*stored, strict=True)]
-    types = {**_types(), "answer": binary_copy.UTF8}
+def _copied(cursor: Any, prepared: Prepared) -> bool:
+    """Copy the rows straight into their tenants' tables; False, with nothing done, when one of them is there."""
+    try:
+        with transaction.atomic():
+            for tenant_schema, rows in prepared.decisions.items():
+                binary_copy.copy_into(cursor, f"{_decisions_of(tenant_schema)} ({', '.join(_STORED)})", rows)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _inserted(cursor: Any, prepared: Prepared) -> list[int]:
+    """Insert what is not there yet, by way of a temporary table; its rows. Named twice, a decision is the last one."""
+    types = {_TENANT: "varchar", **_copied_types()}
+    values = _values(prepared.columns, prepared.stored)
     cursor.execute(_incoming())
     binary_copy.copy_into(cursor, _table(), binary_copy.rows_of(list(types.values()), values))
+    new = {name for tenant_schema in sorted(prepared.decisions) for name in _insert(cursor, tenant_schema)}
+    return list({name: row for row, name in enumerate(prepared.columns["id"]) if name in new}.values())
+
+
+def _rows_by_tenant(columns: Columns, stored: Sequence[Sought]) -> Mapping[str, bytes]:
+    """Decisions as they are copied into their tenants' tables."""
+    tenants, *values = _values(columns, stored)
+    types = list(_copied_types().values())
+    rows: dict[str, list[int]] = {}
+    for row, tenant_schema in enumerate(tenants):
+        rows.setdefault(tenant_schema, []).append(row)
+    if len(rows) == 1:
+        return {tenants[0]: binary_copy.rows_of(types, values)}
+    return {
+        tenant_schema: binary_copy.rows_of(types, [[column[row] for row in mine] for column in values])
+        for tenant_schema, mine in sorted(rows.items())
+    }
+
+
+def _values(columns: Columns, stored: Sequence[Sought]) -> list[Sequence[Any]]:
+    """The tenant's schema and what is stored, in columns."""
+    hidden = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
+    return [*{**columns, "hidden": hidden}.values(), *zip(*stored, strict=True)]
+
+
+def _decisions_of(tenant_schema: str) -> str:
+    return f"{connection.ops.quote_name(tenant_schema)}.scoring_decision"
 
 
 def _insert(cursor: Any, tenant_schema: str) -> list[str]:
     """Insert a tenant's rows of the temporary table; the ids of those that were new."""
-    columns, schema = ", ".join(_STORED), connection.ops.quote_name(tenant_schema)
+    columns = ", ".join(_STORED)
     cursor.execute(
-        f"INSERT INTO {schema}.scoring_decision ({columns}) SELECT {columns} FROM {_table()}"
+        f"INSERT INTO {_decisions_of(tenant_schema)} ({columns}) SELECT {columns} FROM {_table()}"
         " WHERE tenant_schema = %s ON CONFLICT (id) DO NOTHING RETURNING id",
         [tenant_schema],
     )

@@ -97,13 +97,23 @@ SELECT count(*) FROM inserted
 """
 
 
-def record(cursor: Any, events: Sequence[UsageEvent]) -> int:
-    """Insert events and add up the roll-ups; the number that was new. Inside the caller's transaction."""
+def rows_of(events: Sequence[UsageEvent]) -> bytes:
+    """Events as `record_rows` copies them in."""
     columns = list(zip(*map(attrgetter(*_FIELDS), events), strict=True))
+    return binary_copy.rows_of(_TYPES, columns)
+
+
+def record_rows(cursor: Any, rows: bytes) -> int:
+    """Insert events and add up the roll-ups; the number that was new. Inside the caller's transaction."""
     cursor.execute(_INCOMING)
-    binary_copy.copy_into(cursor, _TABLE, binary_copy.rows_of(_TYPES, columns))
+    binary_copy.copy_into(cursor, _TABLE, rows)
     cursor.execute(_RECORD)
     return int(cursor.fetchone()[0])
+
+
+def record(cursor: Any, events: Sequence[UsageEvent]) -> int:
+    """The same of events."""
+    return record_rows(cursor, rows_of(events))
 
 
 def moment(microseconds: int) -> datetime:
