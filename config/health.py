@@ -1,12 +1,12 @@
 """/health, /ready and /metrics: for load balancers and Prometheus; no key. Details are for operators alone."""
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from apps.api import dependencies, index, problems
 from apps.api.response_headers import shielded
 from apps.api.service import Health, Readiness, State
-from apps.monitoring.exposition import CONTENT_TYPE, exposition
+from apps.monitoring.exposition import CONTENT_TYPE, counted, exposition
 from apps.monitoring.operators import asks_an_operator
 from apps.scoring.serving.runtime import get_scoring
 from config.serving import stopping
@@ -48,6 +48,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not asks_an_operator(request.META):
         return index.not_found(request)
     return shielded(HttpResponse(exposition(), content_type=CONTENT_TYPE))
+
+
+@problems.only_read
+def portal_metrics(request: HttpRequest) -> HttpResponse:
+    """The same of what the portal's processes count; the API's tells the rest."""
+    if not asks_an_operator(request.META):
+        raise Http404
+    return shielded(HttpResponse(counted(), content_type=CONTENT_TYPE))
 
 
 def _json(body: msgspec.Struct, status: int = 200) -> HttpResponse:

@@ -1,6 +1,7 @@
 """The middleware that is our own, and how the API looks after its connection to Postgres beside it."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,11 +10,21 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
+from prometheus_client import Histogram
 
 from apps.accounts.audit import ORIGIN, Origin
 from apps.addresses import came_over_tls, client_address
 from apps.log_context import ANSWERING, Answering
 from apps.request_ids import request_id_of
+
+PAGE_SECONDS = Histogram(
+    "palisade_page_seconds",
+    "Server time of a page of the portal or the operators' admin",
+    ["page", "status"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+#: Of what no address of ours answers.
+NO_PAGE = "none"
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -68,6 +79,19 @@ def believe_our_proxies(respond: Respond) -> Respond:
         elif "HTTP_X_FORWARDED_PROTO" in request.META:
             request.META["HTTP_X_FORWARDED_PROTO"] = "http"
         return respond(request)
+
+    return handle
+
+
+def time_pages(respond: Respond) -> Respond:
+    """Tell how long pages take, by the names of their addresses."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = respond(request)
+        page = (request.resolver_match and request.resolver_match.url_name) or NO_PAGE
+        PAGE_SECONDS.labels(page, response.status_code).observe(time.perf_counter() - began)
+        return response
 
     return handle
 

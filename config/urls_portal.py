@@ -9,6 +9,7 @@ from config import health
 urlpatterns = [
     path("health", health.health),
     path("ready", health.portal_ready),
+    path("metrics", health.portal_metrics),
     path("admin/looking-on/stop/", StopLookingOn.as_view(), name="stop_looking_on"),
     path("admin/", admin.site.urls),
     path("", include("apps.portal.urls")),

@@ -18,7 +18,6 @@ SHARED_APPS = [
     "django.contrib.staticfiles",
     "apps.backoffice.site.PalisadeAdminConfig",
     "apps.backoffice",
-    "django_prometheus",
     "rest_framework",
     "csp",
     "axes",
@@ -33,7 +32,8 @@ INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 LOGGING["loggers"]["django.request"]["level"] = "ERROR"  # a page that failed, with its traceback
 ROOT_URLCONF = "config.urls_portal"
 MIDDLEWARE = [
-    "config.masking.MaskCardNumbers",  # first: no redirect, no message tells one back
+    "config.middleware.time_pages",
+    "config.masking.MaskCardNumbers",  # before all that answers: no redirect, no message tells one back
     "config.middleware.believe_our_proxies",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

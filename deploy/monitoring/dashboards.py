@@ -72,6 +72,11 @@ SERVICE = (
         Query("palisade:request_seconds:p99", "99 %"),
     ),
     lines(
+        "Portal: 95 % of its pages within",
+        "s",
+        Query("histogram_quantile(0.95, sum by (le) (rate(palisade_page_seconds_bucket[5m])))", "95 %"),
+    ),
+    lines(
         "Error budget, spent so many times as fast as it may be",
         "short",
         Query("palisade:request_errors:ratio5m / 0.001", "5 minutes"),

@@ -14,7 +14,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ def running(cast: Cast, folder: Path) -> Iterator[House]:
         for command in (["manage.py", "record"], ["manage.py", "deliver"], ["-m", *WORKER]):
             stack.enter_context(process([sys.executable, *command], more))
         address = stack.enter_context(serving("api", **more))
+        portal = stack.enter_context(serving("portal", **more))
         stack.enter_context(override_settings(WEBHOOK_NETWORKS=["127.0.0.0/8"]))
         receiver = stack.enter_context(receiving())
         hook = create_webhook(tenant=cast.alice.tenant, livemode=True, url=receiver.url, now=timezone.now())
@@ -88,12 +89,14 @@ def running(cast: Cast, folder: Path) -> Iterator[House]:
         decide(address, cast)
         learn(address, cast)
         score_a_file(address, cast)
+        visit(portal)
         for name in TASKS:
             celery.app.send_task(celery.WORK[name].task)
         until(lambda: 'palisade_figures_age_seconds{pace="often"}' in scraped(address))
         if TOOLS.exists():
             house.prometheus = stack.enter_context(prometheus(address, folder / "prometheus"))
             until(lambda: house.ask("palisade_store_up"))
+            visit(portal)
             decide(address, cast)  # a rate wants a rise between two looks
             until(lambda: house.ask("sum(increase(fraud_predictions_total[1m])) > 0"))
             until(lambda: house.ask("palisade:cpu_used:ratio5m >= 0"))  # of the group that is evaluated last
@@ -113,6 +116,13 @@ def decide(address: str, cast: Cast) -> None:
     for _ in range(11):  # one more than a minute of the free plan
         call(address, "/v1/decisions", bodies.HONEST, cast.charlie.text)
     call(address, "/v1/decisions", bodies.HONEST, "pk_live_no")
+
+
+def visit(portal: str) -> None:
+    """A page of the portal, and one that is not there."""
+    for path in ("/accounts/login/", "/nothing/here/"):
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(portal + path, timeout=within(20)) as page:
+            page.read()
 
 
 def learn(address: str, cast: Cast) -> None:

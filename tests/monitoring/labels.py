@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from django.urls import URLResolver, get_resolver
+
 from apps.alerts.kinds import KINDS as ALERTS
 from apps.api.endpoint import ApiView
 from apps.batches.metrics import OUTCOMES
@@ -17,6 +19,7 @@ from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.models import active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.metrics import NO_MODEL, PARTS, TEST, UNKNOWN
+from config.middleware import NO_PAGE
 from config.settings.base import ARTIFACTS_DIR
 
 Values = Callable[[], set[str]]
@@ -31,6 +34,18 @@ def _endpoints() -> set[str]:
         view = left.pop()
         found.add(view.endpoint)
         left += view.__subclasses__()
+    return found
+
+
+def _pages() -> set[str]:
+    """Names of the portal's and the admin's addresses."""
+    found, left = {NO_PAGE}, [get_resolver("config.urls_portal")]
+    while left:
+        for one in left.pop().url_patterns:
+            if isinstance(one, URLResolver):
+                left.append(one)
+            elif one.name:
+                found.add(one.name)
     return found
 
 
@@ -52,6 +67,7 @@ VALUES: Mapping[str, Values] = {
     "model": _models,
     "outcome": lambda: {*OUTCOMES, "delivered", "failed"},
     "pace": lambda: {*figures.PACES, "minute", "hour"},
+    "page": _pages,
     "part": lambda: set(PARTS),
     "queue": lambda: set(QUEUES),
     "reason": lambda: {*PROBLEMS, *_STATUSES},
