@@ -43,7 +43,7 @@ check-deploy: dev  ## What starts it elsewhere, without a network: image, compos
 compose:  ## All of it in containers on this machine: writes the secrets that are missing, then `docker compose up`
 	@test -f deploy/production.env || { echo "Copy deploy/production.env.example to deploy/production.env and set what is yours."; exit 1; }
 	deploy/secrets.sh
-	docker compose -f deploy/compose.yaml up --build --detach --wait
+	docker compose -f deploy/compose.yaml up --build --detach
 
 bench-batch: dev  ## A file of a million rows; DATA_FILE is a PaySim log, CSV or Parquet
 	@exec $(BIN)/python -m bench.batch --data $(DATA_FILE) $(ARGS)

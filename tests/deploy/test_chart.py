@@ -121,3 +121,19 @@ def test_queue_s_age_and_requests_say_how_many_there_are() -> None:
 def test_beat_is_never_two() -> None:
     beat = next(one for one in rendered({}) if one["metadata"]["name"] == "palisade-beat")
     assert (beat["spec"]["replicas"], beat["spec"]["strategy"]["type"]) == (1, "Recreate")
+
+
+def test_adapter_makes_what_pods_are_scaled_by() -> None:
+    rules = yaml.safe_load((DEPLOY / "helm" / "adapter-rules.yaml").read_text())["rules"]
+    made = {kind: [rule["name"]["as"] for rule in rules[kind]] for kind in ("custom", "external")}
+    wanted: dict[str, list[str]] = {"custom": [], "external": []}
+    for one in rendered({}):
+        for metric in one["spec"]["metrics"] if one["kind"] == "HorizontalPodAutoscaler" else []:
+            if metric["type"] == "Pods":
+                wanted["custom"].append(metric["pods"]["metric"]["name"])
+            if metric["type"] == "External":
+                wanted["external"].append(metric["external"]["metric"]["name"])
+    assert made == wanted
+    known = (DEPLOY.parent / "docs" / "metrics.md").read_text()
+    for rule in [*rules["custom"], *rules["external"]]:
+        assert rule["seriesQuery"].partition("{")[0].removesuffix("_count") in known

@@ -31,6 +31,11 @@ def test_it_is_built_in_stages_and_runs_as_nobody_s_user() -> None:
     assert "pip" not in LAST_STAGE
 
 
+def test_what_is_mounted_is_its_user_s() -> None:
+    """A named volume takes its owner from the image; root's could not be written."""
+    assert re.search(r"install -d -o palisade .* /data /backups$", LAST_STAGE, re.MULTILINE)
+
+
 def test_what_is_copied_is_there_and_not_ignored() -> None:
     kept = {line[1:] for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)
