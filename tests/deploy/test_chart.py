@@ -74,6 +74,8 @@ def test_what_is_served_is_probed_and_drains_before_it_ends(manifests: list[dict
                 "/health",
                 "/ready",
             )
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):  # a pod's own address is no host of ours
+                assert one[probe]["httpGet"]["httpHeaders"] == [{"name": "Host", "value": "localhost"}]
             drain = next(int(each["value"]) for each in one["env"] if each["name"] == "PALISADE_DRAIN_SECONDS")
             looks = one["readinessProbe"]["periodSeconds"] * one["readinessProbe"]["failureThreshold"]
             assert looks < drain < pod["terminationGracePeriodSeconds"] - 5
