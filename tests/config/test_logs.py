@@ -15,6 +15,8 @@ from apps.log_context import ANSWERING, NOBODY, Answering
 from config.logs import JsonLine, MaskedLine
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
+from tests.live import serving
+from tests.monitoring.house import call
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJrZXkiOjd9." + "s" * 43
 #: A secret, as it stands in a text, and what must not be left of it.
@@ -135,3 +137,18 @@ def test_a_line_a_request_where_it_is_asked_for(alice: Api, cast: Cast, lines: i
     assert (decided["request_id"], decided["key_id"]) == ("mine", cast.alice.live.pk)
     assert refused["message"].startswith("GET /v1/usage 401 ")
     assert "tenant" not in refused
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_of_its_own_writes_nothing_but_objects(cast: Cast, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving("api", PALISADE_LOG_FORMAT="json", PALISADE_LOG_REQUESTS="1") as address:
+        call(address, "/v1/usage", None, cast.alice.text)
+        call(address, f"/v1/usage?key={cast.alice.text}", None, "pk_live_no")
+    said = capfd.readouterr().err
+    found = [json.loads(line) for line in said.splitlines()]
+    asked = [one for one in found if one["logger"] == "palisade.requests"]
+    assert [one["message"].rpartition(" ms")[0].rsplit(" ", 1)[0] for one in asked] == [
+        "GET /v1/usage 200", "GET /v1/usage 401"
+    ]  # fmt: skip
+    assert asked[0]["key_id"] == cast.alice.live.pk
+    assert cast.alice.text not in said
