@@ -42,6 +42,8 @@ env:
 {{- if and .direct .root.Values.directDatabaseSecretKey }}
   - name: DATABASE_URL
     valueFrom: {secretKeyRef: {name: {{ .root.Values.secretName }}, key: {{ .root.Values.directDatabaseSecretKey }}}}
+  - name: PALISADE_DATABASE_POOLED
+    value: "false"
 {{- end }}
 {{- end }}
 
