@@ -1,6 +1,7 @@
 """The API and the portal as they are really run, by gunicorn with our worker, over the suite's own stores."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,14 +23,20 @@ START_SECONDS = 30.0
 
 
 @contextmanager
-def serving(door: str = "api", **environment: str) -> Iterator[str]:
-    """A server on a free port, of one worker; its address. `environment` is added to the suite's own."""
+def serving(door: str = "api", most_of_a_file: int = 0, **environment: str) -> Iterator[str]:
+    """A server on a free port, of one worker; its address. `environment` is added to the suite's own.
+
+    `most_of_a_file`: bytes after which the kernel refuses to write on, as on a full disk.
+    """
     port = free_port()
     own = {"PALISADE_API_PORT": str(port), "PALISADE_PORTAL_PORT": str(port), "PALISADE_API_WORKERS": "1"}
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "gunicorn"), "--config", f"python:config.serving.{door}"],
         env=environment_of(f"config.settings.{door}", **own | environment),
         cwd=embedded.CHECKOUT,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most_of_a_file,) * 2)
+        if most_of_a_file
+        else None,
     )
     try:
         address = f"http://127.0.0.1:{port}"
