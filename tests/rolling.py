@@ -87,7 +87,9 @@ class Client(Thread):
             connection.close()
 
     def _ask(self, port: int) -> None:
-        connection = self.connections.setdefault(port, http.client.HTTPConnection("127.0.0.1", port, within(60)))
+        connection = self.connections.setdefault(
+            port, http.client.HTTPConnection("127.0.0.1", port, timeout=within(60))
+        )
         if connection.sock and select.select([connection.sock], [], [], 0)[0]:
             connection.close()  # the other side has closed it meanwhile
         said = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
@@ -122,7 +124,7 @@ def balancing(servers: Sequence[Server]) -> Iterator[Callable[[], Sequence[int]]
         while not over.wait(0.1):
             ready[:] = [server.port for server in servers if server.ready()]
 
-    watch = Thread(target=look)
+    watch = Thread(target=look, daemon=True)
     watch.start()
     try:
         yield lambda: list(ready)

@@ -143,7 +143,7 @@ def test_of_two_requests_at_once_one_makes_the_batch(bob: Api) -> None:
         answers.append(bob.call("POST", ADDRESS, csv_of(50), "text/csv", idempotency_key="k1"))
         connection.close()
 
-    together = [Thread(target=ask) for _ in range(4)]
+    together = [Thread(target=ask, daemon=True) for _ in range(4)]
     for one in together:
         one.start()
     for one in together:

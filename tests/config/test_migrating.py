@@ -20,6 +20,7 @@ from apps.valkey import Valkey
 from config.local.embedded import CHECKOUT
 from tests.cast import Cast, enter
 from tests.live import end, environment_of, free_port
+from tests.pace import within
 from tests.rolling import Server, calling, running, some_more, troubles, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ def columns() -> int:
 def definition(schema: str) -> str:
     """The schema as pg_dump writes it, whatever it is called."""
     command = [program("pg_dump"), "--schema", schema, "--schema-only", "--restrict-key", "x"]
-    done = subprocess.run(command, env=login(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=login(), capture_output=True, text=True, check=True, timeout=within(60))
     return done.stdout.replace(schema, "a_schema")
 
 

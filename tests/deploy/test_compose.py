@@ -14,6 +14,7 @@ import pytest
 from config.local.embedded import CHECKOUT
 from tests.config.test_deploy import run
 from tests.deploy.processes import DEPLOY, comparable, procfile
+from tests.pace import within
 
 COMPOSE = shutil.which("docker-compose", path=str(Path(sys.executable).parent))
 pytestmark = pytest.mark.skipif(COMPOSE is None, reason="docker-compose is not installed: `make dev` brings it")
@@ -26,14 +27,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("checkout") / "deploy"
     shutil.copytree(DEPLOY, copy, ignore=shutil.ignore_patterns("secrets", "production.env"))
     (copy / "production.env").write_text(EXAMPLE)
-    subprocess.run([str(copy / "secrets.sh")], check=True)
+    subprocess.run([str(copy / "secrets.sh")], check=True, timeout=within(60))
     return copy
 
 
 @pytest.fixture(scope="module")
 def services(folder: Path) -> Mapping[str, Any]:
     command = [str(COMPOSE), "-f", str(folder / "compose.yaml"), "config", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=within(60))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["services"]
 
@@ -79,7 +80,7 @@ def test_secrets_are_made_once_and_kept_from_others(folder: Path) -> None:
     made = {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
     assert all(len(text) >= 32 for text in made.values())
     assert (folder / "secrets").stat().st_mode & 0o77 == 0
-    subprocess.run([str(folder / "secrets.sh")], check=True)
+    subprocess.run([str(folder / "secrets.sh")], check=True, timeout=within(60))
     assert {file.name: file.read_text() for file in (folder / "secrets").iterdir()} == made
     assert made["postgres_password"] in made["database_url"]
 

@@ -10,6 +10,7 @@ import pytest
 
 from config.local.embedded import CHECKOUT
 from tests.deploy.processes import DEPLOY
+from tests.pace import within
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
@@ -19,7 +20,10 @@ HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
 @pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed: `make dev` brings it")
 def test_hadolint_finds_nothing() -> None:
     done = subprocess.run(
-        [str(HADOLINT), "--failure-threshold", "style", str(DEPLOY / "Dockerfile")], capture_output=True, text=True
+        [str(HADOLINT), "--failure-threshold", "style", str(DEPLOY / "Dockerfile")],
+        capture_output=True,
+        text=True,
+        timeout=within(60),
     )
     assert done.returncode == 0, done.stdout
 
@@ -58,7 +62,7 @@ def test_container_script_makes_room_for_metrics_and_becomes_the_process(tmp_pat
     script = CHECKOUT / "config" / "container.sh"
     said = subprocess.run(
         [str(script), "echo", "here I am"], env={"PROMETHEUS_MULTIPROC_DIR": str(old.parent), "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, timeout=within(60),
     )  # fmt: skip
     assert said.stdout == "here I am\n"
     assert list(old.parent.iterdir()) == []

@@ -130,7 +130,11 @@ def test_who_reads_while_another_folds_sees_all_or_all(start: Start, tmp_path: P
     for number in (1, 2, 3):
         kill(start(number))
     seen: list[float] = []
-    reader = Thread(target=lambda: seen.extend(told(tmp_path)["calls_totalsome"] for _ in range(30)))
+
+    def look() -> None:
+        seen.extend(told(tmp_path)["calls_totalsome"] for _ in range(30))
+
+    reader = Thread(target=look, daemon=True)
     reader.start()
     process_files.fold_dead(tmp_path)
     reader.join(within(20))

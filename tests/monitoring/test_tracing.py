@@ -46,7 +46,7 @@ def collecting() -> Iterator[tuple[str, list[Any]]]:
             pass
 
     server = EndingServer(("127.0.0.1", 0), Collector)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/v1/traces", spans
