@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-stream tracing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-scale bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-analytics: dev  ## Every analytics answer over ten million decisions, and 
 
 bench: dev  ## Speed, on this machine; ARGS are passed on
 	@exec $(BIN)/python -m bench $(ARGS)
+
+bench-scale: dev  ## What saturates first at 1, 4, 16 and 64 machines, reckoned from measured costs
+	@exec $(BIN)/python -m bench.scale $(ARGS)
 
 bench-metrics: dev  ## What watching costs: /metrics with 1,000 tenants, its figures, counting a request
 	@exec $(BIN)/python -m bench.metrics $(ARGS)

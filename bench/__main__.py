@@ -26,7 +26,7 @@ from pathlib import Path
 from bench import copy as copies
 from bench import kinds, slow
 from bench.copy import PYTHON, ROOT, Copy
-from bench.measures import Load, drained, in_process, load, memory_mb
+from bench.measures import Load, drain_rate, drained, in_process, load, memory_mb
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -93,23 +93,6 @@ def _decisions(copy: Copy, key: str) -> int:
     request = urllib.request.Request(copy.api + "/v1/usage", headers={"Authorization": f"Bearer {key}"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)["decisions"]
-
-
-def drain_rate(copy: Copy, key: str) -> dict[str, float]:
-    """Rows a second with the copy's own recorder frozen while the journal fills."""
-    recorder = _pid_of(copy, "manage.py record")
-    drained(copy)  # frozen in the middle of a transaction it would hold the rows it is recording
-    os.kill(recorder, signal.SIGSTOP)
-    try:
-        load(copy.api, "/v1/decisions", key, 16, 12)
-        return in_process(copy, "bench.drain")
-    finally:
-        os.kill(recorder, signal.SIGCONT)
-
-
-def _pid_of(copy: Copy, mark: str) -> int:
-    found = subprocess.run(["ps", "--ppid", str(copy.process.pid), "-o", "pid=,args="], capture_output=True, text=True)
-    return next(int(line.split()[0]) for line in found.stdout.splitlines() if mark in line)
 
 
 def median(loads: list[Load], field: str) -> float:

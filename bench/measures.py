@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,33 @@ def drained(copy: Copy, seconds: float = 120) -> float:
             return time.monotonic() - begun
         time.sleep(0.02)
     raise RuntimeError("the journal was not drained")
+
+
+def drain_rate(copy: Copy, key: str) -> dict[str, float]:
+    """Rows a second with the copy's own recorder frozen while the journal fills."""
+    recorder = _pid_of(copy, "manage.py record")
+    drained(copy)  # frozen in the middle of a transaction it would hold the rows it is recording
+    os.kill(recorder, signal.SIGSTOP)
+    try:
+        load(copy.api, "/v1/decisions", key, 16, 12)
+        return in_process(copy, "bench.drain")
+    finally:
+        os.kill(recorder, signal.SIGCONT)
+
+
+def _pid_of(copy: Copy, mark: str) -> int:
+    found = subprocess.run(["ps", "--ppid", str(copy.process.pid), "-o", "pid=,args="], capture_output=True, text=True)
+    return next(int(line.split()[0]) for line in found.stdout.splitlines() if mark in line)
+
+
+def cpu_seconds(copy: Copy) -> dict[str, float]:
+    """Processor time of every process of the copy so far, by what it is; that of ended children is their parent's."""
+    found: dict[str, float] = {}
+    for pid in family(copy.process.pid):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        name = name_of(pid)
+        found[name] = found.get(name, 0.0) + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def memory_mb(copy: Copy) -> dict[str, float]:
