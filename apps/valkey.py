@@ -43,10 +43,14 @@ class ProtocolError(Exception):
 
 
 class Script:
-    """A Lua script and its digest. All its keys share one hash tag, so it also runs on a cluster."""
+    """A Lua script and its digest. All its keys share one hash tag, so it also runs on a cluster.
 
-    def __init__(self, text: str) -> None:
+    `acknowledges`: what it writes is promised to somebody, so that a cluster has a replica confirm it.
+    """
+
+    def __init__(self, text: str, *, acknowledges: bool = False) -> None:
         self.text = text
+        self.acknowledges = acknowledges
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -227,5 +231,14 @@ _servers: dict[tuple[str, float], Valkey] = {}
 
 
 def server(url: str, timeout: float = 1.0) -> Valkey:
-    """The process's one `Valkey` for this address."""
-    return _servers.setdefault((url, timeout), Valkey(url, timeout))
+    """The process's one `Valkey` for this address: one server, or a cluster when the URL's scheme says so."""
+    known = _servers.get((url, timeout))
+    return known or _servers.setdefault((url, timeout), _connected_to(url, timeout))
+
+
+def _connected_to(url: str, timeout: float) -> Valkey:
+    if "+cluster://" not in url:
+        return Valkey(url, timeout)
+    from apps.valkey_cluster import Cluster  # here, because it is made of this module's servers
+
+    return Cluster(url, timeout)

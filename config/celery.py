@@ -93,7 +93,7 @@ HANDED_BACK = 900
 LOOKED_FOR = 10
 
 CONFIGURATION = {
-    "broker_url": settings.REDIS_URL.replace("unix://", "redis+socket://", 1),
+    "broker_url": settings.BROKER_URL.replace("unix://", "redis+socket://", 1),
     "broker_connection_retry_on_startup": True,
     "broker_transport_options": {
         "visibility_timeout": HANDED_BACK,

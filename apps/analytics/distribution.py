@@ -7,9 +7,9 @@ import msgspec
 from django.db.models import Sum
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics import patterns
 from apps.analytics.asked import Asked
+from apps.analytics.replica import reading_in
 from apps.scoring.models import ScoreDay
 
 LEVELS = ("low", "medium", "high", "critical")
@@ -59,7 +59,7 @@ def distribution(asked: Asked) -> RiskDistribution:
 
 def histogram(asked: Asked) -> list[int]:
     """Decisions by whole percent of fraud probability: 100 numbers."""
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = ScoreDay.objects.filter(**asked.on_days()).values_list("percent").annotate(Sum("decisions"))
         counted = dict(rows)
     return [counted.get(percent, 0) for percent in range(100)]

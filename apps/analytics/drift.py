@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics.asked import Asked
+from apps.analytics.replica import reading_in
 from apps.scoring.engine.reference import BINS, DRIFTED, SCORE, UNKNOWN, WATCHED, Reference, by_chance, psi
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import FeatureDay
@@ -90,7 +90,7 @@ def drift(asked: Asked) -> Drift:
 def _days(asked: Asked) -> Mapping[tuple[str, str], tuple[Reference, list[_Day]]]:
     """By schema and model: its reference, and the days counted in that reference's bins, the oldest first."""
     lookups = asked.on_days() | {"day__gte": min(asked.start, asked.end - timedelta(days=LOOK_BACK_DAYS))}
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = FeatureDay.objects.filter(**lookups).order_by("day")
         found = list(rows.values_list("schema", "model", "reference", "day", "counts", "decisions"))
     days: dict[tuple[str, str], tuple[Reference, list[_Day]]] = {}

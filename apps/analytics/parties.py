@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics.asked import Asked
+from apps.analytics.replica import reading_in
 from apps.scoring import heavy_hitters
 from apps.scoring.heavy_hitters import Sketch
 from apps.scoring.models import PartyDay
@@ -52,7 +52,7 @@ class Entities(msgspec.Struct, frozen=True, kw_only=True):
 def entities(asked: Asked, most: int = MOST, field: str = "") -> Entities:
     """The riskiest parties of each field that named one, or of one field."""
     lookups = asked.on_days() | ({"field": field} if field else {})
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = list(PartyDay.objects.filter(**lookups).values_list("schema", "field", "sketch"))
     days: dict[tuple[str, str], list[Sketch]] = {}
     for schema, name, sketch in rows:

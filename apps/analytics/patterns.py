@@ -7,8 +7,8 @@ import msgspec
 from django.db.models import Sum
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics.asked import Asked
+from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
 from apps.scoring.counting import BANDS
 from apps.scoring.models import PatternDay
@@ -67,6 +67,6 @@ def patterns(asked: Asked) -> Patterns:
 def words(asked: Asked, dimensions: Sequence[str] = ()) -> list[tuple[str, str, int, int, float, float]]:
     """(dimension, word, decisions, of them risky, amount, of it risky) over the days; `dimensions`: only these."""
     lookups = asked.on_days() | ({"dimension__in": dimensions} if dimensions else {})
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = PatternDay.objects.filter(**lookups).values_list("dimension", "word")
         return list(rows.annotate(Sum("decisions"), Sum("fraud"), Sum("amount"), Sum("fraud_amount")))

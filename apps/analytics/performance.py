@@ -6,16 +6,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from django.db import connection
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics import distribution, patterns
 from apps.analytics.asked import Asked
 from apps.analytics.distribution import Scores
 from apps.analytics.intervals import Interval, average_precision, bootstrap_precision, wilson
+from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
 from apps.review.models import Label
 from apps.scoring.models import OutcomeHour
@@ -151,7 +150,7 @@ def performance(asked: Asked) -> Performance:
 
 def _labelled(asked: Asked) -> list[_Row]:
     span: list[Any] = [BINS, BINS - 1, asked.livemode, asked.begin, asked.until, asked.schema, asked.schema]
-    with in_tenant(asked.tenant_schema), connection.cursor() as cursor:
+    with reading_in(asked.tenant_schema) as connection, connection.cursor() as cursor:
         cursor.execute(_LABELLED, span)
         return list(map(_Row._make, cursor.fetchall()))
 
@@ -215,7 +214,7 @@ def _still_to_come(asked: Asked) -> float | None:
     }  # fmt: skip
     of_schema = {"schema": asked.schema} if asked.schema else {}
     span = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         delays = Label.objects.filter(**ripe, **of_schema).annotate(
             days=TruncDate("known_at") - TruncDate("decided_at")
         )

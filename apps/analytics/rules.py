@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-from django.db import connection
 from django.db.models import Sum
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics import patterns
 from apps.analytics.asked import Asked
 from apps.analytics.intervals import Interval, wilson
+from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
 from apps.scoring.models import RuleDay
 
@@ -82,7 +81,7 @@ def rules(asked: Asked) -> Rules:
 
 
 def _hits(asked: Asked) -> Hits:
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = RuleDay.objects.filter(**asked.on_days()).values_list("rule", "other")
         sums = rows.annotate(Sum("decisions"), Sum("fraud"), Sum("decided"))
         return {(rule, other): tuple(counts) for rule, other, *counts in sums}
@@ -91,7 +90,7 @@ def _hits(asked: Asked) -> Hits:
 def _labelled(asked: Asked) -> dict[str, tuple[int, int]]:
     """Rule → labelled frauds and labels among the decisions on which it was hit."""
     span: list[Any] = [asked.livemode, asked.begin, asked.until, asked.schema, asked.schema, MOST_LABELS]
-    with in_tenant(asked.tenant_schema), connection.cursor() as cursor:
+    with reading_in(asked.tenant_schema) as connection, connection.cursor() as cursor:
         cursor.execute(_LABELLED, span)
         return {rule: (frauds, labels) for rule, frauds, labels in cursor.fetchall()}
 

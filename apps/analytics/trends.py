@@ -7,8 +7,8 @@ import msgspec
 from django.db.models import Sum
 from msgspec import Meta
 
-from apps.accounts.tenancy import in_tenant
 from apps.analytics.asked import Asked
+from apps.analytics.replica import reading_in
 from apps.scoring.models import OutcomeHour
 from apps.scoring.tallies import TRUNCATED
 from apps.times import rfc3339
@@ -81,7 +81,7 @@ def trends(asked: Asked, interval: Interval, now: datetime) -> Trends:
 
 def _rows(asked: Asked, interval: Interval) -> list[tuple[datetime, str, int, int]]:
     lookups = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
-    with in_tenant(asked.tenant_schema):
+    with reading_in(asked.tenant_schema):
         rows = OutcomeHour.objects.filter(**lookups, **({"schema": asked.schema} if asked.schema else {}))
         moments = rows.annotate(moment=TRUNCATED[interval]("hour", tzinfo=UTC))
         return list(moments.values_list("moment", "recommended_action").annotate(Sum("decisions"), Sum("fraud")))

@@ -46,7 +46,7 @@ def counted() -> bytes:
 def _samples() -> Iterator[Sample]:
     valkey = server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
     yield from host.samples(settings.DATA_DIR)
-    yield from stores.samples(valkey)
+    yield from stores.samples(valkey, server(settings.BROKER_URL, settings.REDIS_TIMEOUT))
     yield from figures.samples(valkey, timezone.now())
 
 

@@ -1,10 +1,11 @@
-"""The journal, the queues and whether the stores answer: asked of Valkey in one round trip, at most every few seconds.
+"""The journal, the queues and whether the stores answer: asked of Valkey in two round trips, at most every few seconds.
 
 They are told by every process that answers /metrics, so that they are told when the worker, the recorder or the clock
 is what has died.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -37,41 +38,57 @@ class _Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Message).decode
 
 
-def samples(valkey: Valkey) -> Iterator[Sample]:
-    """All of them, now; while Valkey is away that it is."""
+def samples(valkey: Valkey, broker: Valkey) -> Iterator[Sample]:
+    """All of them, now; while Valkey is away that it is. `broker`: where tasks wait, mostly the same server."""
     try:
-        answers = _asked(valkey)
+        yield from _of_the_journal(valkey)
     except Away:
         yield Sample("palisade_store_up", ("valkey",), 0)
-        return
-    (clock, away, under_way), lengths, firsts, aside, waiting, oldest = answers
-    now = int(clock[0]) + int(clock[1]) / 1_000_000
-    yield Sample("palisade_store_up", ("valkey",), 1)
-    yield Sample("palisade_store_up", ("postgres",), 0 if away else 1)
-    yield Sample("palisade_journal_entries", (), sum(lengths))
-    yield Sample("palisade_journal_age_seconds", (), _age(firsts, now))
-    yield Sample("palisade_journal_full_ratio", (), max(lengths) / settings.JOURNAL_MAX)
-    yield Sample("palisade_journal_dead_entries", (), sum(aside))
-    for queue, tasks, message in zip(QUEUES, waiting, oldest, strict=True):
-        yield Sample("palisade_queue_tasks", (queue,), tasks)
-        yield Sample("palisade_queue_age_seconds", (queue,), _waits(message, now))
-    yield Sample("palisade_tasks_under_way", (), under_way)
+    with suppress(Away):  # what is not told is an alert
+        yield from _of_the_queues(broker)
 
 
-def _asked(valkey: Valkey) -> list[list[Any]]:
-    """The server's clock, the flag of Postgres, tasks in hand; then of each stream its length, its first entry, what
-    was set aside of it; then of each queue its length and its oldest message."""
+def _of_the_journal(valkey: Valkey) -> Iterator[Sample]:
+    """The flag of Postgres; then of each stream its length, its first entry, what was set aside of it."""
     flag = STREAMS[0].replace(":journal", ":storage_away")
-    groups: list[list[tuple[Argument, ...]]] = [
-        [("TIME",), ("EXISTS", flag), ("HLEN", "unacked")],
+    (clock, away), lengths, firsts, aside = _asked(
+        valkey,
+        [("TIME",), ("EXISTS", flag)],
         [("XLEN", stream) for stream in STREAMS],
         [("XRANGE", stream, "-", "+", "COUNT", 1) for stream in STREAMS],
         [("XLEN", f"{stream}:dead") for stream in STREAMS],
+    )
+    yield Sample("palisade_store_up", ("valkey",), 1)
+    yield Sample("palisade_store_up", ("postgres",), 0 if away else 1)
+    yield Sample("palisade_journal_entries", (), sum(lengths))
+    yield Sample("palisade_journal_age_seconds", (), _age(firsts, _seconds(clock)))
+    yield Sample("palisade_journal_full_ratio", (), max(lengths) / settings.JOURNAL_MAX)
+    yield Sample("palisade_journal_dead_entries", (), sum(aside))
+
+
+def _of_the_queues(broker: Valkey) -> Iterator[Sample]:
+    """Tasks in hand; then of each queue its length and its oldest message."""
+    (clock, under_way), waiting, oldest = _asked(
+        broker,
+        [("TIME",), ("HLEN", "unacked")],
         [("LLEN", queue) for queue in QUEUES],
         [("LINDEX", queue, -1) for queue in QUEUES],
-    ]
-    answers = iter(valkey.pipeline([command for group in groups for command in group]))
+    )
+    for queue, tasks, message in zip(QUEUES, waiting, oldest, strict=True):
+        yield Sample("palisade_queue_tasks", (queue,), tasks)
+        yield Sample("palisade_queue_age_seconds", (queue,), _waits(message, _seconds(clock)))
+    yield Sample("palisade_tasks_under_way", (), under_way)
+
+
+def _asked(server: Valkey, *groups: Sequence[tuple[Argument, ...]]) -> list[list[Any]]:
+    """The answers of each group, all in one round trip."""
+    answers = iter(server.pipeline([command for group in groups for command in group]))
     return [list(islice(answers, len(group))) for group in groups]
+
+
+def _seconds(clock: Sequence[bytes]) -> float:
+    """The server's own clock, in seconds since 1970."""
+    return int(clock[0]) + int(clock[1]) / 1_000_000
 
 
 def _age(firsts: list[Any], now: float) -> float:

@@ -27,7 +27,7 @@ from apps.monitoring import figures, stores
 from apps.operations.backups.manifest import applied, known
 from apps.operations.models import Backup
 from apps.usage.metering.journal import Journal
-from apps.valkey import Away, Valkey
+from apps.valkey import Away, Valkey, server
 
 
 class Level(IntEnum):
@@ -170,7 +170,7 @@ def _recorder(patient: Patient) -> Iterator[Finding]:
     level = Level.WRONG if age > RECORDER_AWAY else Level.WARNING if age > RECORDER_LATE else Level.FINE
     do = "Start `manage.py record`; its log says what keeps it." if level else ""
     yield Finding("Recorder", level, f"The oldest decision waits for {age:.0f} s to be recorded.", do)
-    for name, _, value in stores.samples(patient.valkey):
+    for name, _, value in stores.samples(patient.valkey, _broker()):
         if name == "palisade_journal_dead_entries" and value:
             yield Finding(
                 "Recorder",
@@ -183,7 +183,9 @@ def _recorder(patient: Patient) -> Iterator[Finding]:
 def _clock_and_workers(patient: Patient) -> Iterator[Finding]:
     """Figures are taken when the clock asks and the money worker works: the queues tell which of them is away."""
     ages = dict(_figures(patient, figures.AGE))
-    waiting = {labels[0]: value for name, labels, value in stores.samples(patient.valkey) if "queue_age" in name}
+    waiting = {
+        labels[0]: value for name, labels, value in stores.samples(patient.valkey, _broker()) if "queue_age" in name
+    }
     silent = ages.get(("often",), float("inf"))
     if silent <= CLOCK_LATE:
         yield Finding("Clock and workers", Level.FINE, f"What is due was done {silent:.0f} s ago.")
@@ -197,6 +199,11 @@ def _clock_and_workers(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "Workers", Level.WARNING, f"A task of `{queue}` waits for {age:.0f} s.", "Start more of them."
             )
+
+
+def _broker() -> Valkey:
+    """Where tasks wait."""
+    return server(settings.BROKER_URL, settings.REDIS_TIMEOUT)
 
 
 def _outbox(patient: Patient) -> Iterator[Finding]:

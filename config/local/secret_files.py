@@ -10,7 +10,9 @@ from pathlib import Path
 #: What may stand in a file.
 NAMES = (
     "DATABASE_URL",
+    "PALISADE_REPLICA_URL",
     "REDIS_URL",
+    "PALISADE_BROKER_URL",
     "PALISADE_SECRET_KEY",
     "PALISADE_KEY_PEPPER",
     "PALISADE_TOKEN_SECRET",

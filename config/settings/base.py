@@ -84,10 +84,17 @@ DATABASES = {
         "POOLED": env.bool("PALISADE_DATABASE_POOLED", default=False),  # a pooler of transactions stands before it
     }
 }
-DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+#: A streaming replica, from which analytics are read while it answers.
+if _replica := env("PALISADE_REPLICA_URL", default=""):
+    DATABASES["replica"] = DATABASES["default"] | env.db_url_config(_replica) | {"ENGINE": "config.postgres"}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter", "apps.analytics.replica.AnalyticsRouter"]
 REDIS_URL = embedded.redis_url()
 #: Seconds a call to Valkey may take before it counts as away.
 REDIS_TIMEOUT = env.float("PALISADE_REDIS_TIMEOUT", default=1.0)
+#: Where tasks wait for workers. Celery speaks to one server, never to a cluster.
+BROKER_URL = env("PALISADE_BROKER_URL", default=REDIS_URL)
+if "+cluster://" in BROKER_URL:
+    raise ImproperlyConfigured("Celery can't use a cluster: set PALISADE_BROKER_URL to a Valkey of one server.")
 
 # --- tenancy: `public` holds what is needed before the tenant is known and everything commercial ----------------------
 TENANT_MODEL = "accounts.Tenant"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from django.urls import URLResolver, get_resolver
 
 from apps.alerts.kinds import KINDS as ALERTS
+from apps.analytics.replica import REPLICA
 from apps.api.endpoint import ApiView
 from apps.batches.metrics import OUTCOMES
 from apps.billing.models import Invoice, Subscription
@@ -74,7 +75,7 @@ VALUES: Mapping[str, Values] = {
     "schema": lambda: set(SCHEMAS),
     "state": lambda: {*host.STATES, *figures.TENANT_STATES, *map(str, figures.UNDER_WAY)},
     "status": lambda: {*_STATUSES, *Subscription.Status.values, *Invoice.Status.values},
-    "store": lambda: set(stores.STORES),
+    "store": lambda: {*stores.STORES, REPLICA},
     "tier": lambda: {TEST, UNKNOWN, *(plan.name for plan in PLANS.values())},
 }
 #: Whose values are ours neither to name nor to bound by a table: how many there may be at once.

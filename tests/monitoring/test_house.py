@@ -19,11 +19,13 @@ from tests.sweeping import Snapshot
 
 #: What is not told while nothing is the matter, and why.
 SILENT = {
+    "palisade_analytics_reads_total": "nobody asked for analytics",
     "palisade_connections_cut_total": "nobody was cut",
     "palisade_deliveries_under_way": "the courier has just begun",
     "palisade_drift_index": "the sample's histograms are written with the recorder's next batch",
     "palisade_provider_events_total": "there is no payment provider",
     "palisade_recorder_store_away_total": "no store was away",
+    "palisade_valkey_unconfirmed_total": "there is no cluster",
     **{row.name: "no stream runs" for row in table.documented() if row.name.startswith("palisade_stream_")},
 }
 

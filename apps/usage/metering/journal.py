@@ -16,7 +16,7 @@ from apps.api_keys.keys import BUCKETS
 from apps.usage.metering.events import UsageEvent
 from apps.valkey import Argument, Script, Valkey
 
-APPEND = Script((Path(__file__).parent / "append.lua").read_text())
+APPEND = Script((Path(__file__).parent / "append.lua").read_text(), acknowledges=True)
 
 GROUP = "recorder"
 CONSUMER = "recorder"
