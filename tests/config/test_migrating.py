@@ -19,6 +19,7 @@ from apps.usage.models import UsageEvent
 from apps.valkey import Valkey
 from config.local.embedded import CHECKOUT
 from tests.cast import Cast, enter
+from tests.config.newest_scoring import NEWEST
 from tests.live import end, environment_of, free_port
 from tests.pace import within
 from tests.rolling import Server, calling, running, some_more, troubles, until
@@ -31,7 +32,7 @@ def later() -> Iterator[None]:
     """A later version's migrations; afterwards the schemas are as they were."""
     with override_settings(MIGRATION_MODULES={"scoring": "tests.config.later_scoring"}):
         yield
-        call_command("migrate_schemas", "scoring", "0008", "--tenant", verbosity=0)
+        call_command("migrate_schemas", "scoring", NEWEST, "--tenant", verbosity=0)
     assert columns() == 0
     assert "later" not in SchemaTemplate.objects.get().sql
 

@@ -2,7 +2,9 @@
 
 from django.db import migrations
 
+from tests.config.newest_scoring import NEWEST
+
 
 class Migration(migrations.Migration):
-    dependencies = [("scoring", "0008_roll_ups_of_decisions_made_before")]
+    dependencies = [("scoring", NEWEST)]
     operations = [migrations.RunPython(migrations.RunPython.noop, migrations.RunPython.noop)]
