@@ -146,6 +146,7 @@ UNFOLD = {
     "SITE_HEADER": "Palisade operators",
     "SITE_URL": "/",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("palisade.svg")}],
+    "STYLES": [lambda request: static("operators.css")],
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"navigation": "apps.backoffice.site.menu"},
     # The green of static/palisade.css, from light to dark.

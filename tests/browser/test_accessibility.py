@@ -15,8 +15,10 @@ from tests.browser.places import (
     INNER,
     OUTSIDE,
     addresses,
+    admin,
     as_somebody_new,
     as_the_demo,
+    as_the_operator,
     deeper,
     menu,
     of_a_batch,
@@ -46,6 +48,20 @@ def test_pages_of_a_new_company(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_somebody_new(house, page, "axe@example.com")
         assert found(page, addresses(house, [*menu(), *INNER])) == []
+
+
+def test_operators_pages(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        as_the_operator(house, page)
+        assert found(page, [*addresses(house, admin()), *forms(house, page)]) == []
+
+
+def forms(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
+    """(name, address) of the first tenant's own page, and of where one is made."""
+    page.goto(f"{house.portal}/admin/accounts/tenant/")
+    row = page.locator("#result_list tbody th a").first.get_attribute("href")
+    yield "admin-tenant", f"{house.portal}{row}"
+    yield "admin-tenant-new", f"{house.portal}/admin/accounts/tenant/add/"
 
 
 def found(page: Any, places: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> list[str]:
