@@ -118,6 +118,13 @@ def test_a_batch_is_stopped_gone_on_with_and_deleted(analyst: Client) -> None:
     assert analyst.get(address).status_code == 404
 
 
+def test_a_batch_of_the_other_mode_is_offered_there(analyst: Client) -> None:
+    batch = sent(analyst, csv_of(1))
+    analyst.post("/mode/", {"livemode": "1"})
+    answer = analyst.get(f"/batches/{batch.pk}/")
+    assert (answer.status_code, "test batch" in answer.content.decode()) == (404, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"a,b\n", b"a,a\n1,2\n"])
 def test_what_can_not_be_read_is_told_at_the_field(analyst: Client, content: bytes) -> None:
     answer = upload(analyst, content)

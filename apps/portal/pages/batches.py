@@ -22,7 +22,7 @@ from apps.errors import Problem
 from apps.notifications.models import WebhookEndpoint
 from apps.portal.batch_forms import ScoringForm, UploadForm, chosen, mapped, typed_in
 from apps.portal.filters import choice, days, search
-from apps.portal.page import A_PAGE, Page
+from apps.portal.page import A_PAGE, InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.scoring.engine.schemas import SCHEMAS
@@ -130,10 +130,13 @@ class _OneBatch(Page):
     changes = Permission.BATCHES
 
     def batch(self, batch_id: str) -> Batch:
+        """Raises `InOtherMode`, `Http404`."""
         found = services.of_tenant(self.tenant, self.livemode).filter(pk=batch_id).first()
-        if found is None:
-            raise Http404
-        return found
+        if found is not None:
+            return found
+        if services.of_tenant(self.tenant, not self.livemode).filter(pk=batch_id).exists():
+            raise InOtherMode("test batch" if self.livemode else "live batch")
+        raise Http404
 
 
 class BatchPage(_OneBatch):
