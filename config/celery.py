@@ -60,6 +60,12 @@ WORK: Mapping[str, Work] = {
     # What a tenant is to look at is told within a minute; what is held against full hours, once they are recorded.
     "alerts": Work("apps.alerts.tasks.look_each_minute", MONEY, 60.0),
     "alerts_hourly": Work("apps.alerts.tasks.look_each_hour", MONEY, crontab(minute=4)),
+    # The worker says that it works: the prober listens.
+    "pulse": Work("apps.sla.tasks.say_pulse", MONEY, 15.0),
+    # A month's SLA is stated, with its credit, within two hours of its end; what becomes known later corrects it.
+    "sla_days": Work("apps.sla.tasks.keep_measured_days", HEAVY, crontab(minute=5)),
+    "sla_months": Work("apps.sla.tasks.evaluate_months", HEAVY, crontab(minute=10)),
+    "sla_corrections": Work("apps.sla.tasks.correct_months", HEAVY, crontab(hour=5, minute=15)),
     # Months are closed within the first hour, when the last of them is recorded; whoever was missed, an hour later.
     "close_months": Work("apps.usage.tasks.close_months", MONEY, crontab(minute=35)),
     # What /metrics tells of Postgres is at most a minute old; what every tenant's schema is asked for, an hour.
@@ -166,6 +172,7 @@ ROOMS = (
     "notifications",
     "billing",
     "usage",
+    "sla",
     "scoring",
     "review",
     "batches",

@@ -60,6 +60,7 @@ from apps.api.dialects import (
     PredictView,
 )
 from apps.api.entities import EntityView, ErasuresView, ErasureView, RetentionView
+from apps.api.incidents import IncidentsView, public_feed, public_status
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
@@ -68,6 +69,7 @@ from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
+from apps.api.sla import SlaMonthView, SlaView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.api.subscription import SubscriptionView
 from apps.api.tokens import TokenView
@@ -89,6 +91,7 @@ LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
 KIND, ENTITY = r"(?P<kind>[^/]+)", r"(?P<entity_id>[^/]+)"
 ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
 INTENT = r"(?P<intent_id>pi_[A-Za-z0-9]{1,60})"
+MONTH = r"(?P<month>[^/.]+)"
 WEBHOOK = r"(?P<webhook_id>[A-Za-z0-9_-]{1,64})"
 INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
@@ -150,6 +153,12 @@ urlpatterns = [
     at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>pdf)", CreditNoteView.as_view()),
     at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>html)", CreditNoteView.as_view()),
     at("v1/credits", CreditsView.as_view()),
+    at("v1/sla", SlaView.as_view()),
+    at(rf"v1/sla/{MONTH}", SlaMonthView.as_view()),
+    at(rf"v1/sla/{MONTH}\.(?P<drawn>pdf)", SlaMonthView.as_view()),
+    at("v1/incidents", IncidentsView.as_view()),
+    at("status", public_status),
+    at(r"status\.atom", public_feed),
     at("v1/payment-method", PaymentMethodView.as_view()),
     at("v1/payment-method/portal", PortalView.as_view()),
     at("v1/stripe/account", StripeAccountView.as_view()),

@@ -37,6 +37,7 @@ from apps.decoding import decode
 from apps.errors import Problem
 from apps.log_context import ANSWERING, NOBODY, Answering
 from apps.request_ids import request_id_of
+from apps.sla import failures
 from apps.usage.admission import refused_calls, refused_keys
 from apps.usage.admission.admission import Admissions, get_admissions, period_of
 from apps.usage.metering.events import moment
@@ -77,6 +78,7 @@ class ApiView(APIView):
 
     key: PresentedKey
     digest = ""
+    recognised = False  # a key of the right form was presented
     request_id = ""
     tenant_schema = ""  # of whoever was admitted
     rate: Rate | None = None
@@ -122,6 +124,7 @@ class ApiView(APIView):
             self.key, self.digest = presented_key(request.META, self.received_us / 1_000_000)
         except Problem as refusal:
             raise refused_keys.counted_here(refusal, address) from refusal
+        self.recognised = True
         self.admissions.recognise(self.key, self.digest, address)
 
     def admit(self, ask: Ask) -> Admission:
@@ -215,13 +218,20 @@ class ApiView(APIView):
         }
         with_own(shielded(response), own if self.rate is None else own | rate_headers(self.rate))
         SECONDS.labels(self.endpoint, response.status_code).observe(elapsed)
-        if response.status_code >= 500 and self.rate is not None and self._scores(request):
-            refused_calls.note(self.key.handle, self.key.livemode, self.now)
+        if response.status_code >= 500 and self._scores(request):
+            self._note_failure()
         if requests.isEnabledFor(logging.INFO):
             path = card_numbers.cut(request.path_info, LONGEST_PATH)
             requests.info("%s %s %d %.2f ms", request.method, path, response.status_code, elapsed * 1000)
         ANSWERING.set(NOBODY)
         return response
+
+    def _note_failure(self) -> None:
+        """Count a call for scoring that failed: for its success rate once it was admitted, for the SLA in any case."""
+        if self.rate is not None:
+            refused_calls.note(self.key.handle, self.key.livemode, self.now)
+        if self.recognised and self.key.livemode:
+            failures.note(self.key.handle, self.now)
 
     def _scores(self, request: Any) -> bool:
         """Whether this is a call that would be counted as usage."""

@@ -20,6 +20,7 @@ from apps.offboarding.models import Erasure
 from apps.review.models import Label
 from apps.scoring.models import Decision, PublishedPolicy
 from apps.scoring.serving.decision_formats import answer_of
+from apps.sla.models import SlaStatement
 from apps.support.models import SupportRequest
 from apps.usage.models import UsageDay
 
@@ -129,6 +130,11 @@ PARTS: Sequence[Part] = (
         "payments.csv", "Payments of invoices",
         lambda tenant: Payment.objects.filter(tenant=tenant).select_related("invoice").order_by("pk"),
         _columns("invoice__number", "created_at", "status", "amount", "amount_refunded", "currency"),
+    ),
+    Part(
+        "sla_statements.jsonl", "The availability of each month, with what it was computed from",
+        lambda tenant: SlaStatement.objects.filter(tenant=tenant).order_by("month", "revision"),
+        _columns("month", "revision", "issued_at", "credit_percent", "credit", "because", "document"),
     ),
     Part(
         "batches.csv", "Files that were scored; their results are at /v1/batches for 30 days",

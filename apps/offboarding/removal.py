@@ -3,9 +3,10 @@
 removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
          what Valkey remembers: pasts, answers on their way, counters, documents of keys; the customer at the provider
          keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
-         batches, memberships, invitations
-stays    invoices, credit notes, payments, credits, the plans' timeline, usage by day: what was billed, for as long as
-         books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of these name it
+         batches, memberships, invitations, measured days
+stays    invoices, credit notes, payments, credits, SLA statements, the plans' timeline, usage by day: what was billed,
+         for as long as books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of
+         these name it
 """
 
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from apps.billing.models import PaymentCard
 from apps.notifications.models import ChatChannel, Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
 from apps.offboarding.models import Export, Retention
+from apps.sla.models import FailedMinute, MeasuredDay
 from apps.support.models import SupportRequest
 from apps.usage.models import Budget
 from apps.valkey import Valkey
@@ -59,6 +61,8 @@ def remove(tenant: Tenant) -> None:
     """Remove what is the tenant's own. Harmless when repeated."""
     for model in OWNED:
         model._default_manager.filter(tenant=tenant).delete()
+    for measured in (MeasuredDay, FailedMinute):
+        measured._default_manager.filter(tenant_id=tenant.pk).delete()
     for batch in Batch.objects.filter(tenant=tenant).select_related("tenant"):
         storage.forget(batch)
         batch.delete()

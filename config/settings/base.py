@@ -2,8 +2,8 @@
 
 Environment variables (all optional): DATABASE_URL, REDIS_URL, PALISADE_DATA, PALISADE_SECRET_KEY,
 PALISADE_KEY_PEPPER, PALISADE_TOKEN_SECRET, PALISADE_SEALING_KEYS, PALISADE_BACKUP_KEY, PALISADE_BACKUP_DIR,
-PALISADE_BACKUP_DAYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM,
-PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_SELLER_NAME,
+PALISADE_BACKUP_DAYS, PALISADE_EMAIL_URL, PALISADE_EMAIL_FROM, PALISADE_ONCALL_EMAIL,
+PALISADE_API_URL, PALISADE_API_INSIDE_URL, PALISADE_PORTAL_INSIDE_URL, PALISADE_WEBHOOK_NETWORKS, PALISADE_SELLER_NAME,
 PALISADE_SELLER_ADDRESS, PALISADE_SELLER_TAX_ID,
 PALISADE_PAYMENT_DETAILS, PALISADE_DEBUG, PALISADE_DEMO, PALISADE_PUBLIC_HOST, PALISADE_ALLOWED_HOSTS,
 PALISADE_TRUSTED_PROXIES, PALISADE_OPERATOR_NETWORKS, PALISADE_METRICS_TOKEN, PALISADE_METRICS_PORT,
@@ -108,6 +108,7 @@ SHARED_APPS = [
     "apps.api_keys",
     "apps.billing",
     "apps.usage",
+    "apps.sla",
     "apps.support",
     "apps.alerts",
     "apps.offboarding",
@@ -174,6 +175,7 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.get("EMAIL_USE_TLS", False), _EMAIL.get("E
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = env("PALISADE_EMAIL_FROM", default="Palisade <no-reply@localhost>")
 SUPPORT_EMAIL = env("PALISADE_SUPPORT_EMAIL", default="support@localhost")  # requests for support are mailed to it
+ONCALL_EMAIL = env("PALISADE_ONCALL_EMAIL", default="oncall@localhost")  # outages and burn rates are
 #: Where customers reach the API: what is told outside of it needs whole addresses.
 API_URL = env(
     "PALISADE_API_URL",
@@ -181,9 +183,13 @@ API_URL = env(
     if PUBLIC_HOSTS
     else f"http://{env('PALISADE_HOST', default='127.0.0.1')}:{env('PALISADE_API_PORT', default='8000')}",
 ).rstrip("/")
-#: Where the portal reaches it.
+#: Where the portal and probes reach it.
 API_INSIDE_URL = env(
     "PALISADE_API_INSIDE_URL", default=f"http://127.0.0.1:{env('PALISADE_API_PORT', default='8000')}"
+).rstrip("/")
+#: Where probes reach the portal.
+PORTAL_INSIDE_URL = env(
+    "PALISADE_PORTAL_INSIDE_URL", default=f"http://127.0.0.1:{env('PALISADE_PORTAL_PORT', default='8501')}"
 ).rstrip("/")
 #: Where an error's page is (`type`, `doc_url`).
 DOCS_URL = env("PALISADE_DOCS_URL", default=f"{API_URL}/docs/errors")

@@ -15,6 +15,7 @@ from apps.api import (
     decisions,
     dialects,
     entities,
+    incidents,
     invoices,
     jobs,
     labels,
@@ -24,6 +25,7 @@ from apps.api import (
     plans,
     predictions,
     service,
+    sla,
     stripe_guard,
     subscription,
     tokens,
@@ -57,6 +59,8 @@ RESOURCES = (
     credits,
     payments,
     stripe_guard,
+    sla,
+    incidents,
     webhooks,
     alerts,
     alert_rules,
@@ -79,6 +83,7 @@ TAGS = {
     "months.",
     "Payments": "The payment method of your account, entered on pages of the payment provider; and a guard for the "
     "payments of your own Stripe account: risky ones are cancelled before they go through.",
+    "Availability": "What was promised of the service, what was measured, and how it is now.",
     "Alerts": "What you are to look at: kept, counted while it goes on, sent by e-mail, webhook and chat, resolved by "
     "itself.",
     "Webhooks": "Your servers are told what happens, signed by [Standard Webhooks](https://www.standardwebhooks.com): "

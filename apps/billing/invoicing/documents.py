@@ -42,12 +42,17 @@ def html_of(paper: Paper) -> str:
 
 
 def pdf_of(paper: Paper) -> bytes:
-    """Draw the page as PDF. WeasyPrint is loaded at the first one. Raises `PdfUnavailable`."""
+    """Draw the page as PDF. Raises `PdfUnavailable`."""
+    return drawn(html_of(paper))
+
+
+def drawn(html: str) -> bytes:
+    """Draw a page of its own as PDF. WeasyPrint is loaded at the first one. Raises `PdfUnavailable`."""
     try:
         import weasyprint
     except OSError as missing:
         raise PdfUnavailable("Pango is missing here: apt-get install libpango-1.0-0 libpangoft2-1.0-0.") from missing
-    return weasyprint.HTML(string=html_of(paper), url_fetcher=_nothing_from_elsewhere).write_pdf()
+    return weasyprint.HTML(string=html, url_fetcher=_nothing_from_elsewhere).write_pdf()
 
 
 def attached_invoice(event: Mapping[str, Any]) -> Attachment | None:

@@ -15,7 +15,11 @@ Tier = tuple[int | None, Decimal]
 LIMITED_UNITS = 1_000
 #: What a feature of plans opens: method and path. One that is promised and not here is still to be built, and no plan
 #: says it has it; whoever builds it adds its row, and its endpoint asks the gate for it.
-FEATURES: Mapping[str, str] = {"batch": "POST /v1/decisions/batch", "drift": "GET /v1/analytics/drift"}
+FEATURES: Mapping[str, str] = {
+    "batch": "POST /v1/decisions/batch",
+    "drift": "GET /v1/analytics/drift",
+    "sla": "GET /v1/sla/{month}",
+}
 #: What a tenant pays in unless another currency was agreed.
 DEFAULT_CURRENCY = "USD"
 
