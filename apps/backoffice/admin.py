@@ -11,6 +11,7 @@ from apps.backoffice import (
     papers,
     payments,
     people,
+    sla,
     support,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "papers",
     "payments",
     "people",
+    "sla",
     "support",
 ]

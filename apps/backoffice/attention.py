@@ -15,6 +15,7 @@ from apps.backoffice.invoices import with_state
 from apps.billing.models import Invoice, Payment, ProviderEvent, Refund
 from apps.formats import moment_text
 from apps.notifications.models import Delivery, WebhookEndpoint
+from apps.sla.models import BurnAlert, Incident
 from apps.support.models import SupportRequest
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away, server
@@ -86,6 +87,14 @@ _ROWS: Sequence[Callable[[datetime], Concern]] = (
     _rows(
         "Deliveries given up in the last 7 days", "notifications.delivery", {"state__exact": "dead"},
         lambda now: Delivery.objects.filter(state="dead", created_at__gte=now - RECENT),
+    ),
+    _rows(
+        "Incidents that are open", "sla.incident", {"ended_at__isempty": "1"},
+        lambda _: Incident.objects.filter(ended_at=None),
+    ),
+    _rows(
+        "Burn rates of the SLA's budget that are too high", "sla.burnalert", {"ended_at__isempty": "1"},
+        lambda _: BurnAlert.objects.filter(ended_at=None),
     ),
     _rows(
         "Support requests that should be answered by now", "support.supportrequest", {"answered_at__isempty": "1"},

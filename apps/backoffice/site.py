@@ -30,6 +30,13 @@ MENU: Mapping[str, tuple[str, ...]] = {
     ),
     "Usage": ("usage.usageday", "usage.usagehour"),
     "Notifications": ("notifications.event", "notifications.delivery", "notifications.webhookendpoint"),
+    "Availability": (
+        "sla.incident",
+        "sla.maintenance",
+        "sla.partstate",
+        "sla.burnalert",
+        "sla.slastatement",
+    ),
     "Support": ("support.supportrequest",),
     "People": ("accounts.user", "accounts.membership", "auth.group"),
     "Security": ("accounts.auditentry",),

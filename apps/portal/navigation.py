@@ -33,6 +33,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/plan/", "Plan", Permission.INVOICES),
         Entry("/invoices/", "Invoices", Permission.INVOICES),
         Entry("/billing/", "Billing details", Permission.INVOICES),
+        Entry("/sla/", "Availability"),
     ),
     "Manage": (
         Entry("/team/", "Team"),

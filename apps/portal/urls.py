@@ -1,8 +1,8 @@
 """The portal's pages: one line each. Accounts (sign-up, login, passwords, second factors) are allauth's."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from apps.portal import kept_forms
+from apps.portal import kept_forms, status
 from apps.portal.landing import landing
 from apps.portal.pages import (
     alerts,
@@ -25,6 +25,7 @@ from apps.portal.pages import (
     policy,
     quality,
     security,
+    sla,
     start,
     support,
     team,
@@ -36,6 +37,9 @@ from apps.portal.pages import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing, name="landing"),
+    path("status", status.page, name="status"),
+    path("status.json", status.as_json, name="status_json"),
+    path("status.atom", status.as_atom, name="status_atom"),
     path("account/delete/", closing.delete_account, name="delete_account"),
     path("account/confirm-email/again/", confirmation.confirm_again, name="confirm_again"),
     path("account/", include("allauth.urls")),
@@ -84,6 +88,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("invoices/<str:invoice_id>.pdf", invoices.InvoicePaper.as_view(), name="invoice_paper"),
     path("credit-notes/<str:note_id>.pdf", invoices.CreditNotePaper.as_view(), name="credit_note_paper"),
     path("billing/", billing.BillingPage.as_view(), name="billing"),
+    path("sla/", sla.SlaPage.as_view(), name="sla"),
+    path("sla/<str:month>/", sla.SlaMonthPage.as_view(), name="sla_month"),
+    re_path(r"^sla/(?P<month>[^/.]+)\.(?P<form>json|pdf)$", sla.SlaMonthPaper.as_view(), name="sla_paper"),
     path("audit/", audit.AuditPage.as_view(), name="audit"),
     path("security/", security.SecurityPage.as_view(), name="security"),
     path("security/sessions/<int:session_id>/end/", security.EndSession.as_view(), name="end_session"),

@@ -35,6 +35,7 @@ from apps.billing.models import (
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.services import create_webhook, send_test
 from apps.operations.models import Backup
+from apps.sla.models import BurnAlert, Incident, Maintenance, PartState, SlaStatement
 from apps.support.services import ask
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
@@ -87,6 +88,13 @@ def rows(cast: Cast, operator: User) -> None:
     )
     times = {"created_at": now, "updated_at": now}
     Refund.objects.create(payment=paid, amount=one, reason="SLA", idempotency_key="ref_1", **times)
+    Incident.objects.create(id="inc_1", part="api", started_at=now, opened_at=now)
+    Maintenance.objects.create(title="A larger disk", starts_at=now, ends_at=now + timedelta(days=1), announced_at=now)
+    PartState.objects.create(part="api", up=True, since=now, checked_at=now)
+    BurnAlert.objects.create(rule="fast", opened_at=now, text="3 of 4 failed")
+    SlaStatement.objects.create(
+        tenant=tenant, month="2026-10", revision=1, issued_at=now, document={}, credit_percent=10, credit=one
+    )
     event = {"id": "evt_1", "type": "customer.created", "created": 1, "data": {"object": {}}}
     provider_events.keep(event, now)
     Backup.objects.create(made_at=now, file="/backups/palisade.backup", size=1_000_000, seconds=2.5)
@@ -141,6 +149,10 @@ MADE_BY_US = {
     "usage.usagehour",
     "support.supportrequest",
     "operations.backup",
+    "sla.incident",
+    "sla.partstate",
+    "sla.burnalert",
+    "sla.slastatement",
     *OUTBOX,
 }
 

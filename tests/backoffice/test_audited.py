@@ -46,6 +46,9 @@ LINES: Mapping[str, str] = {
     "notifications.delivery send_again": "delivery.replayed",
     "notifications.webhookendpoint switch_off": "webhook.changed",
     "notifications.webhookendpoint switch_on": "webhook.changed",
+    "sla.incident change": "incident.noted",
+    "sla.maintenance add": "maintenance.announced",
+    "sla.maintenance withdraw": "maintenance.withdrawn",
     "support.supportrequest answered": "support.answered",
 }
 #: Acts on a list's rows that `rows` has in the right state to be acted on.
@@ -58,6 +61,7 @@ ACTED = (
     "notifications.delivery send_again",
     "notifications.webhookendpoint switch_off",
     "notifications.webhookendpoint switch_on",
+    "sla.maintenance withdraw",
 )
 
 
@@ -100,6 +104,13 @@ def forms(tenant_id: int) -> Mapping[str, dict[str, Any]]:
         "auth.group change": {"name": "second line"},
         "billing.coupon add": {"code": "NEW", "percent": "10"},
         "billing.coupon change": {"code": "HALF", "percent": "50", "description": "for friends"},
+        "sla.incident change": {"note": "We look into it.", "notes-TOTAL_FORMS": "0", "notes-INITIAL_FORMS": "0"},
+        "sla.maintenance add": {
+            "title": "A larger disk",
+            **{f"{name}_0": "2099-01-01" for name in ("starts_at", "ends_at")},
+            "starts_at_1": "02:00",
+            "ends_at_1": "03:00",
+        },
         "billing.credit add": {"tenant": tenant_id, "amount": "5", "key": "outage", "reason": "an outage"},
     }
 

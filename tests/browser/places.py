@@ -27,6 +27,7 @@ OUTSIDE = (
     Place("signup", "/account/signup/"),
     Place("password-reset", "/account/password/reset/"),
     Place("mailbox", "/mailbox/"),
+    Place("status", "/status"),
     Place("invitation-ended", "/invited/nothing/"),
     Place("docs-errors", "/docs/errors", "api"),
     Place("docs-fields", "/docs/fields", "api"),

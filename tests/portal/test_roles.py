@@ -28,6 +28,8 @@ OUTSIDE = {
     "resume",
     "confirm_again",
 }
+OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant", "invited", "delete_account"}
+OUTSIDE |= {"status", "status_json", "status_atom"}
 #: Arguments of addresses that have some: an object nobody has.
 ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1], "restrict_key": [1]}
 ARGUMENTS |= {"webhook": ["whe_none"], "replay_delivery": ["dlv_none"], "invoice_paper": ["in_none"]}
@@ -40,6 +42,7 @@ ARGUMENTS |= {"alert": ["alt_none"], "alert_rule": ["volume_drop"]}
 ARGUMENTS |= {"batch": ["btc_none"], "batch_progress": ["btc_none"], "batch_problems": ["btc_none"]}
 ARGUMENTS |= {"batch_results": ["btc_none", "csv"]}
 ARGUMENTS |= {"guide": ["answers"], "label_decision": ["dec_none"]}
+ARGUMENTS |= {"sla_month": ["2026-01"], "sla_paper": ["2026-01", "json"]}
 ARGUMENTS |= {"remove_rule": ["none"], "built_in_rules": ["payments"], "policy_version": [999]}
 
 
