@@ -6,15 +6,16 @@ away is kept here and written when it is back; those on call are told at once al
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
-from django.db import connection
 from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.sla import burning, failures, incidents, oncall, probes, status
+from apps.sla.aside import Aside, Late, Made
 from apps.sla.incidents import Round
 from apps.sla.intervals import moment_of, second_of
 from apps.sla.oncall import Page
@@ -32,13 +33,24 @@ UP = Gauge(
     "palisade_part_up", "Whether a part was well when it was probed last", ["part"], multiprocess_mode="mostrecent"
 )
 Probe = Callable[[str, int], Look]
+#: Seconds Postgres may take for a round.
+STORE_SECONDS = 5.0
+STORE_AWAY = (*POSTGRES_AWAY, Late)
+
+
+class Store(Protocol):
+    """Does what Postgres is needed for. Raises `STORE_AWAY`."""
+
+    def do(self, work: Callable[[], Made]) -> Made: ...
 
 
 class Prober:
-    """One an installation. `probe` asks a part; `clock` says what time it is."""
+    """One an installation. `probe` asks a part, `clock` says what time it is, `store` works with Postgres."""
 
-    def __init__(self, probe: Probe = probes.look, clock: Callable[[], datetime] = timezone.now) -> None:
-        self._probe, self._clock = probe, clock
+    def __init__(
+        self, probe: Probe = probes.look, clock: Callable[[], datetime] = timezone.now, store: Store | None = None
+    ) -> None:
+        self._probe, self._clock, self._store = probe, clock, store or Aside(STORE_SECONDS)
         self._began = second_of(clock())
         self._watched: dict[str, Watched] | None = None
         self._seen_well: set[str] = set()
@@ -79,9 +91,8 @@ class Prober:
 
     def _remembered(self) -> dict[str, Watched]:
         try:
-            return incidents.watched_parts()
-        except POSTGRES_AWAY:
-            connection.close_if_unusable_or_obsolete()
+            return self._store.do(incidents.watched_parts)
+        except STORE_AWAY:
             return {part: Watched() for part in PARTS}
 
     def _starting(self, look: Look) -> Look:
@@ -103,28 +114,18 @@ class Prober:
 
     def _write(self, now: datetime) -> None:
         """Write what is kept; while Postgres is away it stays kept."""
+        kept = tuple(self._kept)
         try:
-            incidents.keep(self._kept)
-            self._count(now)
-        except POSTGRES_AWAY as failure:
-            connection.close_if_unusable_or_obsolete()
-            log.warning("%d rounds of probes wait for Postgres: %s", len(self._kept), failure)
+            self._pages += self._store.do(lambda: _written(kept, now))
+        except STORE_AWAY as failure:
+            log.warning("%d rounds of probes wait for Postgres: %s", len(kept), failure)
             return
         self._kept = []
 
-    def _count(self, now: datetime) -> None:
-        try:
-            failures.keep(now)
-        except Away as failure:
-            log.warning("failed requests stay in Valkey: %s", failure)
-        burning.count({one.second: list(one.looks) for one in self._kept})
-        self._pages += burning.look(now)
-
     def _publish(self, now: datetime) -> None:
         try:
-            self._status = status.read(now)
-        except POSTGRES_AWAY:
-            connection.close_if_unusable_or_obsolete()
+            self._status = self._store.do(lambda: status.read(now))
+        except STORE_AWAY:
             known: Mapping[str, Watched] = self._watched or {}
             self._status = self._status and status.with_states(self._status, known, now)
         try:
@@ -132,3 +133,14 @@ class Prober:
                 status.publish(self._status)
         except Away as failure:
             log.warning("the status can't be published: %s", failure)
+
+
+def _written(kept: Sequence[Round], now: datetime) -> list[Page]:
+    """Write rounds and what was counted; whom the burn rates call."""
+    incidents.keep(kept)
+    try:
+        failures.keep(now)
+    except Away as failure:
+        log.warning("failed requests stay in Valkey: %s", failure)
+    burning.count({one.second: list(one.looks) for one in kept})
+    return list(burning.look(now))

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.accounts.tenancy import POSTGRES_AWAY
+from apps.sla.aside import Aside, Late
 from apps.sla.watching import Look
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away, Valkey, server
@@ -26,6 +27,7 @@ PULSE_EVERY, PULSE_WITHIN = 15.0, 60
 PULSE = "sla:pulse"
 #: The list in which tasks wait for the worker that people wait for.
 WAITING = "money"
+_asking_postgres = Aside(PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,17 @@ def _stripe() -> Found:
 
 
 def _postgres() -> Found:
+    """Whether a new connection is made and answers."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except POSTGRES_AWAY as failure:
-        connection.close_if_unusable_or_obsolete()
+        _asking_postgres.do(_select)
+    except (*POSTGRES_AWAY, Late) as failure:
         return Found(False, str(failure).splitlines()[0] if str(failure) else type(failure).__name__)
     return Found(True)
+
+
+def _select() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def _valkey_answers() -> Found:

@@ -265,7 +265,7 @@ def takes_posts(callback: Any) -> bool:
 
 
 #: Functions that only show something.
-SHOWN = {"landing", "mailbox", "no_tenant", "resume"}
+SHOWN = {"landing", "mailbox", "no_tenant", "resume", "status", "status_json", "status_atom"}
 
 
 def test_every_address_that_takes_a_form_is_acted_on_here_or_says_why_not() -> None:

@@ -1,7 +1,8 @@
 """Rounds of probes become incidents, pages, spans and the public status, whatever is away meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -19,6 +20,13 @@ pytestmark = pytest.mark.django_db
 BEGIN = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
 
+class Here:
+    """Works with Postgres in the test's own transaction."""
+
+    def do(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+
 class Service:
     """A service whose parts are down when told, and a clock that a round moves on."""
 
@@ -29,7 +37,7 @@ class Service:
 
     def fresh(self) -> Prober:
         """A prober that has just begun."""
-        return Prober(self.probe, lambda: self.now)
+        return Prober(self.probe, lambda: self.now, Here())
 
     def probe(self, part: str, second: int) -> Look:
         return Look(part, second, part not in self.down, 1.0, "it is told so")
