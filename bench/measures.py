@@ -117,6 +117,7 @@ def name_of(pid: int) -> str:
         ("config.serving.portal", "portal"),
         (" record", "recorder"),
         (" deliver", "deliver"),
+        ("manage.py probe", "prober"),
         ("--queues money", "money"),
         ("--queues heavy", "heavy"),
         (" beat ", "beat"),

@@ -24,7 +24,7 @@ from apps.times import rfc3339
 Percent = Annotated[str, Meta(description="A decimal number.")]
 
 
-class Step(msgspec.Struct, frozen=True):
+class CreditStep(msgspec.Struct, frozen=True):
     """What a month gives back of its fee."""
 
     below_percent: Annotated[Percent, Meta(description="An availability below this.")]
@@ -75,7 +75,7 @@ class Sla(msgspec.Struct, frozen=True):
     object: Literal["sla"]
     promised: Annotated[bool, Meta(description="Whether your plan promises it now: then credits follow.")]
     target_percent: Percent
-    credits: list[Step]
+    credits: list[CreditStep]
     goals: Goals
     current: MonthSoFar | None
     months: list[StatedMonth]
@@ -97,7 +97,7 @@ class SlaView(ApiView):
                 object="sla",
                 promised=FEATURE in plan_for(tenant.pk)[0].features,
                 target_percent=str(percent_of(TARGET)),
-                credits=[Step(str(percent_of(below)), percent) for below, percent in STEPS],
+                credits=[CreditStep(str(percent_of(below)), percent) for below, percent in STEPS],
                 goals=GOALS,
                 current=_so_far(month) if month else None,
                 months=[_stated(row) for row in evaluation.statements_of(tenant.pk)],

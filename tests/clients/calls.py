@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from apps.api.documentation import OPENAPI
 from apps.batches.models import Batch
 from tests.api.test_404_isolation import MAKE
@@ -119,6 +121,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "detect": Call(query={"model": "xgboost"}, body=_example("detect", "abroad"), kind="CardActivity"),
         "detectEnsemble": Call(body=_example("detectEnsemble", "abroad"), kind="CardActivity"),
         "changeSubscription": Call(body={"plan": "basic"}, kind="SubscriptionChange"),
+        **dict.fromkeys(("getSlaMonth", "getSlaMonthPdf"), Call({"month": f"{timezone.now():%Y-%m}"})),
         **dict.fromkeys(("getInvoice", "getInvoicePdf", "getInvoiceHtml"), Call(named["invoice_id"])),
         **dict.fromkeys(("getCreditNote", "getCreditNotePdf", "getCreditNoteHtml"), Call(named["note_id"])),
         "redeemCoupon": Call(body={"coupon": "WELCOME"}, kind="CouponRequest"),

@@ -41,7 +41,7 @@ def service(cast: Cast, stand: Stand) -> Iterator[str]:
 def customer() -> Api:
     """A tenant with room for every call, and a coupon it may redeem."""
     Coupon.objects.create(code="WELCOME", percent=Decimal(10))
-    return Api(enter("clients", "professional", rate_per_minute=50_000_000, included=10**9))
+    return Api(enter("clients", "enterprise", rate_per_minute=50_000_000, included=10**9))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ post_hooks: []
 content_type_overrides:
   image/svg+xml: application/octet-stream
   application/pdf: application/octet-stream
+  application/atom+xml: application/octet-stream
   text/csv: application/octet-stream
   application/csv: application/octet-stream
   application/jsonl: application/octet-stream

@@ -20,6 +20,8 @@ from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.models import active
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.metrics import NO_MODEL, PARTS, TEST, UNKNOWN
+from apps.sla.burn import WINDOWS
+from apps.sla.parts import PARTS as PROBED
 from config.middleware import NO_PAGE
 from config.settings.base import ARTIFACTS_DIR
 
@@ -69,13 +71,14 @@ VALUES: Mapping[str, Values] = {
     "outcome": lambda: {*OUTCOMES, "delivered", "failed"},
     "pace": lambda: {*figures.PACES, "minute", "hour"},
     "page": _pages,
-    "part": lambda: set(PARTS),
+    "part": lambda: {*PARTS, *PROBED},
     "queue": lambda: set(QUEUES),
     "reason": lambda: {*PROBLEMS, *_STATUSES},
     "schema": lambda: set(SCHEMAS),
     "state": lambda: {*host.STATES, *figures.TENANT_STATES, *map(str, figures.UNDER_WAY)},
     "status": lambda: {*_STATUSES, *Subscription.Status.values, *Invoice.Status.values},
     "store": lambda: {*stores.STORES, REPLICA},
+    "window": lambda: set(map(str, WINDOWS)),
     "tier": lambda: {TEST, UNKNOWN, *(plan.name for plan in PLANS.values())},
 }
 #: Whose values are ours neither to name nor to bound by a table: how many there may be at once.

@@ -23,6 +23,8 @@ SILENT = {
     "palisade_connections_cut_total": "nobody was cut",
     "palisade_deliveries_under_way": "the courier has just begun",
     "palisade_drift_index": "the sample's histograms are written with the recorder's next batch",
+    "palisade_burn_rate": "no prober runs",
+    "palisade_part_up": "no prober runs",
     "palisade_provider_events_total": "there is no payment provider",
     "palisade_recorder_store_away_total": "no store was away",
     "palisade_valkey_unconfirmed_total": "there is no cluster",

@@ -28,7 +28,6 @@ OUTSIDE = {
     "resume",
     "confirm_again",
 }
-OUTSIDE = {"landing", "mailbox", "mode", "switch", "new_tenant", "no_tenant", "invited", "delete_account"}
 OUTSIDE |= {"status", "status_json", "status_atom"}
 #: Arguments of addresses that have some: an object nobody has.
 ARGUMENTS = {"decision": ["dec_none"], "rotate_key": [1], "revoke_key": [1], "restrict_key": [1]}

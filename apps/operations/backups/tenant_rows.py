@@ -47,6 +47,18 @@ NOT_CARRIED: Mapping[str, str] = {
     "billing.ProviderEvent": "what the provider told; payments have what came of it",
     "contenttypes.ContentType": "made by migrations",
     "operations.Backup": "backups of that installation",
+    **dict.fromkeys(
+        (
+            "sla.BurnAlert",
+            "sla.Incident",
+            "sla.IncidentNote",
+            "sla.Maintenance",
+            "sla.PartState",
+            "sla.ProbedSpan",
+            "sla.RoundCount",
+        ),
+        "how that installation was; statements hold what they were computed from",
+    ),
     "sessions.Session": "people log in again",
     "usersessions.UserSession": "people log in again",
 }
