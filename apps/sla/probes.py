@@ -110,7 +110,8 @@ def _beat() -> Found:
 def _silence() -> tuple[int | None, int]:
     """For how many seconds the worker has not been heard of (None: can't be told), and how many tasks wait."""
     try:
-        clock, said, waiting = _valkey().pipeline([("TIME",), ("GET", PULSE), ("LLEN", WAITING)])
+        clock, said = _valkey().pipeline([("TIME",), ("GET", PULSE)])
+        waiting = server(settings.BROKER_URL, settings.REDIS_TIMEOUT).command("LLEN", WAITING)
     except Away:
         return None, 0
     return None if said is None else max(int(clock[0]) - int(said), 0), int(waiting)
