@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from psycopg import sql
 
@@ -45,14 +45,17 @@ def change_of(schema: str) -> Change | None:
 
 
 def make(schema: str, change: Change) -> None:
-    """Do it in a schema: all of it, or nothing."""
-    with in_tenant(schema), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("\n".join(one for one in change.statements if not one.startswith("--")) or "SELECT 1")
-        rows = sql.SQL(", ").join(
-            sql.SQL("({}, {}, now())").format(sql.Literal(app), sql.Literal(name)) for app, name in change.migrations
-        )
-        if change.migrations:
-            cursor.execute(sql.SQL("INSERT INTO django_migrations (app, name, applied) VALUES {}").format(rows))
+    """Do it in a schema: all of it, or nothing. One round trip, which Postgres takes as one transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(_as_one(schema, change))
+
+
+def _as_one(schema: str, change: Change) -> sql.Composed:
+    path = sql.SQL("SELECT set_config('search_path', {}, true);").format(sql.Literal(f'"{schema}", public'))
+    told = sql.SQL("\n".join(one for one in change.statements if not one.startswith("--")))
+    rows = [sql.SQL("({}, {}, now())").format(sql.Literal(app), sql.Literal(name)) for app, name in change.migrations]
+    noted = sql.SQL("INSERT INTO django_migrations (app, name, applied) VALUES {}").format(sql.SQL(", ").join(rows))
+    return sql.Composed([path, told, noted if rows else sql.SQL("")])
 
 
 def state_of(schema: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import DataError, connection
 from django.test import override_settings
 
 from apps.accounts import migrating
@@ -61,6 +61,15 @@ def test_schema_that_stands_elsewhere_and_code_are_django_s_matter(cast: Cast, l
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {schema}.django_migrations WHERE name = '0000'")
+
+
+def test_what_fails_in_a_schema_leaves_nothing_in_it(cast: Cast) -> None:
+    failing = migrating.Change(["CREATE TABLE half (id int);", "SELECT 1/0;"], [("scoring", "half")])
+    before = definition(cast.bob.tenant.schema_name)
+    with pytest.raises(DataError):
+        migrating.make(cast.bob.tenant.schema_name, failing)
+    assert definition(cast.bob.tenant.schema_name) == before
+    assert migrating.state_of(cast.bob.tenant.schema_name) == migrating.state_of(settings.TEMPLATE_SCHEMA)
 
 
 def test_what_sql_can_not_tell_is_not_told() -> None:
