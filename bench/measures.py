@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,9 +79,10 @@ def cpu_seconds(copy: Copy) -> dict[str, float]:
     """Processor time of every process of the copy so far, by what it is; that of ended children is their parent's."""
     found: dict[str, float] = {}
     for pid in family(copy.process.pid):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        name = name_of(pid)
-        found[name] = found.get(name, 0.0) + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended: its time is its parent's now
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            name = name_of(pid)
+            found[name] = found.get(name, 0.0) + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return found
 
 
@@ -104,7 +106,9 @@ def in_process(copy: Copy, module: str, *arguments: str) -> dict[str, float]:
 
 def family(pid: int) -> list[int]:
     """A process and all below it, and the servers that were detached from it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children: list[str] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     below = [one for child in children for one in family(int(child))]
     return [pid, *below]
 

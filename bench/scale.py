@@ -10,9 +10,10 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bench import copy as copies
 from bench.copy import ROOT, Copy
@@ -25,6 +26,8 @@ MACHINES = (1, 4, 16, 64)
 PRIMARIES = (1, 3, 16)
 CONNECTIONS = 16
 
+T = TypeVar("T")
+
 
 class Costs(NamedTuple):
     """What one decision was measured to cost."""
@@ -32,7 +35,7 @@ class Costs(NamedTuple):
     api_us: float  # of a processor of an API machine
     gate_us: float  # a round trip to Valkey with the gate's script, seen from the API
     valkey_us: float  # of Valkey's one thread
-    recorder_us: float  # of the one recorder that works, waiting for Postgres included
+    recorder_us: float  # of the one recorder that works: its own and Postgres' time, one after the other
     postgres_us: float  # of a processor of Postgres' machine
     wal_bytes: float  # written to its log
 
@@ -57,23 +60,37 @@ def most(costs: Costs, hardware: Hardware, machines: int, primaries: int) -> Map
 
 
 def measured(copy: Copy, seconds: float) -> Costs:
-    """Each part's cost, from a load that this machine can just serve."""
+    """Each part's cost in processor time, which a busy machine stretches less than the clock; what the copy spends on
+    itself is taken off. The recorder's and Postgres' are those of full batches, as when they are saturated."""
     key = copy.tenant_with_key("scale")
     load(copy.api, "/v1/decisions", key, CONNECTIONS, 2)
     drained(copy)
-    before, wal = cpu_seconds(copy), in_process(copy, "bench.scale_probe")["wal_bytes"]
-    served = load(copy.api, "/v1/decisions", key, CONNECTIONS, seconds).requests
-    drained(copy)
-    after, probe = cpu_seconds(copy), in_process(copy, "bench.scale_probe")
-    used = {name: (after[name] - before.get(name, 0.0)) / served * 1e6 for name in after}
+    idle, waited = spent(copy, lambda: time.sleep(seconds))[1:]
+    one, serving, served_in = spent(copy, lambda: load(copy.api, "/v1/decisions", key, CONNECTIONS, seconds))
+    before = in_process(copy, "bench.scale_probe")["wal_bytes"]
+    drain, recording, drained_in = spent(copy, lambda: drain_rate(copy, key))
+    probe = in_process(copy, "bench.scale_probe")
+
+    def cost(name: str, busy: Mapping[str, float], for_seconds: float, decisions: float) -> float:
+        return (busy[name] - idle[name] / waited * for_seconds) / decisions * 1e6
+
+    postgres_us = cost("postgres", recording, drained_in, drain["entries"])
     return Costs(
-        api_us=used["api"],
+        api_us=cost("api", serving, served_in, one.requests),
         gate_us=probe["gate_us"],
-        valkey_us=used["valkey"],
-        recorder_us=1e6 / drain_rate(copy, key)["per_second"],
-        postgres_us=used["postgres"],
-        wal_bytes=(probe["wal_bytes"] - wal) / served,
+        valkey_us=cost("valkey", serving, served_in, one.requests),
+        recorder_us=drain["python_share"] / drain["per_second"] * 1e6 + postgres_us,
+        postgres_us=postgres_us,
+        wal_bytes=(probe["wal_bytes"] - before) / drain["entries"],
     )
+
+
+def spent(copy: Copy, work: Callable[[], T]) -> tuple[T, Mapping[str, float], float]:
+    """What the work gave, the processor seconds each part of the copy took meanwhile, and how long it was."""
+    begun, before = time.monotonic(), cpu_seconds(copy)
+    found = work()
+    after = cpu_seconds(copy)
+    return found, {name: after[name] - before.get(name, 0.0) for name in after}, time.monotonic() - begun
 
 
 def told(costs: Costs, hardware: Hardware) -> Iterator[str]:
