@@ -6,7 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,12 +61,19 @@ def drained(copy: Copy, seconds: float = 120) -> float:
 
 def drain_rate(copy: Copy, key: str) -> dict[str, float]:
     """Rows a second with the copy's own recorder frozen while the journal fills."""
+    with journal_filled(copy, key):
+        return in_process(copy, "bench.drain")
+
+
+@contextmanager
+def journal_filled(copy: Copy, key: str) -> Iterator[None]:
+    """The journal is full and the copy's own recorder frozen, until the block ends."""
     recorder = _pid_of(copy, "manage.py record")
     drained(copy)  # frozen in the middle of a transaction it would hold the rows it is recording
     os.kill(recorder, signal.SIGSTOP)
     try:
         load(copy.api, "/v1/decisions", key, 16, 12)
-        return in_process(copy, "bench.drain")
+        yield
     finally:
         os.kill(recorder, signal.SIGCONT)
 

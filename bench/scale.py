@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from bench import copy as copies
 from bench.copy import ROOT, Copy
-from bench.measures import cpu_seconds, drain_rate, drained, in_process, load
+from bench.measures import cpu_seconds, drained, in_process, journal_filled, load
 
 PAGE = ROOT / "docs" / "scaling.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -67,18 +67,19 @@ def measured(copy: Copy, seconds: float) -> Costs:
     drained(copy)
     idle, waited = spent(copy, lambda: time.sleep(seconds))[1:]
     one, serving, served_in = spent(copy, lambda: load(copy.api, "/v1/decisions", key, CONNECTIONS, seconds))
-    before = in_process(copy, "bench.scale_probe")["wal_bytes"]
-    drain, recording, drained_in = spent(copy, lambda: drain_rate(copy, key))
+    with journal_filled(copy, key):
+        before = in_process(copy, "bench.scale_probe")["wal_bytes"]
+        drain, recording, _ = spent(copy, lambda: in_process(copy, "bench.drain"))
     probe = in_process(copy, "bench.scale_probe")
 
-    def cost(name: str, busy: Mapping[str, float], for_seconds: float, decisions: float) -> float:
-        return (busy[name] - idle[name] / waited * for_seconds) / decisions * 1e6
+    def cost(name: str) -> float:
+        return (serving[name] - idle[name] / waited * served_in) / one.requests * 1e6
 
-    postgres_us = cost("postgres", recording, drained_in, drain["entries"])
+    postgres_us = recording["postgres"] / drain["entries"] * 1e6
     return Costs(
-        api_us=cost("api", serving, served_in, one.requests),
+        api_us=cost("api"),
         gate_us=probe["gate_us"],
-        valkey_us=cost("valkey", serving, served_in, one.requests),
+        valkey_us=cost("valkey"),
         recorder_us=drain["python_share"] / drain["per_second"] * 1e6 + postgres_us,
         postgres_us=postgres_us,
         wal_bytes=(probe["wal_bytes"] - before) / drain["entries"],
