@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 EVERY_SECONDS = 60.0
+#: Failures named in a line, the newest: a run that is cut off has said what it found.
+SHOWN = 10
 
 
 class Progress:
@@ -16,7 +18,8 @@ class Progress:
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal, self._over = terminal, threading.Event()
         self._began = time.monotonic()
-        self._all = self._done = self._failed = 0
+        self._all = self._done = 0
+        self._failed: list[str] = []
         self._running: dict[str, float] = {}
         threading.Thread(target=self._tell, name="progress", daemon=True).start()
 
@@ -32,7 +35,8 @@ class Progress:
         self._running[nodeid] = time.monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._failed += report.failed
+        if report.failed:
+            self._failed.append(report.nodeid)
         self._done += report.when == "teardown"
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -49,4 +53,5 @@ class Progress:
     def line(self, now: float) -> str:
         minutes = (now - self._began) / 60
         at = [f"{now - since:.0f} s at {test}" for test, since in list(self._running.items())]
-        return "; ".join([f"{minutes:.0f} min: {self._done:,} of {self._all:,} tests done, {self._failed} failed", *at])
+        failed = f"{len(self._failed)} failed{''.join(f' {test}' for test in self._failed[-SHOWN:])}"
+        return "; ".join([f"{minutes:.0f} min: {self._done:,} of {self._all:,} tests done, {failed}", *at])

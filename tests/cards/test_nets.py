@@ -57,7 +57,8 @@ def test_a_logs_line_is_masked_with_arguments_and_traceback(capfd: pytest.Captur
 
 def test_every_handler_of_every_process_writes_masked_lines() -> None:
     formatters = settings.LOGGING["formatters"]
-    assert {one["formatter"] for one in settings.LOGGING["handlers"].values()} == set(formatters) == {"line"}
+    assert {one["formatter"] for one in settings.LOGGING["handlers"].values()} <= set(formatters)
+    assert {one["()"] for one in formatters.values()} == {"config.logs.MaskedLine", "config.logs.JsonLine"}
 
 
 def test_refusal_holds_none_whatever_it_quotes() -> None:

@@ -64,7 +64,7 @@ def test_the_link_in_another_browser_confirms_and_asks_to_log_in() -> None:
     [
         ({"password1": "short"}, "at least 10 characters"),
         ({"password1": "password1234"}, "too common"),
-        ({"email": "nobody"}, "valid email"),
+        ({"email": "nobody"}, "valid e-mail"),
         ({"company": "  "}, "required"),
         ({"company": "a\x07b"}, "control character"),
     ],

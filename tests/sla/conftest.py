@@ -37,7 +37,7 @@ def served(tenant: Tenant, moments: list[datetime], **more: Any) -> None:
     """Requests that were answered and recorded, one at each moment."""
     made = [
         UsageEvent(
-            f"dec_{tenant.pk}_{moment.timestamp():.6f}_{more.get('endpoint', '')}", tenant.pk, 1,
+            f"dec_{tenant.pk}_{int(moment.timestamp() * 1_000_000)}_{more.get('endpoint', '')[:1]}", tenant.pk, 1,
             int(moment.timestamp() * 1_000_000), more.get("endpoint", "decisions"), "paysim",
             more.get("livemode", True), False, 1, 1_500, "127.0.0.1",
         )
