@@ -241,3 +241,20 @@ def test_without_valkey_lists_and_usage_are_read_all_the_same(alice: Api, withou
     assert alice.get("/v1/usage").json()["degraded"] == 1
     assert alice.get("/v1/usage/daily").status_code == 200
     assert alice.get(f"/v1/decisions/{made['id']}/explanation").status_code == 200
+
+
+def test_what_another_recorder_read_and_left_is_recorded_by_the_one_at_work(
+    alice: Api, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost the lease after it had read; nobody starts anew, whose first look would find it."""
+    journal = Journal(valkey)
+    recorder = Recorder(journal, get_gate())
+    assert recorder.step() == 0
+    alice.post("/v1/decisions", ASK)
+    assert len(journal.read(10)) == 1
+    assert recorder.step() == 0
+    assert sum(journal.lengths()) == 1
+    monkeypatch.setattr(recorder, "_pending_at", 0.0)  # half a minute later
+    recorder.step()
+    assert sum(journal.lengths()) == 0
+    assert UsageEvent.objects.filter(tenant_id=alice.tenant.pk).count() == 1

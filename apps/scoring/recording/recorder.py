@@ -38,6 +38,8 @@ BATCH = 1_000
 GATHER_SECONDS = 0.05
 IDLE_MS = 500
 CHORES_SECONDS = 1.0
+#: How often it looks for what another one read and left, having lost the lease between its reading and its recording.
+PENDING_SECONDS = 30.0
 #: How often one that stands by asks whether it is its turn.
 STANDBY_SECONDS = 0.25
 #: A decision is committed a little after it occurred.
@@ -88,6 +90,7 @@ class Recorder:
         self.lease = Lease(journal.valkey)
         self._prepared = False
         self._ahead: list[Batch] = []
+        self._pending_at = 0.0
         self._chores_at = 0.0
         self._postgres_away = False
         self._told_until = datetime.min.replace(tzinfo=UTC)
@@ -130,10 +133,13 @@ class Recorder:
 
     def _step(self) -> int:
         if not self._prepared:
-            self._ahead = []  # read and not written: it is pending
             self.journal.prepare()
-            self.drain_pending()
+            self._pending_at = 0.0
             self._prepared = True
+        if time.monotonic() >= self._pending_at:
+            self._ahead = []  # read and not written: it is pending, too
+            self.drain_pending()
+            self._pending_at = time.monotonic() + PENDING_SECONDS
         self._do_chores()
         batches = self._ahead or self._batches_of(self._gather())
         self._write(batches)
@@ -142,7 +148,7 @@ class Recorder:
         return sum(len(batch.held) for batch in batches)
 
     def drain_pending(self) -> None:
-        """Record what was read before and never acknowledged: the recorder was killed in between."""
+        """Record what was read before and never acknowledged: a recorder was killed, or lost its lease, in between."""
         while held := self.journal.read(BATCH, pending=True):
             self._store_all(self._batches_of(held))
 
