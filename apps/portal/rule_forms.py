@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from apps.scoring.engine.rule_check import fields_of
+from apps.scoring.engine.rule_fields import fields_of
 from apps.scoring.engine.rules import Condition
 from apps.scoring.engine.schemas import SCHEMAS
 

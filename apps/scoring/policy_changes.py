@@ -11,6 +11,8 @@ from apps.scoring.engine.rules import Rule, Tuning
 
 #: Characters kept of a rule: a list of accounts may have ten thousand.
 LONGEST = 1_000
+#: What is not said of a rule: that it is as rules usually are.
+USUAL = {"state": "live", "share": 100}
 
 
 class Changes(NamedTuple):
@@ -47,6 +49,7 @@ def _name(one: Rule | Tuning) -> str:
 
 
 def _json(rule: Mapping[str, Any]) -> str:
-    said = {name: value for name, value in rule.items() if name != "id" and value not in (None, "", {})}
+    said = {name: value for name, value in rule.items() if name != "id" and value not in (None, "", {}, [], ())}
+    said = {name: value for name, value in said.items() if USUAL.get(name) != value}
     text = json.dumps(said, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

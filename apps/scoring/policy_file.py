@@ -198,7 +198,7 @@ def _cut(name: str) -> str:
 def _decoded(value: Mapping[str, Any]) -> Policy:
     rules = value.get("rules")
     for number, rule in enumerate(rules if isinstance(rules, list) else ()):
-        if isinstance(rule, dict) and rule.get("all") == []:
+        if isinstance(rule, dict) and rule.get("all") == [] and not rule.get("when"):
             raise InvalidPolicy(
                 f"rules[{number}].all{_named(value, f'rules[{number}]')}: the list has a length of 0; "
                 "a rule without conditions would hit everything."

@@ -96,8 +96,8 @@ def test_rules_published_before_still_decide_and_those_that_err_are_told(alice: 
     outcomes = {rule["id"]: rule["outcome"] for rule in told["rules"]}
     assert answer.status_code == 200
     assert told["decisive"]["id"] == "good"
-    assert [outcomes[one] for one in ("quoted", "gone", "numbers", "good")] == ["error", "error", "no_hit", "hit"]
-    assert [one for one in told["warnings"] if one.startswith(DECIDED_NOTHING.format("quoted, gone"))]
+    assert [outcomes[one] for one in ("quoted", "gone", "numbers", "good")] == ["error", "error", "error", "hit"]
+    assert [one for one in told["warnings"] if one.startswith(DECIDED_NOTHING.format("quoted, gone, numbers"))]
     assert told["degraded"] == [] and told["billed_units"] == 1
     (row,) = alice.post("/v1/decisions/batch", {"schema": "payments", "transactions": [PAYMENT["transaction"]]}).json()[
         "data"

@@ -127,7 +127,7 @@ def _asking(**condition: Any) -> bytes:
         (_rules(_with(id="no spaces")), "rules[0].id"),
         (_rules({"id": "r"}), "is missing"),
         (_rules(_with(), _with()), "'r' is there twice"),
-        (_rules(*[_with(id=f"r{n}") for n in range(101)]), "At most 100 rules"),
+        (_rules(*[_with(id=f"r{n}") for n in range(101)]), "At most 100 live rules"),
         (_asking(value={"a": 1}), "rules[0].all[0].value (rule 'r')"),
         (_asking(), "either a 'value' or an 'other'"),
         (_asking(value=1, other="step"), "either a 'value' or an 'other'"),

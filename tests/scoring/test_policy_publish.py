@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Tenant
-from apps.scoring.engine.conclusion import meant_for
+from apps.scoring.engine.rule_programs import programs_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import load
 from tests.cast import Cast
@@ -39,7 +39,7 @@ def test_a_built_in_rule_is_switched_by_the_file(cast: Cast, tmp_path: Path) -> 
     file.write_text(json.dumps({"built_in": [{"id": "black_hole", "outcome": "off"}]}))
     version = _published("alice", "--file", str(file))["policy_version"]
     policy = load(Tenant.objects.get(slug="alice").schema_name, version)
-    assert "black_hole" not in [rule.id for rule in policy.rules_for(SCHEMAS["paysim"], meant_for)]
+    assert "black_hole" not in [rule.id for rule in programs_of(policy, SCHEMAS["paysim"]).rules]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from apps.portal.roles import Permission
 from apps.portal.rule_forms import RuleForm, in_words
 from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_check import fields_of
+from apps.scoring.engine.rule_fields import fields_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policy_file import InvalidPolicy, changed, members
@@ -118,7 +118,7 @@ class PolicyPage(_OfPolicy):
             "scores": self._scores(policy, kind if kind in SCHEMAS else None),
             "kind": kind,
             "kinds": KINDS,
-            "own": [(rule, [in_words(one) for one in rule.all]) for rule in policy.rules],
+            "own": [(rule, [in_words(one) for one in rule.all] or [rule.when]) for rule in policy.rules],
             "built_in": [(name, KINDS[name], _tuned(policy, name)) for name in SCHEMAS],
             "fields": sorted({name for schema in SCHEMAS.values() for name in fields_of(schema)}),
             "versions": [(row, difference(row, before)) for row, before in zip_longest(published, published[1:])],

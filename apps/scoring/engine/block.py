@@ -84,6 +84,8 @@ class RuleHits:
     rules: tuple[Rule, ...]
     hit: np.ndarray  # bool[rules, n]
     error: np.ndarray  # bool[rules, n]
+    untold_ids: tuple[str, ...] = ()
+    untold: np.ndarray | None = None  # bool[untold_ids, n]: what hit and is counted only; None where nothing can
     _known: dict[bytes, tuple[RuleResult, ...]] = field(default_factory=dict)
 
     def of(self, row: int) -> tuple[RuleResult, ...]:
@@ -95,6 +97,12 @@ class RuleHits:
                 for rule, hit, error in zip(self.rules, self.hit[:, row], self.error[:, row], strict=True)
             )
         return self._known[key]
+
+    def untold_of(self, row: int) -> tuple[str, ...]:
+        """The ids of the rules that hit a row and are not told."""
+        if self.untold is None:
+            return ()
+        return tuple(self.untold_ids[number] for number in self.untold[:, row].nonzero()[0].tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +149,7 @@ class BlockDecisions:
             features=self.features[row].tobytes() if scored else b"",  # type: ignore[index]
             contributions=self.contributions.get(row, b""),
             ensemble=ensemble_of(self.chosen, self.answer, row),
+            untold=self.rules.untold_of(row),
         )
 
     def warnings(self, row: int) -> tuple[str, ...]:

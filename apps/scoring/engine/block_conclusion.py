@@ -11,7 +11,6 @@ from apps.scoring.engine.asking import Answer, Chosen
 from apps.scoring.engine.block import (
     ACTIONS,
     LEVELS,
-    Block,
     BlockDecisions,
     BlockScores,
     BlockVerdicts,
@@ -20,9 +19,10 @@ from apps.scoring.engine.block import (
 )
 from apps.scoring.engine.block_rules import BlockValues, evaluate_block, typical_block
 from apps.scoring.engine.block_scores import rounded, scores_of
-from apps.scoring.engine.conclusion import meant_for, why
+from apps.scoring.engine.conclusion import why
 from apps.scoring.engine.decide import RULE_ACTION, SEVERITY, Cause, Policy, Verdict, default_level
 from apps.scoring.engine.explain import Reason
+from apps.scoring.engine.rule_programs import programs_of
 from apps.scoring.engine.rules import OTHER_FRAUD, PRECEDENCE, BuiltIn, Rule
 
 NO_RULE = -1
@@ -31,15 +31,15 @@ LOW, MEDIUM, HIGH, CRITICAL = range(len(LEVELS))
 
 
 def conclude_block(
-    block: Block, features: np.ndarray, policy: Policy, chosen: Chosen, answer: Answer, degraded: tuple[str, ...],
-    explain: Explain,
-) -> BlockDecisions:  # fmt: skip
-    """From float64[n, F] features and the models' margins to what was decided."""
-    rules = policy.rules_for(block.schema, meant_for)
+    values: BlockValues, policy: Policy, chosen: Chosen, answer: Answer, degraded: tuple[str, ...], explain: Explain
+) -> BlockDecisions:
+    """From what is known of n rows and the models' margins to what was decided."""
+    block, features = values.block, values.features
+    programs = programs_of(policy, block.schema)
+    rules = programs.rules
     limits = (policy.medium, policy.high, policy.critical, policy.review_at, policy.block_at)
     scores = scores_of(chosen, answer, limits)
-    values = BlockValues(block, features, policy.home_country)
-    hits = evaluate_block(rules, values)
+    hits = evaluate_block(programs, values)
     deciding = deciding_rules(hits, policy, scores)
     verdicts = verdicts_of(policy, rules, deciding, scores, len(block))
     verdicts.fraud_type[:] = _fraud_types(values, rules, deciding, verdicts)

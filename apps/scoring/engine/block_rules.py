@@ -1,4 +1,4 @@
-"""Rules over a block: each condition once for all rows, as an array, with the results `rules.evaluate` has row by row.
+"""Rules over a block: each condition once for all rows, as an array, with the results `Programs.found` has row by row.
 
 What can't be compared array by array (text beside a number, a field that is gone) is evaluated row by row, for the rows
 the conditions before it left, so that a rule errs where it would err alone.
@@ -12,8 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.scoring.engine.block import Block, RuleHits
+from apps.scoring.engine.expressions.many_rows import Rows
+from apps.scoring.engine.expressions.meaning import Of
 from apps.scoring.engine.field_types import is_kind
-from apps.scoring.engine.rules import Condition, Rule, Typology, evaluate, holds, instants
+from apps.scoring.engine.list_checks import ListCheck
+from apps.scoring.engine.rule_fields import counted_of, names_of
+from apps.scoring.engine.rule_programs import WHOLE, Compiled, Programs, in_share, party_of, text_of
+from apps.scoring.engine.rules import Condition, Typology, holds, instants
 from apps.scoring.engine.transaction import HOME_COUNTRY, Parsed, TransactionSchema
 from apps.scoring.engine.values import NOWHERE, Values
 
@@ -33,20 +38,53 @@ class Asked(NamedTuple):
 class BlockValues:
     """What rules may ask about n rows by name: what was sent, else a feature, else nothing; as columns."""
 
-    def __init__(self, block: Block, features: np.ndarray, home_country: str) -> None:
-        self.schema, self.block = block.schema, block
-        self._features, self._home = features, home_country
+    def __init__(
+        self,
+        block: Block,
+        features: np.ndarray,
+        home_country: str,
+        pasts: Sequence[Any] = (),
+        known_lists: Mapping[ListCheck, np.ndarray] | None = None,
+    ) -> None:
+        self.schema, self.block, self.features = block.schema, block, features
+        self.known_lists = known_lists or {}
+        self._home, self._pasts = home_country, pasts
+        self.rows = Rows(len(features), self.column, self.known_lists.get)
         self._asked: dict[str, Asked | None] = {}
         self._held: dict[Condition, np.ndarray | None] = {}
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self.features)
+
+    def column(self, name: str, of: Of) -> np.ndarray:
+        """What expressions see under a name: float64[n], nan for unknown, or of texts object[n], None for unknown."""
+        counted = counted_of(self.schema).get(name)
+        if counted is not None:
+            return getattr(self._pasts[counted.role], counted.what)
+        if name == HOME_COUNTRY:
+            return np.full(len(self), self._home or None, dtype=object)
+        place = self.schema.place_of[name]
+        if name not in self.schema.types:
+            return self.features[:, place]
+        sent = getattr(self.block.columns, name)
+        if of == "text":
+            return np.array([text_of(value) for value in sent.tolist()], dtype=object)
+        return sent if place == NOWHERE else np.where(sent == sent, sent, self.features[:, place])
+
+    def known_lists_of(self, row: int) -> dict[ListCheck, bool]:
+        """What is known of the lists for one row."""
+        return {check: bool(found[row]) for check, found in self.known_lists.items()}
 
     def ask(self, name: str) -> Asked | None:
         """A name's column; None for one that has none of a single kind."""
         if name not in self._asked:
             self._asked[name] = self._column(name)
         return self._asked[name]
+
+    def is_known(self, name: str) -> np.ndarray:
+        """bool[n]: on which rows anything is known under a name."""
+        column = self.column(name, "text" if names_of(self.schema)[name].kind == "text" else "number")
+        return np.array([value is not None and value == value for value in column.tolist()], dtype=bool)
 
     def holds(self, condition: Condition) -> np.ndarray | None:
         """On which rows a condition holds, bool[n]; None when that has to be asked row by row."""
@@ -60,7 +98,9 @@ class BlockValues:
 
     def told(self, index: int, parsed: Parsed) -> Values:
         """The same of a row that was read already."""
-        return self.schema.values(parsed.facts, self._features[index].tolist(), self._home)
+        values = self.schema.values(parsed.facts, self.features[index].tolist(), self._home)
+        values.look_back(counted_of(self.schema), [_PastOf(past, index) for past in self._pasts])
+        return values
 
     def _column(self, name: str) -> Asked | None:
         if name == HOME_COUNTRY:
@@ -68,9 +108,9 @@ class BlockValues:
         place = self.schema.place_of.get(name)
         if place is None:
             return None
-        feature = None if place == NOWHERE else self._features[:, place]
+        feature = None if place == NOWHERE else self.features[:, place]
         if name not in self.schema.types:
-            return Asked("number", self._features[:, place], None)
+            return Asked("number", self.features[:, place], None)
         kind, sent = kind_of(self.schema, name), getattr(self.block.columns, name)
         if kind == "text":
             known = np.array([value is not None for value in sent.tolist()], dtype=bool)
@@ -87,17 +127,72 @@ def kind_of(schema: TransactionSchema, name: str) -> str:
     return "time" if is_kind(datetime, schema.types[name]) else "number"
 
 
-def evaluate_block(rules: Sequence[Rule], values: BlockValues) -> RuleHits:
+class _PastOf:
+    """One row's past of a party, of those in columns."""
+
+    def __init__(self, pasts: Any, row: int) -> None:
+        self._pasts, self._row = pasts, row
+
+    def __getattr__(self, name: str) -> float:
+        return float(getattr(self._pasts, name)[self._row])
+
+
+def evaluate_block(programs: Programs, values: BlockValues) -> RuleHits:
     """Every rule's result on every row. Masked rows are held against their facts, one by one."""
-    shape = (len(rules), len(values))
-    found = RuleHits(tuple(rules), np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool))
-    for number, rule in enumerate(rules):
+    rules, own = programs.rules, (*programs.live, *programs.shadows)
+    shape, ids = (len(rules), len(values)), tuple(one.rule.id for one in own)
+    untold = np.zeros((len(ids), len(values)), dtype=bool) if ids else None
+    found = RuleHits(rules, np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), ids, untold)
+    for number, rule in enumerate(programs.built_in):
         found.hit[number], found.error[number] = _result(rule.all, values)
+    for number, one in enumerate(own):
+        _own(number, one, programs, values, found)
     for row in values.block.masked:
-        results = evaluate(rules, values.row(row))
-        found.hit[:, row] = [result.outcome == "hit" for result in results]
-        found.error[:, row] = [result.outcome == "error" for result in results]
+        _masked(row, programs, values, found)
     return found
+
+
+def _own(number: int, one: Compiled, programs: Programs, values: BlockValues, found: RuleHits) -> None:
+    """A tenant's rule on every row; a shadow, and whoever is outside a live one's share, is not told."""
+    wrong = _unknown_lists(one, values)
+    hit = np.zeros(len(values), dtype=bool) if one.condition is None else values.rows.holds(one.condition) & ~wrong
+    inside = np.zeros(len(values), dtype=bool)
+    if number < len(programs.live):
+        place = len(programs.built_in) + number
+        inside = _inside(one, hit, values)
+        found.hit[place], found.error[place] = hit & inside, wrong
+    if found.untold is not None:
+        found.untold[number] = hit & ~inside
+
+
+def _unknown_lists(one: Compiled, values: BlockValues) -> np.ndarray:
+    """bool[n]: where a rule can't be evaluated."""
+    wrong = np.full(len(values), one.condition is None)
+    for check in one.checks:
+        if check not in values.known_lists:
+            wrong |= values.is_known(check.field)
+    return wrong
+
+
+def _inside(one: Compiled, hit: np.ndarray, values: BlockValues) -> np.ndarray:
+    """bool[n]: for which of the rows it hit a live rule decides."""
+    inside = hit.copy()
+    if one.rule.share < WHOLE:
+        for row in hit.nonzero()[0].tolist():
+            parsed = values.block.parse(row)
+            inside[row] = in_share(one.rule, lambda parsed=parsed: party_of(values.schema, parsed))  # type: ignore[misc]
+    return inside
+
+
+def _masked(row: int, programs: Programs, values: BlockValues, found: RuleHits) -> None:
+    parsed = values.block.parse(row)
+    told, untold = values.told(row, parsed), set[str]()
+    results, ids = programs.found(told, values.known_lists_of(row), lambda: party_of(values.schema, parsed))
+    untold.update(ids)
+    found.hit[:, row] = [result.outcome == "hit" for result in results]
+    found.error[:, row] = [result.outcome == "error" for result in results]
+    if found.untold is not None:
+        found.untold[:, row] = [name in untold for name in found.untold_ids]
 
 
 def typical_block(typologies: Iterable[Typology], values: BlockValues, rows: np.ndarray) -> np.ndarray:

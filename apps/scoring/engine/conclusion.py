@@ -8,9 +8,12 @@ import numpy as np
 from apps.scoring.engine.asking import Scored
 from apps.scoring.engine.decide import Decision, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
-from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, Rule, asks_only_for, evaluate, not_evaluated, typical
-from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.list_checks import KnownLists
+from apps.scoring.engine.rule_fields import counted_of
+from apps.scoring.engine.rule_programs import party_of, programs_of
+from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, not_evaluated, typical
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.engine.windows import Activity
 
 
 def conclude(
@@ -20,11 +23,15 @@ def conclude(
     policy: Policy,
     scored: Scored | None,
     degraded: tuple[str, ...],
+    pasts: Sequence[Activity],
+    known_lists: KnownLists | None = None,
 ) -> Decision:
-    """From the row and its score to the answer: rules, verdict, reasons."""
-    rules = policy.rules_for(schema, meant_for)
+    """From the row and its score to the answer: rules, verdict, reasons. `pasts` follow the schema's roles."""
+    programs = programs_of(policy, schema)
+    rules = programs.rules
     values = schema.values(parsed.facts, row, policy.home_country)
-    results = evaluate(rules, values)
+    values.look_back(counted_of(schema), pasts)
+    results, untold = programs.found(values, known_lists, lambda: party_of(schema, parsed))
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     return Decision(
@@ -42,6 +49,7 @@ def conclude(
         features=scored.features if scored else b"",
         contributions=scored.contributions.tobytes() if scored else b"",
         ensemble=scored.ensemble if scored else None,
+        untold=untold,
     )
 
 
@@ -53,7 +61,7 @@ def why(
     rule = rule_reason(schema, verdict.rule, parsed.shown, values) if verdict.rule else None
     if contributions is None:
         return (rule,) if rule else ()
-    asked = verdict.rule.all[0].field if verdict.rule else ""
+    asked = verdict.rule.first_name if verdict.rule else ""
     return reasons(schema, parsed.shown, row, contributions, rule, asked)
 
 
@@ -63,14 +71,3 @@ def _fraud_type(schema: TransactionSchema, verdict: Verdict, values: Mapping[str
         return None
     named = verdict.rule.fraud_type if isinstance(verdict.rule, BuiltIn) else OTHER_FRAUD
     return typical(schema.typologies, values) or OTHER_FRAUD if named == OTHER_FRAUD else named
-
-
-def meant_for(schema: str, rule: Rule) -> bool:
-    """Whether a tenant's rule is asked of this kind of transaction: by its name, or by the fields it asks for.
-
-    Fields that no kind has together are asked for everywhere: the rule errs, and is told so.
-    """
-    if rule.schema:
-        return rule.schema == schema
-    able = [name for name, one in SCHEMAS.items() if asks_only_for(rule, one.known_to_rules)]
-    return schema in able or not able

@@ -1,15 +1,19 @@
 """The verdict: which cause decides, how high the risk is, what to do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from apps.scoring.engine.explain import Reason
+from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rules import PRECEDENCE, BuiltIn, Outcome, Rule, RuleResult, Tuning, tuned
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import logarithms_of
+
+if TYPE_CHECKING:
+    from apps.scoring.engine.rule_programs import Programs
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
 Action = Literal["approve", "review", "challenge", "block"]
@@ -40,19 +44,19 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
     home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
     built_in: tuple[Tuning, ...] = ()  # what is changed of the rules every tenant has
 
-    def rules_for(self, schema: TransactionSchema, meant_for: Callable[[str, Rule], bool]) -> tuple[Rule, ...]:
-        """The rules asked of one kind of transaction, the built-in ones first, as tuned; found once for each."""
-        if schema.name not in self._found:
-            own = (rule for rule in self.rules if meant_for(schema.name, rule))
-            self._found[schema.name] = (*tune(schema, self.built_in), *own)
-        return self._found[schema.name]
-
     @cached_property
-    def _found(self) -> dict[str, tuple[Rule, ...]]:
+    def programs(self) -> "dict[str, Programs]":
+        """Its rules compiled, by kind of transaction; `rule_programs.programs_of` fills it."""
         return {}
 
+    @cached_property
+    def list_checks(self) -> tuple[ListCheck, ...]:
+        """What its live and shadow rules ask of the tenant's lists."""
+        asked = (rule for rule in self.rules if rule.state in ("live", "shadow"))
+        return tuple(dict.fromkeys(check for rule in asked for check in rule.list_checks))
 
-def tune(schema: TransactionSchema, tunings: Sequence[Tuning]) -> tuple[Rule, ...]:
+
+def tune(schema: TransactionSchema, tunings: Sequence[Tuning]) -> tuple[BuiltIn, ...]:
     """A schema's built-in rules as a tenant tuned them, without those that are off."""
     meant = {tuning.id: tuning for tuning in tunings if tuning.schema in ("", schema.name)}
     logarithms = logarithms_of(schema)
@@ -101,6 +105,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     `features` and `contributions` are float32 little-endian vectors in the schema's feature order; the contributions
     are in calibrated log-odds and sum with the model's base to the score's. Both are empty without a model.
+    `untold` are the rules that hit and are counted only: shadows, and live ones outside their share.
     """
 
     fraud_probability: float | None
@@ -117,6 +122,7 @@ class Decision(msgspec.Struct, frozen=True):
     features: bytes
     contributions: bytes
     ensemble: Ensemble | None = None
+    untold: tuple[str, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -12,9 +12,11 @@ from apps.scoring.engine.asking import ENSEMBLE, Answer, Chosen, Model, asked, s
 from apps.scoring.engine.block import Block, BlockDecisions, Explain
 from apps.scoring.engine.block_conclusion import conclude_block
 from apps.scoring.engine.block_pasts import Unknown, with_home
+from apps.scoring.engine.block_rules import BlockValues
 from apps.scoring.engine.conclusion import conclude
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.history import PastColumns, told_home, unknown
+from apps.scoring.engine.list_checks import KnownLists, ListCheck
 from apps.scoring.engine.models import LoadedModel, ModelRefused
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
@@ -43,14 +45,18 @@ class Engine:
         activity: Mapping[str, Activity] | None,
         policy: Policy,
         model: str | None = None,
+        known_lists: KnownLists | None = None,
     ) -> Decision:
-        """One transaction with its history (None: unavailable) under a policy. Raises `UnknownModel`."""
+        """One transaction with its history (None: unavailable) under a policy, with what is known of the lists its
+        rules ask (`policy.list_checks`). Raises `UnknownModel`."""
         schema = _schema(schema)
         chosen = self._choose(schema.name, model)
-        row = schema.row(parsed.transaction, parsed.at_ms, self._pasts(schema, parsed, activity, policy))
+        pasts = self._pasts(schema, parsed, activity, policy)
+        row = schema.row(parsed.transaction, parsed.at_ms, pasts)
         packed = self._pack[schema.name](*row)
         answer = asked(chosen, np.frombuffer(packed, "<f4").reshape(1, -1))
-        return conclude(schema, parsed, row, policy, scored_of(chosen, answer, 0, packed), _degraded(activity, answer))
+        scored = scored_of(chosen, answer, 0, packed)
+        return conclude(schema, parsed, row, policy, scored, _degraded(activity, answer), pasts, known_lists)
 
     def decide_many(
         self,
@@ -59,6 +65,7 @@ class Engine:
         activities: Sequence[Mapping[str, Activity] | None],
         policy: Policy,
         model: str | None = None,
+        known_lists: Sequence[KnownLists | None] | None = None,
     ) -> list[Decision]:
         """The same for many transactions, with models and explanation run over the whole block."""
         if not parsed:
@@ -74,7 +81,7 @@ class Engine:
         return [
             conclude(
                 schema, one, row, policy, scored_of(chosen, answer, index, features[index].tobytes()),
-                _degraded(activities[index], answer),
+                _degraded(activities[index], answer), pasts[index], known_lists[index] if known_lists else None,
             )
             for index, (one, row) in enumerate(zip(parsed, rows.tolist(), strict=True))
         ]  # fmt: skip
@@ -86,16 +93,20 @@ class Engine:
         policy: Policy,
         model: str | None = None,
         explain: Explain = "flagged",
+        known_lists: Mapping[ListCheck, np.ndarray] | None = None,
     ) -> BlockDecisions:
         """The same for a block, in columns out as in: `pasts` are those of each of the schema's roles, with the numbers
-        of `Activity` (or `Habits`) as float64[n] under their names; None: unavailable. Raises `UnknownModel`."""
+        of `Activity` (or `Habits`) as float64[n] under their names; None: unavailable. `known_lists` are bool[n] by
+        check. Raises `UnknownModel`."""
         schema, chosen = block.schema, self._choose(block.schema.name, model)
         known = [Unknown(len(block))] * len(schema.roles) if pasts is None else pasts
-        features = schema.block(block.columns, block.at_ms, with_home(block, known, policy.home_country))
+        told = with_home(block, known, policy.home_country)
+        features = schema.block(block.columns, block.at_ms, told)
         with np.errstate(over="ignore"):
             answer = asked(chosen, features.astype("<f4"), explain=False)
         away = HISTORY_AWAY + answer.away if pasts is None else answer.away
-        return conclude_block(block, features, policy, chosen, answer, away, explain)
+        values = BlockValues(block, features, policy.home_country, told, known_lists)
+        return conclude_block(values, policy, chosen, answer, away, explain)
 
     def require(self, schema: str | TransactionSchema, model: str | None) -> None:
         """Raises `UnknownModel` when a call that asks for `model` could not be answered."""

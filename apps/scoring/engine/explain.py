@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from apps.scoring.engine.features import Feature
 from apps.scoring.engine.models import Card
+from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rules import BuiltIn, Rule
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
@@ -235,7 +236,7 @@ def _summed(code: str, field: str, contribution: float, text: str) -> Reason:
 
 def rule_reason(schema: TransactionSchema, rule: Rule, transaction: Any, values: Mapping[str, Any]) -> Reason:
     """The reason a deciding rule gives: its own code and words, pointing at the first field it asks for."""
-    field = rule.all[0].field
+    field = rule.first_name
     value, unit, usual = None, None, None
     if field in schema.types:
         value = getattr(transaction, field, None)
@@ -244,6 +245,9 @@ def rule_reason(schema: TransactionSchema, rule: Rule, transaction: Any, values:
         value, unit = _seen(schema, transaction, feature, number)
         usual = schema.usuals[field](transaction, number) if field in schema.usuals else None
         field = feature.field
+    elif field in counted_of(schema):
+        value = _rounded(finite_or_none(float(values[field])))
+        field = schema.roles[counted_of(schema)[field].role].name
     code = rule.reason_code or rule.id.upper()
     direction: Direction = "down" if rule.outcome == "allow" else "up"
     text = rule.description or f"The rule '{rule.id}' was hit."

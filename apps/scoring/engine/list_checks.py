@@ -1,4 +1,4 @@
-"""What a policy's rules ask of the tenant's lists: found when the rules are compiled, answered before they are evaluated.
+"""What rules ask of the tenant's lists: found when they are compiled, answered before they are evaluated.
 
 The engine reads no list. Whoever decides asks for the checks of the policy (`apps/scoring/lists`) and hands the answers
 on; a check without an answer is unknown, and a rule that needs it says "error" and decides nothing.

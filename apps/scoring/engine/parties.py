@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 class Role(msgspec.Struct, frozen=True):
     """A part somebody with a history plays in a transaction. `habits`: the long view is wanted beside the week.
-    `speeds`: the measures of its events are speeds in km/h, not distances in km."""
+    `speeds`: the measures of its events are speeds in km/h, not distances in km. Rules ask for it by what it is
+    `called` ("" for its name), and for whom it `meets` by the plural of those."""
 
     name: str
     habits: bool = False
     speeds: bool = False
+    called: str = ""
+    meets: str = ""
 
 
 class Party(msgspec.Struct, frozen=True):

@@ -5,23 +5,22 @@ within its bounds. All conditions of a rule together must leave something, and m
 known from types and bounds is not asked. `InvalidRules` says where, what, and how to mend it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from math import inf, isfinite
-from typing import Any, Literal, NamedTuple
+from math import isfinite
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import inspect
 
 from apps import text
 from apps.scoring.engine.decide import tune
-from apps.scoring.engine.ranges import ANYTHING, Range
+from apps.scoring.engine.ranges import Range
+from apps.scoring.engine.rule_fields import Field, Kind, fields_of
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, asks_only_for, instants
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
-
-Kind = Literal["a number", "a whole number", "text", "true or false", "a time"]
+from apps.scoring.engine.when_check import problem_of
 
 EXAMPLE_COUNTRY = "Kenya"  # built-in rules may ask for a home country that is not set
 LISTS = ("in", "not_in")
@@ -36,14 +35,6 @@ EXAMPLES: Mapping[Kind, str] = {
     "a number": "like 5000, without quotes", "a whole number": "like 17, without quotes", "text": 'like "M-17"',
     "true or false": "without quotes", "a time": 'like "2026-01-15T10:30:00Z"',
 }  # fmt: skip
-
-
-class Field(NamedTuple):
-    """A field as rules know it. `always`: no transaction is without it."""
-
-    kind: Kind
-    range: Range = ANYTHING
-    always: bool = False
 
 
 class Place(NamedTuple):
@@ -72,7 +63,18 @@ def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
         for member, said in (("description", rule.description), ("reason_code", rule.reason_code)):
             if said and (why := text.refusal(said)):
                 raise place.wrong_rule(f"it {why}.", member)
-        _check_for_each(place, home_country)
+        if rule.when:
+            _check_when(place, home_country)
+        else:
+            _check_for_each(place, home_country)
+
+
+def _check_when(place: Place, home_country: str) -> None:
+    _check_schema(place)
+    if wrong := problem_of(place.rule, home_country):
+        meant = f" Did you mean {' or '.join(wrong.meant)}?" if wrong.meant else ""
+        at = f"line {wrong.place.line}, column {wrong.place.column}: "
+        raise place.wrong_rule(f"{at}{wrong.said}{meant}", "when")
 
 
 def check_tunings(tunings: Sequence[Tuning]) -> None:
@@ -144,10 +146,15 @@ def _check_for_each(place: Place, home_country: str) -> None:
     raise wrong[0]
 
 
+def _check_schema(place: Place) -> None:
+    schema = place.rule.schema
+    if schema and schema not in SCHEMAS:
+        raise place.wrong_rule(f"there is no schema '{schema[:40]}'; there are {', '.join(SCHEMAS)}.", "schema")
+
+
 def _kinds(place: Place) -> Sequence[TransactionSchema]:
     rule = place.rule
-    if rule.schema and rule.schema not in SCHEMAS:
-        raise place.wrong_rule(f"there is no schema '{rule.schema[:40]}'; there are {', '.join(SCHEMAS)}.", "schema")
+    _check_schema(place)
     asked = [SCHEMAS[rule.schema]] if rule.schema else list(SCHEMAS.values())
     for number, condition in enumerate(rule.all):
         for member, name in (("field", condition.field), ("other", condition.other)):
@@ -169,50 +176,6 @@ def _unknown(name: str, asked: Iterable[TransactionSchema], schema: str) -> str:
 @lru_cache(maxsize=1)
 def _built_in_ids() -> frozenset[str]:
     return frozenset(rule.id for schema in SCHEMAS.values() for rule in schema.rules)
-
-
-# --- fields -----------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def fields_of(schema: TransactionSchema) -> Mapping[str, Field]:
-    """Every field and feature of a schema, as rules know it. What is sent goes before a feature of its name."""
-    features = {name: Field("a number", _reach(schema, name)) for name in schema.feature_names}
-    sent = {name: _field(schema, name) for name in schema.fields}
-    return {**features, **sent, HOME_COUNTRY: Field("text")}
-
-
-def _reach(schema: TransactionSchema, feature: str) -> Range:
-    """A feature's least and most, as far as its schema knows them."""
-    least, most = schema.reach.get(feature, (-inf, inf))
-    return Range.within(None, least if isfinite(least) else None, None, most if isfinite(most) else None)
-
-
-def _field(schema: TransactionSchema, name: str) -> Field:
-    always = name in schema.required
-    match next(_plain(inspect.type_info(schema.types[name]))):
-        case inspect.FloatType(gt=gt, ge=ge, lt=lt, le=le):
-            return Field("a number", Range.within(gt, ge, lt, le), always)
-        case inspect.IntType(gt=gt, ge=ge, lt=lt, le=le):
-            return Field("a whole number", Range.within(gt, ge, lt, le, whole=True), always)
-        case inspect.BoolType():
-            return Field("true or false", Range(chosen=frozenset((False, True))), always)
-        case inspect.DateTimeType():
-            return Field("a time", ANYTHING, always)
-        case inspect.LiteralType(values=values):
-            return Field("text", Range(chosen=frozenset(values)), always)
-    return Field("text", ANYTHING, always)
-
-
-def _plain(found: inspect.Type) -> Iterator[inspect.Type]:
-    """What a type comes to without its descriptions, and without None."""
-    if isinstance(found, inspect.Metadata):
-        yield from _plain(found.type)
-    elif isinstance(found, inspect.UnionType):
-        for type_ in found.types:
-            yield from _plain(type_)
-    elif not isinstance(found, inspect.NoneType):
-        yield found
 
 
 # --- one condition ----------------------------------------------------------------------------------------------------

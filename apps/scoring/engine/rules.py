@@ -2,23 +2,31 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from operator import eq, ge, gt, le, lt, ne
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from apps import times
+from apps.scoring.engine.expressions import tree
+from apps.scoring.engine.expressions.errors import InvalidExpression
+from apps.scoring.engine.expressions.grammar import parse
+from apps.scoring.engine.expressions.tokens import LONGEST
 from apps.scoring.engine.limits import with_limits
+from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.operations import instant
 
 Outcome = Literal["fatal_block", "allow", "block", "challenge", "review", "note"]
+State = Literal["draft", "shadow", "live", "retired"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "not_in"]
 Scalar = str | float | bool
 
 #: Which rule decides when several hit. A "note" is reported like any other and decides nothing.
 PRECEDENCE: tuple[Outcome, ...] = ("fatal_block", "allow", "block", "challenge", "review")
-MOST_RULES = 100
+MOST_RULES = 100  # live
+MOST_SHADOW = 50
+MOST_KEPT = 500  # in any state
 MOST_CONDITIONS = 20
 MOST_VALUES = 10_000  # entries of one list
 MOST_NAMED = 5  # rules a warning names
@@ -37,15 +45,57 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: str | None = None
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule hits when all its conditions hold; a condition on a field that was not sent does not hold."""
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """A rule hits when its condition holds: `when`, an expression, or all of a list of comparisons.
+
+    A condition on a field that was not sent does not hold (`expressions/meaning.py`). A draft is kept and not asked. A
+    shadow is asked, counted, and never told; so is a live rule for transactions outside its share.
+    """
 
     id: RuleId
     outcome: Outcome
-    all: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1, max_length=MOST_CONDITIONS)]
+    all: Annotated[tuple[Condition, ...], msgspec.Meta(max_length=MOST_CONDITIONS)] = ()
     description: Short = ""
     reason_code: Short = ""
     schema: Short = ""  # the kind of transaction it is for; "" for every kind
+    when: Annotated[str, msgspec.Meta(max_length=LONGEST)] = ""
+    state: State = "live"
+    share: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100  # percent of the parties it decides for
+
+    @cached_property
+    def root(self) -> tree.Node | None:
+        """Its `when` as a tree; None without one. Raises `InvalidExpression`."""
+        return parse(self.when) if self.when else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What it asks for by name; of a `when` that can't be read, nothing."""
+        asked = (name for condition in self.all for name in (condition.field, condition.other) if name)
+        return frozenset(asked) | frozenset(one.name for one in self._nodes if isinstance(one, tree.Name))
+
+    @cached_property
+    def first_name(self) -> str:
+        """The first name it asks for: what its reason points at."""
+        if self.all:
+            return self.all[0].field
+        return min(((one.at, one.name) for one in self._nodes if isinstance(one, tree.Name)), default=(0, ""))[1]
+
+    @cached_property
+    def list_checks(self) -> tuple[ListCheck, ...]:
+        """What it asks of the tenant's lists."""
+        found = [
+            ListCheck(one.right.name, one.left.name)
+            for one in self._nodes
+            if isinstance(one, tree.Binary) and isinstance(one.right, tree.ListName) and isinstance(one.left, tree.Name)
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def _nodes(self) -> list[tree.Node]:
+        try:
+            return tree.nodes(self.root) if self.root else []
+        except InvalidExpression:
+            return []
 
 
 class BuiltIn(Rule, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,9 +162,7 @@ def tuned(rule: BuiltIn, tuning: Tuning, logarithms: Mapping[str, Callable[[floa
 
 def asks_only_for(rule: Rule, known: frozenset[str]) -> bool:
     """Whether these are all the fields a rule asks for, or more."""
-    return all(
-        condition.field in known and (condition.other is None or condition.other in known) for condition in rule.all
-    )
+    return rule.names <= known
 
 
 class Typology(msgspec.Struct, frozen=True):
@@ -152,17 +200,27 @@ def decode_rules(raw: bytes | Sequence[Any], known_fields: Iterable[str]) -> tup
     At most 100 rules with distinct ids. Raises `InvalidRules` naming the rule and what to change.
     """
     rules = _read(raw)
-    if len(rules) > MOST_RULES:
-        raise InvalidRules(f"At most {MOST_RULES} rules are allowed; {len(rules)} were sent.")
+    _check_numbers(rules)
     known = frozenset(known_fields)
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
             raise InvalidRules(f"Rule '{rule.id}' is there twice; give each rule its own id.")
         seen.add(rule.id)
+        if bool(rule.all) == bool(rule.when):
+            raise InvalidRules(f"Rule '{rule.id}': give it either a 'when' or an 'all' with a length of 1 or more.")
         for number, condition in enumerate(rule.all):
             _check(rule, number, condition, known)
     return rules
+
+
+def _check_numbers(rules: Sequence[Rule]) -> None:
+    states = [rule.state for rule in rules]
+    limits = ((states.count("live"), MOST_RULES, "live "), (states.count("shadow"), MOST_SHADOW, "shadow "),
+              (len(states), MOST_KEPT, ""))  # fmt: skip
+    for count, most, which in limits:
+        if count > most:
+            raise InvalidRules(f"At most {most} {which}rules are allowed; {count} were sent.")
 
 
 def _read(raw: bytes | Sequence[Any]) -> tuple[Rule, ...]:

@@ -20,10 +20,21 @@ class Values(dict[str, Any]):
     def look_up(self, place_of: Mapping[str, int], row: Sequence[float]) -> None:
         self._place_of, self._row = place_of, row
 
+    def look_back(self, counted: Mapping[str, Any], pasts: Sequence[Any]) -> None:
+        """Know what is counted of parties too: names like `user.count_1h`, whose past they ask and for what."""
+        self._counted, self._pasts = counted, pasts
+
     def __missing__(self, name: str) -> Any:
-        place = self._place_of[name]
+        place = self._place_of.get(name)
+        if place is None:
+            asked = self._counted[name]
+            value = self[name] = getattr(self._pasts[asked.role], asked.what)
+            return value
         value = self[name] = None if place == NOWHERE else self._row[place]
         return value
+
+    _counted: Mapping[str, Any] = {}
+    _pasts: Sequence[Any] = ()
 
 
 class Columns:

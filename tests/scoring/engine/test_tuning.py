@@ -5,9 +5,9 @@ from math import log
 
 import pytest
 
-from apps.scoring.engine.conclusion import meant_for
 from apps.scoring.engine.decide import Policy, tune
 from apps.scoring.engine.rule_check import check_tunings
+from apps.scoring.engine.rule_programs import programs_of
 from apps.scoring.engine.rules import BuiltIn, Condition, InvalidRules, Rule, Tuning, built_in, tuned
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
@@ -45,7 +45,7 @@ def test_a_limit_on_a_logarithm_is_told_as_what_it_was_taken_of() -> None:
 def test_a_policys_rules_are_the_tuned_ones_and_its_own() -> None:
     own = Rule("mine", "review", (Condition("amount", "gt", 5.0),), schema="paysim")
     policy = Policy(rules=(own,), built_in=(Tuning("black_hole", outcome="challenge"),))
-    found = policy.rules_for(PAYSIM, meant_for)
+    found = programs_of(policy, PAYSIM).rules
     assert [(rule.id, rule.outcome) for rule in found if rule.id in ("black_hole", "mine")] == [
         ("black_hole", "challenge"),
         ("mine", "review"),

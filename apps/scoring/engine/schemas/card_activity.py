@@ -516,7 +516,10 @@ def _agrees(t: CardActivity, name: str, right: float) -> bool:
 CARD_ACTIVITY = TransactionSchema(
     name="card_activity",
     struct=CardActivity,
-    roles=(Role("User_ID", habits=True, speeds=True), Role("Device_ID")),
+    roles=(
+        Role("User_ID", habits=True, speeds=True, called="user", meets="merchants"),
+        Role("Device_ID", called="device", meets="users"),
+    ),
     features=FEATURES,
     build=build,
     parties=parties,

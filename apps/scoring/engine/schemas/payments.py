@@ -433,7 +433,12 @@ def remarks(t: Payment) -> tuple[str, ...]:
 PAYMENTS = TransactionSchema(
     name="payments",
     struct=Payment,
-    roles=(Role("user_id", habits=True), Role("device_id"), Role("email"), Role("ip_address")),
+    roles=(
+        Role("user_id", habits=True, called="user", meets="merchants"),
+        Role("device_id", called="device", meets="users"),
+        Role("email", meets="users"),
+        Role("ip_address", called="ip", meets="users"),
+    ),
     features=FEATURES,
     build=build,
     parties=parties,

@@ -302,7 +302,11 @@ def remarks(t: PaySimTransaction) -> tuple[str, ...]:
 PAYSIM = TransactionSchema(
     name="paysim",
     struct=PaySimTransaction,
-    roles=(Role("nameOrig"), Role("nameDest"), Role("amount")),
+    roles=(
+        Role("nameOrig", called="origin", meets="destinations"),
+        Role("nameDest", called="destination", meets="origins"),
+        Role("amount", called="same_amount", meets="types"),
+    ),
     features=FEATURES,
     build=build,
     parties=parties,

@@ -1,0 +1,182 @@
+"""A policy's rules, ready to be asked of one kind of transaction: compiled when a process first needs them. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from hashlib import blake2b
+from math import nan
+from typing import Any
+
+from apps.scoring.engine.decide import Policy, tune
+from apps.scoring.engine.expressions.errors import InvalidExpression
+from apps.scoring.engine.expressions.meaning import Always, Condition, Of, list_checks, variables
+from apps.scoring.engine.expressions.one_row import Conditions, function_of
+from apps.scoring.engine.list_checks import KnownLists, ListCheck
+from apps.scoring.engine.operations import instant
+from apps.scoring.engine.rule_fields import names_of
+from apps.scoring.engine.rule_meaning import meaning_of
+from apps.scoring.engine.rules import BuiltIn, Rule, RuleResult, asks_only_for, evaluate, told
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.transaction import Parsed, TransactionSchema
+
+WHOLE = 100  # percent
+NEVER = Always(holds=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A tenant's rule and when it holds; None for one that can't be evaluated: it errs, and is told so."""
+
+    rule: Rule
+    condition: Condition | None
+    checks: tuple[ListCheck, ...]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it never errs."""
+        return self.condition is not None and not self.checks
+
+    def errs(self, values: Mapping[str, Any], known_lists: KnownLists) -> bool:
+        """Whether it can't be evaluated, now or ever: a list it asks is not known."""
+        if self.condition is None:
+            return True
+        return any(check not in known_lists and is_known(values[check.field]) for check in self.checks)
+
+
+@dataclass(frozen=True, eq=False)
+class Programs:
+    """Of one policy and one kind of transaction: the built-in rules as tuned, the tenant's live ones, and its shadows.
+
+    `names` are what those of the tenant ask for, with whether that is a number or a text; `checks` what of lists.
+    """
+
+    schema: TransactionSchema
+    built_in: tuple[BuiltIn, ...]
+    live: tuple[Compiled, ...]
+    shadows: tuple[Compiled, ...]
+    names: Mapping[str, Of]
+    checks: tuple[ListCheck, ...]
+    function: Conditions
+
+    @cached_property
+    def unsure(self) -> frozenset[int]:
+        """The places of the live rules that may err."""
+        return frozenset(place for place, one in enumerate(self.live) if not one.is_sure)
+
+    @cached_property
+    def missed(self) -> tuple[RuleResult, ...]:
+        """The live rules' results where none hits, which is nearly always."""
+        return tuple(told(one.rule.id, "no_hit") for one in self.live)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Those that are told, in the order of their results."""
+        return (*self.built_in, *(one.rule for one in self.live))
+
+    def found(
+        self, values: Mapping[str, Any], known_lists: KnownLists | None, party: Callable[[], str]
+    ) -> tuple[tuple[RuleResult, ...], tuple[str, ...]]:
+        """Every told rule's result on one transaction, and the ids of the rules that hit and are not told.
+
+        `party` tells by whom a share of transactions is chosen; it is asked when a rule with a share hits.
+        """
+        results = evaluate(self.built_in, values)
+        if not (self.live or self.shadows):
+            return results, ()
+        known = known_lists or {}
+        hits = self.function([*self._values(values), *[known.get(check) for check in self.checks]])
+        own, untold = list(self.missed), []
+        for place in [place for place, hit in enumerate(hits[: len(self.live)]) if hit or place in self.unsure]:
+            one = self.live[place]
+            if one.errs(values, known):
+                own[place] = told(one.rule.id, "error")
+            elif hits[place] and in_share(one.rule, party):
+                own[place] = told(one.rule.id, "hit")
+            elif hits[place]:
+                untold.append(one.rule.id)
+        for one, hit in zip(self.shadows, hits[len(self.live) :], strict=True):
+            if hit and not one.errs(values, known):
+                untold.append(one.rule.id)
+        return (*results, *own), tuple(untold)
+
+    def _values(self, values: Mapping[str, Any]) -> list[Any]:
+        return [_number(values[name]) if of == "number" else text_of(values[name]) for name, of in self.names.items()]
+
+
+def programs_of(policy: Policy, schema: TransactionSchema) -> Programs:
+    """The policy's rules for one kind of transaction; compiled when first asked for."""
+    found = policy.programs.get(schema.name)
+    if found is None:
+        found = policy.programs[schema.name] = _compiled(policy, schema)
+    return found
+
+
+def _compiled(policy: Policy, schema: TransactionSchema) -> Programs:
+    own = [rule for rule in policy.rules if meant_for(schema.name, rule)]
+    live = tuple(_each(rule, schema) for rule in own if rule.state == "live")
+    shadows = tuple(_each(rule, schema) for rule in own if rule.state == "shadow")
+    conditions = [NEVER if one.condition is None else one.condition for one in (*live, *shadows)]
+    asked = sorted(frozenset[str]().union(*map(variables, conditions)))
+    fields = names_of(schema)
+    names: dict[str, Of] = {name: "text" if fields[name].kind == "text" else "number" for name in asked}
+    checks = tuple(dict.fromkeys(check for one in (*live, *shadows) for check in one.checks))
+    function = function_of(conditions, tuple(names), checks)
+    return Programs(schema, tune(schema, policy.built_in), live, shadows, names, checks, function)
+
+
+def _each(rule: Rule, schema: TransactionSchema) -> Compiled:
+    try:
+        condition = meaning_of(rule, schema.name).true
+    except InvalidExpression:  # published before it was asked for, or what it asks for is gone since
+        return Compiled(rule, None, ())
+    return Compiled(rule, condition, list_checks(condition))
+
+
+def meant_for(schema: str, rule: Rule) -> bool:
+    """Whether a tenant's rule is asked of this kind of transaction: by its name, or by the names it asks for.
+
+    Names that no kind has together are asked for everywhere: the rule errs, and is told so.
+    """
+    if rule.schema:
+        return rule.schema == schema
+    able = [name for name, one in SCHEMAS.items() if asks_only_for(rule, frozenset(names_of(one)))]
+    return schema in able or not able
+
+
+def in_share(rule: Rule, party: Callable[[], str]) -> bool:
+    """Whether a live rule decides for this party: the same ones at every call, and more of them at a larger share."""
+    return rule.share == WHOLE or percentile(rule.id, party()) < rule.share
+
+
+def percentile(rule_id: str, party: str) -> int:
+    """0 to 99, by a hash of both: two rules choose their shares independently."""
+    digest = blake2b(f"{rule_id}\0{party}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % WHOLE
+
+
+def party_of(schema: TransactionSchema, parsed: Parsed) -> str:
+    """By whom a share is chosen: the first party of the transaction, else its id, else what it says."""
+    parties = schema.parties(parsed.transaction)
+    if parties:
+        return parties[0].name
+    return schema.transaction_id(parsed.transaction) or repr(sorted(parsed.sent.items(), key=lambda one: one[0]))
+
+
+def _number(value: Any) -> float:
+    """A number, a flag or a time (ms) as expressions know it; nan for what is unknown."""
+    if type(value) is float:
+        return value
+    if value is None or isinstance(value, str):
+        return nan
+    return instant(value) if isinstance(value, datetime) else float(value)
+
+
+def text_of(value: Any) -> str | None:
+    """A text as expressions know it; an empty one counts as not sent."""
+    return value if value and isinstance(value, str) else None
+
+
+def is_known(value: Any) -> bool:
+    """Whether anything is known under a name."""
+    return value is not None and value == value and value != ""
