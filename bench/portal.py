@@ -57,6 +57,8 @@ def fill(decisions: int, now: datetime) -> Any:
     from apps.accounts.models import User
     from apps.accounts.services import make_owner
     from apps.billing.subscriptions.services import sign_up
+    from apps.sla.requests import keep_days
+    from apps.sla.tasks import READ_BACK
 
     begin = _months_before(now, MONTHS)
     tenant = sign_up(slug="bench", name="Bench Ltd", plan="professional", now=begin)
@@ -65,6 +67,7 @@ def fill(decisions: int, now: datetime) -> Any:
     _record(tenant, decisions, begin, now)
     _close_months(tenant, begin, now)
     _surround(tenant, now)
+    keep_days([(now - timedelta(days=back)).date() for back in range(1, READ_BACK + 1)])  # as the nightly task does
     return membership
 
 
@@ -159,7 +162,7 @@ def paths(tenant: Any) -> Iterator[str]:
         view = getattr(getattr(pattern, "callback", None), "view_class", None)
         if isinstance(pattern, URLPattern) and view and issubclass(view, Page) and "get" in view.http_method_names:
             name = str(pattern.name)
-            if name in known or not pattern.pattern.converters:
+            if name in known or not pattern.pattern.regex.groups:
                 yield reverse(name, args=[known[name]] if name in known else [])
     yield from ("/decisions/?recommended_action=block", "/decisions/?id=order-77", "/dashboard/?days=90")
 

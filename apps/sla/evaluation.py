@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 import msgspec
 from django.db import transaction
@@ -61,7 +62,7 @@ class Month:
     def promised(self) -> bool:
         return bool(promised_seconds(self.terms))
 
-    @property
+    @cached_property
     def measured(self) -> Measured:
         return measure(self.evidence)
 

@@ -30,7 +30,7 @@ class Requests(NamedTuple):
 
     @property
     def down(self) -> bool:
-        return self.failed > TOLERATED * (self.answered + self.failed)
+        return self.failed * TOLERATED.denominator > TOLERATED.numerator * (self.answered + self.failed)
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def measure(evidence: Evidence) -> Measured:
     whole = union(evidence.spans)
     excluded = intersection(whole, union(evidence.maintenance))
     counted = difference(whole, excluded)
-    asked_down = intersection(counted, minutes(one for one, asked in evidence.requests.items() if asked.down))
-    asked_up = intersection(counted, minutes(one for one, asked in evidence.requests.items() if not asked.down))
-    silent = difference(counted, union([*asked_down, *asked_up]))
+    asked = minutes(evidence.requests)
+    asked_down = intersection(counted, minutes(one for one, requests in evidence.requests.items() if requests.down))
+    asked_up = difference(intersection(counted, asked), asked_down)
+    silent = difference(counted, asked)
     looked_at = intersection(silent, union(evidence.probed))
     seen_down = intersection(looked_at, union(evidence.incidents))
     return Measured(
