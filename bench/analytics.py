@@ -264,18 +264,18 @@ def roll_up_cost(tenant: Any, now: datetime) -> tuple[Cost, Cost]:
         cursor.execute("SELECT pg_backend_pid()")
         backend = cursor.fetchone()[0]
     count = len(made)
-    add, spent = tallies.add, {True: [0.0, 0.0, 0.0], False: [0.0, 0.0, 0.0]}
+    count_up, spent = tallies.counted, {True: [0.0, 0.0, 0.0], False: [0.0, 0.0, 0.0]}
     for number in range(BATCHES):
         rows = range(number * A_BATCH, (number + 1) * A_BATCH)
         batch = [_again(made[n % count], records[n % count], 10**9 + n, now + timedelta(milliseconds=n)) for n in rows]
         counted = number % 2 == 0
-        tallies.add = add if counted else lambda *_: None  # type: ignore[assignment]
+        tallies.counted = count_up if counted else lambda _: tallies.Counted((), {}, {})  # type: ignore[assignment]
         before = (time.process_time(), _processor(backend), time.perf_counter())
         record(batch)
         after = (time.process_time(), _processor(backend), time.perf_counter())
         if number >= 4:
             spent[counted] = [sum_ + b - a for sum_, a, b in zip(spent[counted], before, after, strict=True)]
-    tallies.add = add
+    tallies.counted = count_up
     a_row = 1e6 / ((BATCHES - 4) / 2 * A_BATCH)
     found = {counted: Cost(*(one * a_row for one in spent[counted])) for counted in spent}
     return found[True], found[False]

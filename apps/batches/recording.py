@@ -27,7 +27,7 @@ def record(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting
         return
     with connection.cursor() as cursor:
         _copy(cursor, tenant_schema, stored)
-        tallies.add(cursor, tenant_schema, counted)
+        tallies.add(cursor, tenant_schema, tallies.counted(counted))
         events.record(cursor, [event])
 
 

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from apps.scoring import heavy_hitters
@@ -47,7 +48,9 @@ class Columns(NamedTuple):
 
     def where(self, rows: Sequence[int]) -> "Columns":
         """Only these rows."""
-        return Columns._make([column[row] for row in rows] for column in self)
+        if len(rows) < 2:  # of one `itemgetter` tells the value itself
+            return Columns._make([column[row] for row in rows] for column in self)
+        return Columns._make(map(itemgetter(*rows), self))
 
     @property
     def risky(self) -> list[bool]:
@@ -71,22 +74,37 @@ def by_kind(columns: Columns) -> Iterable[tuple[bool, str, Columns]]:
 
 def outcomes(columns: Columns) -> Sums:
     """(hour since 1970, action) → decisions, of them risky."""
-    keys = list(zip([us // HOUR_US for us in columns.created_us], columns.recommended_action, strict=True))
-    risky = Counter(key for key, one in zip(keys, columns.risky, strict=True) if one)
-    return {key: (count, risky[key]) for key, count in Counter(keys).items()}
+    sums: dict[tuple[Any, ...], tuple[int, int]] = {}
+    hours = _numbers(columns.created_us, HOUR_US)
+    for (hour, action, risky), count in _together(hours, columns.recommended_action, columns.risky):
+        decisions, fraud = sums.get((hour, action), (0, 0))
+        sums[hour, action] = (decisions + count, fraud + count * risky)
+    return sums
 
 
 def scores(columns: Columns) -> Sums:
     """(day since 1970, whole percent of fraud probability) → decisions; 100 counts as 99."""
-    found = zip(columns.created_us, columns.fraud_probability, strict=True)
-    counted = Counter((us // DAY_US, min(int(100 * score), 99)) for us, score in found if score is not None)
-    return {key: (count,) for key, count in counted.items()}
+    percents = [None if score is None else min(int(100 * score), 99) for score in columns.fraud_probability]
+    counted = _together(_numbers(columns.created_us, DAY_US), percents)
+    return {key: (count,) for key, count in counted if key[1] is not None}
+
+
+def _together(*columns: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], int]]:
+    """Every combination of what columns say, and of how many rows."""
+    return Counter(zip(*columns, strict=True)).items()
+
+
+def _numbers(created_us: Sequence[int], unit_us: int) -> list[int]:
+    """The number of each time's hour or day since 1970: mostly all are of one, and then it is reckoned once."""
+    first = min(created_us) // unit_us
+    same = first == max(created_us) // unit_us
+    return [first] * len(created_us) if same else [us // unit_us for us in created_us]
 
 
 def patterns(columns: Columns) -> Sums:
     """(day, dimension, word) → decisions, of them risky, amount, of it in risky decisions."""
-    days = [us // DAY_US for us in columns.created_us]
-    hours = [_HOURS[us // HOUR_US % 24] for us in columns.created_us]
+    days = _numbers(columns.created_us, DAY_US)
+    hours = [_HOURS[hour % 24] for hour in _numbers(columns.created_us, HOUR_US)]
     bands = [_BAND_WORDS[max(bisect_right(BANDS, amount) - 1, 0)] for amount in columns.amount]
     words = (columns.category, columns.country, hours, bands, columns.risk_level, columns.model, columns.fraud_type)
     sums: dict[tuple[Any, ...], list[float]] = {}

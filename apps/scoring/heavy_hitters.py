@@ -34,6 +34,13 @@ unpack = msgspec.msgpack.Decoder(Sketch).decode
 
 def merged(sketches: Iterable[Sketch], most: int = MOST) -> Sketch:
     """All of them as one of at most so many counters."""
+    sums, error = summed(sketches)
+    less = taken([one[0] for one in sums.values()], most)
+    return Sketch(of({party: one for party, one in sums.items() if one[0] > less}, less).counters, error + less)
+
+
+def summed(sketches: Iterable[Sketch]) -> tuple[dict[str, list[float]], float]:
+    """What all of them counted, by party: decisions, probabilities, amounts; and the sum of their errors."""
     sums: dict[str, list[float]] = {}
     error = 0.0
     for sketch in sketches:
@@ -46,8 +53,7 @@ def merged(sketches: Iterable[Sketch], most: int = MOST) -> Sketch:
                 known[0] += one.decisions
                 known[1] += one.probability
                 known[2] += one.amount
-    less = taken([one[0] for one in sums.values()], most)
-    return Sketch(of({party: one for party, one in sums.items() if one[0] > less}, less).counters, error + less)
+    return sums, error
 
 
 def without(sketch: Sketch, parties: Iterable[str]) -> Sketch:

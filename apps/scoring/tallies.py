@@ -4,7 +4,7 @@ Written in the transaction that inserts the decisions, from the rows that were r
 nothing. `counting.py` says what is added up; one statement a roll-up and batch adds it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -20,11 +20,12 @@ from apps.scoring import counting, heavy_hitters
 from apps.scoring.counting import Columns
 from apps.scoring.engine.models import ModelRefused, read_card
 from apps.scoring.engine.reference import Reference, load_reference
-from apps.scoring.heavy_hitters import Sketch
 from apps.scoring.models import OutcomeHour, PartyDay, ScoreDay
 
 TRUNCATED = {"hour": TruncHour, "day": TruncDay}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: A batch apart by mode and kind of transaction.
+Kinds = Sequence[tuple[bool, str, Columns]]
 
 
 class RollUp(NamedTuple):
@@ -47,6 +48,56 @@ class RollUp(NamedTuple):
         )
 
 
+class BytesRollUp(NamedTuple):
+    """A roll-up of one value in bytes: its table, the keys it is unique by → types, the value's column, sums beside it,
+    and how two values become one."""
+
+    table: str
+    keys: Mapping[str, str]
+    value: str
+    sums: Mapping[str, str]
+    merged: Callable[[bytes, bytes], bytes]
+
+    def add(self, cursor: Any, tenant_schema: str, rows: Mapping[tuple[Any, ...], tuple[Any, ...]]) -> None:
+        """Add (value, *sums) by key: whoever makes or finds a row holds it until the transaction ends."""
+        if not rows:
+            return
+        table = f"{connection.ops.quote_name(tenant_schema)}.{self.table}"
+        cursor.execute(
+            self._statement(table),
+            [list(column) for column in zip(*((*key, *row) for key, row in rows.items()), strict=True)],
+        )
+        found = [(row_id, tuple(key), bytes(kept)) for row_id, *key, kept, is_new in cursor.fetchall() if not is_new]
+        if found:
+            both = [self.merged(kept, rows[key][0]) for _, key, kept in found]
+            cursor.execute(
+                f"UPDATE {table} AS known SET {self.value} = added.value"
+                " FROM unnest(%s::bigint[], %s::bytea[]) AS added(id, value) WHERE known.id = added.id",
+                [[row_id for row_id, *_ in found], both],
+            )
+
+    def _statement(self, table: str) -> str:
+        """Insert in the order of the keys, lest two writers lock both; what is there tells what it holds."""
+        columns = {**self.keys, self.value: "bytea", **self.sums}
+        arrays = ", ".join(f"%s::{of_type}[]" for of_type in columns.values())
+        keys, first = ", ".join(self.keys), next(iter(self.keys))
+        added = ", ".join(f"{name} = known.{name} + EXCLUDED.{name}" for name in self.sums)
+        return (
+            f"INSERT INTO {table} AS known ({', '.join(columns)})"
+            f" SELECT * FROM unnest({arrays}) ORDER BY {', '.join(map(str, range(1, len(self.keys) + 1)))}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET {added or f'{first} = known.{first}'}"
+            f" RETURNING id, {keys}, {self.value}, xmax = 0"
+        )
+
+
+def _both_sketches(kept: bytes, fresh: bytes) -> bytes:
+    return heavy_hitters.pack(heavy_hitters.merged([heavy_hitters.unpack(kept), heavy_hitters.unpack(fresh)]))
+
+
+def _both_histograms(kept: bytes, fresh: bytes) -> bytes:
+    return (np.frombuffer(kept, "<i8") + np.frombuffer(fresh, "<i8")).astype("<i8").tobytes()
+
+
 _DAY = {"day": "date"}
 _COUNTED = {"decisions": "bigint", "fraud": "bigint"}
 _AMOUNTS = {"amount": "float8", "fraud_amount": "float8"}
@@ -61,42 +112,59 @@ ROLL_UPS = (
     (PATTERNS, counting.patterns, timedelta(days=1)),
     (RULES, counting.rules, timedelta(days=1)),
 )
+_OF_DAY = {"livemode": "boolean", "day": "date", "schema": "varchar"}
+PARTIES = BytesRollUp("scoring_partyday", {**_OF_DAY, "field": "varchar"}, "sketch", {}, _both_sketches)
+FEATURES = BytesRollUp(
+    "scoring_featureday",
+    {**_OF_DAY, "model": "varchar", "reference": "varchar"},
+    "counts",
+    {"decisions": "bigint"},
+    _both_histograms,
+)
 
 
-def add(cursor: Any, tenant_schema: str, columns: Columns) -> None:
-    """Add decisions that were inserted in this transaction to all roll-ups of their tenant.
+class Counted(NamedTuple):
+    """What decisions add to their tenant's roll-ups: columns of keys and sums of each, and values in bytes by key."""
 
-    The recorder and batches call it with the rows that were new; n decisions cost about 5 µs each.
-    """
+    sums: Sequence[tuple[RollUp, list[list[Any]]]]
+    parties: Mapping[tuple[Any, ...], tuple[bytes]]
+    features: Mapping[tuple[Any, ...], tuple[bytes, int]]
+
+
+def counted(columns: Columns) -> Counted:
+    """Count decisions of one tenant, before any transaction: the recorder does it while another batch is written."""
     kinds = list(counting.by_kind(columns))
+    sums = []
     for roll_up, count, unit in ROLL_UPS:
         rows = [
-            (livemode, schema, EPOCH + key[0] * unit, *key[1:], *sums)
+            (livemode, schema, EPOCH + key[0] * unit, *key[1:], *added)
             for livemode, schema, of_kind in kinds
-            for key, sums in count(of_kind).items()
+            for key, added in count(of_kind).items()
         ]
         if rows:
-            cursor.execute(roll_up.statement(tenant_schema), [list(column) for column in zip(*rows, strict=True)])
-    for livemode, schema, of_kind in kinds:
-        for (day, field), sketch in sorted(counting.parties(of_kind).items()):
-            _add_parties(cursor, tenant_schema, [_day(day), livemode, schema, field], sketch)
-        _add_features(cursor, tenant_schema, livemode, schema, of_kind)
+            sums.append((roll_up, [list(column) for column in zip(*rows, strict=True)]))
+    return Counted(sums, _parties(kinds), _features(kinds))
 
 
-def _add_parties(cursor: Any, tenant_schema: str, key: list[Any], sketch: Sketch) -> None:
-    """Add to a day's sketch: whoever makes or finds its row holds it until the transaction ends."""
-    table = f"{connection.ops.quote_name(tenant_schema)}.scoring_partyday"
-    fresh = heavy_hitters.pack(heavy_hitters.merged([sketch]))
-    cursor.execute(
-        f"INSERT INTO {table} AS known (day, livemode, schema, field, sketch) VALUES (%s, %s, %s, %s, %s)"
-        " ON CONFLICT (livemode, day, schema, field) DO UPDATE SET day = known.day"
-        " RETURNING id, sketch, xmax = 0",
-        [*key, fresh],
-    )
-    row_id, kept, is_new = cursor.fetchone()
-    if not is_new:
-        both = heavy_hitters.merged([heavy_hitters.unpack(bytes(kept)), sketch])
-        cursor.execute(f"UPDATE {table} SET sketch = %s WHERE id = %s", [heavy_hitters.pack(both), row_id])
+def add(cursor: Any, tenant_schema: str, found: Counted) -> None:
+    """Add decisions that were inserted in this transaction to all roll-ups of their tenant.
+
+    The recorder and batches call it with the rows that were new. It asks once a roll-up, and once more for the sketches
+    and histograms that were there.
+    """
+    for roll_up, arrays in found.sums:
+        cursor.execute(roll_up.statement(tenant_schema), arrays)
+    PARTIES.add(cursor, tenant_schema, found.parties)
+    FEATURES.add(cursor, tenant_schema, found.features)
+
+
+def _parties(kinds: Kinds) -> dict[tuple[Any, ...], tuple[bytes]]:
+    """The sketches of a batch, by their rows' keys."""
+    return {
+        (livemode, _day(day), schema, field): (heavy_hitters.pack(heavy_hitters.merged([sketch])),)
+        for livemode, schema, of_kind in kinds
+        for (day, field), sketch in counting.parties(of_kind).items()
+    }
 
 
 def forget_parties(tenant_schema: str, names: Sequence[str]) -> int:
@@ -116,22 +184,30 @@ def _day(number: int) -> date:
     return EPOCH.date() + timedelta(days=number)
 
 
-def _add_features(cursor: Any, tenant_schema: str, livemode: bool, schema: str, columns: Columns) -> None:
-    """Add a sample's features and scores to their day's histograms, by model; models without a reference have none."""
-    chosen = counting.sampled(len(columns.model))
+def _features(kinds: Kinds) -> dict[tuple[Any, ...], tuple[bytes, int]]:
+    """The histograms of a batch's sampled features and scores, and how many were looked at, by their rows' keys; models
+    without a reference have none."""
+    found = {}
+    for livemode, schema, columns in kinds:
+        step = counting.sampled(len(columns.model)).step
+        for (day, model), places in _sample(columns).items():
+            reference = reference_of(schema, model)
+            histograms = None if reference is None else _histograms(reference, columns, places)
+            if reference is not None and histograms is not None:
+                key = (livemode, _day(day), schema, model, reference.digest)
+                found[key] = ((histograms * step).astype("<i8").tobytes(), len(places))
+    return found
+
+
+def _sample(columns: Columns) -> dict[tuple[int, str], list[int]]:
+    """The rows that are looked at, by day and model."""
     rows: dict[tuple[int, str], list[int]] = {}
-    for row in range(len(columns.model))[chosen]:
+    for row in range(len(columns.model))[counting.sampled(len(columns.model))]:
         rows.setdefault((columns.created_us[row] // counting.DAY_US, columns.model[row]), []).append(row)
-    for (day, model), places in sorted(rows.items()):
-        reference = reference_of(schema, model)
-        if reference is not None:
-            counted = _counted(reference, columns, places)
-            if counted is not None:
-                key = [_day(day), livemode, schema, model, reference.digest]
-                _add_histograms(cursor, tenant_schema, key, counted * chosen.step, len(places))
+    return rows
 
 
-def _counted(reference: Reference, columns: Columns, rows: Sequence[int]) -> np.ndarray | None:
+def _histograms(reference: Reference, columns: Columns, rows: Sequence[int]) -> np.ndarray | None:
     """int64[F + 1, bins]; of vectors of another length, of an older form of the kind, nothing."""
     width = len(reference.histograms) - 1
     mine = [row for row in rows if len(columns.features[row]) == 4 * width]
@@ -140,22 +216,6 @@ def _counted(reference: Reference, columns: Columns, rows: Sequence[int]) -> np.
     features = np.frombuffer(b"".join([columns.features[row] for row in mine]), "<f4").reshape(-1, width)
     scores = np.array([columns.fraud_probability[row] for row in mine], dtype=np.float64)  # None is nan
     return reference.counted(features, scores)
-
-
-def _add_histograms(cursor: Any, tenant_schema: str, key: list[Any], counted: np.ndarray, decisions: int) -> None:
-    """Add to a row of bytes: whoever makes or finds it holds it until the transaction ends."""
-    table = f"{connection.ops.quote_name(tenant_schema)}.scoring_featureday"
-    unique = "day, livemode, schema, model, reference"
-    cursor.execute(
-        f"INSERT INTO {table} AS known ({unique}, counts, decisions) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (livemode, day, schema, model, reference)"
-        " DO UPDATE SET decisions = known.decisions + EXCLUDED.decisions RETURNING id, counts, xmax = 0",
-        [*key, counted.astype("<i8").tobytes(), decisions],
-    )
-    row_id, before, is_new = cursor.fetchone()
-    if not is_new:
-        sums = np.frombuffer(before, "<i8") + counted.ravel()
-        cursor.execute(f"UPDATE {table} SET counts = %s WHERE id = %s", [sums.astype("<i8").tobytes(), row_id])
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Record
 from apps.scoring.sought import Sought, Traits
+from apps.scoring.tallies import Counted
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
@@ -63,13 +64,15 @@ def _incoming() -> str:
 class Prepared(NamedTuple):
     """Entries as they will be written: all that can be made of them without a database.
 
-    `decisions` (by the tenant's schema) and `events` are rows as COPY reads them; `stored` and `traits` are of each.
+    `decisions` (by the tenant's schema) and `events` are rows as COPY reads them, `counted` (likewise) is what all of
+    them add to the roll-ups, of `facts`.
     """
 
     columns: Columns
     stored: Sequence[Sought]
-    traits: Sequence[Traits]
+    facts: counting.Columns
     decisions: Mapping[str, bytes]
+    counted: Mapping[str, Counted]
     events: bytes
     uses: list[Use]
     last_uses: dict[int, tuple[datetime, str]]
@@ -85,9 +88,16 @@ def prepare(entries: Sequence[Entry]) -> Prepared:
     columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
     found = map(sought.read, columns["schema"], columns["facts"], columns["answer"])
     stored, traits = zip(*found, strict=True)
-    usage = events.rows_of([entry.event for entry in entries])
+    facts = _facts(columns, stored, traits)
     return Prepared(
-        columns, stored, traits, _rows_by_tenant(columns, stored), usage, _first_uses(entries), _last_uses(entries)
+        columns=columns,
+        stored=stored,
+        facts=facts,
+        decisions=_rows_by_tenant(columns, stored),
+        counted=_counted(facts, columns[_TENANT], range(len(entries))),
+        events=events.rows_of([entry.event for entry in entries]),
+        uses=_first_uses(entries),
+        last_uses=_last_uses(entries),
     )
 
 
@@ -114,15 +124,14 @@ def insert_decisions(cursor: Any, prepared: Prepared) -> int:
     Inside the caller's transaction. What they hold was masked before, field by field: this passes the net below every
     connection.
     """
-    tenants, ids = prepared.columns[_TENANT], prepared.columns["id"]
-    new = list(range(len(ids))) if _copied(cursor, prepared) else _inserted(cursor, prepared)
-    if not new:
-        return 0
-    counted = _counted(prepared.columns, prepared.stored, prepared.traits)
-    for tenant_schema in sorted({tenants[row] for row in new}):
-        mine = [row for row in new if tenants[row] == tenant_schema]
-        tallies.add(cursor, tenant_schema, counted if len(mine) == len(ids) else counted.where(mine))
-    return len(new)
+    if _copied(cursor, prepared):
+        new, counted = len(prepared.columns["id"]), prepared.counted
+    else:
+        rows = _inserted(cursor, prepared)
+        new, counted = len(rows), _counted(prepared.facts, prepared.columns[_TENANT], rows)
+    for tenant_schema, found in counted.items():
+        tallies.add(cursor, tenant_schema, found)
+    return new
 
 
 def _copied(cursor: Any, prepared: Prepared) -> bool:
@@ -149,15 +158,28 @@ def _inserted(cursor: Any, prepared: Prepared) -> list[int]:
 def _rows_by_tenant(columns: Columns, stored: Sequence[Sought]) -> Mapping[str, bytes]:
     """Decisions as they are copied into their tenants' tables."""
     tenants, *values = _values(columns, stored)
-    types = list(_copied_types().values())
-    rows: dict[str, list[int]] = {}
-    for row, tenant_schema in enumerate(tenants):
-        rows.setdefault(tenant_schema, []).append(row)
+    types, rows = list(_copied_types().values()), _by_tenant(tenants, range(len(tenants)))
     if len(rows) == 1:
         return {tenants[0]: binary_copy.rows_of(types, values)}
     return {
         tenant_schema: binary_copy.rows_of(types, [[column[row] for row in mine] for column in values])
-        for tenant_schema, mine in sorted(rows.items())
+        for tenant_schema, mine in rows.items()
+    }
+
+
+def _by_tenant(tenants: Sequence[str], rows: Iterable[int]) -> Mapping[str, list[int]]:
+    """The rows of each tenant, in the order of their schemas."""
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(tenants[row], []).append(row)
+    return dict(sorted(found.items()))
+
+
+def _counted(facts: counting.Columns, tenants: Sequence[str], rows: Sequence[int]) -> Mapping[str, Counted]:
+    """What some rows add to their tenants' roll-ups."""
+    return {
+        tenant_schema: tallies.counted(facts if len(mine) == len(tenants) else facts.where(mine))
+        for tenant_schema, mine in _by_tenant(tenants, rows).items()
     }
 
 
@@ -182,7 +204,7 @@ def _insert(cursor: Any, tenant_schema: str) -> list[str]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def _counted(columns: Columns, stored: Sequence[Sought], traits: Sequence[Traits]) -> counting.Columns:
+def _facts(columns: Columns, stored: Sequence[Sought], traits: Sequence[Traits]) -> counting.Columns:
     """What roll-ups are made of."""
     models = zip(columns["model_name"], columns["model_version"], strict=True)
     beside = {
