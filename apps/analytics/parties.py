@@ -1,5 +1,7 @@
 """The parties with the most risky decisions."""
 
+from collections.abc import Sequence
+from heapq import nsmallest
 from typing import Annotated, Literal
 
 import msgspec
@@ -57,18 +59,17 @@ def entities(asked: Asked, most: int = MOST, field: str = "") -> Entities:
     days: dict[tuple[str, str], list[Sketch]] = {}
     for schema, name, sketch in rows:
         days.setdefault((schema, name), []).append(heavy_hitters.unpack(bytes(sketch)))
-    fields = [_of_field(*key, heavy_hitters.merged(days[key], most=1_000_000), most) for key in sorted(days)]
+    fields = [_of_field(*key, days[key], most) for key in sorted(days)]
     return Entities(
         livemode=asked.livemode, schema=asked.schema or None, start=str(asked.start), end=str(asked.end), fields=fields
     )
 
 
-def _of_field(schema: str, field: str, sketch: Sketch, most: int) -> Parties:
-    ranked = sorted(sketch.counters.items(), key=lambda item: (-item[1].decisions, -item[1].amount, item[0]))
+def _of_field(schema: str, field: str, days: Sequence[Sketch], most: int) -> Parties:
+    sums, error = heavy_hitters.summed(days)
+    first = nsmallest(most, sums.items(), key=lambda item: (-item[1][0], -item[1][2], item[0]))
     data = [
-        Party(
-            schema, field, name, round(one.decisions), round(one.probability / one.decisions, 4), round(one.amount, 2)
-        )
-        for name, one in ranked[:most]
+        Party(schema, field, name, round(decisions), round(probability / decisions, 4), round(amount, 2))
+        for name, (decisions, probability, amount) in first
     ]
-    return Parties(schema, field, round(sketch.error), data)
+    return Parties(schema, field, round(error), data)
