@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-portal bench-analytics bench-metrics bench-scale bench-stream tracing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-analytics bench-metrics bench-scale bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-batch: dev  ## A file of a million rows; DATA_FILE is a PaySim log, CSV or
 
 bench-billing: dev  ## Closing a month of 10,000 tenants with 10 million events
 	@exec $(BIN)/python -m bench.billing $(ARGS)
+
+bench-lists: dev  ## A list of a million items: its file, its room, and a decision that asks for it
+	@exec $(BIN)/python -m bench.lists $(ARGS)
 
 bench-portal: dev  ## Every page's server time and statements in a tenant with a million decisions
 	@exec $(BIN)/python -m bench.portal $(ARGS)

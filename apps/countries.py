@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from apps.text import recognised
+
 _ROWS = (
     "AD Andorra; AE United Arab Emirates; AF Afghanistan; AG Antigua & Barbuda; AI Anguilla; AL Albania; AM Armenia; "
     "AO Angola; AQ Antarctica; AR Argentina; AS American Samoa; AT Austria; AU Australia; AW Aruba; "
@@ -48,3 +50,17 @@ COUNTRIES: Mapping[str, str] = dict(row.split(" ", 1) for row in _ROWS.rstrip(";
 def name_of(code: str) -> str:
     """The name of a country; what is no code of one is left as it is."""
     return COUNTRIES.get(code.upper(), code)
+
+
+#: What people call a country beside its code and its English name, as it is recognised → its code.
+_OTHER_NAMES: Mapping[str, str] = {"usa": "US", "uk": "GB", "turkey": "TR"}
+_CODES: Mapping[str, str] = {
+    **{recognised(name): code for code, name in COUNTRIES.items()},
+    **{recognised(code): code for code in COUNTRIES},
+    **_OTHER_NAMES,
+}
+
+
+def code_of(text: str) -> str:
+    """The code of a country by its code or English name, however that is spelled; "" of what names none."""
+    return _CODES.get(recognised(text), "")

@@ -67,6 +67,8 @@ KINDS: Mapping[str, Kind] = {
     "idempotency_mismatch": Kind(
         422, "The Idempotency-Key was used with another body", "Use a new key for a new body."
     ),
+    "name_taken": Kind(409, "There is one of this name", "Choose another name, or use the one there is."),
+    "list_in_use": Kind(409, "Rules in force ask for the list", "Retire the rules named in `detail`, or change them."),
     "limit_reached": Kind(422, "There are as many as there may be", "Delete one first."),
     # --- who are you ---
     "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),

@@ -27,6 +27,7 @@ TOGETHER = 5_000
 REPEATS = 25
 MOST_MS, MOST_QUERIES = 100.0, 15
 KEYS, WEBHOOKS, DELIVERIES, POLICIES, PEOPLE, AUDITED = 20, 10, 300, 20, 20, 1_000
+LISTED = 1_000_000
 PAGE = "docs/benchmarks.md"
 BEGIN, END = "<!-- portal: begin -->", "<!-- portal: end -->"
 
@@ -144,8 +145,22 @@ def _surround(tenant: Any, now: datetime) -> None:
     for n in range(PEOPLE):
         user = User.objects.create(email=f"person{n}@bench.example")
         Membership.objects.create(tenant=tenant, user=user, role=Membership.Role.ANALYST)
+    _list(tenant, now)
     for n in range(AUDITED):
         record_audit(tenant=tenant, actor="bench", action="key.created", target=f"key {n}", now=now)
+
+
+def _list(tenant: Any, now: datetime) -> None:
+    """A list as large as may be."""
+    from django.conf import settings
+
+    from apps.scoring.lists import importing, services
+    from apps.valkey import server
+
+    by = {"tenant": tenant, "valkey": server(settings.REDIS_URL, 60.0), "actor": "bench"}
+    row = services.create(livemode=True, name="mules", item_type="user", description="", now=now, **by)
+    lines = (f"C{number}\n" for number in range(LISTED))
+    importing.import_lines(row=row, rows=lines, is_csv=False, clock=lambda: now, **by)
 
 
 def paths(tenant: Any) -> Iterator[str]:
@@ -157,14 +172,19 @@ def paths(tenant: Any) -> Iterator[str]:
     from apps.portal.urls import urlpatterns
 
     webhook = WebhookEndpoint.objects.filter(tenant=tenant).latest("created_at")
-    known = {"decision": f"dec_{1:028x}", "webhook": webhook.pk}
+    known = {"decision": f"dec_{1:028x}", "webhook": webhook.pk, "list": "mules"}
     for pattern in urlpatterns:
         view = getattr(getattr(pattern, "callback", None), "view_class", None)
         if isinstance(pattern, URLPattern) and view and issubclass(view, Page) and "get" in view.http_method_names:
             name = str(pattern.name)
             if name in known or not pattern.pattern.regex.groups:
                 yield reverse(name, args=[known[name]] if name in known else [])
-    yield from ("/decisions/?recommended_action=block", "/decisions/?id=order-77", "/dashboard/?days=90")
+    yield from (
+        "/lists/mules/?q=c77",
+        "/decisions/?recommended_action=block",
+        "/decisions/?id=order-77",
+        "/dashboard/?days=90",
+    )
 
 
 def measure(client: Any, path: str, *, say: bool = False) -> Measured | None:

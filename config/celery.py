@@ -75,6 +75,9 @@ WORK: Mapping[str, Work] = {
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
     "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
+    # A list Valkey lost, or was not told of, is asked for by the next request and in force again within seconds.
+    "publish_lists": Work("apps.scoring.tasks.publish_lists", MONEY, 2.0),
+    "tidy_lists": Work("apps.scoring.tasks.tidy_lists", HEAVY, crontab(hour=1, minute=50)),
     # What labels teach is told to the parties' history at once; what Valkey missed, within ten minutes.
     "history_marks": Work("apps.review.tasks.mark_histories", MONEY, crontab(minute="*/10")),
     # Whoever asked for an export watches it grow; closed accounts are emptied once their grace is over.

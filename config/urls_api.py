@@ -64,6 +64,15 @@ from apps.api.incidents import IncidentsView, public_feed, public_status
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
+from apps.api.lists import (
+    ListExportView,
+    ListImportView,
+    ListItemsView,
+    ListItemView,
+    ListsView,
+    ListView,
+    RemoveListItemsView,
+)
 from apps.api.model_list import ModelsView
 from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
@@ -87,6 +96,8 @@ from apps.api.webhooks import (
 from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
+LIST = r"(?P<list_name>[^/]+)"
+ITEM = r"(?P<item_id>[A-Za-z0-9_-]{1,64})"
 LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
 KIND, ENTITY = r"(?P<kind>[^/]+)", r"(?P<entity_id>[^/]+)"
 ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
@@ -114,6 +125,13 @@ urlpatterns = [
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
     at("v1/labels", LabelsView.as_view()),
     at(f"v1/labels/{LABEL}", LabelView.as_view()),
+    at("v1/lists", ListsView.as_view()),
+    at(f"v1/lists/{LIST}", ListView.as_view()),
+    at(f"v1/lists/{LIST}/items", ListItemsView.as_view()),
+    at(f"v1/lists/{LIST}/items/remove", RemoveListItemsView.as_view()),
+    at(f"v1/lists/{LIST}/items/{ITEM}", ListItemView.as_view()),
+    at(f"v1/lists/{LIST}/import", ListImportView.as_view()),
+    at(f"v1/lists/{LIST}/export", ListExportView.as_view()),
     at("v1/transactions", TransactionsView.as_view()),
     at("v1/transactions/export", TransactionExportView.as_view()),
     at("v1/predictions", PredictionsView.as_view()),

@@ -44,6 +44,7 @@ class Tenant(TenantMixin):
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When an owner closed it; undone within 30 days.")
     #: The newest published policy in the tenant's schema; 0 = the built-in one.
     policy_version = models.PositiveIntegerField(default=0)
+    lists_pending = models.BooleanField(default=False, db_default=False, help_text="Valkey is to hear of its lists.")
 
     objects = Tenants.as_manager()
 

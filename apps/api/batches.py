@@ -245,6 +245,7 @@ class BatchesView(ApiView):
                 Received(sent.path, sent.offset, sent.size, sent.filename, sent.format),
                 wanted,
                 admission.tenant_schema,
+                self.key.livemode,
                 admission.policy_version,
                 self.now,
             )

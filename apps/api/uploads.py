@@ -52,14 +52,14 @@ def media_type(request: HttpRequest) -> str:
     return request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
 
 
-def sent_file(request: HttpRequest) -> Sent:
-    """The file that came with a request. Raises `Problem`: 400, 415, 507."""
+def sent_file(request: HttpRequest, raw: Mapping[str, str] = RAW) -> Sent:
+    """The file that came with a request, as a form or as one of `raw`. Raises `Problem`: 400, 415, 507."""
     kind = media_type(request)
-    if kind != FORM and kind not in RAW:
-        raise Problem("media_type_unsupported", f"Send the file as {FORM}, or as one of: {', '.join(RAW)}.")
+    if kind != FORM and kind not in raw:
+        raise Problem("media_type_unsupported", f"Send the file as {FORM}, or as one of: {', '.join(raw)}.")
     path = _path_of(request)
     if kind != FORM:
-        return Sent(path, 0, path.stat().st_size, "", RAW[kind], {})
+        return Sent(path, 0, path.stat().st_size, "", raw[kind], {})
     if not path.stat().st_size:
         raise Problem("file_missing")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:

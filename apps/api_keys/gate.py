@@ -215,6 +215,9 @@ class Names:
     def party_ahead(self, schema: str, role: str, name_hash: str) -> str:
         return f"{self.party(schema, role, name_hash)}:ahead"
 
+    def list(self, name: str) -> str:
+        return f"{self.mode}:list:{name}"
+
     def journal(self) -> str:
         return f"{self.tag}:journal"
 

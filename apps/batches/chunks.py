@@ -48,6 +48,7 @@ from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.models import ModelRefused
 from apps.scoring.engine.values import RowView
+from apps.scoring.lists.blocks import known_of_block
 from apps.scoring.models import Decision
 from apps.scoring.policies import get_policies
 from apps.scoring.serving import decision_formats, ids
@@ -249,23 +250,25 @@ def _names(work: Work) -> Names:
 
 
 def _decided(work: Work) -> BlockDecisions:
-    return decide(work.batch, work.block, work.part.pasts, work.batch.explain)
+    return decide(work.batch, work.block, work.part.pasts, work.batch.explain, work.at)
 
 
-def decide(batch: Batch, block: Block, pasts: Sequence[Any], explain: str) -> BlockDecisions:
-    """A block decided, by the models and the policy the batch began with."""
+def decide(batch: Batch, block: Block, pasts: Sequence[Any], explain: str, at: datetime) -> BlockDecisions:
+    """A block decided, by the models and the policy the batch began with, and by lists as they were at that moment."""
+    policy = get_policies().get(batch.tenant.schema_name, batch.policy_version)
     return engine_of(batch.schema, tuple(batch.entries)).decide_block(
         block,
         pasts,
-        get_policies().get(batch.tenant.schema_name, batch.policy_version),
+        policy,
         model=ENSEMBLE if batch.model == ENSEMBLE else None,
         explain=explain,  # type: ignore[arg-type]  # Django's choices are the literal's
+        known_lists=known_of_block(batch.tenant.schema_name, batch.livemode, policy, block, at),
     )
 
 
 def blocked(batch: Batch, block: Block, pasts: Sequence[Any]) -> np.ndarray:
     """Which rows of a block are blocked: bool[rows]."""
-    return decide(batch, block, pasts, Batch.Explain.NONE).verdicts.action == ACTIONS.index("block")
+    return decide(batch, block, pasts, Batch.Explain.NONE, batch.created_at).verdicts.action == ACTIONS.index("block")
 
 
 @lru_cache(maxsize=8)

@@ -1,9 +1,11 @@
 """A dry run: how a file's columns are read, and what would be said of its first rows. Nothing is stored or billed."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from apps.batches.beginning import PREVIEWED, begin
@@ -14,6 +16,8 @@ from apps.batches.services import Received, Wanted
 from apps.scoring.engine.block import ACTIONS, LEVELS
 from apps.scoring.engine.block_pasts import past_columns
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.list_checks import ListCheck
+from apps.scoring.lists.blocks import known_of_block
 from apps.scoring.policies import get_policies
 from apps.scoring.serving.runtime import get_scoring
 
@@ -41,26 +45,31 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     billed_units: Literal[0] = 0
 
 
-def preview(received: Received, wanted: Wanted, tenant_schema: str, policy_version: int, now: datetime) -> Preview:
+def preview(
+    received: Received, wanted: Wanted, tenant_schema: str, livemode: bool, policy_version: int, now: datetime
+) -> Preview:
     """The beginning of a received file, scored for nothing. Raises `UnreadableFile`."""
     with received.path.open("rb") as file:
         place = (received.offset, received.size, received.format)
         found = begin(file, *place, wanted.schema, wanted.mapping, now)
     policy = get_policies().get(tenant_schema, policy_version)
+    block = None if found.rows is None else found.rows.block
+    lists = {} if block is None else known_of_block(tenant_schema, livemode, policy, block, now)
     return Preview(
         schema=wanted.schema,
         format=found.chunk.format,
         columns=list(found.headings.columns),
         missing=list(found.headings.missing),
-        rows=[] if found.rows is None else _decided(found.rows, wanted.model, policy),
+        rows=[] if found.rows is None else _decided(found.rows, wanted.model, policy, lists),
         problems=found.problems,
     )
 
 
-def _decided(part: Rows, model: str, policy: Policy) -> list[PreviewedRow]:
+def _decided(part: Rows, model: str, policy: Policy, lists: Mapping[ListCheck, np.ndarray]) -> list[PreviewedRow]:
     """What rows would be told, as if they had no past."""
     nobody = past_columns(part.block.schema, [{}] * len(part.block))
-    found = get_scoring().engine.decide_block(part.block, nobody, policy, model or None, explain="none")
+    engine = get_scoring().engine
+    found = engine.decide_block(part.block, nobody, policy, model or None, explain="none", known_lists=lists)
     probability = [None] * len(part.block) if found.probability is None else found.probability.tolist()
     score = [None] * len(part.block) if found.risk_score is None else found.risk_score.tolist()
     levels, actions = found.verdicts.level.tolist(), found.verdicts.action.tolist()

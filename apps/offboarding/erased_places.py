@@ -5,6 +5,7 @@ A new place where data of a transaction is kept gets its row here. `waits_for` s
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -28,7 +29,10 @@ from apps.review.models import Label
 from apps.scoring import tallies
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
-from apps.scoring.models import Decision, SavedSearch
+from apps.scoring.lists import services as list_changes
+from apps.scoring.lists.item_types import NoItem, item_of
+from apps.scoring.lists.tokens import token_of
+from apps.scoring.models import Decision, SavedSearch, ValueList
 from apps.scoring.serving import activity, decision_formats, ids
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.scoring.sought import party_name
@@ -40,6 +44,16 @@ from apps.valkey import Valkey
 AT_ONCE = 500
 #: Keys that are looked at in one call.
 SCANNED = 2_000
+#: Kind of person → the types of lists they may stand in.
+LISTED_AS: Mapping[str, tuple[str, ...]] = {
+    "user": ("user", "text"),
+    "account": ("user", "text"),
+    "merchant": ("merchant", "text"),
+    "device": ("device", "text"),
+    "email": ("email", "text"),
+    "ip_address": ("ip", "text"),
+    "card": ("card", "text"),
+}
 _CLAIM_HEAD = 1 + 32  # "D" and the request's fingerprint stand in front of what a claim was answered with
 
 
@@ -125,6 +139,21 @@ def searches(sweep: Sweep) -> list[str]:
     return found
 
 
+def lists(sweep: Sweep) -> list[str]:
+    """Items of lists that are the person, and that they were: networks an address lies in are not."""
+    found = []
+    with in_tenant(sweep.tenant):
+        rows = list(ValueList.objects.filter(item_type__in=LISTED_AS[sweep.person.kind]))
+    for row in rows:
+        with suppress(NoItem):
+            tokens = [token_of(item_of(row.item_type, sweep.person.name).name)]
+            removed = list_changes.forget(
+                tenant=sweep.tenant, row=row, tokens=tokens, valkey=sweep.valkey, until=sweep.until
+            )
+            found += [row.pk] * removed
+    return found
+
+
 def export_files(sweep: Sweep) -> list[str]:
     """Exports of everything, made before: they are asked for anew when they are needed."""
     found = list(Export.objects.filter(tenant=sweep.tenant, asked_at__lte=sweep.until))
@@ -142,6 +171,7 @@ PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
     "riskiest_parties": riskiest_parties,
     "alerts": alerts,
     "searches": searches,
+    "lists": lists,
     "exports": export_files,
 }
 

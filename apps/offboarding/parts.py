@@ -18,7 +18,7 @@ from apps.ingest.models import Prediction
 from apps.notifications.models import WebhookEndpoint
 from apps.offboarding.models import Erasure
 from apps.review.models import Label
-from apps.scoring.models import Decision, PublishedPolicy
+from apps.scoring.models import Decision, ListItem, PublishedPolicy, ValueList
 from apps.scoring.serving.decision_formats import answer_of
 from apps.sla.models import SlaStatement
 from apps.support.models import SupportRequest
@@ -159,6 +159,20 @@ PARTS: Sequence[Part] = (
         lambda tenant: AuditEntry.objects.filter(chain=tenant.pk).order_by("sequence"),
         _columns(
             "sequence", "at", "actor", "action", "target", "address", "request_id", "before", "after", "seal", "digest"
+        ),
+    ),
+    Part(
+        "lists.csv", "Lists that rules ask for, deleted ones included",
+        lambda tenant: ValueList.objects.order_by("created_at", "id"),
+        _columns(
+            "id", "livemode", "name", "item_type", "description", "created_at", "created_by", "deleted_at", "deleted_by"
+        ),
+    ),
+    Part(
+        "list_items.csv", "What was in each list from when to when; cards, users and e-mail addresses are masked",
+        lambda tenant: ListItem.objects.select_related("list").order_by("pk"),
+        _columns(
+            "list__name", "livemode", "value", "note", "expires_at", "added_at", "added_by", "removed_at", "removed_by"
         ),
     ),
     Part(

@@ -14,7 +14,7 @@ from apps.ingest.models import FieldDay, Prediction, QualityDay
 from apps.offboarding import removed_days
 from apps.offboarding.models import Retention
 from apps.review.models import Label
-from apps.scoring.models import Decision, PartyDay
+from apps.scoring.models import Decision, ListItem, PartyDay
 
 #: Rows that are removed in one transaction.
 AT_ONCE = 2_000
@@ -34,6 +34,8 @@ KINDS: Mapping[str, Kind] = {
     "decisions": Kind("Transactions and the decisions on them", 30, ((Decision, "created_at"), (PartyDay, "day"))),
     "labels": Kind("Labels", 30, ((Label, "recorded_at"),)),
     "predictions": Kind("Predictions made elsewhere", 1, ((Prediction, "created_at"),)),
+    # who looks back at a decision finds what was in a list then
+    "lists": Kind("Items that were removed from lists", 30, ((ListItem, "removed_at"),)),
     # a day's shares are held against the seven before
     "data_quality": Kind("Data quality by day", 8, ((QualityDay, "day"), (FieldDay, "day"))),
 }

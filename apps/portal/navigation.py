@@ -25,6 +25,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),
         Entry("/policy/", "Policy"),
+        Entry("/lists/", "Lists"),
         Entry("/models/", "Models"),
     ),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),

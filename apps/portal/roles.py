@@ -19,6 +19,7 @@ class Permission(StrEnum):
     EXPORT = "Export decisions"
     BATCHES = "Score files"
     LABELS = "Say what became of transactions"
+    LISTS = "Change lists"
     KEYS = "Make, rotate and revoke API keys"
     ALERTS = "Acknowledge and resolve alerts"
     ALERT_RULES = "Set alert rules and chat channels"
@@ -38,6 +39,7 @@ _ANALYST = _VIEWER | {
     Permission.EXPORT,
     Permission.BATCHES,
     Permission.LABELS,
+    Permission.LISTS,
     Permission.ALERTS,
 }
 _ADMIN = _ANALYST | {

@@ -239,3 +239,78 @@ class PublishedPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"policy {self.version}"
+
+
+class ValueList(models.Model):
+    """A list rules ask for by its name. One that was deleted stays for those who look back: see `lists/`.
+
+    `version` counts the changes of its items, `published` is the one Valkey was told of. `prefixes` are those of
+    networks and BINs that were ever in it, such as "4/24 4/32".
+    """
+
+    id = models.CharField(primary_key=True, max_length=32)
+    livemode = models.BooleanField()
+    name = models.CharField(max_length=64)
+    item_type = models.CharField(max_length=10)
+    description = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=80)
+    deleted_at = models.DateTimeField(null=True)
+    deleted_by = models.CharField(max_length=80, blank=True)
+    prefixes = models.TextField(blank=True)
+    size = models.IntegerField(default=0, help_text="Items that were not removed.")
+    version = models.BigIntegerField(default=0)
+    published = models.BigIntegerField(default=-1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["livemode", "name"], condition=models.Q(deleted_at=None), name="value_list_of_one_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListItem(models.Model):
+    """One item's time in a list, from `added_at` until it was removed or expired. Changed by its end alone.
+
+    `token` is the keyed hash of its name (`lists/tokens.py`); `value` is what people are shown, masked where it names
+    a card or a person.
+    """
+
+    list = models.ForeignKey(ValueList, on_delete=models.CASCADE, related_name="items", db_index=False)
+    livemode = models.BooleanField(help_text="The list's.")
+    token = models.BinaryField(max_length=12)
+    value = models.CharField(max_length=254)
+    note = models.CharField(max_length=200, blank=True)
+    expires_at = models.DateTimeField(null=True)
+    added_at = models.DateTimeField()
+    added_by = models.CharField(max_length=80)
+    removed_at = models.DateTimeField(null=True)
+    removed_by = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Also what is asked for when somebody looks back. Of what was not removed there is one at a time.
+            models.UniqueConstraint(
+                fields=["list", "token", "removed_at"], nulls_distinct=False, name="list_item_one_at_a_time"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["list", "-id"], condition=models.Q(removed_at=None), name="list_item_newest_first"),
+            models.Index(
+                fields=["livemode", "removed_at"],
+                condition=models.Q(removed_at__isnull=False),
+                name="list_item_removed",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(removed_at=None, expires_at__isnull=False),
+                name="list_item_expiring",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.value

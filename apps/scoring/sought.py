@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from apps.countries import COUNTRIES
+from apps.countries import code_of, name_of
 from apps.scoring.engine.rules import RuleResult
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import recognised
@@ -23,10 +23,6 @@ SORTED_BY: Mapping[str, tuple[str, str]] = {
     "card_activity": ("Transaction_Category", "Transaction_Location"),
     "ieee_cis": ("ProductCD", "addr2"),
 }
-_BY_NAME = {recognised(name): name for name in COUNTRIES.values()} | {
-    recognised(code): name for code, name in COUNTRIES.items()
-}
-_BY_NAME |= {other: _BY_NAME[code] for other, code in {"usa": "us", "uk": "gb", "turkey": "tr"}.items()}
 #: Of `addr2`, a country's number: those there are in the public data set have two or three digits.
 _MOST_NUMBER = 999
 
@@ -133,4 +129,5 @@ def _country(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return str(int(value)) if 0 <= value <= _MOST_NUMBER else OTHER
-    return _BY_NAME.get(recognised(str(value)), OTHER)
+    code = code_of(str(value))
+    return name_of(code) if code else OTHER

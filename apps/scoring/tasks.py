@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 from prometheus_client import Gauge
 
@@ -11,7 +12,10 @@ from apps.accounts.models import Tenant
 from apps.accounts.services import USAGE_BOOKS, record_check
 from apps.scoring import feature_drift
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists import publishing
+from apps.scoring.lists import services as lists
 from apps.scoring.reconciliation import reconcile_month
+from apps.valkey import Away, server
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,22 @@ def compare_vectors() -> dict[str, float]:
     """Make a hundredth of yesterday's feature vectors again from what is stored; the mismatch rate of each schema."""
     end = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     return {name: _mismatch_rate(name, end - timedelta(days=1), end) for name in SCHEMAS}
+
+
+@shared_task(expires=60)
+def publish_lists() -> int:
+    """Write the lists Valkey is still to hear of; how many. While it is away there is nothing to be done."""
+    try:
+        return publishing.publish_pending(server(settings.REDIS_URL, settings.REDIS_TIMEOUT))
+    except Away:
+        return 0
+
+
+@shared_task
+def tidy_lists() -> int:
+    """End the rows of what has expired, and those of deleted lists; how many."""
+    valkey, now = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), timezone.now()
+    return sum(lists.tidy(tenant=tenant, valkey=valkey, now=now) for tenant in Tenant.objects.all())
 
 
 def _mismatch_rate(schema: str, start: datetime, end: datetime) -> float:

@@ -48,6 +48,7 @@ class Act(NamedTuple):
     body: dict[str, Any] | bytes | None = None
     prepare: Callable[[Api], str] = lambda api: ""
     kind: str = "application/json"
+    query: str = ""
 
 
 def webhook(api: Api) -> str:
@@ -75,6 +76,17 @@ def batch(api: Api, state: str = "queued") -> str:
     return str(made["id"])
 
 
+def listed(api: Api) -> str:
+    api.post("/v1/lists", {"name": "mules", "item_type": "user"})
+    api.post("/v1/lists/mules/items", {"items": [{"value": "u1"}]})
+    return "mules"
+
+
+def list_item(api: Api) -> str:
+    name = listed(api)
+    return f"{name}/items/{api.get(f'/v1/lists/{name}/items').json()['data'][0]['id']}"
+
+
 BATCH = (
     b'--b0\r\nContent-Disposition: form-data; name="schema"\r\n\r\npaysim\r\n'
     b'--b0\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + csv_of(1) + b"\r\n--b0--"
@@ -99,6 +111,13 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/credits": Act("coupon.redeemed", {"coupon": "WELCOME"}, coupon),
     "POST /v1/subscription": Act("subscription.plan_changed", {"plan": "basic"}),
     "POST /v1/labels": Act("labels.added", LABEL, decision),
+    "POST /v1/lists": Act("list.created", {"name": "mules", "item_type": "user"}),
+    "DELETE /v1/lists/{list_name}": Act("list.deleted", None, listed),
+    "POST /v1/lists/{list_name}/items": Act("list.items_added", {"items": [{"value": "u2"}]}, listed),
+    "DELETE /v1/lists/{list_name}/items": Act("list.items_removed", None, listed, query="?value=u1"),
+    "POST /v1/lists/{list_name}/items/remove": Act("list.items_removed", {"values": ["u1"]}, listed),
+    "DELETE /v1/lists/{list_name}/items/{item_id}": Act("list.items_removed", None, lambda api: list_item(api)),
+    "POST /v1/lists/{list_name}/import": Act("list.items_added", b"u2", listed, "text/plain"),
     "POST /v1/predictions": Act("predictions.stored", PREDICTION),
     "POST /predictions": Act("predictions.stored", PREDICTION),
     "DELETE /v1/entities/{kind}/{entity_id}": Act("person.erased", None, lambda api: "user/Ann"),
@@ -135,6 +154,7 @@ def test_an_act_leaves_one_line_that_names_the_key_and_the_request(alice: Api, n
     said = act.prepare(alice)
     method, _, path = name.partition(" ")
     address = path.partition("{")[0] + said + path.rpartition("}")[2] if "{" in path else path
+    address += act.query
     before = set(AuditEntry.objects.values_list("pk", flat=True))
     caller = alice.calling_from("192.0.2.7", HTTP_X_REQUEST_ID="req_of_mine")
     body = act.body if isinstance(act.body, bytes) else json.dumps(act.body).encode()

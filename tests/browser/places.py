@@ -66,7 +66,10 @@ def addresses(house: Copy, places: Iterable[Place]) -> Iterator[tuple[str, str]]
 
 def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of the first row's own page, for each list that has rows."""
-    lists = ("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/"), ("alert", "/alerts/")
+    lists = (
+        ("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/"), ("alert", "/alerts/"),
+        ("list", "/lists/"),
+    )  # fmt: skip
     for name, path in lists:
         page.goto(house.portal + path)
         rows = page.locator(f"main tbody a[href^='{path}']:not([href*='?'])")

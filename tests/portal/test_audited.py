@@ -26,7 +26,7 @@ from apps.notifications.services import create_webhook, send_test
 from apps.offboarding import closing
 from apps.portal.page import Page
 from apps.portal.urls import urlpatterns
-from apps.scoring.models import PublishedPolicy
+from apps.scoring.models import ListItem, PublishedPolicy
 from tests.batches.sent import csv_of
 from tests.cast import Cast, new_key
 from tests.factories import DecisionFactory, MembershipFactory, UserFactory
@@ -148,6 +148,26 @@ def labelled(scene: Scene) -> list[Any]:
     return []
 
 
+def a_list(scene: Scene) -> list[Any]:
+    assert scene.browser.post("/lists/", {"name": "mules", "item_type": "user"}).status_code == 302
+    return ["mules"]
+
+
+def a_list_item(scene: Scene) -> list[Any]:
+    a_list(scene)
+    scene.browser.post("/lists/mules/", {"values": "u0"})
+    with in_tenant(scene.cast.alice.tenant):
+        ListItem.objects.update(id=0)
+    return ["mules"]
+
+
+def a_listed_decision(scene: Scene) -> list[Any]:
+    a_list(scene)
+    with in_tenant(scene.cast.alice.tenant):
+        DecisionFactory(id="dec_portal", facts={"nameOrig": "C1"})
+    return ["dec_portal"]
+
+
 def draft(scene: Scene) -> list[Any]:
     file = SimpleUploadedFile("rows.csv", csv_of(1))
     assert scene.browser.post("/batches/", {"file": file, "schema": "paysim"}).status_code == 302
@@ -165,6 +185,7 @@ def paused(scene: Scene) -> list[Any]:
 
 
 ROWS = SimpleUploadedFile("rows.csv", csv_of(1))
+VALUES = SimpleUploadedFile("values.txt", b"u1\nu2\n")
 LABELS = SimpleUploadedFile("labels.csv", b"decision_id,label,source\ndec_portal,fraud,analyst\n")
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
 ACTS: Mapping[str, tuple[Act, ...]] = {
@@ -176,6 +197,14 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
         Act("batch.deleted", {"do": "delete"}, job),
     ),
     "labels": (Act("labels.added", {"file": LABELS}, labelled),),
+    "lists": (Act("list.created", {"name": "mules", "item_type": "user"}),),
+    "list": (
+        Act("list.items_added", {"values": "u1\nu2"}, a_list),
+        Act("list.items_added", {"do": "file", "file": VALUES}, a_list),
+        Act("list.items_removed", {"do": "remove", "item": "itm_0"}, a_list_item),
+        Act("list.deleted", {"do": "delete"}, a_list),
+    ),
+    "list_decision": (Act("list.items_added", {"list": "mules", "field": "nameOrig"}, a_listed_decision),),
     "label_decision": (Act("labels.added", {"label": "fraud", "source": "analyst"}, a_decision),),
     "data": (
         Act("retention.changed", {"decisions": "90"}),

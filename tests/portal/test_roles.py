@@ -42,6 +42,7 @@ ARGUMENTS |= {"batch": ["btc_none"], "batch_progress": ["btc_none"], "batch_prob
 ARGUMENTS |= {"batch_results": ["btc_none", "csv"]}
 ARGUMENTS |= {"guide": ["answers"], "label_decision": ["dec_none"]}
 ARGUMENTS |= {"sla_month": ["2026-01"], "sla_paper": ["2026-01", "json"]}
+ARGUMENTS |= {"list": ["none"], "list_decision": ["dec_none"]}
 ARGUMENTS |= {"remove_rule": ["none"], "built_in_rules": ["payments"], "policy_version": [999]}
 
 

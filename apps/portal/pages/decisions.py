@@ -17,12 +17,14 @@ from apps.portal import scoring_api
 from apps.portal.filters import Filter, choice, days, least_and_most
 from apps.portal.page import InOtherMode, Page
 from apps.portal.pages.labels import LabelForm
+from apps.portal.pages.lists import FromDecisionForm, listable
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.review import labels
 from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists import reads
 from apps.scoring.models import Decision
 from apps.scoring.serving import decisions, explanations
 from apps.scoring.serving.decision_formats import answer_of
@@ -157,10 +159,17 @@ class DecisionPage(_OneDecision):
             "drawn": bool(found.model_name),
             "labels": labels.of_decision(self.tenant.schema_name, found.pk),
             "label_form": LabelForm(),
+            "list_form": self._list_form(found),
             "history": [(party, self._others(party, found)) for party in found.parties],
             "raw": json.dumps(answer, indent=2, ensure_ascii=False),
             "sent": json.dumps({"schema": found.schema, "transaction": found.facts}, indent=2, ensure_ascii=False),
         }
+
+    def _list_form(self, found: Decision) -> FromDecisionForm | None:
+        """What of it can be put into which list; nothing where there is no list."""
+        with in_tenant(self.tenant):
+            lists = list(reads.lists(self.livemode).order_by("name"))
+        return FromDecisionForm(lists=lists, facts=listable(found.facts, found.hidden)) if lists else None
 
     def _others(self, party: str, but: Decision) -> list[dict[str, Any]]:
         """The newest other decisions on a party."""

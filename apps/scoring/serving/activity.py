@@ -34,7 +34,7 @@ def _lua(name: str) -> str:
     return lua
 
 
-ACTIVITY = with_rider(_lua("activity.lua"))
+ACTIVITY = with_rider(f"{_lua('activity.lua')}\n{_lua('lists.lua')}")
 REFUSAL = Script(_lua("refusal.lua"))
 FORGET = Script(_lua("forget.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
@@ -43,6 +43,8 @@ LIFE_SECONDS = 8 * 24 * 3600
 HABITS_LIFE_SECONDS = habits.HABIT_MS // 1000
 
 Activities = Mapping[str, windows.Activity]  # by role
+#: A hash in Valkey, and the fields of it that are asked for.
+Fields = tuple[str, Sequence[bytes]]
 
 
 class Seen(NamedTuple):
@@ -60,8 +62,8 @@ def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Se
     return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 
-def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
-    """What the gate's call has to read and add; None when nobody is named."""
+def rider(names: Names, rows: Sequence[Seen], *, add: bool, lists: Sequence[Fields] = ()) -> Rider | None:
+    """What the gate's call has to read and add, and what of `lists` to read; None when nobody is named and no list."""
     keys: list[str] = []
     arguments: list[Argument] = [rows[0].parsed.received_ms if rows else 0]
     for number, row in enumerate(rows, start=1):
@@ -73,6 +75,10 @@ def rider(names: Names, rows: Sequence[Seen], *, add: bool) -> Rider | None:
             if ahead:
                 keys.append(names.party_ahead(row.schema.name, party.role, party.name))
                 arguments += (adds, life, event)
+    arguments.insert(1, len(keys))
+    for key, fields in lists:
+        keys.append(key)
+        arguments += (len(fields), *fields)
     return Rider(ACTIVITY, keys, arguments) if keys else None
 
 

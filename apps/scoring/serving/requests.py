@@ -3,12 +3,14 @@ with what the gate said: an attempt. Pure."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from apps.api_keys.gate import Admission, Ask, Names, names_of
 from apps.api_keys.keys import PresentedKey
 from apps.errors import MOST_TOLD, FieldError
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+from apps.scoring.lists.membership import Questions
 from apps.scoring.serving import activity, ids
 from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
@@ -62,7 +64,8 @@ class Item(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A request on its way from the gate to the journal: what is asked, what the gate said, and its clock."""
+    """A request on its way from the gate to the journal: what is asked, what the gate said, its clock, and what was
+    looked up in lists on the way."""
 
     request: ScoringRequest
     items: Sequence[Item]
@@ -70,6 +73,7 @@ class Attempt(NamedTuple):
     admission: Admission
     names: Names
     elapsed_ms: Clock
+    lists: Questions = MappingProxyType({})
 
     @property
     def rows(self) -> Sequence[str]:

@@ -8,17 +8,21 @@ The degradation ladder is in this file, in `without_valkey.py` and in `apps/usag
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from apps import tracing
 from apps.api_keys.gate import Admission, Rate
 from apps.errors import Problem
 from apps.scoring.engine import windows
-from apps.scoring.engine.decide import Decision
+from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.list_checks import KnownLists
+from apps.scoring.lists.membership import Answers, Lists, Wanted, fields_of
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, ids, metrics, without_valkey
-from apps.scoring.serving.journal_entries import Made, entry_of, made_of
+from apps.scoring.serving.journal_entries import Made, entry_of, joined, made_of
 from apps.scoring.serving.requests import Attempt, Clock, Item, ScoringRequest, ask_for, day_of
 from apps.scoring.serving.stored_answers import Answered, ConcurrentDuplicate, Outcome, StoredAnswers
 from apps.usage.admission.admission import Admissions
@@ -31,8 +35,16 @@ from apps.valkey import Away
 NOBODY = Admission(0, 0, "", 0, Rate(1, 1, 0), 0, 0, 0, False, ())
 
 Result = TypeVar("Result")
-#: Recent activity of the parties by role, of each item; None where it can't be asked for.
-Pasts = Sequence[Mapping[str, windows.Activity] | None]
+LISTS_AWAY = ("lists",)
+
+
+class Known(NamedTuple):
+    """What is known of an item beside what was sent: recent activity of its parties by role (None where it can't be
+    asked for), what its rules ask of lists, and whether one of those can't be asked."""
+
+    past: Mapping[str, windows.Activity] | None
+    lists: KnownLists
+    lists_missing: bool = False
 
 
 class Scoring:
@@ -44,6 +56,7 @@ class Scoring:
         self.journal = journal
         self.policies = policies
         self.answers = StoredAnswers(journal)
+        self.lists = Lists(journal.valkey)
 
     def decide(self, request: ScoringRequest, item: Item, elapsed_ms: Clock) -> Answered:
         """One decision: recorded once, billed once. Raises `Problem`."""
@@ -75,16 +88,19 @@ class Scoring:
     def rehearse(self, request: ScoringRequest, item: Item) -> bytes:
         """Make a decision and its journal entry as `decide` does, and keep neither."""
         attempt = Attempt(request, [item], ask_for(request, [item]), NOBODY, request.names, lambda: 0.0)
-        (made,) = self._made(attempt, [item], [{}], [""])
+        (made,) = self._made(attempt, [item], [Known({}, {})], [""])
         return journals.encode(entry_of(attempt, item, made))
 
     # --- the story ----------------------------------------------------------------------------------------------------
 
     def _admit(self, request: ScoringRequest, items: Sequence[Item], elapsed_ms: Clock) -> Attempt:
-        """Through the gate, which reads and adds to the parties' activity on the way. Raises `Problem`."""
+        """Through the gate, which reads and adds to the parties' activity and looks into lists on the way. Raises
+        `Problem`."""
         names, ask = request.names, ask_for(request, items)
-        rider = activity.rider(names, [item.seen for item in items], add=not request.dry_run)
-        return Attempt(request, items, ask, self.admissions.admit(ask, rider), names, elapsed_ms)
+        lists = self.lists.guess(names, items[0].schema, [item.parsed for item in items]) if items else {}
+        seen = [item.seen for item in items]
+        rider = activity.rider(names, seen, add=not request.dry_run, lists=fields_of(lists))
+        return Attempt(request, items, ask, self.admissions.admit(ask, rider), names, elapsed_ms, lists)
 
     def _or_undo(self, attempt: Attempt, step: Callable[[Attempt], Result]) -> Result:
         """What a step comes to; when it fails, its units and its claim are given back."""
@@ -106,8 +122,8 @@ class Scoring:
         """Every item that is none the gate knows as a duplicate: decided, then acknowledged."""
         rows = attempt.rows
         fresh = [index for index, row in enumerate(rows) if not row.startswith("D")]
-        pasts, items = self._pasts(attempt), [attempt.items[index] for index in fresh]
-        made = self._made(attempt, items, [pasts[index] for index in fresh], [rows[index][1:] for index in fresh])
+        known, items = self._known(attempt), [attempt.items[index] for index in fresh]
+        made = self._made(attempt, items, [known[index] for index in fresh], [rows[index][1:] for index in fresh])
         outcomes = self._acknowledge(attempt, items, made)
         if not attempt.request.dry_run:
             metrics.count(attempt, [one for one, outcome in zip(made, outcomes, strict=True) if outcome.is_new])
@@ -134,15 +150,36 @@ class Scoring:
 
     # --- its steps ----------------------------------------------------------------------------------------------------
 
-    def _pasts(self, attempt: Attempt) -> Pasts:
-        """The parties' recent activity, as it rode along with the gate's answer."""
+    def _known(self, attempt: Attempt) -> list[Known]:
+        """What rode along with the gate's answer: the parties' recent activity, and what is in lists."""
+        items = attempt.items
+        wanted = Wanted.by(self._policy(attempt))
         if attempt.admission.gate_away:
-            return [None] * len(attempt.items)
-        return activity.summarised([item.seen for item in attempt.items], attempt.admission.ridden)
+            return [Known(None, {}, bool(items and wanted.of(items[0].schema)))] * len(items)
+        pasts = activity.summarised([item.seen for item in items], attempt.admission.ridden)
+        if not items or not (wanted.checks or attempt.lists):
+            return [Known(past, {}) for past in pasts]
+        lists = self._listed(attempt, wanted)
+        return [Known(*pair, bool(lists.missing)) for pair in zip(pasts, lists.known, strict=True)]
 
-    def _made(self, attempt: Attempt, items: Sequence[Item], pasts: Pasts, supersedes: Sequence[str]) -> list[Made]:
+    def _listed(self, attempt: Attempt, wanted: Wanted) -> Answers:
+        """What is in lists of what each item holds; the worker is asked for lists that are missing."""
+        admission, schema, rode = attempt.admission, attempt.items[0].schema, len(fields_of(attempt.lists))
+        found = self.lists.answers(
+            attempt.names, schema, [item.parsed for item in attempt.items], wanted, attempt.lists,
+            admission.ridden[-rode:] if rode else (), attempt.request.received_us,
+        )  # fmt: skip
+        self.lists.report_missing(admission.tenant_schema, attempt.names, found.missing)
+        return found
+
+    def _policy(self, attempt: Attempt) -> Policy:
+        return self.policies.get(attempt.admission.tenant_schema, attempt.admission.policy_version)
+
+    def _made(
+        self, attempt: Attempt, items: Sequence[Item], known: Sequence[Known], supersedes: Sequence[str]
+    ) -> list[Made]:
         """Decisions on items, not yet acknowledged. Raises `Problem` where a model has to answer and none can."""
-        found = self._found(attempt, items, pasts)
+        found = self._found(attempt, items, known)
         if attempt.request.model_required and any(decision.model is None for decision in found):
             raise Problem("inference_failed")
         elapsed_ms = attempt.elapsed_ms()
@@ -151,16 +188,18 @@ class Scoring:
             for item, decision, replaced in zip(items, found, supersedes, strict=True)
         ]
 
-    def _found(self, attempt: Attempt, items: Sequence[Item], pasts: Pasts) -> list[Decision]:
+    def _found(self, attempt: Attempt, items: Sequence[Item], known: Sequence[Known]) -> list[Decision]:
         """What the engine says. One item goes as a row: as a block of one it would take several times as long."""
         if not items:
             return []
-        policy = self.policies.get(attempt.admission.tenant_schema, attempt.admission.policy_version)
-        schema, model = items[0].schema, attempt.request.model
+        policy, schema, model = self._policy(attempt), items[0].schema, attempt.request.model
+        pasts, lists = [one.past for one in known], [one.lists for one in known]
         with tracing.step("engine"):
             if len(items) == 1:
-                return [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model)]
-            return self.engine.decide_many(schema, [item.parsed for item in items], pasts, policy, model)
+                found = [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0])]
+            else:
+                found = self.engine.decide_many(schema, [item.parsed for item in items], pasts, policy, model, lists)
+        return [_without_lists(one) if it.lists_missing else one for one, it in zip(found, known, strict=True)]
 
     def _refuse_habits(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> None:
         """Keep what is blocked out of its parties' habits: one more call, for blocks alone. Raises `Away`."""
@@ -187,3 +226,8 @@ class Scoring:
                 )
         except ClaimLost as lost:
             raise Problem("idempotency_in_progress", retry_after=1.0) from lost
+
+
+def _without_lists(decision: Decision) -> Decision:
+    """A decision that could not ask for all the lists its rules name."""
+    return msgspec.structs.replace(decision, degraded=joined(decision.degraded, LISTS_AWAY))

@@ -27,6 +27,9 @@ from apps.billing.collecting.transfers import record_transfer
 from apps.billing.models import Invoice
 from apps.periods import Period
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists import services as lists
+from apps.scoring.lists.given import NewItem
+from apps.scoring.lists.item_types import item_of as list_item
 from apps.scoring.policies import get_policies
 from apps.scoring.serving.journal_entries import entry_of, made_of
 from apps.scoring.serving.requests import Attempt, ScoringRequest, ask_for, item_of
@@ -63,6 +66,7 @@ class Command(BaseCommand):
         _wait_until_recorded()
         _close_months(tenant, now)
         _make_alert_rules(tenant, now)
+        _make_lists(tenant, now)
         self.stdout.write(f"the demo has {made:,} decisions of the last {DAYS} days")
 
 
@@ -82,6 +86,22 @@ ALERT_RULES: Mapping[str, Mapping[str, Any]] = {
 def _make_alert_rules(tenant: Tenant, now: datetime) -> None:
     for kind, facts in ALERT_RULES.items():
         create_rule(tenant=tenant, livemode=True, kind=kind, facts=facts, now=now, actor="seed_demo")
+
+
+#: Lists of the demo's own, to be looked at and changed: name → type, what it is for, items with a note each.
+LISTS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    "mules": ("user", "Accounts that are used for stolen money", {"mule-1001": "chargebacks of May", "mule-1002": ""}),
+    "offices": ("ip", "Addresses of our own", {"192.0.2.0/24": "Berlin", "2001:db8:77::/48": "Nairobi"}),
+}
+
+
+def _make_lists(tenant: Tenant, now: datetime) -> None:
+    by: dict[str, Any] = {"tenant": tenant, "valkey": get_scoring().journal.valkey, "now": now, "actor": "seed_demo"}
+    for livemode in (True, False):
+        for name, (item_type, description, values) in LISTS.items():
+            made = lists.create(livemode=livemode, name=name, item_type=item_type, description=description, **by)
+            items = [NewItem(list_item(item_type, value), None, note) for value, note in values.items()]
+            lists.add_items(row=made, items=items, **by)
 
 
 def _is_without_past(tenant: Tenant, now: datetime) -> bool:

@@ -1,0 +1,168 @@
+"""What a list of a million items costs: a file of them, their room in Valkey and Postgres, writing them again, looking
+back, and a decision whose rules ask for it, beside one whose rules ask for none.
+
+    python -m bench.lists [--items 1000000] [--requests 3000]
+
+An installation on a folder of its own. Decisions are made in this process (CPU time, no HTTP), of two tenants in turn,
+block by block, so that neighbours of this machine disturb both alike. Prints JSON.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+ROUNDS = 30
+#: Rules of each tenant; of the one with lists a tenth of them ask for the list.
+RULES = 100
+LOOKED_BACK = 20_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--requests", type=int, default=3_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
+        os.environ |= {"PALISADE_DATA": folder, "DJANGO_SETTINGS_MODULE": "config.settings.portal"}
+        from config.local import embedded
+
+        with embedded.running():
+            import django
+
+            django.setup()
+            print(json.dumps(_figures(asked.items, asked.requests), indent=1))
+
+
+def _figures(items: int, requests: int) -> dict[str, Any]:
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    from apps.accounts.tenancy import in_tenant
+    from apps.api_keys.gate import names_of
+    from apps.billing.subscriptions.services import sign_up
+    from apps.scoring.lists import importing, publishing, reads, services
+    from apps.valkey import server
+
+    call_command("migrate_schemas", verbosity=0)
+    valkey = server(settings.REDIS_URL, 60.0)
+    limits = {"rate_per_minute": 60_000_000, "included": 1_000_000_000}
+    tenants = [
+        sign_up(slug=slug, name=slug, plan="enterprise", now=timezone.now(), **limits) for slug in ("with", "without")
+    ]
+    with_lists = {"tenant": tenants[0], "valkey": valkey, "actor": "bench"}
+    row = services.create(
+        livemode=True, name="mules", item_type="user", description="", now=timezone.now(), **with_lists
+    )
+    lines = (f"C{number}\n" for number in range(items))
+    imported = _seconds(
+        lambda: importing.import_lines(row=row, rows=lines, is_csv=False, clock=timezone.now, **with_lists)
+    )
+    key = names_of(tenants[0].handle, True).list("mules")
+    bytes_of_valkey = int(valkey.command("MEMORY", "USAGE", key, "SAMPLES", 100))
+    written = _seconds(lambda: publishing.publish(tenants[0], row.pk, valkey))
+    values = [f"c{number}" for number in range(0, 2 * LOOKED_BACK, 2)]
+    back = _seconds(lambda: reads.members_at(tenants[0].schema_name, True, "mules", values, timezone.now()))
+    with in_tenant(tenants[0]):
+        bytes_of_postgres = _table_bytes()
+    return {
+        "items": items,
+        "imported from a text file, s": round(imported, 1),
+        "bytes of Valkey an item": round(bytes_of_valkey / items, 1),
+        "bytes of Postgres an item, with indexes": round(bytes_of_postgres / items, 1),
+        "written again, s": round(written, 1),
+        f"members_at of {LOOKED_BACK:,} values, ms": round(back * 1_000),
+        "script, µs a call": _script(valkey, key),
+        "decision, µs": _decisions(tenants, requests),
+    }
+
+
+def _table_bytes() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_total_relation_size('scoring_listitem')")
+        return int(cursor.fetchone()[0])
+
+
+def _script(valkey: Any, key: str) -> dict[str, float]:
+    """What Valkey spends on the lookups alone, by how many lists are asked for: its own count of microseconds."""
+    from pathlib import Path
+
+    from apps.scoring.lists.publishing import HEADER
+    from apps.scoring.lists.tokens import token_of
+    from apps.scoring.serving import activity
+    from apps.valkey import Script
+
+    lua = (Path(activity.__file__).parent / "lists.lua").read_text()
+    script = Script(f"local call, first, parties, ridden = redis.call, 1, 0, {{}}\n{lua}\nreturn ridden")
+    found = {}
+    for lists in (0, 1, 10):
+        keys, arguments = [key] * lists, [0, 0]
+        for number in range(lists):
+            arguments += [2, HEADER, token_of(f"c{number}")]  # type: ignore[list-item]
+        valkey.run(script, keys, arguments)
+        valkey.command("CONFIG", "RESETSTAT")
+        for _ in range(2_000):
+            valkey.run(script, keys, arguments)
+        told = valkey.command("INFO", "commandstats").decode()
+        (line,) = [one for one in told.splitlines() if one.startswith("cmdstat_evalsha:")]
+        found[f"{lists} lists"] = float(line.partition("usec_per_call=")[2].partition(",")[0])
+    return found
+
+
+def _decisions(tenants: list[Any], requests: int) -> dict[str, float]:
+    """CPU time of a decision of each tenant, the median of blocks asked in turn."""
+    from django.utils import timezone
+
+    from apps.api_keys.services import create_key, get_gate
+    from apps.scoring.engine.decide import Policy
+    from apps.scoring.engine.rules import Rule
+    from apps.scoring.policies import publish
+    from bench.hot_path import bodies, request
+    from config.application_api import application
+
+    plain = [Rule(f"r{number}", "note", when=f"amount > {1e6 + number}") for number in range(RULES)]
+    lists = [Rule(f"l{number}", "note", when="nameOrig in lists.mules") for number in range(RULES // 10)]
+    keys = []
+    for tenant, rules in zip(tenants, ([*plain[len(lists) :], *lists], plain), strict=True):
+        publish(tenant=tenant, policy=Policy(rules=tuple(rules)), gate=get_gate(), now=timezone.now())
+        keys.append(create_key(tenant=tenant, name="bench", scopes=["predict"], livemode=False, now=timezone.now())[1])
+    application.before_serving()
+    said = bodies(requests, seed=random.randrange(10**9))
+    times: list[list[float]] = [[], []]
+    block = requests // ROUNDS
+    for round_number, some in enumerate(_by(block, said)):
+        for place in (0, 1):
+            begun = time.process_time()
+            for body in some:
+                request(application, keys[place], body)
+            if round_number:
+                times[place].append((time.process_time() - begun) / len(some) * 1e6)
+    asked, other = map(statistics.median, times)
+    return {
+        "100 rules, 10 of them on the list": round(asked, 1),
+        "100 rules, none": round(other, 1),
+        "difference": round(statistics.median(one - two for one, two in zip(*times, strict=True)), 1),
+    }
+
+
+def _by(count: int, items: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(items) - count + 1, count):
+        yield items[start : start + count]
+
+
+def _seconds(do: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    do()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
