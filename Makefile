@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-analytics bench-metrics bench-scale bench-stream tracing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-analytics bench-metrics bench-review bench-scale bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: dev  ## Speed, on this machine; ARGS are passed on
 
 bench-scale: dev  ## What saturates first at 1, 4, 16 and 64 machines, reckoned from measured costs
 	@exec $(BIN)/python -m bench.scale $(ARGS)
+
+bench-review: dev  ## The graph, the next case and lists over a million decisions; what cases cost the recorder
+	@exec $(BIN)/python -m bench.review $(ARGS)
 
 bench-metrics: dev  ## What watching costs: /metrics with 1,000 tenants, its figures, counting a request
 	@exec $(BIN)/python -m bench.metrics $(ARGS)

@@ -97,6 +97,12 @@ KINDS: Mapping[str, Kind] = {
     "address_unknown": Kind(404, "There is no such address", "See `detail` for addresses near it, and /docs for all."),
     "method_not_allowed": Kind(405, "The method is not allowed here", "See the Allow header."),
     # --- not now ---
+    "case_held": Kind(
+        409, "Another reviewer holds the case", "Take another one, or wait until the lease in `detail` ends."
+    ),
+    "case_resolved": Kind(409, "The case is resolved", "Label the decision: a correction is a further label."),
+    "case_assigned": Kind(409, "The case is assigned to somebody else", "Take another one, or let an admin assign it."),
+    "case_other_reviewer": Kind(409, "It takes another reviewer", "See `detail`; a key is a reviewer."),
     "idempotency_in_progress": Kind(409, "The same request is still being answered", "Repeat it in a moment."),
     "webhook_disabled": Kind(
         409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."

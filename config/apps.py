@@ -16,9 +16,11 @@ class ConfigConfig(AppConfig):
         from apps.monitoring.door import open_door
         from apps.notifications.attachments import attach
         from apps.offboarding.removed_days import removed_by_day
+        from apps.review.cases.opening import open_cases
         from apps.review.history_marks import marks_between
         from apps.scoring.feature_drift import ask_for_marks
         from apps.scoring.reconciliation import ask_for_removed
+        from apps.scoring.serving.store import follow
         from apps.usage.admission.admission import introduce_key
         from config import checks, hidden_commands, tracing
 
@@ -38,6 +40,8 @@ class ConfigConfig(AppConfig):
         key_created.connect(introduce_key)
         # labels tell the history what was learned later; whoever replays it asks them
         ask_for_marks(marks_between)
+        # decisions that ask for a review become cases, in the transaction that stores them
+        follow(open_cases)
         # decisions that were removed are counted by the books all the same
         ask_for_removed(removed_by_day)
         # and so are mails and invoices: what is mailed of an invoice has its PDF with it

@@ -80,6 +80,8 @@ WORK: Mapping[str, Work] = {
     "tidy_lists": Work("apps.scoring.tasks.tidy_lists", HEAVY, crontab(hour=1, minute=50)),
     # What labels teach is told to the parties' history at once; what Valkey missed, within ten minutes.
     "history_marks": Work("apps.review.tasks.mark_histories", MONEY, crontab(minute="*/10")),
+    # Review cases that grew old enough for another queue go there.
+    "aged_cases": Work("apps.review.tasks.move_aged_cases", MONEY, 60.0),
     # Whoever asked for an export watches it grow; closed accounts are emptied once their grace is over.
     "exports": Work("apps.offboarding.tasks.make_exports", MONEY, 5.0),
     # What is held for a person's erasure is swept again within a minute.

@@ -47,6 +47,19 @@ from apps.api.batches import (
 )
 from apps.api.batches import BatchView as OneBatchView
 from apps.api.budgets import BudgetView
+from apps.api.cases import (
+    AssignCaseView,
+    CaseAttachmentsView,
+    CaseAttachmentView,
+    CaseGraphView,
+    CaseNotesView,
+    CasesView,
+    CaseView,
+    ClaimCaseView,
+    NextCaseView,
+    ReleaseCaseView,
+    ResolveCaseView,
+)
 from apps.api.credits import CreditsView
 from apps.api.data_quality import DataQualityView
 from apps.api.decisions import BatchView, DecisionsView, DecisionView, ExplanationView
@@ -78,6 +91,7 @@ from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
+from apps.api.review_queues import QueuesView, QueueView
 from apps.api.sla import SlaMonthView, SlaView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.api.subscription import SubscriptionView
@@ -110,6 +124,9 @@ ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
 RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
 CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
 BATCH = r"(?P<batch_id>[A-Za-z0-9_-]{1,64})"
+CASE = r"(?P<case_id>[A-Za-z0-9_-]{1,64})"
+ATTACHMENT = r"(?P<attachment_id>[A-Za-z0-9_-]{1,64})"
+QUEUE = r"(?P<queue_id>[A-Za-z0-9_-]{1,64})"
 DELIVERY = r"(?P<delivery_id>[A-Za-z0-9_-]{1,64})"
 
 
@@ -123,6 +140,19 @@ urlpatterns = [
     at(f"v1/decisions/{ID}", DecisionView.as_view()),
     at(f"v1/decisions/{ID}/explanation", ExplanationView.as_view()),
     at(rf"v1/decisions/{ID}/(?P<drawn>explanation\.svg)", ExplanationView.as_view()),
+    at("v1/cases", CasesView.as_view()),
+    at("v1/cases/next", NextCaseView.as_view()),
+    at(f"v1/cases/{CASE}", CaseView.as_view()),
+    at(f"v1/cases/{CASE}/claim", ClaimCaseView.as_view()),
+    at(f"v1/cases/{CASE}/release", ReleaseCaseView.as_view()),
+    at(f"v1/cases/{CASE}/assign", AssignCaseView.as_view()),
+    at(f"v1/cases/{CASE}/notes", CaseNotesView.as_view()),
+    at(f"v1/cases/{CASE}/attachments", CaseAttachmentsView.as_view()),
+    at(f"v1/cases/{CASE}/resolve", ResolveCaseView.as_view()),
+    at(f"v1/cases/{CASE}/graph", CaseGraphView.as_view()),
+    at(f"v1/case-attachments/{ATTACHMENT}", CaseAttachmentView.as_view()),
+    at("v1/review-queues", QueuesView.as_view()),
+    at(f"v1/review-queues/{QUEUE}", QueueView.as_view()),
     at("v1/labels", LabelsView.as_view()),
     at(f"v1/labels/{LABEL}", LabelView.as_view()),
     at("v1/lists", ListsView.as_view()),

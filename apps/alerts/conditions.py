@@ -130,6 +130,15 @@ def high_risk_decision(
                      {"level": level, "decision": example, "largest": largest}, new, since, until)  # fmt: skip
 
 
+def case_overdue(overdue: int, oldest: datetime, thresholds: Thresholds, moment: datetime) -> Condition | None:
+    """`cases` or more that wait for longer than their queue's SLA."""
+    if overdue < _number(thresholds, "cases"):
+        return None
+    cases = "review case" if overdue == 1 else "review cases"
+    text = f"{overdue:,} {cases} not resolved in time; the first was due at {oldest:%Y-%m-%d %H:%M} UTC."
+    return Condition("", moment, "Review cases are overdue", text, {"cases": overdue, "due_at": oldest.isoformat()})
+
+
 def drift(
     schema: str, model: str, moved: Sequence[tuple[str, float]], thresholds: Thresholds, day: datetime
 ) -> Condition | None:

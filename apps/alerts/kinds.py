@@ -100,6 +100,10 @@ KINDS: Mapping[str, Kind] = {
             "decisions": Threshold("Decisions at least", 1_000, least=1, most=1_000_000_000, whole=True),
         },
     ),
+    "case_overdue": Kind(
+        "Review cases overdue", "Cases that are not resolved beyond the SLA of their queue", "warning", "minute",
+        {"cases": Threshold("Cases at least", 1, least=1, most=1_000_000_000, whole=True)},
+    ),
     "fraud_alert": Kind(
         "Fraud told by you", "POST /fraud-alert", "critical", "told", {}, over_after=_OF_PEOPLE
     ),

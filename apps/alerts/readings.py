@@ -62,6 +62,10 @@ _COUNTED = """
 (SELECT {place}, sum(decisions)::bigint FROM {schema}.scoring_featureday
  WHERE livemode = {livemode} AND day >= {day})
 """
+_OVERDUE = """
+(SELECT {place}, count(*), min(due_at) FROM {schema}.review_case
+ WHERE livemode = {livemode} AND state <> 'resolved' AND due_at < {now})
+"""
 
 
 def high_risk_decision(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
@@ -166,6 +170,13 @@ def drift(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
         yield rule, [one for one in found if one]
 
 
+def case_overdue(rules: Sequence[Rule], now: datetime) -> Iterator[Looked]:
+    """Review cases beyond their queue's SLA."""
+    for rule, (overdue, oldest) in _ask_together(_OVERDUE, rules, lambda _: {"now": now}):
+        found = conditions.case_overdue(overdue, oldest or now, dict(rule.thresholds), _minute(now))
+        yield rule, _some(found)
+
+
 def _moved(model: ModelDrift) -> list[tuple[str, float]]:
     """Score and features that moved by more than chance."""
     rows = (model.score, *model.features)
@@ -221,6 +232,7 @@ READINGS: Mapping[str, Reading] = {
     "cost": cost,
     "data_quality": data_quality,
     "drift": drift,
+    "case_overdue": case_overdue,
     "key_new_network": key_new_network,
     "key_unusual_rate": key_unusual_rate,
 }

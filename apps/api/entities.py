@@ -63,6 +63,7 @@ _KEPT = retention.KINDS
 _Decisions = Annotated[int, _days(_KEPT["decisions"].least_days, _KEPT["decisions"].words)]
 _Labels = Annotated[int, _days(_KEPT["labels"].least_days, _KEPT["labels"].words)]
 _Lists = Annotated[int, _days(_KEPT["lists"].least_days, _KEPT["lists"].words)]
+_Cases = Annotated[int, _days(_KEPT["cases"].least_days, _KEPT["cases"].words)]
 _Predictions = Annotated[int, _days(_KEPT["predictions"].least_days, _KEPT["predictions"].words)]
 _Quality = Annotated[int, _days(_KEPT["data_quality"].least_days, _KEPT["data_quality"].words)]
 
@@ -73,6 +74,7 @@ class RetentionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions: _Decisions | UnsetType | None = UNSET
     labels: _Labels | UnsetType | None = UNSET
     lists: _Lists | UnsetType | None = UNSET
+    cases: _Cases | UnsetType | None = UNSET
     predictions: _Predictions | UnsetType | None = UNSET
     data_quality: _Quality | UnsetType | None = UNSET
 
@@ -84,6 +86,7 @@ class RetentionSettings(msgspec.Struct, frozen=True):
     decisions: _Decisions | None
     labels: _Labels | None
     lists: _Lists | None
+    cases: _Cases | None
     predictions: _Predictions | None
     data_quality: _Quality | None
 

@@ -4,14 +4,17 @@ Decisions are copied into their table as they are: the chunk's lock and its mark
 transaction, see that this happens once, so nothing is looked up row by row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from django.db import connection
 
 from apps.batches import columns
+from apps.review.cases import opening
 from apps.scoring import counting, tallies
+from apps.scoring.serving.store import NewDecisions
 from apps.usage.metering import events
 from apps.usage.metering.events import UsageEvent
 
@@ -29,6 +32,28 @@ def record(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting
         _copy(cursor, tenant_schema, stored)
         tallies.add(cursor, tenant_schema, tallies.counted(counted))
         events.record(cursor, [event])
+    _open_cases(tenant_schema, stored, counted)
+
+
+def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns) -> None:
+    """Rows that ask for a review become cases, as decisions of single calls do."""
+    statuses = stored["status"].to_pylist()
+    rows = [
+        row
+        for row, action in enumerate(counted.recommended_action)
+        if action == "review" or statuses[row] == "superseding"
+    ]
+    if not rows:
+        return
+    columns: dict[str, Sequence[Any]] = {
+        name: stored[name].take(pa.array(rows)).to_pylist() for name in ("id", "transaction_id", "status", "risk_score")
+    }
+    hidden = stored["hidden"].take(pa.array(rows)).to_pylist()
+    columns["hidden"] = [None if text is None else msgspec.json.decode(text) for text in hidden]
+    for name in ("created_us", "livemode", "schema", "fraud_probability", "recommended_action", "amount", "rules_hit"):
+        values = getattr(counted, name)
+        columns[name] = [values[row] for row in rows]
+    opening.open_cases(tenant_schema, NewDecisions(columns, range(len(rows))))
 
 
 def _copy(cursor: Any, tenant_schema: str, stored: Mapping[str, pa.Array]) -> None:

@@ -19,6 +19,10 @@ class Kind:
 
 
 _BATCH = ("batch", "state", "reason", "rows_total", "rows_done", "units", "problems")
+_CASE = (
+    "case", "state", "queue", "schema", "transaction_id", "decision_id", "amount", "expected_loss", "created_at",
+    "due_at", "resolution", "resolved_by", "label", "decision", "rules",
+)  # fmt: skip
 KINDS: Mapping[str, Kind] = {
     # --- budgets ---
     "budget.reached": Kind(
@@ -85,6 +89,9 @@ KINDS: Mapping[str, Kind] = {
     "batch.completed": Kind("A batch is done; its results can be fetched", _BATCH, mailed=False),
     "batch.paused": Kind("A batch waits for units: `reason` says how to go on", _BATCH, mailed=False),
     "batch.failed": Kind("A batch could not go on: `reason` says why", _BATCH, mailed=False),
+    # --- review cases: `decision` as it was answered, `rules` with their outcomes ---
+    "case.created": Kind("A decision asks for a review, and a case was opened", _CASE, mailed=False),
+    "case.resolved": Kind("A case was resolved: `resolution` is fraud, legitimate or unsure", _CASE, mailed=False),
     # --- people and the account itself ---
     "member.left": Kind("Somebody has left the account", ("email", "role"), hooked=False),
     "export.ready": Kind("An export can be downloaded, until `until`", ("size", "until"), hooked=False),

@@ -25,7 +25,8 @@ from apps.notifications.models import Event
 from apps.offboarding import erased_batches, exports, removed_days
 from apps.offboarding.models import Export
 from apps.offboarding.persons import Person
-from apps.review.models import Label
+from apps.review.cases import evidence
+from apps.review.models import Case, CaseNote, Label
 from apps.scoring import tallies
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
@@ -73,8 +74,8 @@ class Sweep(NamedTuple):
 
 
 def decisions(sweep: Sweep) -> list[str]:
-    """Decisions that name the person, with what hangs on them: labels, predictions, answers in Valkey, events in the
-    pasts of all their parties."""
+    """Decisions that name the person, with what hangs on them: labels, cases with notes and files, predictions, answers
+    in Valkey, events in the pasts of all their parties."""
     lines: list[str] = []
     while batch := _next_decisions(sweep):
         lines += _remove(sweep, batch)
@@ -112,9 +113,10 @@ def riskiest_parties(sweep: Sweep) -> list[str]:
 
 
 def alerts(sweep: Sweep) -> list[str]:
-    """Alerts that name the person in their words, and what was told of them."""
-    name = f"(^|[^[:alnum:]]){re.escape(card_numbers.mask(sweep.person.name))}([^[:alnum:]]|$)"
-    told = Event.objects.filter(kind__startswith="alert", occurred_at__lte=sweep.until)
+    """Alerts that name the person in their words, and what was told of them and of cases."""
+    name = _in_words(sweep)
+    kinds = Q(kind__startswith="alert") | Q(kind__startswith="case")
+    told = Event.objects.filter(kinds, occurred_at__lte=sweep.until)
     found = []
     for rows, columns in (
         (Alert.objects.filter(opened_at__lte=sweep.until), ("title", "text", "values")),
@@ -125,6 +127,20 @@ def alerts(sweep: Sweep) -> list[str]:
         found += list(named.values_list("pk", flat=True))
         rows.filter(pk__in=found).delete()
     return found
+
+
+def case_notes(sweep: Sweep) -> list[str]:
+    """Notes on cases, of other transactions too, that name the person."""
+    with in_tenant(sweep.tenant):
+        named = CaseNote.objects.filter(at__lte=sweep.until, text__iregex=_in_words(sweep))
+        found = list(named.values_list("pk", flat=True))
+        CaseNote.objects.filter(pk__in=found).delete()
+    return found
+
+
+def _in_words(sweep: Sweep) -> str:
+    """The person's name as it stands between other words, for Postgres."""
+    return f"(^|[^[:alnum:]]){re.escape(card_numbers.mask(sweep.person.name))}([^[:alnum:]]|$)"
 
 
 def searches(sweep: Sweep) -> list[str]:
@@ -170,6 +186,7 @@ PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
     "set_aside": set_aside,
     "riskiest_parties": riskiest_parties,
     "alerts": alerts,
+    "case_notes": case_notes,
     "searches": searches,
     "lists": lists,
     "exports": export_files,
@@ -218,12 +235,23 @@ def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
     with in_tenant(sweep.tenant), transaction.atomic():
         labels = list(Label.objects.filter(decision_id__in=removed).values_list("pk", flat=True))
         Label.objects.filter(pk__in=labels).delete()
+        cases = _remove_cases(sweep, rows)
         told = Prediction.objects.filter(transaction_id__in=[row.transaction_id for row in rows])
         predictions = list(told.values_list("pk", flat=True))
         Prediction.objects.filter(pk__in=predictions).delete()
         Decision.objects.filter(pk__in=removed).delete()
         removed_days.note(sweep.tenant, [row.created_at for row in rows])
-    return [*(f"{row.pk} {row.body_hash}" for row in rows), *labels, *predictions]
+    return [*(f"{row.pk} {row.body_hash}" for row in rows), *labels, *cases, *predictions]
+
+
+def _remove_cases(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
+    """Cases of the decisions' transactions with their files, and what webhooks were told of them; within the tenant."""
+    mine = Case.objects.filter(transaction_hash__in=[_known_by(row) for row in rows])
+    cases = list(mine.values_list("pk", flat=True))
+    evidence.forget_files(sweep.tenant.schema_name, cases)
+    Event.objects.filter(tenant=sweep.tenant, kind__startswith="case", data__case__in=cases).delete()
+    mine.filter(pk__in=cases).delete()
+    return cases
 
 
 def _forget_answers(valkey: Valkey, names: Names, rows: Sequence[Decision]) -> None:

@@ -17,7 +17,7 @@ from apps.billing.models import CreditNote, Invoice, Payment, PlanSpan
 from apps.ingest.models import Prediction
 from apps.notifications.models import WebhookEndpoint
 from apps.offboarding.models import Erasure
-from apps.review.models import Label
+from apps.review.models import Case, Label, Queue
 from apps.scoring.models import Decision, ListItem, PublishedPolicy, ValueList
 from apps.scoring.serving.decision_formats import answer_of
 from apps.sla.models import SlaStatement
@@ -60,6 +60,19 @@ def _decision(of: Decision) -> Row:
         "transaction": of.facts,
         "answer": json.loads(answer_of(of)),
     }
+
+
+def _case(of: Case) -> Row:
+    return {
+        **_columns(
+            "id", "livemode", "schema", "transaction_id", "decision_id", "decisions", "created_at", "due_at", "state",
+            "queue", "amount", "fraud_probability", "rules_hit", "assignee", "resolution", "resolved_at", "resolved_by",
+            "label_id",
+        )(of),
+        "verdicts": [_columns("reviewer", "resolution", "decision_id", "at")(one) for one in of.verdicts.all()],
+        "notes": [_columns("id", "author", "at", "text")(one) for one in of.notes.all()],
+        "attachments": [_columns("id", "name", "media_type", "size", "sha256")(one) for one in of.evidence.all()],
+    }  # fmt: skip
 
 
 _MONEY = ("currency", "subtotal", "tax", "total")
@@ -182,6 +195,16 @@ PARTS: Sequence[Part] = (
             "id", "livemode", "decision_id", "transaction_id", "schema", "label", "source", "occurred_at", "known_at",
             "recorded_at", "recorded_by", "amount_lost", "holds",
         ),
+    ),
+    Part(
+        "review_queues.jsonl", "Review queues that were made or changed",
+        lambda tenant: Queue.objects.order_by("livemode", "position", "id"),
+        _columns("code", "livemode", "name", "position", "criteria", "order", "sla_minutes", "second_review_above"),
+    ),
+    Part(
+        "cases.jsonl", "Review cases with notes and verdicts; their files are at /v1/case-attachments",
+        lambda tenant: Case.objects.order_by("created_at", "id").prefetch_related("verdicts", "notes", "evidence"),
+        _case,
     ),
     Part(
         "predictions.csv", "Predictions made elsewhere",

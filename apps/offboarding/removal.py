@@ -1,6 +1,7 @@
 """What is removed when a closed tenant's grace is over, and what stays for the money's books.
 
-removed  decisions, policies, the connected Stripe account: every table of the tenant's schema is emptied
+removed  decisions, policies, review cases with their files, the connected Stripe account: every table of the tenant's
+         schema is emptied
          what Valkey remembers: pasts, answers on their way, counters, documents of keys; the customer at the provider
          keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
          batches, memberships, invitations, measured days
@@ -26,6 +27,8 @@ from apps.billing.models import PaymentCard
 from apps.notifications.models import ChatChannel, Delivery, Event, WebhookEndpoint
 from apps.offboarding import exports
 from apps.offboarding.models import Export, Retention
+from apps.review.cases import evidence
+from apps.review.models import Case
 from apps.sla.models import FailedMinute, MeasuredDay
 from apps.support.models import SupportRequest
 from apps.usage.models import Budget
@@ -68,6 +71,8 @@ def remove(tenant: Tenant) -> None:
         batch.delete()
     for export in Export.objects.filter(tenant=tenant):
         exports.forget(export)
+    with in_tenant(tenant):
+        evidence.forget_files(tenant.schema_name, Case.objects.values_list("pk", flat=True))
     _empty_schema(tenant)
 
 

@@ -13,7 +13,8 @@ from apps.accounts.tenancy import in_tenant
 from apps.ingest.models import FieldDay, Prediction, QualityDay
 from apps.offboarding import removed_days
 from apps.offboarding.models import Retention
-from apps.review.models import Label
+from apps.review.cases import evidence
+from apps.review.models import Case, Label
 from apps.scoring.models import Decision, ListItem, PartyDay
 
 #: Rows that are removed in one transaction.
@@ -33,6 +34,7 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "decisions": Kind("Transactions and the decisions on them", 30, ((Decision, "created_at"), (PartyDay, "day"))),
     "labels": Kind("Labels", 30, ((Label, "recorded_at"),)),
+    "cases": Kind("Review cases with notes and evidence", 30, ((Case, "created_at"),)),
     "predictions": Kind("Predictions made elsewhere", 1, ((Prediction, "created_at"),)),
     # who looks back at a decision finds what was in a list then
     "lists": Kind("Items that were removed from lists", 30, ((ListItem, "removed_at"),)),
@@ -97,8 +99,10 @@ def _remove(tenant: Tenant, kind: str, moment: datetime) -> int:
 
 @transaction.atomic
 def _remove_some(tenant: Tenant, rows: QuerySet[Any]) -> int:
-    """A chunk of rows, so that nobody waits for a lock; decisions are noted for the books."""
+    """A chunk of rows, so that nobody waits for a lock; decisions are noted for the books, cases lose their files."""
     chosen = rows.model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True)[:AT_ONCE]))
     if rows.model is Decision:
         removed_days.note(tenant, chosen.values_list("created_at", flat=True))
+    if rows.model is Case:
+        evidence.forget_files(tenant.schema_name, chosen.values_list("pk", flat=True))
     return int(chosen.delete()[0])

@@ -18,6 +18,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
     "Decide": (
         Entry("/decisions/", "Decisions"),
+        Entry("/cases/", "Review"),
         Entry("/analytics/", "Analytics"),
         Entry("/alerts/", "Alerts"),
         Entry("/batches/", "Batches"),

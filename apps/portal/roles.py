@@ -18,6 +18,8 @@ class Permission(StrEnum):
     SCORE = "Try transactions out"
     EXPORT = "Export decisions"
     BATCHES = "Score files"
+    REVIEW = "Work on review cases"
+    QUEUES = "Set review queues, assign cases, settle disputes"
     LABELS = "Say what became of transactions"
     LISTS = "Change lists"
     KEYS = "Make, rotate and revoke API keys"
@@ -40,10 +42,12 @@ _ANALYST = _VIEWER | {
     Permission.BATCHES,
     Permission.LABELS,
     Permission.LISTS,
+    Permission.REVIEW,
     Permission.ALERTS,
 }
 _ADMIN = _ANALYST | {
     Permission.KEYS,
+    Permission.QUEUES,
     Permission.ALERT_RULES,
     Permission.WEBHOOKS,
     Permission.POLICY,

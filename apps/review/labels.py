@@ -42,9 +42,19 @@ class Added(NamedTuple):
 
 
 def add_labels(
-    *, tenant: Tenant, livemode: bool, labels: Sequence[Meant], journal: Journal, now: datetime, actor: str
+    *,
+    tenant: Tenant,
+    livemode: bool,
+    labels: Sequence[Meant],
+    journal: Journal,
+    now: datetime,
+    actor: str,
+    audited: bool = True,
 ) -> list[Added]:
-    """Keep labels; what became of each, in their order. Harmless when repeated."""
+    """Keep labels; what became of each, in their order. Harmless when repeated.
+
+    Not `audited`: the caller's own line of the audit trail names the label.
+    """
     names = names_of(tenant.handle, livemode)
     with in_tenant(tenant):
         found = decided.find(labels, livemode, journal, names)
@@ -52,7 +62,7 @@ def add_labels(
             keeper = _Keeper(livemode, found.by_id, found.by_transaction, now, actor)
             added = [keeper.add(label, found.of(label), number) for number, label in enumerate(labels)]
             keeper.write()
-            if keeper.made:
+            if keeper.made and audited:
                 _audit(tenant, added, now, actor)
     history_marks.mark(tenant, journal.valkey, keeper.to_mark(), now)
     return added

@@ -1,7 +1,8 @@
-"""Tables of a tenant's schema: labels, with what they say of which decision."""
+"""Tables of a tenant's schema: labels, with what they say of which decision; review cases and their queues."""
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -50,3 +51,141 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.decision_id}"
+
+
+class Queue(models.Model):
+    """A tenant's own queue of review cases, or what it made of the default one (`code` is "default" then)."""
+
+    code = models.CharField(max_length=32)
+    livemode = models.BooleanField()
+    name = models.CharField(max_length=60)
+    position = models.PositiveSmallIntegerField(help_text="A case goes to the first queue that takes it.")
+    criteria = models.JSONField(default=dict, help_text="See cases/criteria.py; empty takes every case.")
+    order = models.CharField(max_length=8, help_text="What comes first: cases/priority.py.")
+    sla_minutes = models.PositiveIntegerField()
+    second_review_above = models.FloatField(null=True, help_text="Null: as the default queue.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["position", "id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["livemode", "code"], name="review_queue_once")]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Case(models.Model):
+    """A transaction that a person is to decide on. Opened by the recorder, with the decision that asked for a review.
+
+    One per transaction until it is resolved: a superseding decision joins it. The decision's own columns are those of
+    the last one. `holder` has it until `lease_until`, by the database's clock, and nobody else does.
+    """
+
+    OPEN, SECOND_REVIEW, DISPUTED, RESOLVED = "open", "second_review", "disputed", "resolved"
+    STATES = (OPEN, SECOND_REVIEW, DISPUTED, RESOLVED)
+
+    id = models.CharField(primary_key=True, max_length=32)
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    transaction_id = models.CharField(max_length=128)
+    transaction_hash = models.CharField(max_length=32, help_text="Keyed: masked ids of several transactions are one.")
+    created_at = models.DateTimeField(help_text="Of the decision that opened it: the SLA's clock starts there.")
+    state = models.CharField(max_length=13, default=OPEN)
+    # Of the last decision.
+    decision_id = models.CharField(max_length=32)
+    decided_at = models.DateTimeField()
+    decisions = models.PositiveIntegerField(default=1)
+    fraud_probability = models.FloatField(null=True)
+    risk_score = models.SmallIntegerField(null=True)
+    amount = models.FloatField()
+    rules_hit = ArrayField(models.TextField(), default=list)
+    expected_loss = models.FloatField(help_text="Probability times amount, in the transaction's currency.")
+    # Where it waits.
+    queue = models.CharField(max_length=32)
+    rank = models.FloatField(help_text="In its queue the largest comes first.")
+    due_at = models.DateTimeField()
+    holder = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    assignee = models.CharField(max_length=200, blank=True, help_text="Whom it was given to: nobody else takes it.")
+    # How it ended.
+    resolution = models.CharField(max_length=10, blank=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=200, blank=True)
+    label_id = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["transaction_hash", "schema", "livemode"],
+                condition=~models.Q(state="resolved"),
+                name="one_open_case_a_transaction",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["livemode", "-created_at", "-id"], name="case_newest_first"),
+            models.Index(fields=["transaction_hash"], name="case_of_transaction"),
+            models.Index(
+                fields=["livemode", "queue", "-rank", "-id"],
+                condition=~models.Q(state="resolved"),
+                name="case_next_of_queue",
+            ),
+            models.Index(fields=["livemode", "due_at"], condition=~models.Q(state="resolved"), name="case_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Verdict(models.Model):
+    """What one reviewer made of a case as its decision stood then. Above an amount two must agree."""
+
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="verdicts")
+    decision_id = models.CharField(max_length=32)
+    reviewer = models.CharField(max_length=200)
+    resolution = models.CharField(max_length=10)
+    settles = models.BooleanField(help_text="The third, an admin's, when two did not agree.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["case", "decision_id", "reviewer"], name="one_verdict_a_reviewer")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resolution} by {self.reviewer}"
+
+
+class CaseNote(models.Model):
+    """What somebody wrote down on a case; card numbers are masked."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="notes")
+    author = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    text = models.TextField()
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Evidence(models.Model):
+    """A file that was attached to a case. Its bytes stand in the files' store (`cases/evidence.py`)."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="evidence")
+    name = models.CharField(max_length=200)
+    media_type = models.CharField(max_length=60)
+    size = models.PositiveIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    added_by = models.CharField(max_length=200)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+
+    def __str__(self) -> str:
+        return self.id

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.review import history_marks
+from apps.review.cases import queues
 from apps.valkey import server
 
 
@@ -14,3 +15,9 @@ def mark_histories() -> int:
     """Tell the parties' history of labels that Valkey missed; how many waited. Harmless when repeated."""
     valkey, now = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), timezone.now()
     return sum(history_marks.mark_waiting(tenant, valkey, now) for tenant in Tenant.objects.filter(closed_at=None))
+
+
+@shared_task(expires=60)
+def move_aged_cases() -> int:
+    """Move cases into queues of old ones; how many moved. Harmless when repeated."""
+    return queues.sort_aged_everywhere(timezone.now())

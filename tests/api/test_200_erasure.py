@@ -215,8 +215,8 @@ def test_what_is_old_is_removed_and_the_books_agree(
     monkeypatch.setattr(retention, "AT_ONCE", 2)
     scene()
     told = alice.post("/v1/retention", {"decisions": 30, "predictions": 1}).json()
-    assert told == {"object": "retention", "decisions": 30, "labels": None, "lists": None, "predictions": 1,
-                    "data_quality": None}  # fmt: skip
+    assert told == {"object": "retention", "decisions": 30, "labels": None, "lists": None, "cases": None,
+                    "predictions": 1, "data_quality": None}  # fmt: skip
     assert alice.get("/v1/retention").json() == told
     assert tasks.remove_old() == 0
     later = timezone.now() + timedelta(days=31)

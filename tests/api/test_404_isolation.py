@@ -19,6 +19,7 @@ from apps.billing.models import Invoice
 from tests.api.bodies import DRAINED, asking
 from tests.batches.sent import csv_of
 from tests.cast import Api
+from tests.review.cases import a_case
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 
@@ -56,12 +57,26 @@ def a_list(owner: Api) -> str:
     return str(owner.post("/v1/lists", {"name": "mules", "item_type": "user"}).json()["name"])
 
 
+def an_attachment(owner: Api) -> str:
+    path = f"/v1/cases/{a_case(owner.tenant).pk}/attachments"
+    return str(owner.post(path, {"name": "a.txt", "content": "S25vd24="}).json()["id"])
+
+
+#: What is sent where an empty body is refused before anything is looked for.
+BODIES = {
+    "/v1/cases/{case_id}/notes": {"text": "Called back."},
+    "/v1/cases/{case_id}/attachments": {"name": "a.txt", "content": "S25vd24="},
+    "/v1/cases/{case_id}/resolve": {"resolution": "unsure"},
+}
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
     "erasure_id": lambda owner: str(owner.call("DELETE", "/v1/entities/user/Ann").json()["id"]),
     "batch_id": lambda owner: a_batch(owner),
     "job_id": lambda owner: a_batch(owner),
+    "case_id": lambda owner: a_case(owner.tenant).pk,
+    "attachment_id": lambda owner: an_attachment(owner),
+    "queue_id": lambda owner: str(owner.post("/v1/review-queues", {"name": "Mine"}).json()["id"]),
     "label_id": lambda owner: a_label(owner),
     "list_name": lambda owner: a_list(owner),
     "alert_id": lambda owner: str(
@@ -104,7 +119,8 @@ def ask(api: Api, method: str, path: str, names: list[str], ids: list[str]) -> t
     address = path
     for name, one in zip(names, ids, strict=True):
         address = address.replace(f"{{{name}}}", one)
-    answer = api.call(method, address, b"{}" if method != "GET" else b"", x_request_id="same")
+    body = json.dumps(BODIES.get(path, {})).encode()
+    answer = api.call(method, address, body if method != "GET" else b"", x_request_id="same")
     content = b"".join(answer.streaming_content) if answer.streaming else answer.content
     told = content.decode(errors="replace")  # a PDF is no text
     for one in ids:

@@ -87,6 +87,16 @@ def list_item(api: Api) -> str:
     return f"{name}/items/{api.get(f'/v1/lists/{name}/items').json()['data'][0]['id']}"
 
 
+def case(api: Api) -> str:
+    return MAKE["case_id"](api)
+
+
+def claimed(api: Api) -> str:
+    made = case(api)
+    api.post(f"/v1/cases/{made}/claim", {})
+    return made
+
+
 BATCH = (
     b'--b0\r\nContent-Disposition: form-data; name="schema"\r\n\r\npaysim\r\n'
     b'--b0\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + csv_of(1) + b"\r\n--b0--"
@@ -110,6 +120,18 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/budgets": Act("subscription.spend_cap", {"spend_cap": "500"}),
     "POST /v1/credits": Act("coupon.redeemed", {"coupon": "WELCOME"}, coupon),
     "POST /v1/subscription": Act("subscription.plan_changed", {"plan": "basic"}),
+    "POST /v1/cases/next": Act("case.claimed", {}, lambda api: case(api) and ""),
+    "POST /v1/cases/{case_id}/claim": Act("case.claimed", None, lambda api: case(api)),
+    "POST /v1/cases/{case_id}/release": Act("case.released", None, lambda api: claimed(api)),
+    "POST /v1/cases/{case_id}/assign": Act("case.assigned", {"to": None}, lambda api: case(api)),
+    "POST /v1/cases/{case_id}/notes": Act("case.noted", {"text": "Called back."}, lambda api: case(api)),
+    "POST /v1/cases/{case_id}/attachments": Act(
+        "case.evidence_added", {"name": "a.txt", "content": "S25vd24="}, lambda api: case(api)
+    ),
+    "POST /v1/cases/{case_id}/resolve": Act("case.resolved", {"resolution": "fraud"}, lambda api: case(api)),
+    "POST /v1/review-queues": Act("review_queue.created", {"name": "Mine"}),
+    "PATCH /v1/review-queues/{queue_id}": Act("review_queue.changed", {"sla_minutes": 60}, lambda api: "default"),
+    "DELETE /v1/review-queues/{queue_id}": Act("review_queue.deleted", None, lambda api: MAKE["queue_id"](api)),
     "POST /v1/labels": Act("labels.added", LABEL, decision),
     "POST /v1/lists": Act("list.created", {"name": "mules", "item_type": "user"}),
     "DELETE /v1/lists/{list_name}": Act("list.deleted", None, listed),

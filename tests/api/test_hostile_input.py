@@ -36,6 +36,27 @@ BODIES: dict[str, Any] = {
             }
         ]
     },
+    "/v1/cases/next": {"queue": "default"},
+    "/v1/cases/{case_id}/assign": {"to": "key:1"},
+    "/v1/cases/{case_id}/notes": {"text": "Called back."},
+    "/v1/cases/{case_id}/attachments": {"name": "a.txt", "content": "S25vd24="},
+    "/v1/cases/{case_id}/resolve": {"resolution": "fraud", "note": "A theft.", "amount_lost": 1.5},
+    "/v1/review-queues": {
+        "name": "mine",
+        "position": 3,
+        "criteria": {
+            "rules": ["mine"],
+            "schemas": ["payments"],
+            "amount_from": 1,
+            "amount_to": 2.5,
+            "probability_from": 0.1,
+            "probability_to": 0.9,
+            "older_than_minutes": 5,
+        },
+        "order": "oldest",
+        "sla_minutes": 60,
+        "second_review_above": 1000,
+    },
     "/v1/transactions": {"schema": "paysim", "transactions": [HONEST["transaction"]]},
     "/transactions": {"transactions": dialects.GATEWAY.body["transactions"]},
     "/v1/predictions": {

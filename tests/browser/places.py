@@ -68,7 +68,7 @@ def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of the first row's own page, for each list that has rows."""
     lists = (
         ("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/"), ("alert", "/alerts/"),
-        ("list", "/lists/"),
+        ("list", "/lists/"), ("case", "/cases/"),
     )  # fmt: skip
     for name, path in lists:
         page.goto(house.portal + path)
@@ -81,6 +81,8 @@ def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
 INNER = (
     *(Place(f"analytics-{view}", f"/analytics/?view={view}") for view in VIEWS),
     Place("alert-rules", "/alerts/rules/"),
+    Place("review-queues", "/cases/queues/"),
+    Place("review-queue", "/cases/queues/default/"),
     Place("alert-rule", "/alerts/rules/volume_drop/"),
 )
 ROWS = (

@@ -99,7 +99,10 @@ def with_times(said: Any) -> Any:
 def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
     """Operation id → its call; those that take nothing need no line."""
     named = {name: {name: make(api)} for name, make in MAKE.items()}
-    another = {name: {name: MAKE[name](api)} for name in ("webhook_id", "batch_id", "rule_id", "channel_id")}
+    another = {
+        name: {name: MAKE[name](api)}
+        for name in ("webhook_id", "batch_id", "rule_id", "channel_id", "case_id", "queue_id")
+    }
     paused = {"batch_id": MAKE["batch_id"](api)}
     Batch.objects.filter(pk=paused["batch_id"]).update(state="paused")
     connected = {"api_key": stand.api_key, "webhook_secret": SECRET}
@@ -143,6 +146,19 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "resumeBatch": Call(paused),
         "deleteBatch": Call(another["batch_id"]),
         "getJob": Call(named["job_id"]),
+        **dict.fromkeys(("getCase", "claimCase", "releaseCase", "getCaseGraph"), Call(named["case_id"])),
+        "claimNextCase": Call(body=_example("claimNextCase", "any"), kind="NextCaseRequest"),
+        "assignCase": Call(named["case_id"], body=_example("assignCase", "nobody"), kind="Assignment"),
+        "createCaseNote": Call(named["case_id"], body=_example("createCaseNote", "call"), kind="NewNote"),
+        "createCaseAttachment": Call(
+            named["case_id"], body=_example("createCaseAttachment", "text"), kind="NewAttachment"
+        ),
+        "getCaseAttachment": Call(named["attachment_id"]),
+        "resolveCase": Call(another["case_id"], body=_example("resolveCase", "fraud"), kind="Resolving"),
+        "createReviewQueue": Call(body=_example("createReviewQueue", "large"), kind="NewQueue"),
+        "changeReviewQueue": Call(named["queue_id"], body=_example("changeReviewQueue", "faster"), kind="QueueChange"),
+        "getReviewQueue": Call(named["queue_id"]),
+        "deleteReviewQueue": Call(another["queue_id"]),
         "createLabels": Call(
             body={**named["decision_id"], "label": "fraud", "source": "chargeback", "amount_lost": 180.5},
             kind="GivenLabel",

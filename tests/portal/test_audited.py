@@ -30,6 +30,7 @@ from apps.scoring.models import ListItem, PublishedPolicy
 from tests.batches.sent import csv_of
 from tests.cast import Cast, new_key
 from tests.factories import DecisionFactory, MembershipFactory, UserFactory
+from tests.review.cases import a_case
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -143,6 +144,16 @@ def a_decision(scene: Scene) -> list[Any]:
     return ["dec_portal"]
 
 
+def case(scene: Scene) -> list[Any]:
+    return [a_case(scene.cast.alice.tenant, livemode=False).pk]
+
+
+def own_case(scene: Scene) -> list[Any]:
+    made = case(scene)
+    assert scene.browser.post(f"/cases/{made[0]}/", {"do": "claim"}).status_code == 302
+    return made
+
+
 def labelled(scene: Scene) -> list[Any]:
     a_decision(scene)
     return []
@@ -186,6 +197,8 @@ def paused(scene: Scene) -> list[Any]:
 
 ROWS = SimpleUploadedFile("rows.csv", csv_of(1))
 VALUES = SimpleUploadedFile("values.txt", b"u1\nu2\n")
+EVIDENCE = SimpleUploadedFile("call.txt", b"Knows the merchant.")
+QUEUE = {"name": "Mine", "position": "1", "order": "oldest", "sla_minutes": "60"}
 LABELS = SimpleUploadedFile("labels.csv", b"decision_id,label,source\ndec_portal,fraud,analyst\n")
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
 ACTS: Mapping[str, tuple[Act, ...]] = {
@@ -195,6 +208,20 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
         Act("batch.cancelled", {"do": "cancel"}, job),
         Act("batch.resumed", {"do": "resume"}, paused),
         Act("batch.deleted", {"do": "delete"}, job),
+    ),
+    "next_case": (Act("case.claimed", {}, lambda scene: case(scene)[1:]),),
+    "case": (
+        Act("case.claimed", {"do": "claim"}, case),
+        Act("case.released", {"do": "release"}, own_case),
+        Act("case.noted", {"do": "note", "text": "Called back."}, case),
+        Act("case.evidence_added", {"do": "evidence", "file": EVIDENCE}, case),
+        Act("case.assigned", {"do": "assign", "to": ""}, case),
+        Act("case.resolved", {"do": "resolve", "resolution": "fraud"}, case),
+    ),
+    "review_queues": (Act("review_queue.created", QUEUE),),
+    "review_queue": (
+        Act("review_queue.changed", QUEUE, lambda scene: ["default"]),
+        Act("review_queue.deleted", {"do": "delete"}, lambda scene: ["default"]),
     ),
     "labels": (Act("labels.added", {"file": LABELS}, labelled),),
     "lists": (Act("list.created", {"name": "mules", "item_type": "user"}),),

@@ -40,6 +40,7 @@ ARGUMENTS |= {"change_plan": ["basic"], "credit_note_paper": ["cn_none"]}
 ARGUMENTS |= {"alert": ["alt_none"], "alert_rule": ["volume_drop"]}
 ARGUMENTS |= {"batch": ["btc_none"], "batch_progress": ["btc_none"], "batch_problems": ["btc_none"]}
 ARGUMENTS |= {"batch_results": ["btc_none", "csv"]}
+ARGUMENTS |= {"case": ["cas_none"], "case_evidence": ["evi_none"], "review_queue": ["default"]}
 ARGUMENTS |= {"guide": ["answers"], "label_decision": ["dec_none"]}
 ARGUMENTS |= {"sla_month": ["2026-01"], "sla_paper": ["2026-01", "json"]}
 ARGUMENTS |= {"list": ["none"], "list_decision": ["dec_none"]}

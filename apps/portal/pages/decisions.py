@@ -21,6 +21,9 @@ from apps.portal.pages.lists import FromDecisionForm, listable
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.review import labels
+from apps.review.cases import work
+from apps.review.cases.opening import hash_of
+from apps.review.models import Case
 from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
@@ -157,6 +160,7 @@ class DecisionPage(_OneDecision):
             "kind": KINDS[found.schema],
             "facts": found.facts,
             "drawn": bool(found.model_name),
+            "case": self._case(found),
             "labels": labels.of_decision(self.tenant.schema_name, found.pk),
             "label_form": LabelForm(),
             "list_form": self._list_form(found),
@@ -170,6 +174,11 @@ class DecisionPage(_OneDecision):
         with in_tenant(self.tenant):
             lists = list(reads.lists(self.livemode).order_by("name"))
         return FromDecisionForm(lists=lists, facts=listable(found.facts, found.hidden)) if lists else None
+
+    def _case(self, of: Decision) -> Case | None:
+        """The review case of its transaction, where there is one."""
+        with in_tenant(self.tenant):
+            return work.of_transaction(hash_of(of.transaction_id, of.hidden), of.schema, self.livemode)
 
     def _others(self, party: str, but: Decision) -> list[dict[str, Any]]:
         """The newest other decisions on a party."""

@@ -1,6 +1,6 @@
 """Decisions and their usage events into Postgres, in one transaction, once each however often it is repeated."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -78,6 +78,24 @@ class Prepared(NamedTuple):
     last_uses: dict[int, tuple[datetime, str]]
 
 
+class NewDecisions(NamedTuple):
+    """Decisions of one tenant that were stored just now: `rows` of the columns of `Record`, amounts and rules hit."""
+
+    columns: Columns
+    rows: Sequence[int]
+
+
+#: Told of a tenant's new decisions, by its schema, in the transaction that stores them.
+Follower = Callable[[str, NewDecisions], None]
+_followers: list[Follower] = []
+
+
+def follow(follower: Follower) -> None:
+    """Tell a room above this one of every decision that is stored, once each (config/apps.py connects them)."""
+    if follower not in _followers:
+        _followers.append(follower)
+
+
 def record(entries: Sequence[Entry]) -> int:
     """Store decisions and usage events; the number of events that was new. Commits or raises."""
     return write(prepare(entries))
@@ -119,19 +137,29 @@ def columns_of(records: Sequence[Record]) -> Columns:
 
 
 def insert_decisions(cursor: Any, prepared: Prepared) -> int:
-    """Insert decisions and add those that were new to every roll-up; how many.
+    """Insert decisions, add those that were new to every roll-up and tell who follows them; how many.
 
     Inside the caller's transaction. What they hold was masked before, field by field: this passes the net below every
     connection.
     """
+    rows: Sequence[int] = range(len(prepared.columns["id"]))
     if _copied(cursor, prepared):
-        new, counted = len(prepared.columns["id"]), prepared.counted
+        counted = prepared.counted
     else:
         rows = _inserted(cursor, prepared)
-        new, counted = len(rows), _counted(prepared.facts, prepared.columns[_TENANT], rows)
+        counted = _counted(prepared.facts, prepared.columns[_TENANT], rows)
     for tenant_schema, found in counted.items():
         tallies.add(cursor, tenant_schema, found)
-    return new
+    _tell_followers(prepared, rows)
+    return len(rows)
+
+
+def _tell_followers(prepared: Prepared, rows: Sequence[int]) -> None:
+    """Tell who follows decisions of these rows, a tenant at a time."""
+    columns = {**prepared.columns, "amount": prepared.facts.amount, "rules_hit": prepared.facts.rules_hit}
+    for tenant_schema, mine in _by_tenant(prepared.columns[_TENANT], rows).items():
+        for follower in _followers:
+            follower(tenant_schema, NewDecisions(columns, mine))
 
 
 def _copied(cursor: Any, prepared: Prepared) -> bool:
