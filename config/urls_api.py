@@ -92,6 +92,8 @@ from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
 from apps.api.review_queues import QueuesView, QueueView
+from apps.api.rules import CheckRuleView, EndSnoozeView, RuleHistoryView, RuleView, SnoozesView
+from apps.api.rules import RulesView as OwnRulesView
 from apps.api.sla import SlaMonthView, SlaView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.api.subscription import SubscriptionView
@@ -122,6 +124,7 @@ INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
 ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
 RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
+OWN_RULE = r"(?P<rule_name>[A-Za-z0-9_.:-]{1,64})"
 CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
 BATCH = r"(?P<batch_id>[A-Za-z0-9_-]{1,64})"
 CASE = r"(?P<case_id>[A-Za-z0-9_-]{1,64})"
@@ -224,6 +227,12 @@ urlpatterns = [
     at(f"v1/alerts/{ALERT}", AlertView.as_view()),
     at(f"v1/alerts/{ALERT}/acknowledge", AcknowledgeAlertView.as_view()),
     at(f"v1/alerts/{ALERT}/resolve", ResolveAlertView.as_view()),
+    at("v1/rules", OwnRulesView.as_view()),
+    at("v1/rules/validate", CheckRuleView.as_view()),
+    at(f"v1/rules/{OWN_RULE}", RuleView.as_view()),
+    at(f"v1/rules/{OWN_RULE}/history", RuleHistoryView.as_view()),
+    at(f"v1/rules/{OWN_RULE}/snoozes", SnoozesView.as_view()),
+    at(f"v1/rules/{OWN_RULE}/snoozes/end", EndSnoozeView.as_view()),
     at("v1/alert-rules", AlertRulesView.as_view()),
     at(f"v1/alert-rules/{RULE}", AlertRuleView.as_view()),
     at(f"v1/alert-rules/{RULE}/test", AlertRuleTestView.as_view()),

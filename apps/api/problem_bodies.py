@@ -36,6 +36,10 @@ class Problem(msgspec.Struct, frozen=True):
     used: Annotated[int, Meta(description="With quota_exceeded: units used this month.")] | UnsetType = UNSET
     included: Annotated[int, Meta(description="With quota_exceeded: units the plan includes.")] | UnsetType = UNSET
     allowed: Annotated[int, Meta(description="With quota_exceeded: units within the spend cap.")] | UnsetType = UNSET
+    line: Annotated[int, Meta(description="Of a rule's `when` that is wrong: where, from 1 on.")] | UnsetType = UNSET
+    column: Annotated[int, Meta(description="The same: in the line, from 1 on.")] | UnsetType = UNSET
+    offset: Annotated[int, Meta(description="The same: characters before it.")] | UnsetType = UNSET
+    suggestions: Annotated[list[str], Meta(description="The same: what may have been meant.")] | UnsetType = UNSET
     required_scope: Annotated[str, Meta(description="With scope_missing.")] | UnsetType = UNSET
 
 

@@ -19,6 +19,7 @@ from apps import times
 from apps.scoring import counting
 from apps.scoring.engine.block import ACTIONS, LEVELS, Block, BlockDecisions
 from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.rules import SHADOW
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
@@ -288,8 +289,10 @@ def _contributions(decided: BlockDecisions, rows: np.ndarray) -> pa.Array:
 
 def _names_hit(decided: BlockDecisions, rows: np.ndarray) -> list[list[str]]:
     """The ids of the rules that hit each row."""
-    hit = decided.rules.hit[:, rows]
-    names, nothing = [rule.id for rule in decided.rules.rules], list[str]()
+    hit, names, nothing = decided.rules.hit[:, rows], [rule.id for rule in decided.rules.rules], list[str]()
+    if decided.rules.untold is not None:
+        hit = np.concatenate([hit, decided.rules.untold[:, rows]])
+        names += [f"{SHADOW}{name}" for name in decided.rules.untold_ids]
     found = [nothing] * len(rows)
     for place in np.flatnonzero(hit.any(axis=0)).tolist() if names else ():
         found[place] = [name for name, one in zip(names, hit[:, place].tolist(), strict=True) if one]

@@ -11,7 +11,7 @@ What is blocked makes no habit, as live; but what is blocked follows from habits
 blocked again until both agree: a row's habits are of rows a day older.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -65,11 +65,16 @@ class FileHistory:
     """The history of one file, in a folder of its own, which is the caller's to remove."""
 
     def __init__(
-        self, schema: TransactionSchema, folder: Path, seeds: Seeds | None = None, naming: Naming | None = None
+        self,
+        schema: TransactionSchema,
+        folder: Path,
+        seeds: Seeds | None = None,
+        naming: Naming | None = None,
+        asked: Iterable[str] = (),
     ) -> None:
         self.schema, self.folder = schema, folder
         self._seeds, self._naming = seeds, naming or Naming()
-        self._fields = dict(zip((role.name for role in schema.roles), fields_of_pasts(schema), strict=True))
+        self._fields = dict(zip((role.name for role in schema.roles), fields_of_pasts(schema, asked), strict=True))
 
     def add(self, chunk: int, block: Block) -> None:
         """Log a chunk's rows. Chunks come in the file's order, numbered from 0."""
@@ -300,9 +305,13 @@ def unpacked(schema: TransactionSchema, stored: bytes) -> list[Pasts]:
     """Pasts that were stored."""
     with pa.ipc.open_stream(stored) as reader:
         batch = reader.read_next_batch()
+    fields: list[list[str]] = [[] for _ in schema.roles]
+    for column in batch.schema.names:
+        role, _, name = column.partition(".")
+        fields[int(role)].append(name)
     return [
-        Pasts(fields, np.column_stack([batch.column(f"{role}.{name}").to_numpy() for name in fields]))
-        for role, fields in enumerate(fields_of_pasts(schema))
+        Pasts(names, np.column_stack([batch.column(f"{role}.{name}").to_numpy() for name in names]))
+        for role, names in enumerate(fields)
     ]
 
 

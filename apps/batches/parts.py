@@ -17,6 +17,7 @@ from apps.batches.rows import Rows, read_rows
 from apps.batches.seeds import naming, seeds_of
 from apps.scoring.engine.block import Block
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.policies import get_policies
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,9 @@ def store_all(batch: Batch, source: Source, blocked: Blocked, came_further: Call
 
     counts: list[int] = []
     with tempfile.TemporaryDirectory(dir=storage.scratch(), prefix="history-") as folder:
-        past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming())
+        policy = get_policies().get(batch.tenant.schema_name, batch.policy_version)
+        asked = frozenset[str]().union(*(rule.names for rule in policy.rules))
+        past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming(), asked)
         scored = [_add(batch, past, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
         past.count()
         history.settle(past, len(scored), blocked_in)

@@ -93,7 +93,7 @@ PARTS: Sequence[Part] = (
     Part(
         "policies.jsonl", "Every policy that was published",
         lambda tenant: PublishedPolicy.objects.order_by("version"),
-        _columns("version", "published_at", "document"),
+        _columns("version", "published_at", "published_by", "note", "document"),
     ),
     Part(
         "webhooks.csv", "Webhooks, without their secrets",

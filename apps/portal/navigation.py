@@ -25,6 +25,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/labels/", "Labels"),
         Entry("/quality/", "Data quality"),
         Entry("/try/", "Try it out", Permission.SCORE),
+        Entry("/rules/", "Rules"),
         Entry("/policy/", "Policy"),
         Entry("/lists/", "Lists"),
         Entry("/models/", "Models"),

@@ -144,8 +144,8 @@ class RuleDay(models.Model):
     day = models.DateField()
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
-    rule = models.CharField(max_length=64)
-    other = models.CharField(max_length=64, blank=True)
+    rule = models.CharField(max_length=80, help_text="A rule's id; of one that was not told, behind rules.SHADOW.")
+    other = models.CharField(max_length=80, blank=True)
     decisions = models.BigIntegerField()
     fraud = models.BigIntegerField(help_text="Of them, at level high or critical.")
     decided = models.BigIntegerField(help_text="Of them, decided by the rule.")
@@ -236,6 +236,10 @@ class PublishedPolicy(models.Model):
     version = models.PositiveIntegerField(primary_key=True)
     document = models.JSONField(help_text="See engine/decide.py: rules and thresholds.")
     published_at = models.DateTimeField(default=timezone.now)
+    published_by = models.CharField(max_length=200, blank=True, db_default="")
+    note = models.CharField(
+        max_length=500, blank=True, db_default="", help_text="Why, in the words of whoever published it."
+    )
 
     def __str__(self) -> str:
         return f"policy {self.version}"

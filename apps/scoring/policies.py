@@ -58,13 +58,20 @@ def load(tenant_schema: str, version: int) -> Policy:
         return msgspec.convert(PublishedPolicy.objects.get(pk=version).document, Policy)
 
 
+def in_force(tenant: Tenant) -> Policy:
+    """The policy that decides now."""
+    return load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
+
+
 def versions_of(tenant: Tenant) -> list[PublishedPolicy]:
     """Every policy a tenant published, the newest first."""
     with in_tenant(tenant):
         return list(PublishedPolicy.objects.order_by("-version"))
 
 
-def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str = "command") -> int:
+def publish(
+    *, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str = "command", note: str = ""
+) -> int:
     """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
 
     A card number in it is masked first, and so holds of every transaction whose own is masked alike. Raises
@@ -78,13 +85,15 @@ def publish(*, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor:
         version = locked.policy_version + 1
         document = msgspec.to_builtins(msgspec.structs.replace(policy, version=version))
         with in_tenant(locked):
-            PublishedPolicy.objects.create(version=version, document=document, published_at=now)
+            PublishedPolicy.objects.create(
+                version=version, document=document, published_at=now, published_by=actor[:200], note=note
+            )
         Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
         was = load(locked.schema_name, version - 1) if version > 1 else Policy()
         before, after = changes(was, msgspec.structs.replace(policy, version=version))
         record_audit(
             tenant=locked, actor=actor, action="policy.published", target=f"policy {version}", before=before,
-            after=after, now=now,
+            after={**after, "note": note} if note else after, now=now,
         )  # fmt: skip
         mark_changed(locked)
     invalidate_pending(gate)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from apps import times
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule, Tuning
 
@@ -34,8 +35,10 @@ def changes(was: Policy, new: Policy) -> Changes:
 
 def _members(policy: Policy) -> dict[str, Any]:
     """A policy's members, its rules one by one."""
-    plain = {name: value for name, value in msgspec.to_builtins(policy).items() if name not in ("rules", "built_in")}
-    return plain | _by_id("rules", policy.rules) | _by_id("built_in", policy.built_in)
+    told = msgspec.to_builtins(policy)
+    plain = {name: value for name, value in told.items() if name not in ("rules", "built_in", "snoozes")}
+    snoozes = {f"snoozes.{one.rule} {one.field} {one.value}": times.rfc3339(one.until) for one in policy.snoozes}
+    return plain | _by_id("rules", policy.rules) | _by_id("built_in", policy.built_in) | snoozes
 
 
 def _by_id(member: str, listed: Iterable[Rule | Tuning]) -> dict[str, str]:

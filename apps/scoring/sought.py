@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps.countries import code_of, name_of
-from apps.scoring.engine.rules import RuleResult
+from apps.scoring.engine.rules import SHADOW, RuleResult
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import recognised
 
@@ -28,7 +28,8 @@ _MOST_NUMBER = 999
 
 
 class Sought(NamedTuple):
-    """What is stored of it: `amount` in the transaction's own currency; `parties` as they are recognised."""
+    """What is stored of it: `amount` in the transaction's own currency; `parties` as they are recognised. Of
+    `rules_hit` those that were not told begin with `rules.SHADOW`."""
 
     amount: float
     parties: list[str]
@@ -75,15 +76,19 @@ _readers: Mapping[str, _Reader] = {name: _Reader(name) for name in SORTED_BY}
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
-def read(schema_name: str, facts: bytes, answer: bytes) -> tuple[Sought, Traits]:
-    """What the decision on these facts (JSON) is found and added up by, `answer` (JSON) being what was said."""
+def read(schema_name: str, facts: bytes, answer: bytes, untold: Sequence[str] = ()) -> tuple[Sought, Traits]:
+    """What the decision on these facts (JSON) is found and added up by, `answer` (JSON) being what was said, and
+    `untold` the rules that hit beside."""
     reader, said = _readers[schema_name], _answer(answer)
     told = reader.decode(facts)
     named = [(field, value) for field in reader.parties if (value := getattr(told, field)) is not None]
     sought = Sought(
         amount=float(getattr(told, reader.amount) or 0),
         parties=[party_name(value) for _, value in named],
-        rules_hit=[rule.id for rule in said.rules if rule.outcome == "hit"],
+        rules_hit=[
+            *(rule.id for rule in said.rules if rule.outcome == "hit"),
+            *(f"{SHADOW}{rule}" for rule in untold),
+        ],
     )
     traits = Traits(
         category=_known(getattr(told, reader.category), reader.categories),

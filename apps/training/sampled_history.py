@@ -51,11 +51,13 @@ def _past(week: np.ndarray, random: np.random.Generator, within_hour: float) -> 
     since = np.where(
         hour > 0, 0.0, np.where(day > 0, random.integers(1, 24, len(week)), random.integers(24, 168, len(week)))
     )
+    spans = {"1h": hour, "24h": day, "7d": week}
     return SimpleNamespace(
         count_1h=hour, count_24h=day, count_7d=week.astype(float),
         sum_1h=hour * each, sum_24h=day * each, sum_7d=week * each,
         distinct_1h=_distinct(hour, random), distinct_24h=_distinct(day, random), distinct_7d=_distinct(week, random),
         since_last=np.where(week > 0, since * 3600.0, np.nan),
+        **{f"max_{window}": np.where(events > 0, each, np.nan) for window, events in spans.items()},
     )  # fmt: skip
 
 

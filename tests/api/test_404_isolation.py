@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -62,12 +62,18 @@ def an_attachment(owner: Api) -> str:
     return str(owner.post(path, {"name": "a.txt", "content": "S25vd24="}).json()["id"])
 
 
+A_RULE = {"id": "large", "outcome": "review", "when": "amount > 9000000", "state": "shadow"}
+SNOOZE = {"field": "user_id", "value": "Ann", "until": f"{timezone.now() + timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"}
 #: What is sent where an empty body is refused before anything is looked for.
-BODIES = {
+BODIES: dict[str, Any] = {
     "/v1/cases/{case_id}/notes": {"text": "Called back."},
     "/v1/cases/{case_id}/attachments": {"name": "a.txt", "content": "S25vd24="},
     "/v1/cases/{case_id}/resolve": {"resolution": "unsure"},
+    "/v1/rules/{rule_name}/snoozes": SNOOZE,
+    "/v1/rules/{rule_name}/snoozes/end": {"field": "user_id", "value": "Ann"},
 }
+#: What both modes share: the policy decides in both.
+IN_BOTH_MODES = {"rule_name"}
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
@@ -83,6 +89,7 @@ MAKE: dict[str, Callable[[Api], str]] = {
         owner.post("/system-alert", {"service": "api", "message": "slow"}).json()["notification_id"]
     ),
     "rule_id": lambda owner: str(owner.post("/v1/alert-rules", {"kind": "volume_drop"}).json()["id"]),
+    "rule_name": lambda owner: str(owner.post("/v1/rules", A_RULE).json().get("id", A_RULE["id"])),
     "channel_id": lambda owner: str(
         owner.post("/v1/alert-channels", {"name": "#a", "url": "https://hooks.slack.com/services/T/B/X"}).json()["id"]
     ),
@@ -139,7 +146,8 @@ def test_anothers_object_is_answered_as_a_missing_one(
     missing = ask(bob, method, path, names, [MISSING for _ in names])
     assert missing[0] == 404
     assert ask(bob, method, path, names, ids) == missing
-    assert ask(alice.in_test_mode(), method, path, names, ids) == missing
+    if not IN_BOTH_MODES & set(names):
+        assert ask(alice.in_test_mode(), method, path, names, ids) == missing
     assert ask(alice, method, path, names, ids)[0] == 200
 
 

@@ -13,13 +13,14 @@ from apps.batches.models import Batch
 from apps.billing.models import Coupon
 from apps.notifications.services import create_webhook, send_test
 from tests.api.bodies import DRAINED, asking
-from tests.api.test_404_isolation import MAKE
+from tests.api.test_404_isolation import A_RULE, MAKE, SNOOZE
 from tests.batches.sent import csv_of
 from tests.cast import Api
 
 #: Operations that change nothing of the account: why.
 UNAUDITED: Mapping[str, str] = {
     "POST /v1/auth/token": "a token is computed; nothing is kept",
+    "POST /v1/rules/validate": "a condition is read; nothing is kept",
     "POST /v1/payment-method": "a link to the provider's page; what is entered there comes as an event",
     "POST /v1/payment-method/portal": "a link to the provider's page",
     "POST /stripe/webhook": "the provider's event is kept as it came; what it changes is audited when it is worked",
@@ -70,6 +71,12 @@ def decision(api: Api) -> str:
     return ""
 
 
+def snoozed(api: Api) -> str:
+    name = MAKE["rule_name"](api)
+    api.post(f"/v1/rules/{name}/snoozes", SNOOZE)
+    return name
+
+
 def batch(api: Api, state: str = "queued") -> str:
     made = api.call("POST", "/v1/batches?schema=paysim", csv_of(1), "text/csv").json()
     Batch.objects.filter(pk=made["id"]).update(state=state)
@@ -114,6 +121,10 @@ ACTS: Mapping[str, Act] = {
     "PATCH /v1/alert-rules/{rule_id}": Act("alert_rule.changed", {"enabled": False}, lambda api: "volume_drop"),
     "DELETE /v1/alert-rules/{rule_id}": Act("alert_rule.deleted", None, lambda api: MAKE["rule_id"](api)),
     "POST /v1/alert-rules/{rule_id}/test": Act("alert_rule.tested", None, lambda api: "volume_drop"),
+    "POST /v1/rules": Act("policy.published", A_RULE),
+    "POST /v1/rules/{rule_name}/snoozes": Act("policy.published", SNOOZE, lambda api: MAKE["rule_name"](api)),
+    "POST /v1/rules/{rule_name}/snoozes/end": Act("policy.published", {"field": "user_id", "value": "ann"}, snoozed),
+    "PATCH /v1/rules/{rule_name}": Act("policy.published", {"state": "live"}, lambda api: MAKE["rule_name"](api)),
     "POST /v1/alert-channels": Act("chat_channel.created", CHAT),
     "DELETE /v1/alert-channels/{channel_id}": Act("chat_channel.deleted", None, lambda api: MAKE["channel_id"](api)),
     "POST /v1/alert-channels/{channel_id}/test": Act("chat_channel.tested", None, lambda api: MAKE["channel_id"](api)),

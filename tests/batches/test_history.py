@@ -15,6 +15,7 @@ from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.history import Replay, unknown
 from apps.scoring.engine.past_events import HOUR_MS, event_of, placed, transaction_hash
 from apps.scoring.engine.provenance import fields_of_pasts
+from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.schemas import SCHEMAS
 from tests.scoring.engine import generated
 
@@ -110,7 +111,7 @@ def test_a_files_history_is_its_replay_in_order_of_event_time(tmp_path, name, re
     known = (
         (lambda role, names: {one: seeds[role][one] for one in names if one in seeds.get(role, {})}) if seeded else None
     )
-    history = FileHistory(schema, tmp_path, known, Naming(hide=hide))
+    history = FileHistory(schema, tmp_path, known, Naming(hide=hide), counted_of(schema))
     chunks = [rows[at : at + CHUNK] for at in range(0, ROWS, CHUNK)]
     for number, chunk in enumerate(chunks):
         history.add(number, block_of(schema, chunk))
@@ -118,7 +119,7 @@ def test_a_files_history_is_its_replay_in_order_of_event_time(tmp_path, name, re
     expected = replayed(schema, rows, seeds)
     for number, chunk in enumerate(chunks):
         pasts = unpacked(schema, packed(history.pasts(number, len(chunk))))
-        for role, fields, past in zip(schema.roles, fields_of_pasts(schema), pasts, strict=True):
+        for role, fields, past in zip(schema.roles, fields_of_pasts(schema, counted_of(schema)), pasts, strict=True):
             told = [expected[number * CHUNK + row].get(role.name, unknown(role)) for row in range(len(chunk))]
             for field in fields:
                 wanted = np.array([getattr(one, field) for one in told])

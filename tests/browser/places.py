@@ -84,6 +84,7 @@ INNER = (
     Place("review-queues", "/cases/queues/"),
     Place("review-queue", "/cases/queues/default/"),
     Place("alert-rule", "/alerts/rules/volume_drop/"),
+    Place("rule-new", "/rules/new/"),
 )
 ROWS = (
     "step,type,amount,nameOrig,oldbalanceOrg,newbalanceOrig,nameDest,oldbalanceDest,newbalanceDest,note\\n"

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -19,6 +19,7 @@ from tests.stripe_server.webhooks import signature
 
 DESCRIPTION: dict[str, Any] = json.loads(OPENAPI.read_text())
 SECRET = "whsec_of_the_tenant"
+_SNOOZE = {"field": "user_id", "value": "Ann", "until": f"{timezone.now() + timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"}
 _DONE = "https://shop.example/done"
 
 
@@ -164,6 +165,12 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
             kind="GivenLabel",
         ),
         "getLabel": Call(named["label_id"]),
+        "createRule": Call(body=_example("createRule", "shadow"), kind="NewRule"),
+        "validateRule": Call(body=_example("validateRule", "whole"), kind="RuleToCheck"),
+        "changeRule": Call(named["rule_name"], body=_example("changeRule", "live"), kind="RuleChange"),
+        **dict.fromkeys(("getRule", "getRuleHistory", "listSnoozes"), Call(named["rule_name"])),
+        "createSnooze": Call(named["rule_name"], body=_SNOOZE, kind="NewSnooze"),
+        "endSnooze": Call(named["rule_name"], body={"field": "user_id", "value": "ann"}, kind="SnoozeToEnd"),
         "createTransactions": Call(body=_example("createTransactions", "one"), kind="NewTransaction"),
         "ingestTransactions": Call(body=_example("ingestTransactions", "one"), kind="PaySimTransaction"),
         "createPredictions": Call(body=_example("createPredictions", "one"), kind="NewPrediction"),

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 RULE = {"id": "mine", "outcome": "review", "field_0": "amount", "op_0": "ge", "value_0": "5000"}
+RULE_TEXT = {"id": "large", "outcome": "review", "schema": "payments", "when": "amount > 5000"}
 #: Addresses that take a POST and change nothing that is kept, or nothing of ours: why.
 UNAUDITED: Mapping[str, str] = {
     "confirm_again": "asks for a mail; what its link does is audited",
@@ -43,6 +44,7 @@ UNAUDITED: Mapping[str, str] = {
     "switch": "which company a session looks at",
     "try_answer": "a dry run stores nothing; the key it is made with is audited when it is made",
     "decisions": "a search is kept for oneself: nothing of the company's",
+    "check_rule": "a condition is read while it is written; nothing is kept",
     "repeat_decision": "a dry run, as trying out is",
     "enter_card": "a link to the provider's page; what is entered there comes as subscription.payment_method",
 }
@@ -288,6 +290,11 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "delete_account": (Act("user.deleted", {}, another_owner),),
     "support": (Act("support.asked", {"topic": "question", "subject": "Why?", "message": "Say."}),),
     "add_rule": (Act("policy.published", RULE),),
+    "new_rule": (Act("policy.published", RULE_TEXT),),
+    "rule": (
+        Act("policy.published", RULE_TEXT | {"do": "save", "outcome": "block"}, own_rule),
+        Act("policy.published", {"do": "step", "state": "retired", "share": "100"}, own_rule),
+    ),
     "remove_rule": (Act("policy.published", {}, own_rule),),
     "built_in_rules": (Act("policy.published", {"rule": "device_farm", "outcome": "off"}, lambda scene: ["payments"]),),
     "end_session": (Act("user.session_ended", {}, other_session),),

@@ -27,6 +27,7 @@ from apps.api import (
     plans,
     predictions,
     review_queues,
+    rules,
     service,
     sla,
     stripe_guard,
@@ -70,6 +71,7 @@ RESOURCES = (
     webhooks,
     alerts,
     alert_rules,
+    rules,
 )
 OPERATIONS: Sequence[Operation] = tuple(row for resource in RESOURCES for row in resource.OPERATIONS)
 
@@ -78,6 +80,7 @@ TAGS = {
     "Decisions": "Score transactions and read the decisions.",
     "Batches": "Files of transactions: scored in the background, each row once and billed once, with their results.",
     "Review": "Decisions that ask for a person: who works on which of them, what is around them, what came of them.",
+    "Rules": "Your own rules: written in CEL, counted as shadows before they decide, each step a policy of its own.",
     "Labels": "What became of transactions: models are measured by it.",
     "Lists": "Cards, users, addresses and more that rules ask for by a list's name.",
     "Transactions": "Transactions sent to be stored, the quality of their data, and predictions made elsewhere.",

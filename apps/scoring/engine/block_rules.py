@@ -17,7 +17,7 @@ from apps.scoring.engine.expressions.meaning import Of
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rule_fields import counted_of, names_of
-from apps.scoring.engine.rule_programs import WHOLE, Compiled, Programs, in_share, party_of, text_of
+from apps.scoring.engine.rule_programs import WHOLE, Compiled, Programs, text_of
 from apps.scoring.engine.rules import Condition, Typology, holds, instants
 from apps.scoring.engine.transaction import HOME_COUNTRY, Parsed, TransactionSchema
 from apps.scoring.engine.values import NOWHERE, Values
@@ -144,7 +144,8 @@ def evaluate_block(programs: Programs, values: BlockValues) -> RuleHits:
     untold = np.zeros((len(ids), len(values)), dtype=bool) if ids else None
     found = RuleHits(rules, np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool), ids, untold)
     for number, rule in enumerate(programs.built_in):
-        found.hit[number], found.error[number] = _result(rule.all, values)
+        hit, found.error[number] = _result(rule.all, values)
+        found.hit[number] = _awake(rule.id, hit, programs, values)
     for number, one in enumerate(own):
         _own(number, one, programs, values, found)
     for row in values.block.masked:
@@ -159,7 +160,7 @@ def _own(number: int, one: Compiled, programs: Programs, values: BlockValues, fo
     inside = np.zeros(len(values), dtype=bool)
     if number < len(programs.live):
         place = len(programs.built_in) + number
-        inside = _inside(one, hit, values)
+        inside = _deciding(one, hit, programs, values)
         found.hit[place], found.error[place] = hit & inside, wrong
     if found.untold is not None:
         found.untold[number] = hit & ~inside
@@ -174,20 +175,29 @@ def _unknown_lists(one: Compiled, values: BlockValues) -> np.ndarray:
     return wrong
 
 
-def _inside(one: Compiled, hit: np.ndarray, values: BlockValues) -> np.ndarray:
+def _deciding(one: Compiled, hit: np.ndarray, programs: Programs, values: BlockValues) -> np.ndarray:
     """bool[n]: for which of the rows it hit a live rule decides."""
     inside = hit.copy()
-    if one.rule.share < WHOLE:
+    if one.rule.share < WHOLE or one.rule.id in programs.snoozes:
         for row in hit.nonzero()[0].tolist():
             parsed = values.block.parse(row)
-            inside[row] = in_share(one.rule, lambda parsed=parsed: party_of(values.schema, parsed))  # type: ignore[misc]
+            inside[row] = programs.decides(one.rule, parsed, values.told(row, parsed))
     return inside
+
+
+def _awake(rule_id: str, hit: np.ndarray, programs: Programs, values: BlockValues) -> np.ndarray:
+    """bool[n]: the rows a built-in rule hit, without those it leaves alone."""
+    if rule_id in programs.snoozes:
+        for row in hit.nonzero()[0].tolist():
+            parsed = values.block.parse(row)
+            hit[row] = not programs.is_snoozed(rule_id, parsed, values.told(row, parsed))
+    return hit
 
 
 def _masked(row: int, programs: Programs, values: BlockValues, found: RuleHits) -> None:
     parsed = values.block.parse(row)
     told, untold = values.told(row, parsed), set[str]()
-    results, ids = programs.found(told, values.known_lists_of(row), lambda: party_of(values.schema, parsed))
+    results, ids = programs.found(parsed, told, values.known_lists_of(row))
     untold.update(ids)
     found.hit[:, row] = [result.outcome == "hit" for result in results]
     found.error[:, row] = [result.outcome == "error" for result in results]

@@ -25,7 +25,7 @@ def activity_columns(
     """
     count = len(party)
     found = {f"{what}_{window}": np.zeros(count) for window, _ in WINDOWS for what in ("count", "sum", "distinct")}
-    found["since_last"] = np.full(count, np.nan)
+    found |= {name: np.full(count, np.nan) for name in ("since_last", *(f"max_{window}" for window, _ in WINDOWS))}
     begin, following = begins_of(party), next_with(party, counterparty)
     looking = np.arange(count)
     for back in range(1, LOOKED_AT + 1):
@@ -53,6 +53,7 @@ def _add(
         found[f"count_{window}"][looking] += 1.0
         found[f"sum_{window}"][looking] += amount
         found[f"distinct_{window}"][looking] += fresh
+        found[f"max_{window}"][looking] = np.fmax(found[f"max_{window}"][looking], amount)
 
 
 def begins_of(party: np.ndarray) -> np.ndarray:

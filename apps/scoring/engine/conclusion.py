@@ -10,7 +10,7 @@ from apps.scoring.engine.decide import Decision, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
 from apps.scoring.engine.list_checks import KnownLists
 from apps.scoring.engine.rule_fields import counted_of
-from apps.scoring.engine.rule_programs import party_of, programs_of
+from apps.scoring.engine.rule_programs import programs_of
 from apps.scoring.engine.rules import OTHER_FRAUD, BuiltIn, not_evaluated, typical
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.engine.windows import Activity
@@ -31,7 +31,7 @@ def conclude(
     rules = programs.rules
     values = schema.values(parsed.facts, row, policy.home_country)
     values.look_back(counted_of(schema), pasts)
-    results, untold = programs.found(values, known_lists, lambda: party_of(schema, parsed))
+    results, untold = programs.found(parsed, values, known_lists)
     probability = scored.probability if scored else None
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     return Decision(

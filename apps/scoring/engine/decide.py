@@ -9,6 +9,7 @@ import msgspec
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rules import PRECEDENCE, BuiltIn, Outcome, Rule, RuleResult, Tuning, tuned
+from apps.scoring.engine.snoozes import Snooze
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import logarithms_of
 
@@ -43,6 +44,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
     default_action: Action = "review"  # when neither a rule nor a model can say
     home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
     built_in: tuple[Tuning, ...] = ()  # what is changed of the rules every tenant has
+    snoozes: tuple[Snooze, ...] = ()
 
     @cached_property
     def programs(self) -> "dict[str, Programs]":

@@ -12,7 +12,8 @@ The window rule. The window *w* at time *t* holds the events with
 that arrived before the present transaction. The present transaction is never part of its own past: events under its
 transaction hash are left out. An event repeated under one transaction hash takes the place of the earlier one, so
 writing an event twice after a crash changes nothing. Windows are 1 hour, 24 hours and 7 days. An unknown counterparty
-is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, nan when none.
+is an event but not a counterparty. `since_last` is the seconds since the latest event inside the 7 days, `max_` the
+largest amount of a window, both nan when there is none.
 
 Ahead. Clocks differ: up to `TOLERATED_AHEAD_MS` after its receipt an event is one like others, and counts from its own
 time on. What is dated later still (a forgotten zone, a mistaken year) is kept apart, in a past that only transactions

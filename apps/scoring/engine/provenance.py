@@ -7,6 +7,7 @@ come from; whatever is computed from some of them comes from all of theirs. So t
 from collections.abc import Iterable, Mapping
 
 from apps.scoring.engine.operations import Operations
+from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.transaction import TransactionSchema
 
 Fields = frozenset[str]
@@ -77,10 +78,13 @@ class _Noted(Past):
         return Origin(frozenset())
 
 
-def fields_of_pasts(schema: TransactionSchema) -> tuple[tuple[str, ...], ...]:
-    """What the features ask of each role's past, in the order of the roles."""
+def fields_of_pasts(schema: TransactionSchema, names: Iterable[str] = ()) -> tuple[tuple[str, ...], ...]:
+    """What the features ask of each role's past, in the order of the roles, and what `names` of rules ask of it."""
     pasts = [_Noted() for _ in schema.roles]
     schema.build(Transaction(), Origin(frozenset()), pasts, ORIGINS)
+    counted = counted_of(schema)
+    for name in sorted(counted.keys() & frozenset(names)):
+        pasts[counted[name].role].asked[counted[name].what] = None
     return tuple(tuple(past.asked) for past in pasts)
 
 

@@ -17,7 +17,7 @@ from apps import text
 from apps.scoring.engine.decide import tune
 from apps.scoring.engine.ranges import Range
 from apps.scoring.engine.rule_fields import Field, Kind, fields_of
-from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, asks_only_for, instants
+from apps.scoring.engine.rules import SHADOW, Condition, InvalidRules, Rule, Tuning, asks_only_for, instants
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
 from apps.scoring.engine.when_check import problem_of
@@ -58,8 +58,10 @@ def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
     """Refuse rules of a tenant that err, never hit or always do. Raises `InvalidRules` naming the first."""
     for number, rule in enumerate(rules):
         place = Place(rule, number)
-        if rule.id in _built_in_ids():
+        if rule.id in built_in_ids():
             raise place.wrong_rule("this is the id of a built-in rule; choose another.", "id")
+        if rule.id.startswith(SHADOW):
+            raise place.wrong_rule(f"ids that begin with '{SHADOW}' are counts of shadows; choose another.", "id")
         for member, said in (("description", rule.description), ("reason_code", rule.reason_code)):
             if said and (why := text.refusal(said)):
                 raise place.wrong_rule(f"it {why}.", member)
@@ -84,7 +86,7 @@ def check_tunings(tunings: Sequence[Tuning]) -> None:
         rules = {schema: rule for schema in meant for rule in schema.rules if rule.id == tuning.id}
         at = f"built_in[{number}] ('{tuning.id}')"
         if not rules:
-            raise InvalidRules(f"{at}: there is no such built-in rule; there are {', '.join(sorted(_built_in_ids()))}.")
+            raise InvalidRules(f"{at}: there is no such built-in rule; there are {', '.join(sorted(built_in_ids()))}.")
         if any(_names(one) == _names(tuning) for one in tunings[:number]):
             raise InvalidRules(f"{at}: it is tuned before; say it all at once.")
         for schema, rule in rules.items():
@@ -174,7 +176,8 @@ def _unknown(name: str, asked: Iterable[TransactionSchema], schema: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _built_in_ids() -> frozenset[str]:
+def built_in_ids() -> frozenset[str]:
+    """The ids of all rules that every tenant has."""
     return frozenset(rule.id for schema in SCHEMAS.values() for rule in schema.rules)
 
 

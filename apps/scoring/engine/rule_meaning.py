@@ -1,14 +1,16 @@
 """What a tenant's rule means to one kind of transaction: its `when`, or its list of conditions written as one. Pure."""
 
+import json
 from functools import lru_cache
 
 from apps.scoring.engine.expressions import tree
 from apps.scoring.engine.expressions.errors import InvalidExpression
 from apps.scoring.engine.expressions.lowering import Meant, lower
-from apps.scoring.engine.rule_fields import names_of
+from apps.scoring.engine.rule_fields import Field, names_of
 from apps.scoring.engine.rules import Condition, Rule, Scalar
 from apps.scoring.engine.schemas import SCHEMAS
 
+NO_FIELD = Field("text")
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
@@ -23,6 +25,32 @@ def meaning_of(rule: Rule, schema_name: str) -> Meant:
     if root is None:
         root = _conditions(rule, {name for name, field in fields.items() if field.kind == "a time"})
     return lower(root, fields)
+
+
+def text_of(rule: Rule) -> str:
+    """A rule's condition as text, also of one that is a list of conditions."""
+    return rule.when or " && ".join(map(_written, rule.all))
+
+
+def _written(condition: Condition) -> str:
+    """A condition of a list as text; times stand in it as they are named in lists."""
+    if condition.other is not None:
+        return f"{condition.field} {SIGNS.get(condition.op, condition.op)} {condition.other}"
+    if condition.op in SIGNS:
+        return f"{condition.field} {SIGNS[condition.op]} {_constant(condition.value, condition.field)}"
+    values = condition.value if isinstance(condition.value, tuple) else ()
+    among = f"{condition.field} in [{', '.join(_constant(one, condition.field) for one in values)}]"
+    return among if condition.op == "in" else f"!({among})"
+
+
+def _constant(value: Scalar | tuple[Scalar, ...] | None, field: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        quoted = json.dumps(value, ensure_ascii=False)
+        is_time = any(names_of(one).get(field, NO_FIELD).kind == "a time" for one in SCHEMAS.values())
+        return f"timestamp({quoted})" if is_time else quoted
+    return f"{value:.15g}" if isinstance(value, float | int) else "null"
 
 
 def _conditions(rule: Rule, times: set[str]) -> tree.Node:

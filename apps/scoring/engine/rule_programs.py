@@ -1,6 +1,6 @@
 """A policy's rules, ready to be asked of one kind of transaction: compiled when a process first needs them. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from apps.scoring.engine.rule_fields import names_of
 from apps.scoring.engine.rule_meaning import meaning_of
 from apps.scoring.engine.rules import BuiltIn, Rule, RuleResult, asks_only_for, evaluate, told
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.snoozes import Snooze, by_rule
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 
 WHOLE = 100  # percent
@@ -58,6 +59,7 @@ class Programs:
     names: Mapping[str, Of]
     checks: tuple[ListCheck, ...]
     function: Conditions
+    snoozes: Mapping[str, tuple[Snooze, ...]]  # by rule
 
     @cached_property
     def unsure(self) -> frozenset[int]:
@@ -75,30 +77,46 @@ class Programs:
         return (*self.built_in, *(one.rule for one in self.live))
 
     def found(
-        self, values: Mapping[str, Any], known_lists: KnownLists | None, party: Callable[[], str]
+        self, parsed: Parsed, values: Mapping[str, Any], known_lists: KnownLists | None
     ) -> tuple[tuple[RuleResult, ...], tuple[str, ...]]:
-        """Every told rule's result on one transaction, and the ids of the rules that hit and are not told.
-
-        `party` tells by whom a share of transactions is chosen; it is asked when a rule with a share hits.
-        """
+        """Every told rule's result on one transaction, and the ids of the tenant's rules that hit and are not told."""
         results = evaluate(self.built_in, values)
+        if self.snoozes:
+            results = tuple([self._awake(result, parsed, values) for result in results])
         if not (self.live or self.shadows):
             return results, ()
         known = known_lists or {}
         hits = self.function([*self._values(values), *[known.get(check) for check in self.checks]])
         own, untold = list(self.missed), []
-        for place in [place for place, hit in enumerate(hits[: len(self.live)]) if hit or place in self.unsure]:
+        decisive, quiet = hits[: len(self.live)], hits[len(self.live) :]
+        asked = enumerate(decisive) if True in decisive else ()  # nearly never
+        for place in sorted(self.unsure.union(place for place, hit in asked if hit)):
             one = self.live[place]
             if one.errs(values, known):
                 own[place] = told(one.rule.id, "error")
-            elif hits[place] and in_share(one.rule, party):
+            elif hits[place] and self.decides(one.rule, parsed, values):
                 own[place] = told(one.rule.id, "hit")
             elif hits[place]:
                 untold.append(one.rule.id)
-        for one, hit in zip(self.shadows, hits[len(self.live) :], strict=True):
-            if hit and not one.errs(values, known):
-                untold.append(one.rule.id)
+        if True in quiet:
+            untold += [
+                one.rule.id for one, hit in zip(self.shadows, quiet, strict=True)
+                if hit and not one.errs(values, known)
+            ]  # fmt: skip
         return (*results, *own), tuple(untold)
+
+    def decides(self, rule: Rule, parsed: Parsed, values: Mapping[str, Any]) -> bool:
+        """Whether a live rule that hits a transaction is told and may decide: its share, and no snooze."""
+        return in_share(rule, self.schema, parsed) and not self.is_snoozed(rule.id, parsed, values)
+
+    def is_snoozed(self, rule_id: str, parsed: Parsed, values: Mapping[str, Any]) -> bool:
+        """Whether a rule leaves the transaction alone."""
+        return any(one.holds(values, parsed.came_ms) for one in self.snoozes.get(rule_id, ()))
+
+    def _awake(self, result: RuleResult, parsed: Parsed, values: Mapping[str, Any]) -> RuleResult:
+        if result.outcome == "hit" and self.is_snoozed(result.id, parsed, values):
+            return told(result.id, "no_hit")
+        return result
 
     def _values(self, values: Mapping[str, Any]) -> list[Any]:
         return [_number(values[name]) if of == "number" else text_of(values[name]) for name, of in self.names.items()]
@@ -122,7 +140,8 @@ def _compiled(policy: Policy, schema: TransactionSchema) -> Programs:
     names: dict[str, Of] = {name: "text" if fields[name].kind == "text" else "number" for name in asked}
     checks = tuple(dict.fromkeys(check for one in (*live, *shadows) for check in one.checks))
     function = function_of(conditions, tuple(names), checks)
-    return Programs(schema, tune(schema, policy.built_in), live, shadows, names, checks, function)
+    snoozes = by_rule(policy.snoozes, fields)
+    return Programs(schema, tune(schema, policy.built_in), live, shadows, names, checks, function, snoozes)
 
 
 def _each(rule: Rule, schema: TransactionSchema) -> Compiled:
@@ -144,9 +163,9 @@ def meant_for(schema: str, rule: Rule) -> bool:
     return schema in able or not able
 
 
-def in_share(rule: Rule, party: Callable[[], str]) -> bool:
+def in_share(rule: Rule, schema: TransactionSchema, parsed: Parsed) -> bool:
     """Whether a live rule decides for this party: the same ones at every call, and more of them at a larger share."""
-    return rule.share == WHOLE or percentile(rule.id, party()) < rule.share
+    return rule.share == WHOLE or percentile(rule.id, party_of(schema, parsed)) < rule.share
 
 
 def percentile(rule_id: str, party: str) -> int:

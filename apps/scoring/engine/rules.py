@@ -30,6 +30,7 @@ MOST_KEPT = 500  # in any state
 MOST_CONDITIONS = 20
 MOST_VALUES = 10_000  # entries of one list
 MOST_NAMED = 5  # rules a warning names
+SHADOW = "shadow:"  # before the id of a rule that hit and was not told, where hits are counted
 OTHER_FRAUD = "other"  # a fraud of no kind that is told apart
 
 RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]

@@ -63,6 +63,7 @@ class Parsed(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     at_ms: int = 0
     received_ms: int = FOREVER
+    came_ms: int = 0  # when the request came, whatever the transaction says of time; 0 when nobody told
 
     @property
     def masked(self) -> tuple[str, ...]:
@@ -203,7 +204,8 @@ class TransactionSchema:
             *self._unknown_values(shown), *self._remarks(transaction, shown, masked),
         )  # fmt: skip
         came_ms = received_ms if received_ms and self.moment else FOREVER
-        return Parsed(transaction, facts, shown, facts | masked if masked else facts, noticed, at_ms, came_ms)
+        told = facts | masked if masked else facts
+        return Parsed(transaction, facts, shown, told, noticed, at_ms, came_ms, received_ms)
 
     def _remarks(self, transaction: Any, shown: Any, masked: Mapping[str, Any]) -> tuple[str, ...]:
         """What the schema remarks; nothing when a number was masked: a remark would count with it, and tell it."""

@@ -5,7 +5,7 @@ compares what can't be compared, or with what no transaction holds, costs too mu
 can't be known from types and bounds is not asked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice, product
 from typing import Any, NamedTuple
@@ -36,10 +36,13 @@ class Problem(NamedTuple):
     meant: tuple[str, ...]
 
 
-def problem_of(rule: Rule, home_country: str) -> Problem | None:
-    """The first thing that is wrong with a rule's `when`; None when it may be published."""
+def problem_of(rule: Rule, home_country: str, lists: Collection[str] | None = None) -> Problem | None:
+    """The first thing that is wrong with a rule's `when`; None when it may be published. `lists` are the names of those
+    there are; None: nobody asked."""
     try:
         check_when(rule, home_country)
+        if lists is not None:
+            _check_lists(rule, lists)
     except InvalidExpression as wrong:
         return Problem(wrong.said, wrong.place(rule.when), wrong.meant)
     return None
@@ -62,6 +65,13 @@ def check_when(rule: Rule, home_country: str) -> None:
         else:
             return
     raise wrong[0]
+
+
+def _check_lists(rule: Rule, lists: Collection[str]) -> None:
+    for node in tree.nodes(rule.root) if rule.root else ():
+        if isinstance(node, tree.ListName) and node.name not in lists:
+            near = tuple(f"lists.{one}" for one in get_close_matches(node.name, lists, 2))
+            raise InvalidExpression(f"You have no list '{node.name[:60]}'.", node.at, near)
 
 
 def read_by_cel(text: str) -> None:

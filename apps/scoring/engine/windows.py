@@ -22,7 +22,8 @@ FEW = 64  # events up to which a loop is faster than arrays
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """Counts, sums and distinct counterparties of a party's last hour, day and week; all nan when unknown."""
+    """Counts, sums, distinct counterparties and largest amounts (nan where none is) of a party's last hour, day and
+    week; all nan when unknown."""
 
     count_1h: float
     count_24h: float
@@ -34,10 +35,13 @@ class Activity(msgspec.Struct, frozen=True):
     distinct_24h: float
     distinct_7d: float
     since_last: float
+    max_1h: float
+    max_24h: float
+    max_7d: float
 
 
 UNKNOWN = Activity(*[nan] * len(Activity.__struct_fields__))
-QUIET = Activity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan)
+QUIET = Activity(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan, nan, nan, nan)
 
 
 def counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
@@ -46,6 +50,7 @@ def counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
     hour, day, week, latest = at_ms - HOUR_MS, at_ms - DAY_MS, at_ms - WEEK_MS, at_ms - WEEK_MS
     n1 = n24 = n7 = 0
     s1 = s24 = s7 = 0.0
+    m1 = m24 = m7 = -inf
     d1: set[int] = set()
     d24: set[int] = set()
     d7: set[int] = set()
@@ -58,15 +63,18 @@ def counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
         n7 += 1
         s7 += amount
         d7.add(counterparty)
+        m7 = amount if amount > m7 else m7
         latest = max(latest, when)
         if when > day:
             n24 += 1
             s24 += amount
             d24.add(counterparty)
+            m24 = amount if amount > m24 else m24
             if when > hour:
                 n1 += 1
                 s1 += amount
                 d1.add(counterparty)
+                m1 = amount if amount > m1 else m1
     if not n7:
         return QUIET
     return Activity(
@@ -80,6 +88,9 @@ def counted(packed: bytes, at_ms: int, transaction_hash: int) -> Activity:
         distinct(d24),
         distinct(d7),
         (at_ms - latest) / 1000.0,
+        m1 if n1 else nan,
+        m24 if n24 else nan,
+        m7,
     )
 
 
@@ -114,7 +125,10 @@ def activity_of(events: np.ndarray, at_ms: int) -> Activity:
     sums = np.add.accumulate(events["amount"][:n7])  # one after the other, as a loop adds them
     s1, s24, s7 = (float(sums[count - 1]) if count else 0.0 for count in (n1, n24, n7))
     d1, d24, d7 = (distinct(set(counterparty[:count])) for count in (n1, n24, n7))
-    return Activity(float(n1), float(n24), float(n7), s1, s24, s7, d1, d24, d7, (at_ms - int(when[0])) / 1000.0)
+    most = np.maximum.accumulate(events["amount"][:n7])
+    m1, m24, m7 = (float(most[count - 1]) if count else nan for count in (n1, n24, n7))
+    since = (at_ms - int(when[0])) / 1000.0
+    return Activity(float(n1), float(n24), float(n7), s1, s24, s7, d1, d24, d7, since, m1, m24, m7)
 
 
 def later_than(when: np.ndarray, at_ms: int) -> int:

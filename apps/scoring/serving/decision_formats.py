@@ -74,6 +74,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     contributions: bytes
     row: int = 0
     hidden: dict[str, str] | None = None
+    untold: tuple[str, ...] = ()  # rules that hit and were not told; no column of its own
 
 
 class Short(msgspec.Struct, frozen=True):

@@ -84,6 +84,7 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
         contributions=found.contributions,
         row=item.row,
         hidden=hidden_hashes(item.parsed, item.transaction_hash),
+        untold=found.untold,
     )
 
 

@@ -28,7 +28,8 @@ from apps.usage.metering.journal import Entry
 Columns = Mapping[str, Sequence[Any]]
 #: Fields of a record that have another name as a column.
 _RENAMED = {"created_us": "created_at"}
-_TENANT, *_FIELDS = Record.__struct_fields__
+_UNTOLD = "untold"  # it goes into what the decision is found by
+_TENANT, *_FIELDS = [name for name in Record.__struct_fields__ if name != _UNTOLD]
 _COLUMNS = [_RENAMED.get(name, name) for name in _FIELDS]
 _STORED = [*_COLUMNS, *Sought._fields]
 
@@ -104,7 +105,7 @@ def record(entries: Sequence[Entry]) -> int:
 def prepare(entries: Sequence[Entry]) -> Prepared:
     """What `write` needs of entries. Touches no store: the recorder prepares a batch while another one is written."""
     columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
-    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"])
+    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"], columns[_UNTOLD])
     stored, traits = zip(*found, strict=True)
     facts = _facts(columns, stored, traits)
     return Prepared(
@@ -214,7 +215,8 @@ def _counted(facts: counting.Columns, tenants: Sequence[str], rows: Sequence[int
 def _values(columns: Columns, stored: Sequence[Sought]) -> list[Sequence[Any]]:
     """The tenant's schema and what is stored, in columns."""
     hidden = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
-    return [*{**columns, "hidden": hidden}.values(), *zip(*stored, strict=True)]
+    told = {name: column for name, column in {**columns, "hidden": hidden}.items() if name != _UNTOLD}
+    return [*told.values(), *zip(*stored, strict=True)]
 
 
 def _decisions_of(tenant_schema: str) -> str:

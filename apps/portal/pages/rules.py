@@ -1,0 +1,181 @@
+"""A tenant's own rules: all of them with what they did, one in its editor, the steps of its life."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.db.models import Sum
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.services import get_gate
+from apps.portal.page import Page
+from apps.portal.pages.decisions import KINDS
+from apps.portal.roles import Permission
+from apps.portal.rule_editor import STATES, Rollout, RuleText, Wrong, completions, wrong_of
+from apps.scoring import policies, rule_life
+from apps.scoring.engine.rule_meaning import text_of
+from apps.scoring.engine.rules import SHADOW, Rule
+from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.when_check import problem_of
+from apps.scoring.lists.reads import types_of
+from apps.scoring.models import RuleDay
+from apps.scoring.policy_file import InvalidPolicy
+from apps.scoring.rule_life import NEXT, NoSuchRule, RuleExists, WrongStep
+
+#: Days whose hits are told.
+HITS_OF = 7
+
+
+class Counted(NamedTuple):
+    """What a rule did in the last days: hits that were told, of them deciding, and hits as a shadow."""
+
+    hits: int = 0
+    decided: int = 0
+    shadow: int = 0
+
+
+class _OfRules(Page):
+    """Something about the tenant's rules."""
+
+    changes = Permission.POLICY
+
+    def rule(self, rule_id: str) -> Rule:
+        """One in the policy in force. Raises `Http404`."""
+        try:
+            return rule_life.find(policies.in_force(self.tenant), rule_id)
+        except NoSuchRule as missing:
+            raise Http404 from missing
+
+    def counted(self) -> Mapping[str, Counted]:
+        """What every rule did, by its id, in this mode."""
+        since = self.now.date() - timedelta(days=HITS_OF)
+        with in_tenant(self.tenant):
+            rows = RuleDay.objects.filter(livemode=self.livemode, day__gte=since, other="").values("rule")
+            sums = {row["rule"]: row for row in rows.annotate(hits=Sum("decisions"), decisive=Sum("decided"))}
+        ids = {name.removeprefix(SHADOW) for name in sums}
+        none = {"hits": 0, "decisive": 0}
+        return {
+            one: Counted(
+                sums.get(one, none)["hits"], sums.get(one, none)["decisive"], sums.get(SHADOW + one, none)["hits"]
+            )
+            for one in ids
+        }
+
+    def wrong(self, when: str, schema: str) -> Wrong | None:
+        """What is wrong with a condition, if anything is."""
+        rule = Rule("checked", "note", when=when, schema=schema if schema in SCHEMAS else "")
+        home, lists = policies.in_force(self.tenant).home_country, types_of(self.tenant.schema_name)
+        problem = problem_of(rule, home, lists) if when else None
+        return wrong_of(problem, when) if problem else None
+
+
+class RulesPage(_OfRules):
+    """All of them."""
+
+    title, template = "Rules", "portal/pages/rules.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        rules, counted = policies.in_force(self.tenant).rules, self.counted()
+        told = [(rule, text_of(rule), counted.get(rule.id, Counted())) for rule in rules]
+        return {"rules": told, "days": HITS_OF, "may_change": self.may(Permission.POLICY)}
+
+
+class NewRule(_OfRules):
+    """The editor of a rule that is not there yet."""
+
+    title, template = "New rule", "portal/pages/rule.html"
+    permission = Permission.POLICY
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        form = RuleText(is_new=True, kinds=KINDS)
+        return {"form": form, "names": completions()}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = RuleText(request.POST, is_new=True, kinds=KINDS)
+        wrong = self.wrong(request.POST.get("when", ""), request.POST.get("schema", ""))
+        if form.is_valid() and wrong is None:
+            said, reason = form.said() | {"state": "draft"}, form.cleaned_data["reason"]
+            try:
+                made = rule_life.create(
+                    tenant=self.tenant, rule=said, gate=get_gate(), now=self.now, actor=self.actor, reason=reason
+                )
+            except RuleExists:
+                form.add_error("id", "There is a rule of this name already.")
+            except InvalidPolicy as refused:
+                form.add_error(None, str(refused))
+            else:
+                messages.success(request, "The rule is saved as a draft. Let it run as a shadow before it decides.")
+                return redirect("rule", made.id)
+        return self.page(**self.context() | {"form": form, "wrong": wrong}, status=422)
+
+
+class RulePage(_OfRules):
+    """One rule: its text, its rollout, its history."""
+
+    template = "portal/pages/rule.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        rule = self.rule(kwargs["rule_id"])
+        initial = {name: getattr(rule, name) for name in ("outcome", "schema", "description", "reason_code")}
+        return {
+            "title": rule.id,
+            "rule": rule,
+            "when": text_of(rule),
+            "form": RuleText(initial=initial | {"when": text_of(rule)}, is_new=False, kinds=KINDS),
+            "rollout": Rollout(initial={"state": rule.state, "share": rule.share}),
+            "next": [name for name in STATES if name in NEXT[rule.state]],
+            "means": STATES[rule.state],
+            "counted": self.counted().get(rule.id, Counted()),
+            "days": HITS_OF,
+            "steps": rule_life.history(self.tenant, rule.id),
+            "names": completions(),
+        }
+
+    def post(self, request: HttpRequest, rule_id: str) -> HttpResponse:
+        context = self.context(rule_id=rule_id)
+        return self._step(context) if request.POST.get("do") == "step" else self._save(context)
+
+    def _save(self, context: dict[str, Any]) -> HttpResponse:
+        said = self.request.POST
+        form = context["form"] = RuleText(said, is_new=False, kinds=KINDS)
+        context["wrong"] = self.wrong(said.get("when", ""), said.get("schema", ""))
+        if form.is_valid() and context["wrong"] is None:
+            what = form.said()
+            if what["when"] == context["when"]:
+                del what["when"]  # a list of conditions stays one
+            return self._changed(context, form, what, form.cleaned_data["reason"])
+        return self.page(**context, status=422)
+
+    def _step(self, context: dict[str, Any]) -> HttpResponse:
+        form = context["rollout"] = Rollout(self.request.POST)
+        if form.is_valid():
+            what = {name: form.cleaned_data[name] for name in ("state", "share")}
+            return self._changed(context, form, what, form.cleaned_data["why"])
+        return self.page(**context, status=422)
+
+    def _changed(self, context: dict[str, Any], form: Any, what: dict[str, Any], reason: str) -> HttpResponse:
+        rule_id = context["rule"].id
+        try:
+            rule_life.change(
+                tenant=self.tenant, rule_id=rule_id, what=what, gate=get_gate(), now=self.now, actor=self.actor,
+                reason=reason,
+            )  # fmt: skip
+        except (WrongStep, InvalidPolicy) as refused:
+            form.add_error(None, str(refused))
+            return self.page(**context, status=422)
+        messages.success(self.request, "Saved: it holds from the next call on.")
+        return redirect("rule", rule_id)
+
+
+class CheckRule(_OfRules):
+    """What is wrong with a condition that is being written; asked by the editor's script."""
+
+    changes = Permission.READ
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        wrong = self.wrong(request.POST.get("when", ""), request.POST.get("schema", ""))
+        return JsonResponse({"wrong": wrong.said if wrong else "", "offset": wrong.offset if wrong else None})

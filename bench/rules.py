@@ -1,0 +1,138 @@
+"""What rules cost a decision: a hundred live ones, twenty shadows and a list of a million items, beside none at all.
+
+    python -m bench.rules [--items 1000000] [--requests 3000]
+
+An installation on a folder of its own. Decisions are made in this process (CPU time, no HTTP), of two tenants in turn,
+block by block, so that neighbours of this machine disturb both alike. Prints JSON; fails when the requirement does.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+ROUNDS = 30
+MOST_ADDED_US = 150.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--requests", type=int, default=3_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
+        os.environ |= {"PALISADE_DATA": folder, "DJANGO_SETTINGS_MODULE": "config.settings.portal"}
+        from config.local import embedded
+
+        with embedded.running():
+            import django
+
+            django.setup()
+            figures = _figures(asked.items, asked.requests)
+    print(json.dumps(figures, indent=1))
+    added, more = figures["added, µs"], figures["SQL statements"] or figures["round trips more"]
+    if added > MOST_ADDED_US or more:
+        raise SystemExit(f"missed: {added} µs of {MOST_ADDED_US}, {more} statements or round trips more")
+
+
+def _figures(items: int, requests: int) -> dict[str, Any]:
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    from apps.api_keys.services import create_key, get_gate
+    from apps.billing.subscriptions.services import sign_up
+    from apps.scoring.engine.decide import Policy
+    from apps.scoring.policies import publish
+    from bench.rule_texts import rules
+    from config.application_api import application
+
+    call_command("migrate_schemas", verbosity=0)
+    limits = {"rate_per_minute": 60_000_000, "included": 1_000_000_000}
+    keys, now = [], timezone.now()
+    for slug in ("with", "without"):
+        tenant = sign_up(slug=slug, name=slug, plan="enterprise", now=now, **limits)
+        if slug == "with":
+            _list_of(tenant, items)
+            started = time.perf_counter()
+            publish(tenant=tenant, policy=Policy(rules=rules(lists=True)), gate=get_gate(), now=now)
+            published = time.perf_counter() - started
+        keys.append(create_key(tenant=tenant, name="bench", scopes=["predict"], livemode=False, now=now)[1])
+    application.before_serving()
+    return {
+        "items": items,
+        "rules": "100 live, 20 shadows; a tenth of them ask the list",
+        "publish, ms": round(published * 1_000),
+        **_decisions(application, keys, requests),
+        **_asked(application, keys),
+    }
+
+
+def _list_of(tenant: Any, items: int) -> None:
+    from django.conf import settings
+    from django.utils import timezone
+
+    from apps.scoring.lists import importing, services
+    from apps.valkey import server
+
+    who = {"tenant": tenant, "valkey": server(settings.REDIS_URL, 60.0), "actor": "bench"}
+    for livemode in (True, False):
+        row = services.create(
+            livemode=livemode, name="mules", item_type="user", description="", now=timezone.now(), **who
+        )
+        lines = (f"M{number}\n" for number in range(items if not livemode else 1))
+        importing.import_lines(row=row, rows=lines, is_csv=False, clock=timezone.now, **who)
+
+
+def _decisions(application: Any, keys: list[str], requests: int) -> dict[str, float]:
+    """CPU time of a decision of each tenant, the median of blocks asked in turn."""
+    from bench.hot_path import bodies, request
+
+    said, times = bodies(requests, seed=random.randrange(10**9)), [[], []]  # type: tuple[list[bytes], list[list[float]]]
+    for round_number, some in enumerate(_by(requests // ROUNDS, said)):
+        for place in (0, 1):
+            begun = time.process_time()
+            for body in some:
+                request(application, keys[place], body)
+            if round_number:
+                times[place].append((time.process_time() - begun) / len(some) * 1e6)
+    differences = [one - two for one, two in zip(*times, strict=True)]
+    return {
+        "decision with, µs": round(statistics.median(times[0]), 1),
+        "decision without, µs": round(statistics.median(times[1]), 1),
+        "added, µs": round(statistics.median(differences), 1),
+    }
+
+
+def _asked(application: Any, keys: list[str]) -> dict[str, int]:
+    """SQL statements of ten decisions with rules, and how many more calls of Valkey than without."""
+    from django.conf import settings
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from apps.valkey import server
+    from bench.hot_path import bodies, request
+
+    valkey, calls = server(settings.REDIS_URL, 60.0), []
+    with CaptureQueriesContext(connection) as captured:
+        for key in keys:
+            valkey.command("CONFIG", "RESETSTAT")
+            for body in bodies(10, seed=5):
+                request(application, key, body)
+            told = valkey.command("INFO", "stats").decode()
+            (line,) = [one for one in told.splitlines() if one.startswith("total_reads_processed:")]
+            calls.append(int(line.partition(":")[2]))
+    return {"SQL statements": len(captured), "round trips more": (calls[0] - calls[1]) // 10}
+
+
+def _by(count: int, items: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(items) - count + 1, count):
+        yield items[start : start + count]
+
+
+if __name__ == "__main__":
+    main()
