@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from apps.batches import assembly, chunks, planning
 from apps.batches.models import Batch
 from apps.billing.invoicing.invoices import draft_invoice, issue, issue_credit_note
 from apps.billing.models import Invoice
+from apps.periods import Period
 from tests.api.bodies import DRAINED, asking
 from tests.batches.sent import csv_of
 from tests.cast import Api
@@ -25,8 +26,9 @@ PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
 
 
 def an_invoice(tenant: Tenant) -> str:
-    start, now = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
-    one = {"description": "Training", "amount": Decimal(9), "start": start, "end": now, "now": timezone.now()}
+    """Issued now: whenever this runs its tenant owes nothing for long and is not limited by it."""
+    now, month = timezone.now(), Period.of(timezone.now()).before()
+    one = {"description": "Training", "amount": Decimal(9), "start": month.start, "end": month.end, "now": now}
     with transaction.atomic():
         invoice = draft_invoice(tenant=tenant, **one)
         issue([invoice], now)
