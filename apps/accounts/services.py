@@ -15,6 +15,8 @@ from apps.accounts.naming import RESERVED
 
 #: Names of regular checks: served = journaled = recorded = rolled up = invoiced; and the provider's payments = ours.
 USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
+#: Noted like a check when it was made, for what watches its age; it has no differences.
+BACKUP = "backup"
 #: Differences that a regular check keeps in words.
 MOST_DIFFERENCES = 100
 #: Called inside the transaction with a tenant whose access changes: rooms above hand in who caches it.

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from apps.accounts.models import RegularCheck, Tenant
+from apps.accounts.services import BACKUP
 from apps.backoffice.invoices import with_state
 from apps.billing.models import Invoice, Payment, ProviderEvent, Refund
 from apps.formats import moment_text
@@ -126,7 +127,7 @@ def _journal() -> Iterator[Concern]:
 
 def _differences(now: datetime) -> Iterator[Concern]:
     """What the regular checks of the books found last, and those that have not run for too long."""
-    for check in RegularCheck.objects.order_by("name"):
+    for check in RegularCheck.objects.exclude(name=BACKUP).order_by("name"):
         address = reverse("admin:usage_usageday_changelist")
         if check.count:
             said = f"Differences in the {check.name}, {moment_text(check.checked_at)}"

@@ -17,7 +17,7 @@ from django.db.models import Count, F, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.accounts.models import RegularCheck, Tenant
-from apps.accounts.services import PROVIDER_BOOKS, USAGE_BOOKS
+from apps.accounts.services import BACKUP, PROVIDER_BOOKS, USAGE_BOOKS
 from apps.alerts.kinds import KINDS
 from apps.alerts.models import RESOLVED, Alert
 from apps.batches.models import Batch
@@ -118,6 +118,13 @@ def _compared(now: datetime) -> Values:
     """Those that were compared at all."""
     found = dict(RegularCheck.objects.values_list("name", "checked_at"))
     return [((label,), _seconds(found[name], now)) for label, name in BOOKS.items() if name in found]
+
+
+def _backup(now: datetime) -> Values:
+    """Of everything, where a folder is named for them; where none was ever made, since the first tenant came."""
+    if settings.BACKUP_DIR:
+        made = RegularCheck.objects.filter(name=BACKUP).values_list("checked_at", flat=True).first()
+        yield (), _seconds(made or Tenant.objects.aggregate(first=Min("created_at"))["first"], now)
 
 
 def _batches(now: datetime) -> Values:
@@ -245,6 +252,12 @@ FIGURES: Sequence[Figure] = (
         Family("How long ago they were last compared", ("books",)),
         "often",
         _compared,
+    ),
+    Figure(
+        "palisade_backup_age_seconds",
+        Family("How long ago the last backup of everything was made, where PALISADE_BACKUP_DIR names a folder"),
+        "often",
+        _backup,
     ),
     Figure("palisade_batches", Family("Files that wait, are scored or are paused", ("state",)), "often", _batches),
     Figure("palisade_batch_rows_waiting", Family("Rows of files still to be scored"), "often", _rows_waiting),

@@ -16,7 +16,7 @@ from apps.usage.metering.events import BATCHES
 from apps.usage.models import UsageDay
 
 BURN = Gauge(
-    "palisade_burn_rate", "How fast failures use up the SLA's budget", ["window"], multiprocess_mode="mostrecent"
+    "palisade_burn_rate", "How fast failures use up the SLA's budget", ["window"], multiprocess_mode="livemostrecent"
 )
 #: Rounds are kept for as long as the longest window, and a day to look back.
 KEPT = timedelta(seconds=WINDOWS[-1] + DAY)

@@ -30,7 +30,7 @@ STARTING = 180
 #: Rounds kept while Postgres is away: a day of them.
 MOST_KEPT = 24 * 3600 // EVERY
 UP = Gauge(
-    "palisade_part_up", "Whether a part was well when it was probed last", ["part"], multiprocess_mode="mostrecent"
+    "palisade_part_up", "Whether a part was well when it was probed last", ["part"], multiprocess_mode="livemostrecent"
 )
 Probe = Callable[[str, int], Look]
 #: Seconds Postgres may take for a round.

@@ -42,6 +42,11 @@ def burning(factor: float, *windows: str) -> str:
     return " and ".join(f"palisade:request_errors:ratio{window} > {factor * BUDGET:.4f}" for window in windows)
 
 
+def burnt(factor: float, *windows: int) -> str:
+    """The same as the prober counts it, over all API servers and with its probes; windows in seconds."""
+    return " and ".join(f'max(palisade_burn_rate{{window="{window}"}}) >= {factor:g}' for window in windows)
+
+
 def used(name: str, resource: str, held: str) -> tuple[Alert, ...]:
     """The same alert at each level."""
     return tuple(
@@ -113,6 +118,42 @@ ALERTS: tuple[Alert, ...] = (
         "warning",
         "Somebody tries keys: {{ $value | humanize }} a second are held up.",
     ),
+    # --- what the prober finds ---
+    Alert(
+        "PalisadeProberGone",
+        "absent(palisade_part_up)",
+        "5m",
+        "critical",
+        "No prober runs: no incident opens, silent minutes are no data, the public status grows old.",
+    ),
+    Alert(
+        "PalisadePartDown",
+        "min by (part) (palisade_part_up) == 0",
+        "90s",
+        "critical",
+        "The prober finds {{ $labels.part }} down.",
+    ),
+    Alert(
+        "PalisadeBurnFast",
+        burnt(14.4, 3_600, 300),
+        "0m",
+        "critical",
+        "Of all requests and probes of an hour so many failed that the SLA's budget burns {{ $value | humanize }} x.",
+    ),
+    Alert(
+        "PalisadeBurnSlow",
+        burnt(6, 21_600, 1_800),
+        "0m",
+        "critical",
+        "Of all requests and probes of six hours so many failed that the budget burns {{ $value | humanize }} x.",
+    ),
+    Alert(
+        "PalisadeBurnCreeping",
+        burnt(1, 259_200),
+        "1h",
+        "warning",
+        "Over three days the SLA's budget burns {{ $value | humanize }} x as fast as it may.",
+    ),
     # --- stores, journal, recorder ---
     Alert(
         "PalisadeValkeyAway",
@@ -162,6 +203,42 @@ ALERTS: tuple[Alert, ...] = (
         "5m",
         "warning",
         "Decisions are recorded {{ $value | humanizeDuration }} after they were made.",
+    ),
+    Alert(
+        "PalisadeRecorderIdle",
+        "sum(palisade_recorder_active) == 0",
+        "1m",
+        "critical",
+        "Recorders stand by and none works: decisions are kept in the journal alone.",
+    ),
+    Alert(
+        "PalisadeRecordersMany",
+        "sum(palisade_recorder_active) > 1",
+        "2m",
+        "warning",
+        "{{ $value }} recorders say that it is their turn.",
+    ),
+    Alert(
+        "PalisadeUnconfirmed",
+        "sum(increase(palisade_valkey_unconfirmed_total[15m])) > 0",
+        "0m",
+        "warning",
+        "Writes were promised that no replica of Valkey had confirmed: about {{ $value | humanize }}.",
+    ),
+    Alert(
+        "PalisadeReplicaAway",
+        'sum(increase(palisade_analytics_reads_total{store="postgres"}[10m])) > 0'
+        ' and sum(increase(palisade_analytics_reads_total{store="replica"}[1d])) > 0',
+        "10m",
+        "warning",
+        "Analytics are read from the primary: its replica does not answer.",
+    ),
+    Alert(
+        "PalisadeBackupOld",
+        "max(palisade_backup_age_seconds) > 93600",
+        "10m",
+        "critical",
+        "The last backup is {{ $value | humanizeDuration }} old.",
     ),
     # --- workers ---
     Alert(

@@ -84,6 +84,12 @@ SERVICE = (
         Query("palisade:request_errors:ratio6h / 0.001", "6 hours"),
         Query("palisade:request_errors:ratio3d / 0.001", "3 days"),
     ),
+    lines(
+        "SLA's budget, as the prober counts it",
+        "short",
+        Query("max by (window) (palisade_burn_rate)", "{{window}} s"),
+    ),
+    lines("Parts, as the prober finds them", "none", Query("min by (part) (palisade_part_up)", "{{part}}")),
     lines("Refused at the gate", "reqps", Query("palisade:gate_refusals:rate5m", "{{reason}}")),
     lines(
         "Answers without a part",
@@ -99,6 +105,18 @@ SERVICE = (
         Query("max(palisade_recorder_lag_seconds)", "recorder"),
     ),
     lines("Recorded", "short", Query("sum(rate(palisade_recorded_total[5m]))", "a second")),
+    lines("Recorders at work", "none", Query("sum(palisade_recorder_active)", "recorders")),
+    lines(
+        "Cluster: promised without a replica's word",
+        "short",
+        Query("sum(increase(palisade_valkey_unconfirmed_total[15m]))", "writes in 15 minutes"),
+    ),
+    lines(
+        "Analytics, by the Postgres that answers",
+        "reqps",
+        Query("sum by (store) (rate(palisade_analytics_reads_total[5m]))", "{{store}}"),
+    ),
+    lines("Last backup: age", "s", Query("max(palisade_backup_age_seconds)", "of everything")),
     lines("Queues: tasks", "short", Query("max by (queue) (palisade_queue_tasks)", "{{queue}}")),
     lines("Queues: age", "s", Query("max by (queue) (palisade_queue_age_seconds)", "{{queue}}")),
     lines(

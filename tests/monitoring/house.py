@@ -48,6 +48,7 @@ WORKER = [
     "--without-gossip",
     "--without-mingle",
 ]
+COMMANDS = (["manage.py", "record"], ["manage.py", "deliver"], ["manage.py", "probe"], ["-m", *WORKER])
 #: Everything of which a figure of a worker is made, in the order in which one needs the other.
 TASKS = (
     "provider_events", "payments", "reconcile", "compare_vectors", "alerts", "alerts_hourly", "close_months",
@@ -75,9 +76,13 @@ def running(cast: Cast, folder: Path) -> Iterator[House]:
     """All processes, and the first of the traffic done; `House.metrics` is there."""
     counters = folder / "counters"
     counters.mkdir()
-    more = {"PROMETHEUS_MULTIPROC_DIR": str(counters), "PALISADE_WEBHOOK_NETWORKS": "127.0.0.0/8"}
+    more = {
+        "PROMETHEUS_MULTIPROC_DIR": str(counters),
+        "PALISADE_WEBHOOK_NETWORKS": "127.0.0.0/8",
+        "PALISADE_BACKUP_DIR": str(folder / "backups"),
+    }
     with ExitStack() as stack:
-        for command in (["manage.py", "record"], ["manage.py", "deliver"], ["-m", *WORKER]):
+        for command in COMMANDS:
             stack.enter_context(process([sys.executable, *command], more))
         address = stack.enter_context(serving("api", **more))
         portal = stack.enter_context(serving("portal", **more))
@@ -101,6 +106,7 @@ def running(cast: Cast, folder: Path) -> Iterator[House]:
             until(lambda: house.ask("sum(increase(fraud_predictions_total[1m])) > 0"))
             until(lambda: house.ask("palisade:cpu_used:ratio5m >= 0"))  # of the group that is evaluated last
             until(lambda: house.ask("palisade:fraud:ratio1h >= 0"))
+            until(lambda: house.ask("palisade_burn_rate"))
         house.metrics = scraped(address)
         yield house
 
@@ -116,6 +122,7 @@ def decide(address: str, cast: Cast) -> None:
     for _ in range(11):  # one more than a minute of the free plan
         call(address, "/v1/decisions", bodies.HONEST, cast.charlie.text)
     call(address, "/v1/decisions", bodies.HONEST, "pk_live_no")
+    call(address, "/v1/analytics/trends", None, cast.alice.text)
 
 
 def visit(portal: str) -> None:

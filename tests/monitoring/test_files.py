@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from apps.sla.burn import RULES
 from config.local.embedded import CHECKOUT
 from tests.monitoring.tools import SHIPPED, needs_prometheus, run
 
@@ -28,6 +29,20 @@ def test_rules_and_dashboards_are_what_their_tables_say() -> None:
     assert ALERTS.FILE.read_text() == ALERTS.rules()
     files = DASHBOARDS.files()
     assert {path: path.read_text() for path in DASHBOARDS.FOLDER.glob("*.json")} == files
+
+
+def test_burn_alerts_are_the_sla_rules() -> None:
+    by_rule = {rule.name: (float(rule.rate), set(rule.windows), rule.pages) for rule in RULES}
+    shipped = {
+        alert.name.removeprefix("PalisadeBurn").lower(): (
+            float(alert.expression.rpartition(" ")[2]),
+            {int(window) for window in re.findall(r'window="(\d+)"', alert.expression)},
+            alert.severity == "critical",
+        )
+        for alert in ALERTS.ALERTS
+        if alert.name.startswith("PalisadeBurn")
+    }
+    assert shipped == by_rule
 
 
 def test_every_alert_has_a_page_in_the_runbook_and_every_page_an_alert() -> None:

@@ -19,12 +19,9 @@ from tests.sweeping import Snapshot
 
 #: What is not told while nothing is the matter, and why.
 SILENT = {
-    "palisade_analytics_reads_total": "nobody asked for analytics",
     "palisade_connections_cut_total": "nobody was cut",
     "palisade_deliveries_under_way": "the courier has just begun",
     "palisade_drift_index": "the sample's histograms are written with the recorder's next batch",
-    "palisade_burn_rate": "no prober runs",
-    "palisade_part_up": "no prober runs",
     "palisade_provider_events_total": "there is no payment provider",
     "palisade_recorder_store_away_total": "no store was away",
     "palisade_valkey_unconfirmed_total": "there is no cluster",
@@ -105,6 +102,8 @@ def test_the_page_lists_every_label() -> None:
 NOTHING = {
     "palisade_stream_age_seconds": "no stream runs",
     "palisade_drift_index": SILENT["palisade_drift_index"],
+    "palisade_valkey_unconfirmed_total": SILENT["palisade_valkey_unconfirmed_total"],
+    'palisade_analytics_reads_total{store="replica"}': "there is no replica",
 }
 _WORDS = r"sum|rate|increase|max|min|by|and|or|unless|on|ignoring|vector|absent|histogram_quantile|topk|predict_linear"
 _GROUPED = re.compile(r"\b(?:by|without|on|ignoring)\s*\([^)]*\)")

@@ -19,6 +19,7 @@ from django.db import connection
 
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
+from apps.accounts.services import BACKUP, record_check
 from apps.operations.backups import archive, memory, postgres, tenant_rows
 from apps.operations.backups.archive import ArchiveWriter
 from apps.operations.backups.keeping import outlived
@@ -52,6 +53,7 @@ def keep(folder: Path, valkey: Valkey, now: datetime, *, tenant: Tenant | None =
         row.save()
     record_audit(tenant=tenant, actor=actor, action="backup.made", target=path.name, now=now)
     if tenant is None:
+        record_check(BACKUP, (), now)
         remove_outlived(now)
     return path
 
