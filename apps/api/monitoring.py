@@ -1,7 +1,7 @@
 """The doors of Gateway's monitoring: `/services/status`, `/services` and `/overview`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -16,23 +16,42 @@ from apps.api.fields import Moment
 from apps.api.operation import DIALECT_PROBLEM, Answer, Operation, operation
 from apps.scoring import tallies
 from apps.scoring.serving.service import Scoring
+from apps.sla import status
+from apps.sla.status_shapes import PartCondition, PartStatus
 from apps.times import rfc3339
 
-State = Literal["ok", "degraded", "away"]
+State = Literal["ok", "degraded", "away", "maintenance", "unknown"]
 #: More decisions on their way than the recorder stores in a second or two: it is behind.
 BEHIND = 50_000
+
+
+#: Part of the service → its name in the prober's table (apps/sla/parts.py). The first ones are also asked now.
+PROBED: Mapping[str, str] = {
+    "api": "api", "storage": "postgres", "history": "valkey", "recording": "recorder",
+    "portal": "portal", "background_work": "worker", "schedule": "beat", "payments": "stripe",
+}  # fmt: skip
+_CONDITIONS: Mapping[PartCondition, tuple[State, str]] = {
+    "ok": ("ok", "The last probe was answered."),
+    "down": ("away", "Its probes fail."),
+    "maintenance": ("maintenance", "In announced maintenance."),
+    "unknown": ("unknown", "Not probed just now."),
+}
 
 
 class ServiceState(msgspec.Struct, frozen=True):
     """One part of the service, as it is now."""
 
     name: str
-    status: State
+    status: Annotated[State, Meta(description="unknown: no probe can tell, or none runs.")]
     detail: str
+    incident: Annotated[str | None, Meta(description="The id of the one that is open: see `GET /v1/incidents`.")] = None
+    availability_percent: Annotated[
+        str | None, Meta(description="Of 90 days, by probes every 30 seconds. null: it was not probed.")
+    ] = None
 
 
 class ServicesStatus(msgspec.Struct, frozen=True):
-    """All parts; `status` is the worst of them that scoring can go on with, away when it can't."""
+    """All parts; `status` is degraded when one of them is not well, and away when nothing can be scored."""
 
     status: State
     services: list[ServiceState]
@@ -100,7 +119,32 @@ class OverviewView(DialectView):
 
 
 def states(scoring: Scoring) -> list[ServiceState]:
-    """The parts of the service as a customer knows them."""
+    """The parts of the service as a customer knows them: as they answer now, and as the prober finds them."""
+    asked = {one.name: one for one in _asked(scoring)}
+    found = status.published()
+    probed = {part.name: part for part in found.parts} if found else {}
+    open_ones = {one.part: one.id for one in found.incidents if one.status == "open"} if found else {}
+    return [
+        _state(name, asked.get(name), probed.get(part), open_ones.get(part))
+        for name, part in {**dict.fromkeys(asked, ""), **PROBED}.items()
+    ]
+
+
+def _state(name: str, asked: ServiceState | None, probed: PartStatus | None, incident: str | None) -> ServiceState:
+    """What was asked now goes first; of a part that answers here while an incident is open: degraded."""
+    condition, says = _CONDITIONS[probed.status if probed else "unknown"]
+    if asked is None:
+        state = ServiceState(name, condition, says)
+    elif asked.status == "ok" and incident:
+        state = ServiceState(name, "degraded", f"{asked.detail} {says}")
+    else:
+        state = asked
+    percent = probed.availability_percent if probed else None
+    return msgspec.structs.replace(state, incident=incident, availability_percent=percent)
+
+
+def _asked(scoring: Scoring) -> list[ServiceState]:
+    """The parts that scoring needs, asked now."""
     up = dependencies.stores(scoring)
     refused = [name for name, state in dependencies.models(scoring).items() if state != "ok"]
     return [
@@ -128,11 +172,11 @@ def _recording(waiting: int | None) -> ServiceState:
 
 
 def _worst(services: Sequence[ServiceState]) -> State:
-    """Scoring goes on with either store: away without both."""
+    """Scoring goes on with either store: away without both. What is not known is not held against it."""
     by_name = {one.name: one.status for one in services}
     if by_name["storage"] == by_name["history"] == "away":
         return "away"
-    return "ok" if set(by_name.values()) == {"ok"} else "degraded"
+    return "degraded" if {"away", "degraded"} & set(by_name.values()) else "ok"
 
 
 def _day(rows: Sequence[tallies.Outcomes]) -> OverviewDay:
@@ -147,12 +191,13 @@ TAG = "Older interfaces"
 OPERATIONS: Sequence[Operation] = (
     operation(
         TAG, "GET", "/services/status", "servicesStatus", "Gateway: how the service is",
-        "Each part, asked now. `away` is said when nothing can be scored.",
+        "Each part: those that scoring needs asked now, all of them as the prober finds them every 30 seconds. `away` "
+        "is said when nothing can be scored.",
         Answer(ServicesStatus, "The parts and the verdict."), problem=DIALECT_PROBLEM,
     ),
     operation(
         TAG, "GET", "/services", "listServices", "Gateway: the parts of the service",
-        "Each part, asked now.", Answer(Services, "The parts."), problem=DIALECT_PROBLEM,
+        "Each part, as in `GET /services/status`.", Answer(Services, "The parts."), problem=DIALECT_PROBLEM,
     ),
     operation(
         TAG, "GET", "/overview", "overview", "Gateway: the service and what was decided",

@@ -38,11 +38,16 @@ def encode(status: Status) -> bytes:
 
 def current(now: datetime) -> Status:
     """The last that was published, or what Postgres says."""
+    return published() or read(now)
+
+
+def published() -> Status | None:
+    """The last that was published; None while Valkey is away, and when no prober has published for three rounds."""
     try:
-        published = _valkey().command("GET", PUBLISHED)
+        found = _valkey().command("GET", PUBLISHED)
     except Away:
-        published = None
-    return msgspec.json.decode(published, type=Status) if published else read(now)
+        return None
+    return msgspec.json.decode(found, type=Status) if found else None
 
 
 def read(now: datetime) -> Status:
