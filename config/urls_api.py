@@ -60,6 +60,7 @@ from apps.api.cases import (
     ReleaseCaseView,
     ResolveCaseView,
 )
+from apps.api.counterfactuals import AdverseActionView, CounterfactualsView
 from apps.api.credits import CreditsView
 from apps.api.data_quality import DataQualityView
 from apps.api.decisions import BatchView, DecisionsView, DecisionView, ExplanationView
@@ -73,6 +74,7 @@ from apps.api.dialects import (
     PredictView,
 )
 from apps.api.entities import EntityView, ErasuresView, ErasureView, RetentionView
+from apps.api.imports import ImportsView
 from apps.api.incidents import IncidentsView, public_feed, public_status
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.jobs import JobsView, JobView
@@ -156,6 +158,8 @@ urlpatterns = [
     at(f"v1/case-attachments/{ATTACHMENT}", CaseAttachmentView.as_view()),
     at("v1/review-queues", QueuesView.as_view()),
     at(f"v1/review-queues/{QUEUE}", QueueView.as_view()),
+    at(f"v1/decisions/{ID}/counterfactuals", CounterfactualsView.as_view()),
+    at(f"v1/decisions/{ID}/adverse-action", AdverseActionView.as_view()),
     at("v1/labels", LabelsView.as_view()),
     at(f"v1/labels/{LABEL}", LabelView.as_view()),
     at("v1/lists", ListsView.as_view()),
@@ -204,6 +208,7 @@ urlpatterns = [
     at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>pdf)", CreditNoteView.as_view()),
     at(rf"v1/credit-notes/{NOTE}\.(?P<drawn>html)", CreditNoteView.as_view()),
     at("v1/credits", CreditsView.as_view()),
+    at("v1/imports", ImportsView.as_view()),
     at("v1/sla", SlaView.as_view()),
     at(rf"v1/sla/{MONTH}", SlaMonthView.as_view()),
     at(rf"v1/sla/{MONTH}\.(?P<drawn>pdf)", SlaMonthView.as_view()),

@@ -282,7 +282,7 @@ def _explanation(explained: Explained) -> Explanation:
 
 
 TAG = "Decisions"
-_DECISION_ID = id_in_path("decision_id", "The decision's id.", "dec_0pc6m3fcl2g9t8k1q5v7n4rd")
+DECISION_ID = id_in_path("decision_id", "The decision's id.", "dec_0pc6m3fcl2g9t8k1q5v7n4rd")
 _FILTER_PARAMETERS = described(FILTERS)
 _DECIDES = (*TO_SCORE, "field_invalid", "schema_unknown", "model_unknown")
 
@@ -345,7 +345,7 @@ OPERATIONS: Sequence[Operation] = (
         "One decision exactly as it was answered, at once after it was made. Scope: `read`.",
         Answer(Decision, "The decision.", examples=examples.DECIDED),
         scope="read",
-        parameters=(_DECISION_ID, REQUEST_ID),
+        parameters=(DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
     Operation(
@@ -359,7 +359,7 @@ OPERATIONS: Sequence[Operation] = (
         "Scope: `read`.",
         Answer(Explanation, "All contributions, the largest first."),
         scope="read",
-        parameters=(_DECISION_ID, REQUEST_ID),
+        parameters=(DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
     Operation(
@@ -371,7 +371,7 @@ OPERATIONS: Sequence[Operation] = (
         "The explanation as a SHAP waterfall. Scope: `read`.",
         Answer({"type": "string"}, "An SVG drawing.", "image/svg+xml"),
         scope="read",
-        parameters=(_DECISION_ID, REQUEST_ID),
+        parameters=(DECISION_ID, REQUEST_ID),
         problems=("not_found",),
     ),
 )

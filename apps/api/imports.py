@@ -13,7 +13,7 @@ from apps.decoding import decode
 from apps.errors import FieldError, fields_invalid
 from apps.imports import fraud_detector, stripe_radar
 from apps.imports.fraud_detector import DetectorExport
-from apps.imports.plan import Plan
+from apps.imports.plan import ImportPlan
 from apps.imports.stripe_radar import RadarExport
 from apps.imports.translation import LeftOut
 
@@ -32,7 +32,7 @@ class Import(msgspec.Struct, frozen=True):
     """What is carried over, what is changed by it, and what is left out and why."""
 
     object: Literal["import"]
-    plan: Plan
+    plan: ImportPlan
 
 
 class ImportsView(ApiView):
@@ -48,7 +48,7 @@ class ImportsView(ApiView):
         self.admit_only(request)
         return json_answer(Import("import", plan))
 
-    def _plan(self, request: HttpRequest) -> Plan:
+    def _plan(self, request: HttpRequest) -> ImportPlan:
         asked = decode(self.read_body(request), ImportRequest)
         if (asked.stripe_radar is None) is (asked.amazon_fraud_detector is None):
             raise fields_invalid([FieldError("", "Send either 'stripe_radar' or 'amazon_fraud_detector'.")])

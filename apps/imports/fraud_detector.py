@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from apps.imports.carrying import Carrying, TheirList, field_of, rows_with
 from apps.imports.languages import detector_condition
-from apps.imports.plan import CarriedItem, CarriedLabel, CarriedOutcome, Left, Plan
+from apps.imports.plan import CarriedItem, CarriedLabel, CarriedOutcome, ImportPlan, Left
 from apps.imports.words import (
     ITEM_TYPES,
     SCHEMA,
@@ -123,7 +123,7 @@ class DetectorExport(msgspec.Struct, frozen=True, rename="camel"):
     label_map: Annotated[dict[str, Label], Meta(description="A label → fraud or legitimate.")] = {}
 
 
-def plan(export: DetectorExport) -> Plan:
+def plan(export: DetectorExport) -> ImportPlan:
     """What is carried over of it. Raises `LeftOut` for a mapping to a field that is none."""
     found = {one.name: ours for one in export.variables if (ours := ours_of(one))}
     rows = rows_with({**VARIABLE_NAMES, **found}, export.fields)
@@ -132,7 +132,7 @@ def plan(export: DetectorExport) -> Plan:
     for rule in _in_use(export):
         _carry(carrying, export, rule)
     labels, left = _labels(export)
-    return Plan(
+    return ImportPlan(
         source="amazon_fraud_detector",
         schema=SCHEMA,
         rules=carrying.rules,
@@ -172,8 +172,8 @@ def _number(rule: RuleDetail) -> float:
 
 
 def _carry(carrying: Carrying, export: DetectorExport, rule: RuleDetail) -> None:
-    outcomes = [outcome for name in rule.outcomes if (outcome := _outcome(export, name))]
-    outcome = min(outcomes, key=GRAVEST.index, default="note")
+    meant = {_outcome(export, name) for name in rule.outcomes}
+    outcome = next((one for one in GRAVEST if one in meant), "note")
     carrying.rule(rule.rule_id, rule.expression, outcome, lambda: detector_condition(rule.expression), rule.description)
 
 

@@ -74,7 +74,7 @@ class Left(msgspec.Struct, frozen=True):
     at: Annotated[int | None, Meta(description="The character of `theirs` from which on it can't be read.")] = None
 
 
-class Plan(msgspec.Struct, frozen=True):
+class ImportPlan(msgspec.Struct, frozen=True):
     """All of it."""
 
     source: Source

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from apps.imports.carrying import Carrying, TheirList, rows_with
 from apps.imports.languages import radar_rule, radar_rules
-from apps.imports.plan import CarriedItem, Plan
+from apps.imports.plan import CarriedItem, ImportPlan
 from apps.imports.tree import Unreadable
 from apps.imports.words import RADAR, RADAR_LIST_TYPES, RADAR_OUTCOMES, SCHEMA, why_not
 
@@ -50,12 +50,12 @@ class RadarExport(msgspec.Struct, frozen=True):
     fields: Annotated[dict[str, str], Meta(description="An attribute → the field of yours that tells it.")] = {}
 
 
-def plan(export: RadarExport) -> Plan:
+def plan(export: RadarExport) -> ImportPlan:
     """What is carried over of it. Raises `LeftOut` for a mapping to a field that is none."""
     carrying = Carrying(rows_with(RADAR, export.fields), why_not, map(_list, export.lists))
     for number, text in enumerate(radar_rules("\n".join(export.rules)), 1):
         _carry(carrying, number, text)
-    return Plan(
+    return ImportPlan(
         source="stripe_radar",
         schema=SCHEMA,
         rules=carrying.rules,

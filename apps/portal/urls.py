@@ -66,6 +66,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("decisions/", decisions.DecisionsPage.as_view(), name="decisions"),
     path("decisions/<str:decision_id>/", decisions.DecisionPage.as_view(), name="decision"),
     path("decisions/<str:decision_id>/waterfall.svg", decisions.DecisionDrawing.as_view(), name="decision_drawing"),
+    path("decisions/<str:decision_id>/turned/", decisions.TurnedDecision.as_view(), name="turned_decision"),
     path("decisions/<str:decision_id>/repeat/", decisions.RepeatDecision.as_view(), name="repeat_decision"),
     path("decisions/<str:decision_id>/label/", labels.LabelDecision.as_view(), name="label_decision"),
     path("labels/", labels.LabelsPage.as_view(), name="labels"),

@@ -63,6 +63,13 @@ def in_force(tenant: Tenant) -> Policy:
     return load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
 
 
+def in_force_at(tenant_schema: str, moment: datetime) -> Policy:
+    """The policy a tenant's decisions were made under at a moment."""
+    with in_tenant(tenant_schema):
+        found = PublishedPolicy.objects.filter(published_at__lte=moment).order_by("-version").first()
+    return Policy() if found is None else msgspec.convert(found.document, Policy)
+
+
 def versions_of(tenant: Tenant) -> list[PublishedPolicy]:
     """Every policy a tenant published, the newest first."""
     with in_tenant(tenant):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.api.documentation import OPENAPI
 from apps.batches.models import Batch
+from apps.billing.subscriptions.services import subscription_of
 from tests.api.test_404_isolation import MAKE
 from tests.batches.sent import csv_of
 from tests.cast import Api
@@ -65,6 +66,7 @@ def operations(api: Api, stand: Stand, drain: Callable[[], int]) -> list[Operati
     """
     calls = _calls(api, stand)
     drain()
+    assert subscription_of(api.tenant.pk).status == "active", "what was made for the calls changed what is answered"
     found = [
         Operation(
             one["operationId"],
@@ -114,7 +116,10 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "listDecisions": Call(query={"limit": 5, "schema": "paysim", "created_after": "2026-01-05T10:00:00Z"}),
         "createDecision": Call(body=_example("createDecision", "drained"), kind="PaySimDecisionRequest"),
         "createDecisions": Call(body=_batch(), kind="PaySimBatchRequest"),
-        **dict.fromkeys(("getDecision", "getExplanation", "drawExplanation"), Call(named["decision_id"])),
+        **dict.fromkeys(
+            ("getDecision", "getExplanation", "drawExplanation", "getCounterfactuals", "getAdverseAction"),
+            Call(named["decision_id"]),
+        ),
         "createToken": Call(body=_example("createToken", "reader"), kind="TokenRequest"),
         "listDailyUsage": Call(query={"start": "2026-01-01", "end": "2026-02-01"}),
         "changeBudget": Call(body=_example("changeBudget", "cap"), kind="BudgetChange"),
@@ -135,6 +140,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "connectStripeAccount": Call(body=connected, kind="StripeAccountRequest"),
         "screenPaymentIntent": Call({"intent_id": intent["id"]}),
         "receiveTenantsStripeWebhook": _signed(event, SECRET, handle=handle, mode=mode),
+        "createImport": Call(body=_example("createImport", "radar"), kind="ImportRequest"),
         "createWebhook": Call(body=_example("createWebhook", "some"), kind="NewWebhook"),
         "changeWebhook": Call(named["webhook_id"], body=_example("changeWebhook", "off"), kind="WebhookChange"),
         "rotateWebhookSecret": Call(named["webhook_id"], body={"overlap_hours": 48}, kind="Rotation"),

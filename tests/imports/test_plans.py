@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.imports import fraud_detector, stripe_radar
 from apps.imports.fraud_detector import DetectorExport
-from apps.imports.plan import Plan, list_name, rule_id
+from apps.imports.plan import ImportPlan, list_name, rule_id
 from apps.imports.stripe_radar import RadarExport
 from apps.imports.translation import LeftOut
 from apps.imports.words import RADAR, VARIABLE_NAMES, VARIABLE_TYPES, label_of, outcome_of
@@ -18,11 +18,11 @@ from apps.scoring.engine.schemas import SCHEMAS
 PAYMENTS = SCHEMAS["payments"]
 
 
-def of_radar(*rules: str, **more: Any) -> Plan:
+def of_radar(*rules: str, **more: Any) -> ImportPlan:
     return stripe_radar.plan(msgspec.convert({"rules": rules, **more}, RadarExport))
 
 
-def of_detector(**export: Any) -> Plan:
+def of_detector(**export: Any) -> ImportPlan:
     return fraud_detector.plan(msgspec.convert(export, DetectorExport))
 
 

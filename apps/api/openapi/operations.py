@@ -11,11 +11,13 @@ from apps.api import (
     batches,
     budgets,
     cases,
+    counterfactuals,
     credits,
     data_quality,
     decisions,
     dialects,
     entities,
+    imports,
     incidents,
     invoices,
     jobs,
@@ -41,6 +43,7 @@ from apps.api.operation import Operation
 
 RESOURCES = (
     decisions,
+    counterfactuals,
     batches,
     cases,
     review_queues,
@@ -68,6 +71,7 @@ RESOURCES = (
     stripe_guard,
     sla,
     incidents,
+    imports,
     webhooks,
     alerts,
     alert_rules,
@@ -94,6 +98,7 @@ TAGS = {
     "months.",
     "Payments": "The payment method of your account, entered on pages of the payment provider; and a guard for the "
     "payments of your own Stripe account: risky ones are cancelled before they go through.",
+    "Imports": "What you bring along from another service: what each of its rules becomes here, and what is left out.",
     "Availability": "What was promised of the service, what was measured, and how it is now.",
     "Alerts": "What you are to look at: kept, counted while it goes on, sent by e-mail, webhook and chat, resolved by "
     "itself.",

@@ -29,7 +29,7 @@ from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import reads
 from apps.scoring.models import Decision
-from apps.scoring.serving import decisions, explanations
+from apps.scoring.serving import counterfactuals, decisions, explanations
 from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.sought import party_name
 from apps.text import spellings
@@ -161,6 +161,7 @@ class DecisionPage(_OneDecision):
             "facts": found.facts,
             "drawn": bool(found.model_name),
             "case": self._case(found),
+            "to_customer": counterfactuals.notice(counterfactuals.of_row(self.tenant.schema_name, found)),
             "labels": labels.of_decision(self.tenant.schema_name, found.pk),
             "label_form": LabelForm(),
             "list_form": self._list_form(found),
@@ -199,6 +200,17 @@ class DecisionDrawing(_OneDecision):
             raise Http404 from nothing
         policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
         return HttpResponse(svg, content_type="image/svg+xml", headers=policy)
+
+
+class TurnedDecision(_OneDecision):
+    """What would have turned it. The model is loaded here when it is first asked for: the page itself needs none."""
+
+    template = "portal/parts/turned.html"
+    http_method_names = ["get", "head"]
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        stored = counterfactuals.of_row(self.tenant.schema_name, self.decision(kwargs["decision_id"]))
+        return {"turned": counterfactuals.turned(stored, counterfactuals.kept)}
 
 
 class RepeatDecision(_OneDecision):

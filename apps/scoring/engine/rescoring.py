@@ -1,0 +1,187 @@
+"""A stored decision scored again with something of its transaction changed, as of its own moment. Pure.
+
+What the change does not touch is taken from the decision as it was stored: its rules' results, its features. What it
+touches is made again by the engine's own code, on the past recalled from the features. So no list, label or event of
+later date has a say; of what could be told by them alone nothing is told.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from apps.scoring.engine.asking import Chosen, asked, scored_of
+from apps.scoring.engine.candidates import UNCHANGED, Candidate
+from apps.scoring.engine.decide import Action, Policy, Verdict, decide
+from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
+from apps.scoring.engine.rule_fields import counted_of
+from apps.scoring.engine.rule_programs import programs_of
+from apps.scoring.engine.rules import Rule, RuleResult
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
+
+#: How far a feature made again may be off the stored float32.
+TOLERANCE = 1e-4
+
+
+class Sought(NamedTuple):
+    """A stored decision: `row` its features float32[F], `results` its rules' by id, `chosen` the models that decide."""
+
+    schema: TransactionSchema
+    parsed: Parsed
+    row: np.ndarray
+    results: Mapping[str, RuleResult]
+    action: Action
+    policy: Policy
+    chosen: Chosen
+
+
+class Rescored(NamedTuple):
+    """What would have come of a candidate."""
+
+    candidate: Candidate
+    probability: float
+    verdict: Verdict
+
+
+class _Built(NamedTuple):
+    """A candidate's transaction: its features float32[F], the pasts it has, and the names that are otherwise by it."""
+
+    candidate: Candidate
+    parsed: Parsed
+    row: np.ndarray
+    pasts: Sequence[RecalledPast]
+    moved: frozenset[str]
+
+
+class Rescoring:
+    """Scores what else could have been sent in place of one decision's transaction."""
+
+    def __init__(self, sought: Sought) -> None:
+        self._sought = sought
+        transaction = sought.parsed.transaction
+        self._pasts = recalled_pasts(sought.schema, transaction, sought.row.tolist())
+        self._parties = _parties(sought.parsed, sought.schema)
+        self._rebuilt = np.array(sought.schema.row(transaction, sought.parsed.at_ms, self._pasts))
+        self._programs = programs_of(sought.policy, sought.schema)
+        self._counted = counted_of(sought.schema)
+        self._unchanged = _Built(UNCHANGED, sought.parsed, sought.row, self._pasts, frozenset())
+
+    def repeats(self) -> bool:
+        """Whether what was stored gives the stored action again."""
+        if {rule.id for rule in self._programs.rules} - self._sought.results.keys():
+            return False
+        scored = self._scored([self._unchanged])
+        return bool(scored) and scored[0].verdict.action == self._sought.action
+
+    def score(self, candidates: Sequence[Candidate]) -> list[Rescored]:
+        """What would have come of the candidates of which it can be told, asked of the models in one block."""
+        return self._scored([built for one in candidates for built in self._built(one)])
+
+    def deciding_rule_is_moved_by(self, candidates: Sequence[Candidate]) -> bool:
+        """Whether any of the candidates moves what the rule that decided asks for; True where none decided."""
+        (unchanged,) = self._scored([self._unchanged])
+        rule = unchanged.verdict.rule
+        return rule is None or any(rule.names & built.moved for one in candidates for built in self._built(one))
+
+    def _scored(self, built: Sequence[_Built]) -> list[Rescored]:
+        if not built:
+            return []
+        answer = asked(self._sought.chosen, np.stack([one.row for one in built]), explain=False)
+        found = []
+        for place, one in enumerate(built):
+            scored = scored_of(self._sought.chosen, answer, place, b"")
+            if scored is not None:
+                name, probability = scored.used.name, scored.probability
+                verdict = decide(self._sought.policy, self._programs.rules, self._results(one), name, probability)
+                found.append(Rescored(one.candidate, probability, verdict))
+        return found
+
+    def _built(self, candidate: Candidate) -> Iterator[_Built]:
+        """The transaction and its features, of which those are made again that the change moves; nothing where the past
+        it would have had, or what a rule would have said, is not known."""
+        sought, parsed = self._sought, _changed(self._sought.parsed, candidate)
+        pasts = self._pasts_of(parsed)
+        if pasts is None:
+            return
+        made = np.array(sought.schema.row(parsed.transaction, sought.parsed.at_ms, pasts))
+        differs = _differ(made, self._rebuilt)
+        if not np.all(_near(self._rebuilt, sought.row) | ~differs):
+            return
+        row = np.where(differs, made, sought.row).astype("<f4")
+        built = _Built(candidate, parsed, row, pasts, self._moved(parsed, row, pasts))
+        if all(self._can_be_asked(rule, built) for rule in self._programs.rules if rule.names & built.moved):
+            yield built
+
+    def _pasts_of(self, parsed: Parsed) -> list[RecalledPast] | None:
+        """Whoever is no party any more has no past; None where somebody becomes another."""
+        parties = _parties(parsed, self._sought.schema)
+        if any(who != self._parties.get(role) for role, who in parties.items()):
+            return None
+        gone = self._parties.keys() - parties.keys()
+        return [
+            NOTHING_RECALLED if role.name in gone else past
+            for role, past in zip(self._sought.schema.roles, self._pasts, strict=True)
+        ]
+
+    def _moved(self, parsed: Parsed, row: np.ndarray, pasts: Sequence[RecalledPast]) -> frozenset[str]:
+        """Fields, features and counts of parties that are otherwise."""
+        schema, before = self._sought.schema, self._sought.parsed.facts
+        fields = (name for name in schema.fields if parsed.facts.get(name) != before.get(name))
+        places = _differ(row, self._sought.row).nonzero()[0].tolist()
+        gone = [role for role, past in enumerate(pasts) if past is not self._pasts[role]]
+        counts = [name for name, one in self._counted.items() if one.role in gone] if gone else []
+        return frozenset((*fields, *(schema.feature_names[place] for place in places), *counts))
+
+    def _can_be_asked(self, rule: Rule, built: _Built) -> bool:
+        """Whether all that a rule asks for was stored: no list was, and of a past what its features tell."""
+        counts = (self._counted[name] for name in rule.names if name in self._counted)
+        return not rule.list_checks and all(built.pasts[one.role].knows(one.what) for one in counts)
+
+    def _results(self, built: _Built) -> tuple[RuleResult, ...]:
+        """The rules' results: of those that ask for what is moved made again, of the others as they were stored."""
+        rules, stored, schema = self._programs.rules, self._sought.results, self._sought.schema
+        if not any(rule.names & built.moved for rule in rules):
+            return tuple(stored[rule.id] for rule in rules)
+        values = schema.values(built.parsed.facts, built.row.tolist(), self._sought.policy.home_country)
+        values.look_back(self._counted, built.pasts)
+        anew, _ = self._programs.found(built.parsed, values, None)
+        return tuple(
+            result if rule.names & built.moved else stored[rule.id] for rule, result in zip(rules, anew, strict=True)
+        )
+
+
+def can_be_sent(sought: Sought, candidate: Candidate) -> bool:
+    """Whether the transaction would be taken with the changes, and as they are."""
+    changed = _changed(sought.parsed, candidate)
+    try:
+        return bool(sought.schema.parse(changed.facts, sought.parsed.received_ms).facts == changed.facts)
+    except InvalidTransaction:
+        return False
+
+
+def _changed(parsed: Parsed, candidate: Candidate) -> Parsed:
+    """The transaction as it is read with the changes: of values that a schema takes as they are."""
+    changes = dict(candidate.changes)
+    facts = {name: value for name, value in {**parsed.facts, **changes}.items() if value is not None}
+    transaction = msgspec.structs.replace(parsed.transaction, **changes)
+    shown = transaction if parsed.shown is parsed.transaction else msgspec.structs.replace(parsed.shown, **changes)
+    return msgspec.structs.replace(parsed, transaction=transaction, facts=facts, sent=facts, shown=shown)
+
+
+def _parties(parsed: Parsed, schema: TransactionSchema) -> dict[str, tuple[str, ...]]:
+    """Role → who it is, and what their past is held against."""
+    return {
+        one.role: (one.name, one.counterparty, one.kind, one.place, one.device)
+        for one in schema.parties(parsed.transaction)
+    }
+
+
+def _differ(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return ~((one == other) | (np.isnan(one) & np.isnan(other)))
+
+
+def _near(made: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        close = np.abs(made - stored) <= TOLERANCE * np.maximum(1.0, np.abs(stored))
+    return close | (np.isnan(made) & np.isnan(stored)) | (made == stored)

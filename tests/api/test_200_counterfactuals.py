@@ -1,0 +1,63 @@
+"""200: what would have turned a decision, and its reasons in the customer's words, before and after it is recorded."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from apps.scoring.engine.adverse_action import SENTENCES
+from tests.api.bodies import DRAINED, TRANSFER, asking
+from tests.cast import Api
+
+
+def told(api: Api, decision: dict[str, Any], what: str) -> Any:
+    return api.get(f"/v1/decisions/{decision['id']}/{what}").json()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_the_change_sent_instead_is_answered_as_told(
+    alice: Api, bob: Api, drain: Callable[[], int], recorded: bool
+) -> None:
+    decision = alice.post("/v1/decisions", asking(DRAINED | {"nameOrig": "Ann"})).json()
+    if recorded:
+        drain()
+    answer = told(alice, decision, "counterfactuals")
+    assert (answer["decision"], answer["why"], answer["detail"]) == (decision["id"], "turned", "")
+    first = answer["counterfactuals"][0]
+    changes = {change["field"]: change["after"] for change in first["changes"]}
+    assert changes.keys() == {"amount", "newbalanceOrig", "newbalanceDest"}
+    instead = bob.post("/v1/decisions", asking(DRAINED | {"nameOrig": "Ann"} | changes)).json()
+    assert instead["recommended_action"] == first["recommended_action"] != decision["recommended_action"]
+    assert instead["fraud_probability"] == pytest.approx(first["fraud_probability"], abs=1e-4)
+
+
+def test_what_happened_later_has_no_say(alice: Api, drain: Callable[[], int]) -> None:
+    decision = alice.post("/v1/decisions", asking(DRAINED | {"nameOrig": "Ann"})).json()
+    before = told(alice, decision, "counterfactuals")
+    for number in range(20):
+        alice.post("/v1/decisions", asking(TRANSFER | {"nameOrig": "Ann", "amount": 1_000.0 + number, "step": 372}))
+    drain()
+    assert told(alice, decision, "counterfactuals") == before
+
+
+def test_an_approval_had_nothing_to_turn_and_no_reasons(alice: Api) -> None:
+    decision = alice.post("/v1/decisions", asking(TRANSFER)).json()
+    answer = told(alice, decision, "counterfactuals")
+    assert (answer["why"], answer["counterfactuals"]) == ("approved", []) and answer["detail"]
+    notice = told(alice, decision, "adverse-action")
+    assert (notice["adverse"], notice["reasons"]) == (False, [])
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_the_reasons_are_told_to_the_customer(alice: Api, drain: Callable[[], int], recorded: bool) -> None:
+    decision = alice.post("/v1/decisions", asking(DRAINED)).json()
+    if recorded:
+        drain()
+    notice = told(alice, decision, "adverse-action")
+    assert (notice["adverse"], notice["recommended_action"]) == (True, "block")
+    assert SENTENCES["ACCOUNT_EMPTIED"] in notice["reasons"]
+
+
+@pytest.mark.parametrize("what", ["counterfactuals", "adverse-action"])
+def test_a_decision_nobody_made_has_none(alice: Api, what: str) -> None:
+    assert alice.get(f"/v1/decisions/dec_nothing/{what}").status_code == 404
