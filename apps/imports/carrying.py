@@ -8,7 +8,9 @@ from apps.imports.translation import LeftOut, Translation
 from apps.imports.tree import Node, Unreadable
 from apps.imports.words import ITEM_TYPES, SCHEMA, Ours
 from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.rules import Rule
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.when_check import problem_of
 
 #: Rules of one import.
 MOST_RULES = 500
@@ -49,6 +51,9 @@ class Carrying:
             return
         except LeftOut as wrong:
             self.left.append(Left("rule", name, theirs, str(wrong)))
+            return
+        if problem := problem_of(Rule(id="it", outcome="note", when=when, schema=SCHEMA), ""):
+            self.left.append(Left("rule", name, theirs, f"As {when} it can't be asked here: {problem.said}"))
             return
         for asked, ours in translation.lists:
             self._asked.setdefault(asked, {})[_item_type(ours)] = None
