@@ -15,7 +15,7 @@ MOST_BYTES = 150_000
 MOST_MS = 1_000
 SLOWED = 4
 OUTSIDE = ("/", "/account/login/", "/account/signup/", "/status")
-INSIDE = ("/dashboard/", "/decisions/", "/usage/", "/try/")
+INSIDE = ("/dashboard/", "/decisions/", "/usage/", "/try/", "/sla/")
 LARGEST_PAINT = """() => new Promise(done => new PerformanceObserver(
     list => done(list.getEntries().at(-1).startTime)).observe({type: 'largest-contentful-paint', buffered: true}))"""
 
