@@ -16,15 +16,13 @@ from apps.scoring.lists.tokens import tokens_in
 from apps.scoring.models import ListItem, ValueList
 
 ITEM = "itm_"
+Span = tuple[datetime, datetime | None]
 #: Tokens asked for in one query.
 AT_ONCE = 20_000
-_WERE_THERE = """
-SELECT DISTINCT asked.number FROM unnest(%(tokens)s::bytea[], %(times)s::timestamptz[], %(numbers)s::int[])
-    AS asked (token, moment, number)
-  JOIN scoring_listitem AS item ON item.list_id = %(list)s AND item.token = asked.token
-   AND item.added_at <= asked.moment
-   AND (item.removed_at IS NULL OR item.removed_at > asked.moment)
-   AND (item.expires_at IS NULL OR item.expires_at > asked.moment)
+#: When an item was in the list: from, and until it was removed or expired, whichever was first.
+_SPANS = """
+SELECT token, added_at, least(removed_at, expires_at) FROM scoring_listitem
+ WHERE list_id = %(list)s AND token = ANY(%(tokens)s)
 """
 
 
@@ -96,16 +94,24 @@ def _existed(row: ValueList, at: datetime) -> bool:
 
 
 def _were_in(row: ValueList, values: Sequence[Any], times: Sequence[datetime], places: Sequence[int]) -> Iterator[int]:
-    """The places whose values were in the list; of equal values at equal times the list is asked once."""
-    same: dict[tuple[Any, datetime], list[int]] = {}
+    """The places whose values were in the list at their times; equal values are read once."""
+    prefixes, known = row.prefixes.split(), dict[Any, tuple[bytes, ...]]()
     for place in places:
-        same.setdefault((values[place], times[place]), []).append(place)
-    asked = [(token, time, number) for number, (value, time) in enumerate(same) for token in tokens_of(row, value)]
-    alike = list(same.values())
-    for start in range(0, len(asked), AT_ONCE):
-        tokens, at, numbers = zip(*asked[start : start + AT_ONCE], strict=True)
+        if values[place] not in known:
+            known[values[place]] = tokens_in(row.item_type, values[place], prefixes)
+    spans = _spans(row, sorted({token for tokens in known.values() for token in tokens}))
+    for place in places:
+        lived = [span for token in known[values[place]] for span in spans.get(token, ())]
+        if any(begin <= times[place] and (end is None or times[place] < end) for begin, end in lived):
+            yield place
+
+
+def _spans(row: ValueList, tokens: Sequence[bytes]) -> dict[bytes, list[Span]]:
+    """When each of these was in the list; those that never were are not there."""
+    found: dict[bytes, list[Span]] = {}
+    for start in range(0, len(tokens), AT_ONCE):
         with connection.cursor() as cursor:
-            said: dict[str, Any] = {"list": row.pk, "tokens": list(tokens), "times": list(at), "numbers": list(numbers)}
-            cursor.execute(_WERE_THERE, said)
-            for (number,) in cursor.fetchall():
-                yield from alike[number]
+            cursor.execute(_SPANS, {"list": row.pk, "tokens": list(tokens[start : start + AT_ONCE])})
+            for token, begin, end in cursor.fetchall():
+                found.setdefault(bytes(token), []).append((begin, end))
+    return found
