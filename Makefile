@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-rules bench-analytics bench-metrics bench-review bench-scale bench-stream tracing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-rules bench-analytics bench-metrics bench-own-model bench-review bench-scale bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-review: dev  ## The graph, the next case and lists over a million decision
 
 bench-metrics: dev  ## What watching costs: /metrics with 1,000 tenants, its figures, counting a request
 	@exec $(BIN)/python -m bench.metrics $(ARGS)
+
+bench-own-model: dev  ## A tenant's own model by the product's calls alone; DATA_FILE is a labelled log of payments
+	@exec $(BIN)/python -m bench.own_model --data $(DATA_FILE) $(ARGS)
 
 bench-stream: dev  ## Messages through a broker beside single calls
 	@exec $(BIN)/python -m bench.stream $(ARGS)

@@ -69,6 +69,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "name_taken": Kind(409, "There is one of this name", "Choose another name, or use the one there is."),
     "list_in_use": Kind(409, "Rules in force ask for the list", "Retire the rules named in `detail`, or change them."),
+    "too_few_labels": Kind(422, "Too little is labelled", "Send labels (POST /v1/labels), then ask again."),
     "limit_reached": Kind(422, "There are as many as there may be", "Delete one first."),
     # --- who are you ---
     "key_missing": Kind(401, "No API key was sent", "Send Authorization: Bearer <key> or X-API-Key: <key>."),
@@ -104,6 +105,7 @@ KINDS: Mapping[str, Kind] = {
     "case_assigned": Kind(409, "The case is assigned to somebody else", "Take another one, or let an admin assign it."),
     "case_other_reviewer": Kind(409, "It takes another reviewer", "See `detail`; a key is a reviewer."),
     "idempotency_in_progress": Kind(409, "The same request is still being answered", "Repeat it in a moment."),
+    "model_not_ready": Kind(409, "The model is not in a state for this", "See `detail` for the state it is in."),
     "webhook_disabled": Kind(
         409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."
     ),

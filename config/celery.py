@@ -45,6 +45,8 @@ MONEY = "money"
 #: What nobody waits for and takes minutes of a processor: one after the other, behind everything else.
 HEAVY = "heavy"
 HEAVY_NICENESS = 10
+#: Training of tenants' own models: minutes of a processor each, one after the other, in nobody else's way.
+MODELS = "models"
 #: Batches, a task a chunk: as many workers as there are, on as many machines.
 BATCHES = "batches"
 #: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
@@ -96,6 +98,9 @@ WORK: Mapping[str, Work] = {
     "plan_batch": Work("apps.batches.tasks.plan", BATCHES),
     "score_chunk": Work("apps.batches.tasks.score", BATCHES),
     "assemble_batch": Work("apps.batches.tasks.assemble", BATCHES),
+    # A model that was asked for begins within seconds; those that are trained again every week are asked for by night.
+    "own_models": Work("apps.own_models.tasks.go_on", MODELS, 5.0),
+    "retrain": Work("apps.own_models.tasks.retrain", MODELS, crontab(hour=4, minute=40)),
     "forget_batches": Work("apps.batches.tasks.forget_old_batches", HEAVY, crontab(hour=2, minute=50)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }
@@ -149,8 +154,8 @@ app.conf.update(CONFIGURATION)
 
 @celeryd_after_setup.connect
 def step_back(instance: Any, **_: Any) -> None:
-    """A worker of the heavy queue alone leaves the processors to whoever wants them."""
-    if set(instance.app.amqp.queues.consume_from) == {HEAVY}:
+    """A worker of the heavy queues alone leaves the processors to whoever wants them."""
+    if set(instance.app.amqp.queues.consume_from) in ({HEAVY}, {MODELS}):
         os.nice(HEAVY_NICENESS)
 
 
@@ -181,6 +186,7 @@ ROOMS = (
     "scoring",
     "review",
     "batches",
+    "own_models",
     "alerts",
     "offboarding",
     "monitoring",

@@ -90,6 +90,16 @@ from apps.api.lists import (
 )
 from apps.api.model_list import ModelsView
 from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
+from apps.api.own_models import (
+    OwnModelsView,
+    OwnModelView,
+    PromoteView,
+    RetireView,
+    RetrainingView,
+    ShadowView,
+    StabilityView,
+    TrainView,
+)
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
@@ -116,6 +126,7 @@ from config import health
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 LIST = r"(?P<list_name>[^/]+)"
 ITEM = r"(?P<item_id>[A-Za-z0-9_-]{1,64})"
+MODEL = r"(?P<model_id>[A-Za-z0-9_-]{1,64})"
 LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
 KIND, ENTITY = r"(?P<kind>[^/]+)", r"(?P<entity_id>[^/]+)"
 ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
@@ -194,6 +205,14 @@ urlpatterns = [
     at(r"jobs/(?P<job_id>[^/]+)", JobView.as_view()),
     at("v1/auth/token", TokenView.as_view()),
     at("v1/models", ModelsView.as_view()),
+    at("v1/models/train", TrainView.as_view()),
+    at("v1/models/own", OwnModelsView.as_view()),
+    at("v1/models/retraining", RetrainingView.as_view()),
+    at(f"v1/models/{MODEL}", OwnModelView.as_view()),
+    at(f"v1/models/{MODEL}/stability", StabilityView.as_view()),
+    at(f"v1/models/{MODEL}/shadow", ShadowView.as_view()),
+    at(f"v1/models/{MODEL}/promote", PromoteView.as_view()),
+    at(f"v1/models/{MODEL}/retire", RetireView.as_view()),
     at("v1/usage", UsageView.as_view()),
     at("v1/usage/daily", DailyUsageView.as_view()),
     at("v1/budgets", BudgetView.as_view()),

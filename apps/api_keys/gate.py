@@ -218,6 +218,9 @@ class Names:
     def list(self, name: str) -> str:
         return f"{self.mode}:list:{name}"
 
+    def own_past(self, schema: str, field: str, name_hash: str) -> str:
+        return f"{self.mode}:own1:{schema}:{field}:{name_hash}"
+
     def journal(self) -> str:
         return f"{self.tag}:journal"
 

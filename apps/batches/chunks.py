@@ -34,7 +34,7 @@ from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names, names_of, stopped_by
 from apps.api_keys.services import get_gate
-from apps.batches import columns, duplicates, identity, outcomes
+from apps.batches import columns, duplicates, identity, outcomes, own_models
 from apps.batches.columns import Common, Kept
 from apps.batches.duplicates import Named
 from apps.batches.metrics import count_rows
@@ -47,6 +47,7 @@ from apps.scoring.engine.asking import Model
 from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.models import ModelRefused
+from apps.scoring.engine.own import OwnBlock
 from apps.scoring.engine.values import RowView
 from apps.scoring.lists.blocks import known_of_block
 from apps.scoring.models import Decision
@@ -194,6 +195,7 @@ def _score(work: Work) -> None:
         raise Again
     tier = tier_of(live, reservations.allowed_now(work.tenant, timezone.now()).plan.name)
     transaction.on_commit(partial(count_rows, decided, shares.rows, tier, len(shares.duplicates), len(problems)))
+    transaction.on_commit(partial(own_models.add, work.batch, work.block, shares.rows, work.at))
     flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
     _mark_done(work, shares, problems, flagged, units)
 
@@ -208,7 +210,7 @@ def _locked(name: str) -> Work | None:
 
 
 def _work(chunk: Chunk, at: datetime) -> Work:
-    part = part_of(chunk.batch, chunk.part)
+    part = part_of(chunk.batch, chunk.part, own_models.asked_of(chunk.batch) is not None)
     names = identity.row_names(chunk.batch_id, chunk.first_row - chunk.offset, len(part.rows.chunk))
     ids = [f"dec_{names[place]}" for place in part.rows.places.tolist()]
     return Work(chunk.batch, chunk, part, ids, part.rows.places - chunk.offset, at)
@@ -250,12 +252,15 @@ def _names(work: Work) -> Names:
 
 
 def _decided(work: Work) -> BlockDecisions:
-    return decide(work.batch, work.block, work.part.pasts, work.batch.explain, work.at)
+    return decide(work.batch, work.block, work.part.pasts, work.part.own, work.batch.explain, work.at)
 
 
-def decide(batch: Batch, block: Block, pasts: Sequence[Any], explain: str, at: datetime) -> BlockDecisions:
+def decide(
+    batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None, explain: str, at: datetime
+) -> BlockDecisions:
     """A block decided, by the models and the policy the batch began with, and by lists as they were at that moment."""
     policy = get_policies().get(batch.tenant.schema_name, batch.policy_version)
+    own = None if numbers is None else own_models.champion_of(batch)
     return engine_of(batch.schema, tuple(batch.entries)).decide_block(
         block,
         pasts,
@@ -263,12 +268,14 @@ def decide(batch: Batch, block: Block, pasts: Sequence[Any], explain: str, at: d
         model=ENSEMBLE if batch.model == ENSEMBLE else None,
         explain=explain,  # type: ignore[arg-type]  # Django's choices are the literal's
         known_lists=known_of_block(batch.tenant.schema_name, batch.livemode, policy, block, at),
+        own=OwnBlock(own, numbers) if own is not None and numbers is not None else None,
     )
 
 
-def blocked(batch: Batch, block: Block, pasts: Sequence[Any]) -> np.ndarray:
+def blocked(batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None) -> np.ndarray:
     """Which rows of a block are blocked: bool[rows]."""
-    return decide(batch, block, pasts, Batch.Explain.NONE, batch.created_at).verdicts.action == ACTIONS.index("block")
+    decided = decide(batch, block, pasts, numbers, Batch.Explain.NONE, batch.created_at)
+    return decided.verdicts.action == ACTIONS.index("block")
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ from apps.batches import history, storage
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
 from apps.batches.models import Batch
+from apps.batches.own_history import Known, OwnHistory
 from apps.batches.reading import CHUNK_ROWS, Chunk, Source
 from apps.batches.rows import Rows, read_rows
 from apps.batches.seeds import naming, seeds_of
@@ -27,6 +28,7 @@ class Part:
     rows: Rows
     headings: Headings
     pasts: Sequence[Any]
+    own: np.ndarray | None = None  # what the tenant's own models know of each row's parties
 
 
 def headings_of(batch: Batch, names: Sequence[str]) -> Headings:
@@ -40,42 +42,53 @@ def read(batch: Batch, chunk: Chunk) -> tuple[Rows, Headings]:
     return read_rows(chunk, SCHEMAS[batch.schema], headings, int(batch.created_at.timestamp() * 1000)), headings
 
 
-#: Which rows of a block are blocked, with these pasts: bool[rows].
-Blocked = Callable[[Block, Sequence[Any]], np.ndarray]
+#: Which rows of a block are blocked, with these pasts and what own models know: bool[rows].
+Blocked = Callable[[Block, Sequence[Any], np.ndarray | None], np.ndarray]
 
 
-def store_all(batch: Batch, source: Source, blocked: Blocked, came_further: Callable[[], None]) -> list[int]:
+def store_all(
+    batch: Batch, source: Source, blocked: Blocked, came_further: Callable[[], None], known: Known | None = None
+) -> list[int]:
     """Store a file's parts and their pasts, which follow event time over the whole file; how many rows each part has.
 
-    Raises `UnreadableFile`, `OSError`.
+    `known`: what the live store knows for the tenant's own models, where it has any. Raises `UnreadableFile`,
+    `OSError`.
     """
 
     def blocked_in(number: int) -> np.ndarray:
         came_further()
         rows, _ = read(batch, chunk_of(batch, number))
-        return blocked(rows.block, past.pasts(number, len(rows.block)))
+        return blocked(rows.block, past.pasts(number, len(rows.block)), own.numbers(number) if own else None)
 
     counts: list[int] = []
     with tempfile.TemporaryDirectory(dir=storage.scratch(), prefix="history-") as folder:
         policy = get_policies().get(batch.tenant.schema_name, batch.policy_version)
         asked = frozenset[str]().union(*(rule.names for rule in policy.rules))
         past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming(), asked)
-        scored = [_add(batch, past, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
+        own = OwnHistory(batch.schema, Path(folder)) if known else None
+        scored = [_add(batch, past, own, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
         past.count()
+        if own is not None and known is not None:
+            own.count(known)
         history.settle(past, len(scored), blocked_in)
         for number, rows in enumerate(scored):
             storage.write(_place(batch, number, ".pasts"), history.packed(past.pasts(number, rows)))
+            if own is not None:
+                storage.write(_place(batch, number, ".own"), own.numbers(number).tobytes())
             came_further()
     return counts
 
 
 def _add(
-    batch: Batch, past: FileHistory, number: int, chunk: Chunk, counts: list[int], came_further: Callable[[], None]
-) -> int:
+    batch: Batch, past: FileHistory, own: OwnHistory | None, number: int, chunk: Chunk, counts: list[int],
+    came_further: Callable[[], None],
+) -> int:  # fmt: skip
     """Store one part and log it; how many of its rows can be scored."""
     storage.write(_place(batch, number), chunk.to_bytes())
     rows, _ = read(batch, chunk)
     past.add(number, rows.block)
+    if own is not None:
+        own.add(rows.block)
     counts.append(len(chunk))
     came_further()
     return len(rows.block)
@@ -90,11 +103,14 @@ def chunk_of(batch: Batch, number: int) -> Chunk:
     return Chunk.from_bytes(storage.read(_place(batch, number)))
 
 
-def part_of(batch: Batch, number: int) -> Part:
-    """A stored part, to be scored."""
+def part_of(batch: Batch, number: int, with_own: bool = False) -> Part:
+    """A stored part, to be scored; `with_own` with what the tenant's own models know."""
     rows, headings = read(batch, chunk_of(batch, number))
     pasts = history.unpacked(SCHEMAS[batch.schema], storage.read(_place(batch, number, ".pasts")))
-    return Part(rows, headings, pasts)
+    if not with_own:
+        return Part(rows, headings, pasts)
+    own = np.frombuffer(storage.read(_place(batch, number, ".own")), np.float64)
+    return Part(rows, headings, pasts, own.reshape(len(rows.block), -1))
 
 
 def _place(batch: Batch, number: int, kind: str = "") -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.batches import chunks, storage
+from apps.batches import chunks, own_models, storage
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.headings import match
 from apps.batches.locks import alone_with
@@ -51,7 +51,9 @@ def _plan(batch: Batch) -> None:
         if source.format != "jsonl":  # whose names are known at its end
             match(SCHEMAS[batch.schema], source.names, batch.mapping).require_all()
         batch.entries, batch.policy_version = _entries(batch), batch.tenant.policy_version
-        parts = store_all(batch, source, partial(chunks.blocked, batch), lambda: _came_further(batch))
+        parts = store_all(
+            batch, source, partial(chunks.blocked, batch), lambda: _came_further(batch), own_models.known_of(batch)
+        )
     headings = match(SCHEMAS[batch.schema], source.names, batch.mapping)
     headings.require_all()
     with transaction.atomic():

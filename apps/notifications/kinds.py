@@ -18,6 +18,9 @@ class Kind:
     chatted: bool = False
 
 
+_MODEL = (
+    "model", "schema", "state", "failure", "average_precision", "shared_average_precision", "better_beyond_interval",
+)  # fmt: skip
 _BATCH = ("batch", "state", "reason", "rows_total", "rows_done", "units", "problems")
 _CASE = (
     "case", "state", "queue", "schema", "transaction_id", "decision_id", "amount", "expected_loss", "created_at",
@@ -92,6 +95,10 @@ KINDS: Mapping[str, Kind] = {
     # --- review cases: `decision` as it was answered, `rules` with their outcomes ---
     "case.created": Kind("A decision asks for a review, and a case was opened", _CASE, mailed=False),
     "case.resolved": Kind("A case was resolved: `resolution` is fraud, legitimate or unsure", _CASE, mailed=False),
+    # --- models of the tenant's own: average precisions are of the last weeks, the model's and the shared one's ---
+    "model.trained": Kind("A model of your own was trained and is a candidate", _MODEL, mailed=False),
+    "model.failed": Kind("A training came to nothing: `failure` says why", _MODEL, mailed=False),
+    "model.promoted": Kind("A retrained model was better beyond the interval and decides now", _MODEL),
     # --- people and the account itself ---
     "member.left": Kind("Somebody has left the account", ("email", "role"), hooked=False),
     "export.ready": Kind("An export can be downloaded, until `until`", ("size", "until"), hooked=False),

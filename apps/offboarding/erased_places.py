@@ -34,7 +34,7 @@ from apps.scoring.lists import services as list_changes
 from apps.scoring.lists.item_types import NoItem, item_of
 from apps.scoring.lists.tokens import token_of
 from apps.scoring.models import Decision, SavedSearch, ValueList
-from apps.scoring.serving import activity, decision_formats, ids
+from apps.scoring.serving import activity, decision_formats, ids, own_pasts
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.scoring.sought import party_name
 from apps.times import instant_us
@@ -88,8 +88,18 @@ def batches(sweep: Sweep) -> list[str]:
 
 
 def history(sweep: Sweep) -> list[str]:
-    """The person's own recent activity and habits."""
-    removed = sum(activity.forget_parties(sweep.valkey, names, sweep.person.parties) for names in sweep.names)
+    """The person's own recent activity and habits, and what own models know of them."""
+    named = [
+        (schema, field, sweep.person.name)
+        for schema, fields in sweep.person.fields.items()
+        for field in fields
+        if field in own_pasts.parties_of(schema)
+    ]
+    removed = sum(
+        activity.forget_parties(sweep.valkey, names, sweep.person.parties)
+        + own_pasts.forget_parties(sweep.valkey, names, named)
+        for names in sweep.names
+    )
     return ["past"] * removed
 
 

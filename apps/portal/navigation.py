@@ -29,6 +29,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/policy/", "Policy"),
         Entry("/lists/", "Lists"),
         Entry("/models/", "Models"),
+        Entry("/own-models/", "Own models"),
     ),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
     "Pay": (

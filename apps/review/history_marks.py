@@ -14,9 +14,10 @@ from apps.review import decided
 from apps.review.decided import Decided
 from apps.review.models import Label
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import InvalidTransaction
+from apps.scoring.engine.transaction import InvalidTransaction, Parsed
 from apps.scoring.feature_drift import HistoryMark
-from apps.scoring.serving import activity, ids
+from apps.scoring.policies import get_policies
+from apps.scoring.serving import activity, ids, own_pasts
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.times import instant_us
 from apps.valkey import Away, Valkey
@@ -33,8 +34,10 @@ def mark(tenant: Tenant, valkey: Valkey, labels: Sequence[tuple[Label, Decided]]
         return
     names = names_of(tenant.handle, labels[0][0].livemode)
     rows = [(seen, _known_ms(label)) for label, decision in labels if (seen := _seen(decision))]
+    own = _for_own_models(tenant, labels)
     try:
         activity.mark(valkey, names, rows)
+        own_pasts.mark(valkey, names, own)
     except Away:
         return
     with in_tenant(tenant):
@@ -68,6 +71,43 @@ def _known_ms(label: Label) -> int | None:
     return instant_us(label.known_at) // 1000 if label.label == "fraud" else None
 
 
+def _for_own_models(
+    tenant: Tenant, labels: Sequence[tuple[Label, Decided]]
+) -> list[tuple[own_pasts.Doing, int | None]]:
+    """What labels tell the tenant's own models, where it has some."""
+    policy = get_policies().get(tenant.schema_name, tenant.policy_version)
+    found: list[tuple[own_pasts.Doing, int | None]] = []
+    for label, decision in labels:
+        if policy.own_models_for(label.schema, label.livemode) is None:
+            continue
+        parsed = _parsed(decision)
+        if parsed is not None:
+            doing = own_pasts.doing(SCHEMAS[decision.schema], parsed, _transaction(decision))
+            since_us = instant_us(label.known_at)
+            found.append((_named(doing, decision), -(-since_us // 1000) if label.label == "fraud" else None))
+    return found
+
+
+def _named(doing: own_pasts.Doing, decision: Decided) -> own_pasts.Doing:
+    """With the parties whose name is masked by the hash beside the decision."""
+    hidden = decision.hidden or {}
+    parties = zip(own_pasts.parties_of(decision.schema), doing.parties, strict=True)
+    return doing._replace(parties=tuple(own_pasts.key_of(hidden.get(field, party)) for field, party in parties))
+
+
+def _parsed(decision: Decided) -> Parsed | None:
+    """The transaction as it was decided on; None of one in an older form of its schema."""
+    try:
+        return SCHEMAS[decision.schema].parse(dict(decision.facts), instant_us(decision.created_at) // 1000)
+    except InvalidTransaction:
+        return None
+
+
+def _transaction(decision: Decided) -> int:
+    known_by = (decision.hidden or {}).get(TRANSACTION_HASH) or ids.text_hash(decision.transaction_id)
+    return int(known_by[:16], 16)
+
+
 def _seen(decision: Decided) -> activity.Seen | None:
     """A decision's transaction as history saw it; None where nothing has to be marked or can be.
 
@@ -76,10 +116,5 @@ def _seen(decision: Decided) -> activity.Seen | None:
     schema = SCHEMAS[decision.schema]
     if decision.recommended_action == "block" or not any(role.habits for role in schema.roles):
         return None
-    hidden = decision.hidden or {}
-    try:
-        parsed = schema.parse(dict(decision.facts), instant_us(decision.created_at) // 1000)
-    except InvalidTransaction:  # of an older form of the schema
-        return None
-    known_by = hidden.get(TRANSACTION_HASH) or ids.text_hash(decision.transaction_id)
-    return activity.seen(schema, parsed, int(known_by[:16], 16))
+    parsed = _parsed(decision)
+    return activity.seen(schema, parsed, _transaction(decision)) if parsed else None

@@ -45,6 +45,7 @@ class Decision(models.Model):
         null=True,
         help_text="Keyed hashes of what is masked in the facts, by field, and of the id.",
     )
+    shadows = models.JSONField(null=True, help_text="What own models in shadow would have said; null where none was.")
     row = models.SmallIntegerField(default=0, help_text="Its place in the batch it came with: the order of arrival.")
     # What it is found by: sought.py.
     amount = models.FloatField(default=0)
@@ -228,6 +229,75 @@ class StripeAccount(models.Model):
 
     def __str__(self) -> str:
         return "live" if self.livemode else "test"
+
+
+class OwnModel(models.Model):
+    """A model of the tenant's own: trained on its decisions and labels, and on nobody else's.
+
+    Which one is asked stands in the policy (`engine/decide.py`: `own_models`); `state` says the same for people.
+    """
+
+    class State(models.TextChoices):
+        TRAINING = "training"
+        CANDIDATE = "candidate"
+        SHADOW = "shadow"
+        CHAMPION = "champion"
+        RETIRED = "retired"
+        FAILED = "failed"
+
+    id = models.CharField(primary_key=True, max_length=32)
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    state = models.CharField(max_length=10, choices=State)
+    families = models.JSONField(help_text="Those that are tried; the best of them becomes the model.")
+    since = models.DateTimeField(null=True, help_text="Decisions dated before are left out, by their own time.")
+    until = models.DateTimeField(null=True)
+    maturity_days = models.FloatField(null=True, help_text="After which no label means legitimate; null: as measured.")
+    asked_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=200)
+    retrains = models.CharField(max_length=32, blank=True, help_text="The model a weekly retraining is to replace.")
+    progress = models.CharField(max_length=200, blank=True)
+    leased_until = models.DateTimeField(null=True, help_text="Until then the worker that trains it is alive.")
+    failure = models.CharField(max_length=500, blank=True)
+    trained_at = models.DateTimeField(null=True)
+    shadow_at = models.DateTimeField(null=True)
+    champion_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
+    card = models.JSONField(null=True, help_text="What it was trained on, how, and what it is worth.")
+    comparison = models.JSONField(null=True, help_text="With the shared champion, on the same later rows.")
+    stability = models.JSONField(null=True, help_text="By how much the population of each threshold moves.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["livemode", "-asked_at", "-id"], name="own_model_newest_first")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class OwnModelFiles(models.Model):
+    """The artifact of an own model: sealed, so that a stolen dump alone can't score with it; gone with its row."""
+
+    model = models.OneToOneField(OwnModel, on_delete=models.CASCADE, primary_key=True, related_name="files")
+    content = SealedText(editable=False, help_text="Base 64 of zlib of msgpack: name → bytes.")
+    sha256 = models.CharField(max_length=64, help_text="Of what is sealed.")
+
+    def __str__(self) -> str:
+        return self.model_id
+
+
+class OwnModelSettings(models.Model):
+    """Whether a schema's own model is trained again every week; one row a schema and mode."""
+
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    weekly = models.BooleanField(default=False)
+    promotes = models.BooleanField(default=False, help_text="At once, when better beyond the interval.")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["livemode", "schema"], name="own_model_settings_once")]
+
+    def __str__(self) -> str:
+        return f"{self.schema}: {'weekly' if self.weekly else 'on demand'}"
 
 
 class PublishedPolicy(models.Model):

@@ -48,7 +48,7 @@ def write(prepared: Prepared, trained: Trained, root: Path) -> dict[str, Any]:
     proof = proved(model, onnx, arrays, prepared.material.measured, by)
     files = {
         "model.onnx": onnx,
-        model.explanation: _compressed(arrays),
+        model.explanation: compressed(arrays),
         **model.files,
         "example.json": json.dumps(_example(prepared, trained), indent=1).encode(),
     }
@@ -155,7 +155,7 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _compressed(arrays: dict[str, np.ndarray]) -> bytes:
+def compressed(arrays: dict[str, np.ndarray]) -> bytes:
     into = BytesIO()
     np.savez_compressed(into, **arrays)  # type: ignore[arg-type]
     return into.getvalue()

@@ -243,7 +243,7 @@ ALERTS: tuple[Alert, ...] = (
     # --- workers ---
     Alert(
         "PalisadeQueueOld",
-        'max by (queue) (palisade_queue_age_seconds{queue!="heavy"}) > 60',
+        'max by (queue) (palisade_queue_age_seconds{queue!~"heavy|models"}) > 60',
         "2m",
         "critical",
         "A task waits in {{ $labels.queue }} for {{ $value | humanizeDuration }}.",

@@ -20,6 +20,7 @@ from apps.periods import Period
 from tests.api.bodies import DRAINED, asking
 from tests.batches.sent import csv_of
 from tests.cast import Api
+from tests.own_models.kept import an_own_model
 from tests.review.cases import a_case
 
 PATHS: dict[str, Any] = json.loads(OPENAPI.read_text())["paths"]
@@ -87,6 +88,7 @@ MAKE: dict[str, Callable[[Api], str]] = {
     "queue_id": lambda owner: str(owner.post("/v1/review-queues", {"name": "Mine"}).json()["id"]),
     "label_id": lambda owner: a_label(owner),
     "list_name": lambda owner: a_list(owner),
+    "model_id": lambda owner: an_own_model(owner),
     "alert_id": lambda owner: str(
         owner.post("/system-alert", {"service": "api", "message": "slow"}).json()["notification_id"]
     ),

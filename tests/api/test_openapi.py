@@ -18,6 +18,7 @@ from config.urls_api import urlpatterns
 from tests.api.bodies import DRAINED, asking
 from tests.api.test_404_isolation import MAKE
 from tests.cast import Api
+from tests.own_models.kept import enough_frauds
 
 DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_text())
 
@@ -120,6 +121,8 @@ BEFORE = {"/v1/labels": ("/v1/decisions", asking(DRAINED | {"transaction_id": "t
 
 @pytest.mark.parametrize(("path", "body"), EXAMPLES)
 def test_every_example_works_and_is_answered_as_described(alice: Api, path: str, body: Any) -> None:
+    if path == "/v1/models/train":
+        enough_frauds(alice.tenant)
     if path in BEFORE:
         alice.post(*BEFORE[path])
     address = re.sub(r"\{(\w+)\}", lambda name: MAKE[name[1]](alice), path)

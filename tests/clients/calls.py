@@ -15,6 +15,7 @@ from apps.billing.subscriptions.services import subscription_of
 from tests.api.test_404_isolation import MAKE
 from tests.batches.sent import csv_of
 from tests.cast import Api
+from tests.own_models.kept import enough_frauds
 from tests.stripe_server import Stand
 from tests.stripe_server.webhooks import signature
 
@@ -104,10 +105,11 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
     named = {name: {name: make(api)} for name, make in MAKE.items()}
     another = {
         name: {name: MAKE[name](api)}
-        for name in ("webhook_id", "batch_id", "rule_id", "channel_id", "case_id", "queue_id")
+        for name in ("webhook_id", "batch_id", "rule_id", "channel_id", "case_id", "queue_id", "model_id")
     }
     paused = {"batch_id": MAKE["batch_id"](api)}
     Batch.objects.filter(pk=paused["batch_id"]).update(state="paused")
+    enough_frauds(api.tenant)
     connected = {"api_key": stand.api_key, "webhook_secret": SECRET}
     handle, mode = api.post("/v1/stripe/account", connected).json()["webhook"].split("/")[-2:]
     intent = stand.ledger.create_intent({"amount": "1250", "currency": "usd", "receipt_email": "ada@example.com"})
@@ -177,6 +179,12 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         **dict.fromkeys(("getRule", "getRuleHistory", "listSnoozes"), Call(named["rule_name"])),
         "createSnooze": Call(named["rule_name"], body=_SNOOZE, kind="NewSnooze"),
         "endSnooze": Call(named["rule_name"], body={"field": "user_id", "value": "ann"}, kind="SnoozeToEnd"),
+        "trainOwnModel": Call(body=_example("trainOwnModel", "payments"), kind="TrainRequest"),
+        "setRetraining": Call(body=_example("setRetraining", "weekly"), kind="RetrainingRequest"),
+        **dict.fromkeys(("getOwnModel", "getStability", "shadowOwnModel"), Call(named["model_id"])),
+        "promoteOwnModel": Call(another["model_id"]),
+        "retireOwnModel": Call({"model_id": MAKE["model_id"](api)}),
+        "deleteOwnModel": Call({"model_id": MAKE["model_id"](api)}),
         "createTransactions": Call(body=_example("createTransactions", "one"), kind="NewTransaction"),
         "ingestTransactions": Call(body=_example("ingestTransactions", "one"), kind="PaySimTransaction"),
         "createPredictions": Call(body=_example("createPredictions", "one"), kind="NewPrediction"),

@@ -30,6 +30,7 @@ from apps.scoring.models import ListItem, PublishedPolicy
 from tests.batches.sent import csv_of
 from tests.cast import Cast, new_key
 from tests.factories import DecisionFactory, MembershipFactory, UserFactory
+from tests.own_models.kept import enough_frauds, kept
 from tests.review.cases import a_case
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,6 +92,15 @@ def delivery(scene: Scene) -> list[Any]:
     tenant, url = scene.cast.alice.tenant, "https://example.com/hook"
     made = create_webhook(tenant=tenant, livemode=False, url=url, now=timezone.now())
     return [send_test(webhook=made, now=timezone.now()).pk]
+
+
+def labelled_frauds(scene: Scene) -> list[Any]:
+    enough_frauds(scene.cast.alice.tenant, livemode=False)
+    return []
+
+
+def own_model(scene: Scene) -> list[Any]:
+    return [kept(scene.cast.alice.tenant, livemode=False)]
 
 
 def own_rule(scene: Scene) -> list[Any]:
@@ -234,6 +244,14 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
         Act("list.deleted", {"do": "delete"}, a_list),
     ),
     "list_decision": (Act("list.items_added", {"list": "mules", "field": "nameOrig"}, a_listed_decision),),
+    "own_models": (Act("model.train", {"schema": "payments", "families": ["lightgbm"]}, labelled_frauds),),
+    "own_model_retraining": (Act("model.retraining", {"schema": "payments", "weekly": "on"}),),
+    "own_model": (
+        Act("model.shadow", {"step": "shadow"}, own_model),
+        Act("model.promote", {"step": "promote"}, own_model),
+        Act("model.retire", {"step": "retire"}, own_model),
+        Act("model.delete", {"step": "delete"}, own_model),
+    ),
     "label_decision": (Act("labels.added", {"label": "fraud", "source": "analyst"}, a_decision),),
     "data": (
         Act("retention.changed", {"decisions": "90"}),
@@ -305,6 +323,9 @@ BESIDE = {
     "tenant.created": ["membership.created"],
     "tenant.closing": ["subscription.cancelled"],
     "user.deleted": ["membership.removed"],
+    "model.shadow": ["policy.published"],
+    "model.promote": ["policy.published"],
+    "model.retire": ["policy.published"],
 }
 
 

@@ -18,6 +18,7 @@ LIMITED_UNITS = 1_000
 FEATURES: Mapping[str, str] = {
     "batch": "POST /v1/decisions/batch",
     "drift": "GET /v1/analytics/drift",
+    "custom_models": "POST /v1/models/train",
     "sla": "GET /v1/sla/{month}",
 }
 #: What a tenant pays in unless another currency was agreed.

@@ -195,7 +195,9 @@ class DecisionDrawing(_OneDecision):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            svg = explanations.drawn(explanations.of_stored(self.decision(kwargs["decision_id"])))
+            svg = explanations.drawn(
+                explanations.of_stored(self.decision(kwargs["decision_id"]), self.tenant.schema_name)
+            )
         except Problem as nothing:
             raise Http404 from nothing
         policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}

@@ -43,6 +43,7 @@ MEMBERS = (
         "home_country": "Home country",
         "rules": "Your rules",
         "built_in": "Built-in rules",
+        "own_models": "Your own models",
         "snoozes": "Snoozes",
     }
 )

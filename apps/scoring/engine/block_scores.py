@@ -44,6 +44,8 @@ def ranks(model: LoadedModel, margins: np.ndarray) -> np.ndarray:
     """float64[n] margins → risk scores, int16[n]."""
     reference = np.array(model.card.reference, dtype=np.float64)
     below = np.searchsorted(reference, margins, side="left")
+    if model.card.own is not None:
+        return np.array(model.card.own.risk_scores, dtype=np.int16)[below]
     return np.rint(1000 * below / len(reference)).astype(np.int16)
 
 

@@ -31,6 +31,17 @@ RULE_ACTION: dict[Outcome, Action] = {
 SEVERITY: tuple[Action, ...] = ("approve", "review", "challenge", "block")
 
 
+class OwnModels(msgspec.Struct, frozen=True):
+    """A tenant's own models of one kind of transaction and one mode, by their ids: which one decides in place of the
+    shared champion ("": none does), and which are asked beside it and never told. While there is an entry, what such
+    models know of the parties is kept up to date."""
+
+    schema: str
+    champion: str = ""
+    shadows: tuple[str, ...] = ()
+    livemode: bool = True
+
+
 class Policy(msgspec.Struct, frozen=True, dict=True):
     """What a tenant wants: where levels and actions begin (calibrated probability), and its own rules."""
 
@@ -45,6 +56,14 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
     home_country: str = ""  # the tenant's, as its transactions name it; "" when not told
     built_in: tuple[Tuning, ...] = ()  # what is changed of the rules every tenant has
     snoozes: tuple[Snooze, ...] = ()
+    own_models: tuple[OwnModels, ...] = ()  # the tenant's own, one entry a kind of transaction and mode
+
+    def own_models_for(self, schema_name: str, livemode: bool) -> OwnModels | None:
+        """The tenant's own models of one kind of transaction; None where nothing is kept for any."""
+        for one in self.own_models:
+            if one.schema == schema_name and one.livemode == livemode:
+                return one
+        return None
 
     @cached_property
     def programs(self) -> "dict[str, Programs]":
@@ -102,6 +121,14 @@ class Ensemble(msgspec.Struct, frozen=True):
     models: tuple[Vote, ...]
 
 
+class ShadowScore(msgspec.Struct, frozen=True):
+    """What a tenant's own model in shadow would have said: kept, never told."""
+
+    model: str
+    fraud_probability: float
+    risk_score: int
+
+
 class Decision(msgspec.Struct, frozen=True):
     """The answer.
 
@@ -125,6 +152,7 @@ class Decision(msgspec.Struct, frozen=True):
     contributions: bytes
     ensemble: Ensemble | None = None
     untold: tuple[str, ...] = ()
+    shadows: tuple[ShadowScore, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):

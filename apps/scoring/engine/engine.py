@@ -1,10 +1,12 @@
 """The story of a decision: features, models, conclusion."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from struct import Struct
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from apps import card_numbers
@@ -18,6 +20,8 @@ from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.history import PastColumns, told_home, unknown
 from apps.scoring.engine.list_checks import KnownLists, ListCheck
 from apps.scoring.engine.models import LoadedModel, ModelRefused
+from apps.scoring.engine.own import OwnAsked, OwnBlock, packed, shadowed
+from apps.scoring.engine.own_features import widened
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.engine.windows import Activity
@@ -46,16 +50,21 @@ class Engine:
         policy: Policy,
         model: str | None = None,
         known_lists: KnownLists | None = None,
+        own: OwnAsked | None = None,
     ) -> Decision:
         """One transaction with its history (None: unavailable) under a policy, with what is known of the lists its
-        rules ask (`policy.list_checks`). Raises `UnknownModel`."""
+        rules ask (`policy.list_checks`); the tenant's own models are asked where no model is named. Raises
+        `UnknownModel`."""
         schema = _schema(schema)
         chosen = self._choose(schema.name, model)
         pasts = self._pasts(schema, parsed, activity, policy)
         row = schema.row(parsed.transaction, parsed.at_ms, pasts)
-        packed = self._pack[schema.name](*row)
-        answer = asked(chosen, np.frombuffer(packed, "<f4").reshape(1, -1))
-        scored = scored_of(chosen, answer, 0, packed)
+        if own is not None and model is None:
+            asides = _Asides([parsed], [activity], [pasts], [known_lists], policy)
+            return _with_own(own, chosen, schema, [row], asides)[0]
+        features = self._pack[schema.name](*row)
+        answer = asked(chosen, np.frombuffer(features, "<f4").reshape(1, -1))
+        scored = scored_of(chosen, answer, 0, features)
         return conclude(schema, parsed, row, policy, scored, _degraded(activity, answer), pasts, known_lists)
 
     def decide_many(
@@ -66,6 +75,7 @@ class Engine:
         policy: Policy,
         model: str | None = None,
         known_lists: Sequence[KnownLists | None] | None = None,
+        own: OwnAsked | None = None,
     ) -> list[Decision]:
         """The same for many transactions, with models and explanation run over the whole block."""
         if not parsed:
@@ -76,15 +86,10 @@ class Engine:
         pasts = [self._pasts(schema, *one, policy) for one in zip(parsed, activities, strict=True)]
         columns = schema.columns([one.transaction for one in parsed])
         rows = schema.block(columns, at_ms, [PastColumns(role) for role in zip(*pasts, strict=True)])
-        features = rows.astype("<f4")
-        answer = asked(chosen, features)
-        return [
-            conclude(
-                schema, one, row, policy, scored_of(chosen, answer, index, features[index].tobytes()),
-                _degraded(activities[index], answer), pasts[index], known_lists[index] if known_lists else None,
-            )
-            for index, (one, row) in enumerate(zip(parsed, rows.tolist(), strict=True))
-        ]  # fmt: skip
+        asides = _Asides(parsed, activities, pasts, known_lists or [None] * len(parsed), policy)
+        if own is not None and model is None:
+            return _with_own(own, chosen, schema, rows.tolist(), asides)
+        return asides.concluded(schema, chosen, rows.tolist(), rows.astype("<f4"))
 
     def decide_block(
         self,
@@ -94,6 +99,7 @@ class Engine:
         model: str | None = None,
         explain: Explain = "flagged",
         known_lists: Mapping[ListCheck, np.ndarray] | None = None,
+        own: OwnBlock | None = None,
     ) -> BlockDecisions:
         """The same for a block, in columns out as in: `pasts` are those of each of the schema's roles, with the numbers
         of `Activity` (or `Habits`) as float64[n] under their names; None: unavailable. `known_lists` are bool[n] by
@@ -102,6 +108,14 @@ class Engine:
         known = [Unknown(len(block))] * len(schema.roles) if pasts is None else pasts
         told = with_home(block, known, policy.home_country)
         features = schema.block(block.columns, block.at_ms, told)
+        if own is not None and model is None:
+            wide, mine = own.features(features), own.champion.chosen
+            with np.errstate(over="ignore"):
+                answer = asked(mine, wide.astype("<f4"), explain=False)
+            if answer.explained_by is not None:
+                widely = replace(block, schema=widened(schema.name))
+                values = BlockValues(widely, wide, policy.home_country, told, known_lists)
+                return conclude_block(values, policy, mine, answer, HISTORY_AWAY if pasts is None else (), explain)
         with np.errstate(over="ignore"):
             answer = asked(chosen, features.astype("<f4"), explain=False)
         away = HISTORY_AWAY + answer.away if pasts is None else answer.away
@@ -140,6 +154,48 @@ class Engine:
             return pasts
         place = schema.place(parsed.transaction)
         return [told_home(past, place, policy.home_country) for past in pasts] if place else pasts
+
+
+class _Asides(NamedTuple):
+    """Of some transactions what decisions on them are concluded from, beside rows and scores: an entry each."""
+
+    parsed: Sequence[Parsed]
+    activities: Sequence[Mapping[str, Activity] | None]
+    pasts: Sequence[Sequence[Activity]]
+    known_lists: Sequence[KnownLists | None]
+    policy: Policy
+
+    def concluded(
+        self, schema: TransactionSchema, chosen: Chosen, rows: Sequence[Sequence[float]], features: np.ndarray,
+        answer: Answer | None = None,
+    ) -> list[Decision]:  # fmt: skip
+        """Decisions by the chosen models on rows of the schema's features, float32[n, F] as models read them."""
+        answer = asked(chosen, features) if answer is None else answer
+        return [
+            conclude(
+                schema, one, row, self.policy, scored_of(chosen, answer, index, features[index].tobytes()),
+                _degraded(self.activities[index], answer), self.pasts[index], self.known_lists[index],
+            )
+            for index, (one, row) in enumerate(zip(self.parsed, rows, strict=True))
+        ]  # fmt: skip
+
+
+def _with_own(
+    own: OwnAsked, chosen: Chosen, schema: TransactionSchema, rows: Sequence[Sequence[float]], asides: _Asides
+) -> list[Decision]:
+    """Decided by the tenant's own champion, by the shared one where there is none or it fails; those in shadow are
+    asked as well."""
+    found = None
+    if own.champion is not None:
+        wide = own.champion.widened(rows, own.numbers)
+        features = packed(wide)
+        answer = asked(own.champion.chosen, features)
+        if answer.explained_by is not None:
+            found = asides.concluded(widened(schema.name), own.champion.chosen, wide, features, answer)
+    if found is None:
+        found = asides.concluded(schema, chosen, rows, packed(rows))
+    shadows = zip(found, shadowed(own, rows), strict=True)
+    return [msgspec.structs.replace(decision, shadows=said) for decision, said in shadows]
 
 
 def _schema(schema: str | TransactionSchema) -> TransactionSchema:

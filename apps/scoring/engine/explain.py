@@ -9,10 +9,9 @@ import numpy as np
 from msgspec import Meta
 
 from apps.scoring.engine.features import Feature
-from apps.scoring.engine.models import Card
+from apps.scoring.engine.models import Card, schema_of
 from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rules import BuiltIn, Rule
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import Direction, accuses, excuses, fill, say, shown, whole
 
@@ -270,7 +269,7 @@ def explanation(card: Card, features: bytes, contributions: bytes, facts: Mappin
 
     Raises ValueError when the vectors are not as long as the model's features.
     """
-    schema = SCHEMAS[card.schema]
+    schema = schema_of(card)
     transaction = schema.recalled(facts)
     row, added = np.frombuffer(features, "<f4"), np.frombuffer(contributions, "<f4")
     if not len(row) == len(added) == len(schema.features):

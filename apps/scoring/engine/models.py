@@ -13,8 +13,10 @@ import msgspec
 import numpy as np
 import onnxruntime
 
+from apps.scoring.engine.own_features import widened
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.shapley import TreeShap
+from apps.scoring.engine.transaction import TransactionSchema
 
 EXAMPLE_TOLERANCE = 1e-5  # margins of one model on different machines
 STEEPEST = 700.0  # beyond this, exp overflows
@@ -69,6 +71,15 @@ class Worth(msgspec.Struct, frozen=True):
     without: float
 
 
+class OwnCard(msgspec.Struct, frozen=True):
+    """Of a tenant's own model: the base rate its shares of known frauds are smoothed by, and the risk score between
+    each two of its reference margins, by which the score keeps its meaning when this model takes over: a reference of n
+    has n + 1 of them, rising."""
+
+    base_rate: float
+    risk_scores: tuple[int, ...]
+
+
 class Card(msgspec.Struct, frozen=True):
     """What the engine needs of `card.json`; the rest of the card is for people."""
 
@@ -83,6 +94,7 @@ class Card(msgspec.Struct, frozen=True):
     files: dict[str, str]  # name → SHA-256
     reference_population: str = ""  # who these are, in words
     worth: tuple[Worth, ...] = ()
+    own: OwnCard | None = None  # a tenant's own
 
     @property
     def base_log_odds(self) -> float:
@@ -141,7 +153,9 @@ class LoadedModel:
 
     def risk_score(self, margin: float) -> int:
         """0-1000: 900 is riskier than 90 % of the reference population."""
-        reference = self.card.reference
+        reference, own = self.card.reference, self.card.own
+        if own is not None:
+            return own.risk_scores[bisect_left(reference, margin)]
         return round(1000 * bisect_left(reference, margin) / len(reference))
 
 
@@ -162,11 +176,28 @@ def load_model(directory: Path) -> LoadedModel:
     """The model in `directory`. Raises `ModelRefused` when a file is missing or not the one its card vouches for."""
     card = read_card(directory)
     try:
-        contents = {name: _checked(directory, name, digest) for name, digest in card.files.items()}
-        loaded = session(contents["model.onnx"])
-        return LoadedModel(card, loaded, _explainer(contents), _example(contents))
+        return _loaded(card, {name: (directory / name).read_bytes() for name in card.files})
     except FileNotFoundError as missing:
         raise ModelRefused(f"{Path(missing.filename).name} is missing") from missing
+
+
+def load_files(files: Mapping[str, bytes]) -> LoadedModel:
+    """The model these files are, its example checked. Raises `ModelRefused` as `load_model` does."""
+    try:
+        card = _card_of(files["card.json"])
+        model = _loaded(card, {name: files[name] for name in card.files})
+    except KeyError as missing:
+        raise ModelRefused(f"{missing.args[0]} is missing") from missing
+    verify_example(model)
+    return model
+
+
+def _loaded(card: Card, contents: Mapping[str, bytes]) -> LoadedModel:
+    for name, digest in card.files.items():
+        if sha256(contents[name]).hexdigest() != digest:
+            raise ModelRefused(f"{name} is not the file the card vouches for")
+    try:
+        return LoadedModel(card, session(contents["model.onnx"]), _explainer(contents), _example(contents))
     except (msgspec.DecodeError, KeyError, ValueError, ImportError) as problem:
         raise ModelRefused(f"the model can't be read: {problem}") from problem
 
@@ -174,9 +205,14 @@ def load_model(directory: Path) -> LoadedModel:
 def read_card(directory: Path) -> Card:
     """The card of the model in `directory`, of its schema's features. Raises `ModelRefused`."""
     try:
-        card = msgspec.json.decode((directory / "card.json").read_bytes(), type=Card)
+        return _card_of((directory / "card.json").read_bytes())
     except FileNotFoundError as missing:
         raise ModelRefused("card.json is missing") from missing
+
+
+def _card_of(content: bytes) -> Card:
+    try:
+        card = msgspec.json.decode(content, type=Card)
     except msgspec.DecodeError as problem:
         raise ModelRefused(f"the model can't be read: {problem}") from problem
     _check_features(card)
@@ -187,17 +223,15 @@ def _check_features(card: Card) -> None:
     schema = SCHEMAS.get(card.schema)
     if schema is None:
         raise ModelRefused(f"the schema '{card.schema}' is unknown")
-    if card.features != schema.feature_names:
+    if card.features != schema_of(card).feature_names:
         raise ModelRefused("the model's features are not the schema's, in its order: train it again")
     if not card.calibration.a > 0:
         raise ModelRefused("the calibration would turn the ranking round")
 
 
-def _checked(directory: Path, name: str, digest: str) -> bytes:
-    content = (directory / name).read_bytes()
-    if sha256(content).hexdigest() != digest:
-        raise ModelRefused(f"{name} is not the file the card vouches for")
-    return content
+def schema_of(card: Card) -> TransactionSchema:
+    """The schema a model's rows are of: of a tenant's own model the widened one."""
+    return SCHEMAS[card.schema] if card.own is None else widened(card.schema)
 
 
 def session(content: bytes) -> onnxruntime.InferenceSession:

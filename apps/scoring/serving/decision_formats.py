@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from apps import times
-from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed
+from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed, ShadowScore
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.rules import RuleResult
 
@@ -75,6 +75,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     row: int = 0
     hidden: dict[str, str] | None = None
     untold: tuple[str, ...] = ()  # rules that hit and were not told; no column of its own
+    shadows: tuple[ShadowScore, ...] | None = None
 
 
 class Short(msgspec.Struct, frozen=True):

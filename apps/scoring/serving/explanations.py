@@ -14,12 +14,14 @@ from apps.errors import Problem
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.explain import YES_OR_NO, Contribution, Explanation, explanation
 from apps.scoring.engine.models import Card, LoadedModel, ModelRefused, read_card
+from apps.scoring.engine.own_features import widened
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.waterfall import percent, waterfall_svg
 from apps.scoring.engine.wording import number
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats, decisions
+from apps.scoring.serving.own_shelf import NAME, get_own_shelf
 from apps.scoring.serving.service import Scoring
 from apps.scoring.serving.stored_answers import missing
 
@@ -68,14 +70,15 @@ class _Stored(NamedTuple):
 def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str) -> Explained:
     """Raises `Problem` (404) when there is no such decision or no model had a part in it."""
     stored = _stored(scoring, names, admission, decision_id)
-    return _explained(decision_id, stored, _explaining(scoring, stored) if stored.model else None)
+    card = _explaining(scoring, admission.tenant_schema, stored) if stored.model else None
+    return _explained(decision_id, stored, card)
 
 
-def of_stored(decision: Decision) -> Explained:
-    """The same of a recorded decision, where no model is loaded: its card is enough. Raises `Problem` (404)."""
+def of_stored(decision: Decision, tenant_schema: str) -> Explained:
+    """The same of a recorded decision of a tenant's, where no model is loaded: its card does. Raises `Problem`: 404."""
     stored = _kept(decision, bytes(decision.features), bytes(decision.contributions), decision.facts)
     name, version = _named(stored)
-    return _explained(decision.pk, stored, _card_of(stored.schema, name, version) if name else None)
+    return _explained(decision.pk, stored, _card_by(tenant_schema, stored, name, version) if name else None)
 
 
 def _explained(decision_id: str, stored: _Stored, card: Card | None) -> Explained:
@@ -97,7 +100,7 @@ def _explained(decision_id: str, stored: _Stored, card: Card | None) -> Explaine
 def drawn(explained: Explained) -> str:
     """The explanation as a SHAP waterfall, SVG."""
     found = explained.explanation
-    schema = SCHEMAS[explained.schema]
+    schema = widened(explained.schema) if explained.model == NAME else SCHEMAS[explained.schema]
     items = [(schema.labels[item.feature], _pictured(schema, item), item.contribution) for item in found.items]
     return waterfall_svg(explained.title, found.base_value, found.log_odds, items, explained.subtitle)
 
@@ -109,13 +112,23 @@ def _pictured(schema: TransactionSchema, item: Contribution) -> float | str | No
     return f"{number(item.value)} {item.unit}" if item.unit and isinstance(item.value, float | int) else item.value
 
 
-def _explaining(scoring: Scoring, stored: _Stored) -> Card:
+def _explaining(scoring: Scoring, tenant_schema: str, stored: _Stored) -> Card:
     """The card of the model whose contributions were stored."""
     name, version = _named(stored)
     active = scoring.engine.models.get(stored.schema, {}).get(name)
     if isinstance(active, LoadedModel) and active.version == version:
         return active.card
-    return _card_of(stored.schema, name, version)
+    return _card_by(tenant_schema, stored, name, version)
+
+
+def _card_by(tenant_schema: str, stored: _Stored, name: str, version: str) -> Card:
+    """The card of a shared model, or of the tenant's own. Raises `Problem` when it is gone."""
+    if name != NAME:
+        return _card_of(stored.schema, name, version)
+    own = get_own_shelf().get(tenant_schema, version)
+    if own is None:
+        raise Problem("not_found", f"Your own model {version} is no longer kept.")
+    return own.model.card
 
 
 def _named(stored: _Stored) -> tuple[str, str]:

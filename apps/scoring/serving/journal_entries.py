@@ -85,6 +85,7 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
         row=item.row,
         hidden=hidden_hashes(item.parsed, item.transaction_hash),
         untold=found.untold,
+        shadows=found.shadows or None,
     )
 
 

@@ -21,7 +21,7 @@ from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.list_checks import KnownLists
 from apps.scoring.lists.membership import Answers, Lists, Wanted, fields_of
 from apps.scoring.policies import Policies
-from apps.scoring.serving import activity, ids, metrics, without_valkey
+from apps.scoring.serving import activity, ids, metrics, own_asking, without_valkey
 from apps.scoring.serving.journal_entries import Made, entry_of, joined, made_of
 from apps.scoring.serving.requests import Attempt, Clock, Item, ScoringRequest, ask_for, day_of
 from apps.scoring.serving.stored_answers import Answered, ConcurrentDuplicate, Outcome, StoredAnswers
@@ -194,11 +194,13 @@ class Scoring:
             return []
         policy, schema, model = self._policy(attempt), items[0].schema, attempt.request.model
         pasts, lists = [one.past for one in known], [one.lists for one in known]
+        own = own_asking.asked_of(attempt, items, policy, self.journal.valkey) if policy.own_models else None
         with tracing.step("engine"):
             if len(items) == 1:
-                found = [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0])]
+                found = [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0], own)]
             else:
-                found = self.engine.decide_many(schema, [item.parsed for item in items], pasts, policy, model, lists)
+                parsed = [item.parsed for item in items]
+                found = self.engine.decide_many(schema, parsed, pasts, policy, model, lists, own)
         return [_without_lists(one) if it.lists_missing else one for one, it in zip(found, known, strict=True)]
 
     def _refuse_habits(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> None:

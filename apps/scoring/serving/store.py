@@ -29,6 +29,7 @@ Columns = Mapping[str, Sequence[Any]]
 #: Fields of a record that have another name as a column.
 _RENAMED = {"created_us": "created_at"}
 _UNTOLD = "untold"  # it goes into what the decision is found by
+_AS_JSON = ("hidden", "shadows")
 _TENANT, *_FIELDS = [name for name in Record.__struct_fields__ if name != _UNTOLD]
 _COLUMNS = [_RENAMED.get(name, name) for name in _FIELDS]
 _STORED = [*_COLUMNS, *Sought._fields]
@@ -214,8 +215,10 @@ def _counted(facts: counting.Columns, tenants: Sequence[str], rows: Sequence[int
 
 def _values(columns: Columns, stored: Sequence[Sought]) -> list[Sequence[Any]]:
     """The tenant's schema and what is stored, in columns."""
-    hidden = [None if hashes is None else msgspec.json.encode(hashes) for hashes in columns["hidden"]]
-    told = {name: column for name, column in {**columns, "hidden": hidden}.items() if name != _UNTOLD}
+    json = {
+        name: [None if value is None else msgspec.json.encode(value) for value in columns[name]] for name in _AS_JSON
+    }
+    told = {name: column for name, column in {**columns, **json}.items() if name != _UNTOLD}
     return [*told.values(), *zip(*stored, strict=True)]
 
 

@@ -1,0 +1,70 @@
+"""What own models need to know of the parties, brought into Valkey from Postgres: when a tenant's first model is there,
+and after Valkey lost its memory. From then on requests and labels keep it up to date."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from apps.accounts.models import Tenant
+from apps.api_keys.gate import names_of
+from apps.own_models.reading import Read, key_of
+from apps.scoring.engine.own_decisions import Decisions
+from apps.scoring.engine.own_features import parties_of
+from apps.scoring.engine.own_past import BUCKET_MS, FOR_GOOD, KEPT_BUCKETS, KEPT_SECONDS, MOST_KNOWN, Past
+from apps.scoring.serving import own_pasts
+from apps.valkey import Valkey
+
+#: `own_past.BUCKET` and `own_past.KNOWN` as arrays.
+_BUCKETS = np.dtype([("bucket", "<u4"), ("decisions", "<u4"), ("hundredths", "<f8")])
+_KNOWN = np.dtype([("transaction", "<u8"), ("second", "<u4")])
+
+
+def refill(tenant: Tenant, valkey: Valkey, schema_name: str, livemode: bool, read: Read) -> int:
+    """Bring what is kept of all parties up to what was read; how many parties that are. Raises `Away`."""
+    pasts = dict(pasts_of(schema_name, read))
+    own_pasts.refill(valkey, names_of(tenant.handle, livemode), schema_name, pasts)
+    return len(pasts)
+
+
+def pasts_of(schema_name: str, read: Read) -> Iterator[tuple[tuple[str, str], Past]]:
+    """(field, hash) of each party with something that still counts, and what is kept of it."""
+    decisions = read.decisions
+    if not len(decisions.at_ms):
+        return
+    for place, field in enumerate(parties_of(schema_name)):
+        buckets, known = _buckets(decisions, place), _known(decisions, read.transactions, place)
+        for party in sorted(buckets.keys() | known.keys()):
+            yield (field, key_of(read.names[place][party])), Past(buckets.get(party, b""), known.get(party, b""))
+
+
+def _buckets(decisions: Decisions, place: int) -> dict[int, bytes]:
+    party, bucket = decisions.parties[:, place], decisions.at_ms // BUCKET_MS
+    counts = (party >= 0) & (bucket > bucket[-1] - KEPT_BUCKETS)
+    keys, inverse = np.unique((party[counts] << 33) + bucket[counts], return_inverse=True)
+    found = np.empty(len(keys), _BUCKETS)
+    found["bucket"] = keys & (2**33 - 1)
+    found["decisions"] = np.bincount(inverse, minlength=len(keys))
+    found["hundredths"] = np.bincount(inverse, decisions.hundredths[counts], len(keys))
+    return _by_party(keys >> 33, found)
+
+
+def _known(decisions: Decisions, transactions: np.ndarray, place: int) -> dict[int, bytes]:
+    row, since, until = decisions.frauds.T
+    party = decisions.parties[row, place]
+    counts = (party >= 0) & (until == FOR_GOOD)
+    if not counts.any():
+        return {}
+    counts &= since > since[counts].max() - KEPT_SECONDS
+    order = np.lexsort((since[counts], party[counts]))
+    found = np.empty(int(counts.sum()), _KNOWN)
+    found["transaction"], found["second"] = transactions[counts][order], since[counts][order]
+    whole = _by_party(party[counts][order], found)
+    return {one: kept[-MOST_KNOWN * _KNOWN.itemsize :] for one, kept in whole.items()}
+
+
+def _by_party(party: np.ndarray, entries: np.ndarray) -> dict[int, bytes]:
+    """Entries in order of their parties, apart."""
+    parties, begins = np.unique(party, return_index=True)
+    ends = pairwise([*begins.tolist(), len(entries)])
+    return {one: entries[begin:end].tobytes() for one, (begin, end) in zip(parties.tolist(), ends, strict=True)}

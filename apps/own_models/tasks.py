@@ -1,0 +1,23 @@
+"""Celery tasks of own models. The table is the queue: `go_on` trains what waits there, one after the other."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.own_models import retraining, services, training
+
+
+@shared_task
+def go_on() -> int:
+    """Train every model that waits; how many. Harmless when repeated: a model is trained by one worker at a time."""
+    trained = 0
+    for tenant in Tenant.objects.filter(closed_at=None, suspended_at=None).order_by("pk"):
+        for model_id in list(services.waiting(tenant)):
+            trained += training.run(tenant, model_id, timezone.now())
+    return trained
+
+
+@shared_task
+def retrain() -> int:
+    """Ask for a training of each model that is trained again every week; how many."""
+    return retraining.ask_all(timezone.now())

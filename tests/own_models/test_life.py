@@ -1,0 +1,118 @@
+"""A model of the tenant's own, from the request to train it to the day it decides, and back: by the product's calls."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.tenancy import in_tenant
+from apps.api_keys.services import get_gate
+from apps.batches import chunks, planning
+from apps.own_models import services, tasks
+from apps.own_models.reading import read
+from apps.own_models.refill import pasts_of
+from apps.scoring.models import Decision, OwnModelFiles
+from apps.scoring.serving import own_shelf
+from tests.cast import Api
+from tests.own_models.made_up import DAYS, payments, store
+
+BEGIN = datetime.now(UTC) - timedelta(days=DAYS)
+
+
+def paid(api: Api, merchant: str, number: int, at: datetime) -> dict[str, Any]:
+    said = {"transaction_id": f"new-{number}", "timestamp": at.isoformat(), "amount": 40.0, "user_id": "u1",
+            "merchant_id": merchant}  # fmt: skip
+    return dict(api.post("/v1/decisions", {"schema": "payments", "transaction": said}).json())
+
+
+def scored_as_file(api: Api, merchants: list[str]) -> list[Decision]:
+    """Payments to these merchants as a file, in its order."""
+    lines = [f"f{number},{datetime.now(UTC).isoformat()},40.0,u1,{one}" for number, one in enumerate(merchants)]
+    body = "\n".join(["transaction_id,timestamp,amount,user_id,merchant_id", *lines]).encode()
+    made = api.call("POST", "/v1/batches?schema=payments", body, "text/csv").json()["id"]
+    planning.plan(made)
+    chunks.score_next(made, timezone.now())
+    with in_tenant(api.tenant):
+        return list(Decision.objects.filter(fingerprint=made).order_by("transaction_id"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_model_is_trained_shadows_decides_and_goes_back(alice: Api, bob: Api, drain: Callable[[], int]) -> None:
+    log = payments(BEGIN)
+    store(alice.tenant, log)
+    asked = alice.post("/v1/models/train", {"schema": "payments", "families": ["lightgbm"]})
+    assert (asked.status_code, asked.json()["state"]) == (202, "training")
+    name = asked.json()["id"]
+    assert alice.post("/v1/models/train", {"schema": "payments"}).json()["code"] == "model_not_ready"
+    assert tasks.go_on() == 1
+
+    model = alice.get(f"/v1/models/{name}").json()
+    assert (model["state"], model["failure"]) == ("candidate", "")
+    compared = model["comparison"]
+    assert compared["own"]["average_precision"] > 0.4 and compared["better_beyond_interval"]
+    assert model["card"]["data"]["maturity_days"] == pytest.approx(3.0, abs=0.1)
+    report = alice.get(f"/v1/models/{name}/stability").json()["report"]
+    assert max(abs(one["moved"]) for one in report["risk_score"]) < 0.1
+    with in_tenant(alice.tenant):
+        assert "model.onnx" in own_shelf.opened(*OwnModelFiles.objects.values_list("content", "sha256").get())
+
+    assert alice.post(f"/v1/models/{name}/shadow", {}).json()["state"] == "shadow"
+    shadowed = paid(alice, "m1", 1, datetime.now(UTC))
+    assert shadowed["model"]["name"] != "own" and "shadows" not in shadowed
+    drain()
+    with in_tenant(alice.tenant):
+        kept = Decision.objects.get(pk=shadowed["id"])
+    assert [one["model"] for one in kept.shadows] == [name]
+
+    assert alice.post(f"/v1/models/{name}/promote", {}).json()["state"] == "champion"
+    decided = paid(alice, "m2", 2, datetime.now(UTC))
+    assert (decided["model"]["name"], decided["model"]["version"]) == ("own", name)
+    assert decided["decisive"]["id"] == "own" and not decided["degraded"]
+    bad = next(one.merchant for one in reversed(log) if one.is_fraud)
+    many = [{"transaction_id": f"b{number}", "timestamp": datetime.now(UTC).isoformat(), "amount": 40.0,
+             "user_id": "u1", "merchant_id": merchant} for number, merchant in enumerate((bad, "m2"))]  # fmt: skip
+    told = alice.post("/v1/decisions/batch", {"schema": "payments", "transactions": many}).json()["data"]
+    assert told[0]["fraud_probability"] > 10 * told[1]["fraud_probability"]
+    assert any("FRAUD" in reason["code"] for reason in told[0]["reasons"])
+    drain()
+    explained = alice.get(f"/v1/decisions/{told[0]['id']}/explanation").json()
+    assert any(item["feature"].startswith("merchant_fraud") for item in explained["contributions"])
+    assert alice.get(f"/v1/decisions/{told[0]['id']}/explanation.svg").status_code == 200
+
+    by_file = scored_as_file(alice, [bad, "m2"])
+    assert [one.model_version for one in by_file] == [name, name]
+    assert by_file[0].fraud_probability > 10 * by_file[1].fraud_probability
+
+    assert bob.get(f"/v1/models/{name}").status_code == 404
+    assert paid(bob, bad, 3, datetime.now(UTC))["model"]["name"] != "own"
+    assert alice.in_test_mode().get(f"/v1/models/{name}").status_code == 404
+
+    assert alice.post(f"/v1/models/{name}/retire", {}).json()["state"] == "retired"
+    assert paid(alice, bad, 4, datetime.now(UTC))["model"]["name"] != "own"
+    assert alice.call("DELETE", f"/v1/models/{name}").json()["deleted"]
+    with in_tenant(alice.tenant):
+        assert not OwnModelFiles.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_too_few_labels_and_a_smaller_plan_are_refused(alice: Api, bob: Api) -> None:
+    store(alice.tenant, payments(BEGIN)[:200])
+    refused = alice.post("/v1/models/train", {"schema": "payments"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_few_labels")
+    refused = bob.post("/v1/models/train", {"schema": "payments"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "plan_lacks_feature")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_postgres_tells_of_parties_is_what_requests_and_labels_would_have_kept(alice: Api) -> None:
+    log = payments(BEGIN)[-1500:]
+    store(alice.tenant, log)
+    known = read(alice.tenant, "payments", True)
+    assert len(known.decisions.at_ms) == len(log) and known.left_out == 0
+    assert int(known.decisions.is_fraud.sum()) == sum(one.is_fraud for one in log)
+    pasts = dict(pasts_of("payments", known))
+    assert {field for field, _ in pasts} == {"user_id", "merchant_id"}
+    assert services.policy_of(alice.tenant).own_models == ()
+    assert get_gate() is not None
