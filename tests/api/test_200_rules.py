@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.scoring.models import Decision, RuleDay
 from tests.api.bodies import asking
 from tests.cast import Api, new_key
+from tests.scoring.engine.expressions.test_grammar import text_of
 
 PAYMENT: dict[str, Any] = {"amount": 6000.0, "user_id": "Ann", "merchant_id": "M1", "country": "US"}
 LARGE = {"id": "large", "outcome": "review", "schema": "payments", "when": "amount > 5000.0 && country == 'US'"}
@@ -179,3 +181,11 @@ def test_a_snooze_that_can_not_be_is_refused(alice: Api, what: dict[str, Any], p
     until = (timezone.now() + timedelta(days=1)).isoformat()
     answer = alice.post("/v1/rules/large/snoozes", {"field": "user_id", "value": "Ann", "until": until} | what)
     assert (answer.status_code, answer.json()["param"]) == (422, param)
+
+
+def test_whatever_is_typed_is_answered(alice: Api) -> None:
+    random = Random("typed")
+    for _ in range(200):
+        answer = alice.post("/v1/rules/validate", {"when": text_of(random), "schema": "payments"})
+        assert answer.status_code in (200, 400, 422), answer.content
+    assert alice.post("/v1/rules/validate", {"when": "amount > 5"}).status_code == 200

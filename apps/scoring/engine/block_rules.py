@@ -17,7 +17,7 @@ from apps.scoring.engine.expressions.meaning import Of
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rule_fields import counted_of, names_of
-from apps.scoring.engine.rule_programs import WHOLE, Compiled, Programs, text_of
+from apps.scoring.engine.rule_programs import BROKEN, WHOLE, Compiled, Programs, text_of
 from apps.scoring.engine.rules import Condition, Typology, holds, instants
 from apps.scoring.engine.transaction import HOME_COUNTRY, Parsed, TransactionSchema
 from apps.scoring.engine.values import NOWHERE, Values
@@ -146,9 +146,13 @@ def evaluate_block(programs: Programs, values: BlockValues) -> RuleHits:
     for number, rule in enumerate(programs.built_in):
         hit, found.error[number] = _result(rule.all, values)
         found.hit[number] = _awake(rule.id, hit, programs, values)
-    for number, one in enumerate(own):
-        _own(number, one, programs, values, found)
-    for row in values.block.masked:
+    rows: Iterable[int] = values.block.masked
+    try:
+        for number, one in enumerate(own):
+            _own(number, one, programs, values, found)
+    except BROKEN:
+        rows = range(len(values))
+    for row in rows:
         _masked(row, programs, values, found)
     return found
 

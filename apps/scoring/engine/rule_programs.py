@@ -1,6 +1,6 @@
 """A policy's rules, ready to be asked of one kind of transaction: compiled when a process first needs them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,8 @@ from apps.scoring.engine.transaction import Parsed, TransactionSchema
 
 WHOLE = 100  # percent
 NEVER = Always(holds=False)
+#: What a condition could raise that was not typed before; nothing that is published does.
+BROKEN = (ArithmeticError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +88,13 @@ class Programs:
         if not (self.live or self.shadows):
             return results, ()
         known = known_lists or {}
-        hits = self.function([*self._values(values), *[known.get(check) for check in self.checks]])
+        hits = self._hits([*self._values(values), *[known.get(check) for check in self.checks]])
         own, untold = list(self.missed), []
         decisive, quiet = hits[: len(self.live)], hits[len(self.live) :]
-        asked = enumerate(decisive) if True in decisive else ()  # nearly never
-        for place in sorted(self.unsure.union(place for place, hit in asked if hit)):
+        asked = enumerate(decisive) if True in decisive or None in decisive else ()  # nearly never
+        for place in sorted(self.unsure.union(place for place, hit in asked if hit is not False)):
             one = self.live[place]
-            if one.errs(values, known):
+            if hits[place] is None or one.errs(values, known):
                 own[place] = told(one.rule.id, "error")
             elif hits[place] and self.decides(one.rule, parsed, values):
                 own[place] = told(one.rule.id, "hit")
@@ -104,6 +106,19 @@ class Programs:
                 if hit and not one.errs(values, known)
             ]  # fmt: skip
         return (*results, *own), tuple(untold)
+
+    def _hits(self, seen: Sequence[Any]) -> tuple[bool | None, ...]:
+        """Whether each rule's condition holds; None for one that breaks, which the others must not feel."""
+        try:
+            return self.function(seen)
+        except BROKEN:
+            return tuple(_alone(function, seen) for function in self.functions)
+
+    @cached_property
+    def functions(self) -> tuple[Conditions, ...]:
+        """Each rule's condition by itself."""
+        conditions = [NEVER if one.condition is None else one.condition for one in (*self.live, *self.shadows)]
+        return tuple(function_of([one], tuple(self.names), self.checks) for one in conditions)
 
     def decides(self, rule: Rule, parsed: Parsed, values: Mapping[str, Any]) -> bool:
         """Whether a live rule that hits a transaction is told and may decide: its share, and no snooze."""
@@ -120,6 +135,13 @@ class Programs:
 
     def _values(self, values: Mapping[str, Any]) -> list[Any]:
         return [_number(values[name]) if of == "number" else text_of(values[name]) for name, of in self.names.items()]
+
+
+def _alone(function: Conditions, seen: Sequence[Any]) -> bool | None:
+    try:
+        return function(seen)[0]
+    except BROKEN:
+        return None
 
 
 def programs_of(policy: Policy, schema: TransactionSchema) -> Programs:

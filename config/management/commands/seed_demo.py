@@ -8,7 +8,7 @@ is ready; repeating it adds nothing.
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,10 +22,11 @@ from apps.alerts.timing import QuietHours, Step
 from apps.api_keys.gate import Admission, Names, Rate
 from apps.api_keys.keys import PresentedKey
 from apps.api_keys.models import ApiKey
-from apps.api_keys.services import create_key
+from apps.api_keys.services import create_key, get_gate
 from apps.billing.collecting.transfers import record_transfer
 from apps.billing.models import Invoice
 from apps.periods import Period
+from apps.scoring import rule_life
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import services as lists
 from apps.scoring.lists.given import NewItem
@@ -62,6 +63,7 @@ class Command(BaseCommand):
         if tenant is None or not _is_without_past(tenant, now):
             return
         os.nice(10)  # whoever tries the demo out meanwhile comes first
+        _make_rules(tenant, now)
         made = _decide(tenant, now)
         _wait_until_recorded()
         _close_months(tenant, now)
@@ -81,6 +83,28 @@ ALERT_RULES: Mapping[str, Mapping[str, Any]] = {
     },
     "drift": {"name": "Drift, told early", "severity": "info", "thresholds": {"psi": 0.1}, "period_minutes": 1_440},
 }
+
+
+#: Rules of the demo's own that its past is decided under.
+RULES: Sequence[Mapping[str, Any]] = (
+    {
+        "id": "large_without_card", "outcome": "review", "schema": "payments", "state": "shadow",
+        "when": "amount > 400.0 && card_present == false && used_chip != true",
+        "description": "Large, and no card was there.",
+    },
+    {
+        "id": "round_and_drained", "outcome": "note", "schema": "paysim", "state": "live", "share": 50,
+        "when": "amount % 100 == 0 && newbalanceOrig == 0 && type in ['TRANSFER', 'CASH_OUT']",
+    },
+)  # fmt: skip
+
+
+def _make_rules(tenant: Tenant, now: datetime) -> None:
+    for rule in RULES:
+        rule_life.create(
+            tenant=tenant, rule=rule, gate=get_gate(), now=now, actor="seed_demo", reason="To be looked at."
+        )
+    tenant.refresh_from_db(fields=["policy_version"])
 
 
 def _make_alert_rules(tenant: Tenant, now: datetime) -> None:
