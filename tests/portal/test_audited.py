@@ -309,6 +309,9 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "support": (Act("support.asked", {"topic": "question", "subject": "Why?", "message": "Say."}),),
     "add_rule": (Act("policy.published", RULE),),
     "new_rule": (Act("policy.published", RULE_TEXT),),
+    "import_rules": (
+        Act("policy.published", {"source": "stripe_radar", "text": "Block if :amount_in_usd: > 9000", "do": "apply"}),
+    ),
     "rule": (
         Act("policy.published", RULE_TEXT | {"do": "save", "outcome": "block"}, own_rule),
         Act("policy.published", {"do": "step", "state": "retired", "share": "100"}, own_rule),
