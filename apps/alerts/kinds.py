@@ -103,6 +103,7 @@ KINDS: Mapping[str, Kind] = {
     "case_overdue": Kind(
         "Review cases overdue", "Cases that are not resolved beyond the SLA of their queue", "warning", "minute",
         {"cases": Threshold("Cases at least", 1, least=1, most=1_000_000_000, whole=True)},
+        mailed=False,  # who reviews elsewhere has cases, too
     ),
     "fraud_alert": Kind(
         "Fraud told by you", "POST /fraud-alert", "critical", "told", {}, over_after=_OF_PEOPLE

@@ -395,7 +395,7 @@ class CaseAttachmentView(_CaseView):
         if found is None:
             raise Problem("not_found")
         content = evidence.read(admission.tenant_schema, found)
-        return HttpResponse(content, content_type=found.media_type, headers=evidence.headers_of(found))
+        return HttpResponse(content, content_type=evidence.SERVED_AS, headers=evidence.headers_of(found))
 
 
 class ResolveCaseView(_CaseView):
@@ -608,7 +608,7 @@ OPERATIONS: Sequence[Operation] = (
         "getCaseAttachment",
         "Download evidence",
         "The file as it was attached; in texts card numbers are masked.",
-        Answer(_FILE, "The file's bytes, under its own media type.", "application/octet-stream"),
+        Answer(_FILE, "The file's bytes.", evidence.SERVED_AS),
         parameters=(_ATTACHMENT,),
         problems=("not_found",),
     ),

@@ -282,7 +282,7 @@ def test_evidence_is_kept_as_a_download_and_goes_with_its_case(alice: Api) -> No
     assert (made["name"], made["media_type"]) == ("x.html", "text/plain; charset=utf-8")
     answer = alice.get(f"/v1/case-attachments/{made['id']}")
     assert answer["Content-Disposition"] == 'attachment; filename="x.html"'
-    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
     assert b"4111 1111" not in answer.content
     assert alice.post(path, {"name": "x.exe", "content": base64.b64encode(b"MZ\0").decode()}).status_code == 422
     assert alice.post(path, {"name": "x", "content": "no base64!"}).status_code == 422

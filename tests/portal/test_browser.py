@@ -3,14 +3,22 @@
 Needs a Chromium (`apt-get install --no-install-recommends chromium`); without one these are skipped.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.accounts.tenancy import in_tenant
+from apps.review.models import Case
 from tests.browser.chromium import looking, needs_chromium, started, window
+from tests.cast import Cast
+from tests.factories import MembershipFactory
 from tests.live import serving
 from tests.pace import within
+from tests.review.cases import a_case
 
 #: Tables that are wider than what is around them.
 WIDER_TABLES = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth + 1).length"
@@ -62,3 +70,37 @@ def test_documentation_works_under_its_policy_and_fits_a_telephone() -> None:
                 if path == "/docs":
                     page.click(".opblock-summary-control >> nth=0")
                     page.wait_for_selector(".opblock.is-open")
+
+
+def test_a_case_is_worked_by_keyboard_and_nothing_is_stolen_from_who_types(cast: Cast, settings: Any) -> None:
+    """Down the list, into the case, what it was, sent: six keys."""
+    reviewer = Client()
+    membership = MembershipFactory(tenant=cast.alice.tenant, role="analyst")
+    reviewer.force_login(membership.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    due = timezone.now() - timedelta(days=2)
+    first, second = (a_case(cast.alice.tenant, livemode=False, at=due + timedelta(hours=n)) for n in range(2))
+    with serving("portal") as address, looking() as page:
+        cookie = reviewer.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}])
+        page.goto(f"{address}/cases/")
+        page.keyboard.press("?")
+        assert page.locator("dialog[open]").count() == 1
+        page.keyboard.press("Escape")
+        page.locator("input[name=q]").focus()
+        page.keyboard.type("jc?")
+        assert (page.locator("input[name=q]").input_value(), page.locator("dialog[open]").count()) == ("jc?", 0)
+        page.goto(f"{address}/cases/")
+        for key in "jjk":
+            page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.pathname") == f"/cases/{first.pk}/"
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/cases/{first.pk}/")
+        for key in ("f", "Enter"):
+            page.keyboard.press(key)
+        page.wait_for_url("**/cases/")
+        page.keyboard.press("c")
+        page.wait_for_url(f"**/cases/{second.pk}/")
+        assert "Yours" in page.inner_text("main")
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    with in_tenant(cast.alice.tenant):
+        assert Case.objects.get(pk=first.pk).resolution == "fraud"

@@ -265,7 +265,7 @@ class EvidenceFile(_Reviewing):
             content = evidence.read(self.tenant.schema_name, found)
         except Problem as gone:
             raise Http404 from gone
-        return HttpResponse(content, content_type=found.media_type, headers=evidence.headers_of(found))
+        return HttpResponse(content, content_type=evidence.SERVED_AS, headers=evidence.headers_of(found))
 
 
 def _told(case: Case) -> str:

@@ -22,6 +22,9 @@ from apps.review.cases import file_types, work
 from apps.review.cases.work import Reviewer
 from apps.review.models import Evidence
 
+#: Whatever a file is, no browser is told so.
+SERVED_AS = "application/octet-stream"
+
 
 def attach(
     *, tenant: Tenant, livemode: bool, case_id: str, name: str, content: bytes, reviewer: Reviewer, now: datetime
