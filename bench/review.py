@@ -32,7 +32,8 @@ SELECT 'dec_' || lpad(n::text, 28, '0'), %(begin)s + n * %(step)s, true, 'paymen
     p, 1000 * p, CASE WHEN p < 0.3 THEN 'low' ELSE 'medium' END, CASE WHEN p < 0.3 THEN 'approve' ELSE 'review' END,
     'model:xgboost', 'xgboost', '1',
     jsonb_build_object('amount', 1 + n %% 5000, 'user_id', u, 'merchant_id', m, 'device_id', d, 'ip_address', i),
-    '{"rules": [], "reasons": []}', decode(repeat('ab', 240), 'hex'), decode(repeat('ab', 240), 'hex'), 0,
+    '{"rules": [], "model": null, "degraded": [], "warnings": [], "timing_ms": {"total": 1}, "billed_units": 1}',
+    decode(repeat('ab', 240), 'hex'), decode(repeat('ab', 240), 'hex'), 0,
     1 + n %% 5000, ARRAY[u, m, d, i], '{}'
 FROM generate_series(%(first)s::bigint, %(last)s) n,
 LATERAL (SELECT power(((n * 7919) %% 100003) / 100003.0, 39) AS p, 'user-' || (n * 7919) %% 90001 AS u,

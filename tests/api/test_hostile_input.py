@@ -168,7 +168,7 @@ def kept(stranger: Api) -> Callable[[], Any]:
             (writes,) = cursor.fetchone()
             if seen.get("writes") != writes:
                 cursor.execute(statement, tables)
-                seen.update(writes=writes, rows=cursor.fetchall())
+                seen.update(writes=writes, rows=sorted(cursor.fetchall()))  # in no order of their own
         return seen["rows"]
 
     return look
