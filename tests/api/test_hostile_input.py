@@ -36,6 +36,11 @@ BODIES: dict[str, Any] = {
             }
         ]
     },
+    "/v1/lists": {"name": "mine", "item_type": "user"},
+    "/v1/lists/{list_name}/items": {
+        "items": [{"value": "u1", "note": "A mule.", "expires_at": "2030-01-01T00:00:00Z"}]
+    },
+    "/v1/lists/{list_name}/items/remove": {"values": ["u1"]},
     "/v1/cases/next": {"queue": "default"},
     "/v1/cases/{case_id}/assign": {"to": "key:1"},
     "/v1/cases/{case_id}/notes": {"text": "Called back."},
