@@ -157,7 +157,10 @@ def opening_cost(tenant: Any, now: datetime) -> tuple[float, float, int]:
         before = Case.objects.count()
     for number in range(BATCHES):
         rows = range(number * A_BATCH, (number + 1) * A_BATCH)
-        batch = [_again(made[n % MADE], records[n % MADE], 10**9 + n, now + timedelta(milliseconds=n)) for n in rows]
+        batch = [
+            _again(made[n % len(made)], records[n % len(made)], 10**9 + n, now + timedelta(milliseconds=n))
+            for n in rows
+        ]
         store._followers[:] = followers if number % 2 else []
         begun = time.perf_counter()
         store.record(batch)

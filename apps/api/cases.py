@@ -420,8 +420,8 @@ class CaseGraphView(_CaseView):
 
     def get(self, request: HttpRequest, case_id: str) -> HttpResponse:
         admission = self.admit_only(request)
-        case = self.case(admission, case_id)
         with in_tenant(admission.tenant_schema):
+            case = self.case(admission, case_id)
             center = Decision.objects.filter(pk=case.decision_id).first()
         return json_answer(_graph(case, graph.around(admission.tenant_schema, center, self.now)))
 

@@ -155,6 +155,14 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "resumeBatch": Call(paused),
         "deleteBatch": Call(another["batch_id"]),
         "getJob": Call(named["job_id"]),
+        "createList": Call(body=_example("createList", "offices"), kind="NewList"),
+        **dict.fromkeys(("getList", "listItems", "exportItems"), Call(named["list_name"])),
+        "addItems": Call(named["list_name"], body=_example("addItems", "some"), kind="NewItems"),
+        "removeItem": Call(named["list_name"], query={"value": "u1"}),
+        "removeItems": Call(named["list_name"], body=_example("removeItems", "some"), kind="Values"),
+        "removeItemById": Call(_item(api, **named["list_name"])),
+        "importItems": Call(named["list_name"], file=b"value\nu3\n"),
+        "deleteList": Call({"list_name": api.post("/v1/lists", {"name": "old", "item_type": "user"}).json()["name"]}),
         **dict.fromkeys(("getCase", "claimCase", "releaseCase", "getCaseGraph"), Call(named["case_id"])),
         "claimNextCase": Call(body=_example("claimNextCase", "any"), kind="NextCaseRequest"),
         "assignCase": Call(named["case_id"], body=_example("assignCase", "nobody"), kind="Assignment"),
@@ -203,6 +211,13 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         **dict.fromkeys(("getAlertChannel", "testAlertChannel"), Call(named["channel_id"])),
         "deleteAlertChannel": Call(another["channel_id"]),
     }
+
+
+def _item(api: Api, list_name: str) -> dict[str, str]:
+    """One of the two items that a list gets here."""
+    api.post(f"/v1/lists/{list_name}/items", {"items": [{"value": "u1"}, {"value": "u2"}]})
+    rows = api.get(f"/v1/lists/{list_name}/items").json()["data"]
+    return {"list_name": list_name, "item_id": next(row["id"] for row in rows if row["value"] == "u2")}
 
 
 def _described() -> Iterator[tuple[str, Any]]:

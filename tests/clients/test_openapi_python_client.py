@@ -30,6 +30,7 @@ content_type_overrides:
   application/pdf: application/octet-stream
   application/atom+xml: application/octet-stream
   text/csv: application/octet-stream
+  text/plain: application/octet-stream
   application/csv: application/octet-stream
   application/jsonl: application/octet-stream
   application/x-jsonlines: application/octet-stream
