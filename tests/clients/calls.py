@@ -216,8 +216,8 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
 def _item(api: Api, list_name: str) -> dict[str, str]:
     """One of the two items that a list gets here."""
     api.post(f"/v1/lists/{list_name}/items", {"items": [{"value": "u1"}, {"value": "u2"}]})
-    rows = api.get(f"/v1/lists/{list_name}/items").json()["data"]
-    return {"list_name": list_name, "item_id": next(row["id"] for row in rows if row["value"] == "u2")}
+    (found,) = api.get(f"/v1/lists/{list_name}/items?value=u2").json()["data"]
+    return {"list_name": list_name, "item_id": found["id"]}
 
 
 def _described() -> Iterator[tuple[str, Any]]:
