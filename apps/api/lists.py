@@ -520,7 +520,9 @@ _ITEMS = {
 _VALUES = {"some": {"summary": "Two of them", "value": {"values": ["U-1001", "U-1002"]}}}
 _FORM = {
     "type": "object",
-    "properties": {"file": {"type": "string", "format": "binary", "description": "The items."}},
+    "properties": {
+        "file": {"type": "string", "contentMediaType": "application/octet-stream", "description": "The items."}
+    },
     "required": ["file"],
     "additionalProperties": False,
 }

@@ -36,6 +36,9 @@ BODIES: dict[str, Any] = {
             }
         ]
     },
+    "/v1/imports": {"stripe_radar": {}, "apply": False},
+    "/v1/models/train": {"schema": "payments"},
+    "/v1/models/retraining": {"schema": "payments", "weekly": True, "promotes": False},
     "/v1/lists": {"name": "mine", "item_type": "user"},
     "/v1/lists/{list_name}/items": {
         "items": [{"value": "u1", "note": "A mule.", "expires_at": "2030-01-01T00:00:00Z"}]

@@ -74,7 +74,7 @@ def around(tenant_schema: str, center: Decision | None, now: datetime) -> Graph:
         return Graph((), (), (), False)
     start = min(center.created_at, now) - SPAN
     parties = list(dict.fromkeys(center.parties))
-    asked: list[object] = [center.pk]
+    asked: list[Any] = [center.pk]
     for place, party in enumerate(parties):  # itself is among them, and one shows that there is more
         asked += [place, party, center.livemode, start, now, OF_A_PARTY + 2]
     found: list[list[_Row]] = [[] for _ in parties]
