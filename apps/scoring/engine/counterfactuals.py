@@ -22,7 +22,15 @@ from apps.scoring.engine.wording import number
 MOST_TOLD = 3
 
 Why = Literal[
-    "turned", "approved", "no_lever", "rule_decides", "none_found", "model_away", "not_stored", "policy_changed"
+    "turned",
+    "approved",
+    "no_lever",
+    "rule_decides",
+    "none_found",
+    "model_away",
+    "own_model",
+    "not_stored",
+    "policy_changed",
 ]
 #: Why there is none, in words; {rule} decided, {least} is the least amount that was tried.
 SENTENCES: Mapping[str, str] = {
@@ -33,6 +41,7 @@ SENTENCES: Mapping[str, str] = {
     "none_found": "No change the customer could have made would have turned it: no other way to pay, no amount down to "
     "{least}, alone or together. What speaks against it is who pays whom, where, and what happened before.",
     "model_away": "The model that decided is no longer kept: it can't be scored as it was then.",
+    "own_model": "A model of your own decided: its features beyond the shared ones are not reckoned with here.",
     "not_stored": "Too little was stored of it to score it again: it was decided without a model.",
     "policy_changed": "What was stored of it does not give the same answer again: nothing can be said of what would.",
 }

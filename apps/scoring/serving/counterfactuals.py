@@ -133,8 +133,10 @@ def _kept(schema: str, entry: str) -> LoadedModel:
 def _found(stored: Stored, model_of: ModelOf) -> Found:
     if stored.answer.recommended_action == "approve":
         return Found((), "approved")
-    if stored.answer.model is None or len(stored.row) != len(stored.schema.features):
+    if stored.answer.model is None or not len(stored.row):
         return Found((), "not_stored")
+    if len(stored.row) != len(stored.schema.features):
+        return Found((), "own_model")
     try:
         sought = _sought(stored, model_of)
     except ModelRefused:

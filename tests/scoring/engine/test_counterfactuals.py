@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from apps.scoring.engine.asking import ENSEMBLE
 from apps.scoring.engine.candidates import least_amount
-from apps.scoring.engine.counterfactuals import SENTENCES, Found, counterfactuals, why_not
+from apps.scoring.engine.counterfactuals import SENTENCES, Found, Why, counterfactuals, why_not
 from apps.scoring.engine.decide import SEVERITY, Decision, Policy
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.levers import LEVERS, changeable, never
@@ -141,6 +141,10 @@ def test_when_nothing_would_have_turned_it_that_is_said(rule: Condition, why: st
     found = found_of(schema, one, decide("payments", one, {}, policy), policy)
     assert (found.found, found.why) == ((), why)
     assert why_not(found, "no", "USD") and "{" not in why_not(found, "no", "USD")
+
+
+def test_every_kind_of_none_has_its_sentence() -> None:
+    assert set(get_args(Why)) == set(SENTENCES)
 
 
 def test_a_decision_that_what_was_stored_does_not_give_again_is_not_reckoned_with(paysim: Any) -> None:
