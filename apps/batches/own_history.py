@@ -2,7 +2,7 @@
 
     add(part), in the file's order ─► hashes of the parties, times and amounts, in files
     count(known) ─► a sixteenth of the parties at a time: the numbers of each row, in a file
-    numbers(part) ─► float64[rows, 1 + parties x 9]: hundredths, and what `own_past.counted` says of the parties
+    numbers(part) ─► float64[rows, 1 + parties x WIDTH]: hundredths, and what `own_past.counted` says of the parties
 
 Labels of the file's own rows can't be known yet: no decision has been made on them.
 """
@@ -17,7 +17,7 @@ from apps.scoring.engine.own_features import parties_of
 from apps.scoring.engine.own_past import (
     BUCKET_MS,
     FOR_GOOD,
-    NOT_NAMED,
+    WIDTH,
     Buckets,
     Doings,
     Frauds,
@@ -29,7 +29,6 @@ from apps.scoring.engine.values import RowView
 from apps.scoring.serving.own_pasts import hashed
 
 PARTS = 16
-WIDTH = len(NOT_NAMED)
 #: `own_past.BUCKET` and `own_past.KNOWN` as arrays.
 BUCKETS = np.dtype([("bucket", "<u4"), ("decisions", "<u4"), ("hundredths", "<f8")])
 KNOWN = np.dtype([("transaction", "<u8"), ("second", "<u4")])
@@ -118,7 +117,7 @@ def _hundredths(block: Block) -> np.ndarray:
 
 
 def _counted(rows: np.ndarray, party: np.ndarray, field: str, known: Known) -> np.ndarray:
-    """float64[n, 9] of some rows, all of each of their parties'."""
+    """float64[n, WIDTH] of some rows, all of each of their parties'."""
     names, number = np.unique(party, return_inverse=True)
     pasts = known(field, [key_of(one) for one in names.tolist()])
     buckets = _entries([past.buckets for past in pasts], BUCKETS)

@@ -48,7 +48,7 @@ def packed(rows: Sequence[Sequence[float]]) -> np.ndarray:
 
 
 class OwnBlock(NamedTuple):
-    """The own champion of a block; float64[n, 1 + parties x 9]: of its rows hundredths and what is known of parties."""
+    """The own champion of a block; float64[n, 1 + parties x WIDTH]: its rows' hundredths, what is known of parties."""
 
     champion: OwnModel
     numbers: np.ndarray

@@ -13,7 +13,7 @@ from math import log1p, nan
 import numpy as np
 
 from apps.scoring.engine.features import Feature, stated, weighed
-from apps.scoring.engine.own_past import NOT_NAMED, WINDOWS
+from apps.scoring.engine.own_past import DAY_SECONDS, WIDTH, WINDOWS
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.windows import FROM_NOTHING
@@ -48,13 +48,24 @@ def widened(schema_name: str) -> TransactionSchema:
 
 
 def features_of(schema_name: str) -> tuple[Feature, ...]:
-    """The own features of a schema: those of its first party over the shortest window first."""
+    """The own features of a schema: those of its first party over the shortest window first, then for how long frauds
+    have been known of it."""
     return tuple(
-        _feature(kind, party, field, days)
+        feature
         for party, field in PARTIES[schema_name].items()
-        for days in WINDOWS
-        for kind in KINDS
+        for feature in (
+            *(_feature(kind, party, field, days) for days in WINDOWS for kind in KINDS),
+            *(_age(which, party, field) for which in ("first", "last")),
+        )
     )
+
+
+def _age(which: str, party: str, field: str) -> Feature:
+    who = CALLED.get(party, party)
+    return stated(f"{party}_{which}_fraud_days", f"{party.upper()}_{which.upper()}_FRAUD", field,
+                  f"days since the {which} known fraud of the {who}",
+                  f"The {which} known fraud of the last 30 days on the {who} became known {{value}} day{{s}} ago.",
+                  unit="days", unknown=f"No fraud of the last 30 days is known of the {who}.")  # fmt: skip
 
 
 def _feature(kind: str, party: str, field: str, days: int) -> Feature:
@@ -87,25 +98,27 @@ def row_of(numbers: Sequence[float], base_rate: float) -> tuple[float, ...]:
     """The own features of one transaction, of its hundredths and of its parties' `own_past.counted` behind them."""
     found: list[float] = []
     windows, money = len(WINDOWS), log1p(numbers[0] / 100.0)
-    for start in range(1, len(numbers), len(NOT_NAMED)):
+    for start in range(1, len(numbers), WIDTH):
         for place in range(start, start + windows):
             count, hundredths, frauds = numbers[place], numbers[place + windows], numbers[place + 2 * windows]
             total = hundredths / 100.0
             mean = total / count if count else nan
             share = (frauds + SMOOTHED_BY * base_rate) / (count + SMOOTHED_BY)
             found += (count, total, mean, money - log1p(mean), frauds, share)
+        found += (age / DAY_SECONDS for age in numbers[start + 3 * windows : start + WIDTH])
     return tuple(found)
 
 
 def block_of(numbers: np.ndarray, base_rate: float) -> np.ndarray:
-    """The same of float64[n, 1 + parties x 9]: float64[n, own features]."""
+    """The same of float64[n, 1 + parties x WIDTH]: float64[n, own features]."""
     windows, money = len(WINDOWS), np.log1p(numbers[:, 0] / 100.0)
     columns: list[np.ndarray] = []
-    for start in range(1, numbers.shape[1], len(NOT_NAMED)):
+    for start in range(1, numbers.shape[1], WIDTH):
         for place in range(start, start + windows):
             count, total = numbers[:, place], numbers[:, place + windows] / 100.0
             frauds = numbers[:, place + 2 * windows]
             mean = np.divide(total, count, out=np.full(len(count), nan), where=count > 0.0)
             share = (frauds + SMOOTHED_BY * base_rate) / (count + SMOOTHED_BY)
             columns += (count, total, mean, money - np.log1p(mean), frauds, share)
+        columns += (age / DAY_SECONDS for age in numbers[:, start + 3 * windows : start + WIDTH].T)
     return np.column_stack(columns) if columns else np.empty((len(numbers), 0))

@@ -15,6 +15,7 @@ An event counts from its own time on, whenever it arrived; one dated ahead of th
 """
 
 from collections.abc import Sequence
+from math import nan
 from struct import Struct
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ BUCKET = Struct("<IId")
 KNOWN = Struct("<QI")
 MOST_HUNDREDTHS = 2**50  # of one transaction: sums stay whole in a double
 DAY_SECONDS = DAY_MS // 1000
+LONGEST_SECONDS = WINDOWS[-1] * DAY_SECONDS
 _COUNTED = len(WINDOWS)
 
 
@@ -45,8 +47,11 @@ class Past(NamedTuple):
     known: bytes = b""
 
 
-#: Of a party that was not named: decisions, hundredths and known frauds of each window.
-NOT_NAMED = (float("nan"),) * (3 * _COUNTED)
+#: Numbers of a party: decisions, hundredths and known frauds of each window; seconds since the first and since the last
+#: of the frauds of the longest one became known, nan without any.
+WIDTH = 3 * _COUNTED + 2
+#: Of a party that was not named.
+NOT_NAMED = (nan,) * WIDTH
 
 
 def bucket_of(at_ms: int) -> int:
@@ -65,8 +70,9 @@ def known_second(known_ms: int, event_ms: int) -> int:
 
 
 def counted(past: Past, at_ms: int) -> tuple[float, ...]:
-    """Decisions, hundredths and known frauds of each of `WINDOWS` before `at_ms`: 9 numbers."""
+    """The `WIDTH` numbers of a party as of `at_ms`."""
     counts, sums, frauds = [0] * _COUNTED, [0.0] * _COUNTED, [0] * _COUNTED
+    first = last = nan
     now, second = bucket_of(at_ms), at_ms // 1000
     for bucket, decisions, hundredths in BUCKET.iter_unpack(past.buckets):
         age = now - bucket
@@ -75,10 +81,13 @@ def counted(past: Past, at_ms: int) -> tuple[float, ...]:
                 counts[place] += decisions
                 sums[place] += hundredths
     for _, known in KNOWN.iter_unpack(past.known):
+        age = second - known
         for place, days in enumerate(WINDOWS):
-            if 0 <= second - known < days * DAY_SECONDS:
+            if 0 <= age < days * DAY_SECONDS:
                 frauds[place] += 1
-    return (*map(float, counts), *sums, *map(float, frauds))
+        if 0 <= age < LONGEST_SECONDS:  # they come in the order of becoming known
+            first, last = (float(age) if first != first else first), float(age)
+    return (*map(float, counts), *sums, *map(float, frauds), first, last)
 
 
 class Doings(NamedTuple):
@@ -115,10 +124,10 @@ NOTHING = Buckets(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.
 
 
 def counted_columns(doings: Doings, frauds: Frauds, before: Buckets = NOTHING) -> np.ndarray:
-    """`counted` of every decision, float64[n, 9]; nan where the party was not named."""
+    """`counted` of every decision, float64[n, WIDTH]; nan where the party was not named."""
     named = doings.party >= 0
     mine = Doings(*(column[named] for column in doings))
-    found = np.full((len(named), 3 * _COUNTED), np.nan)
+    found = np.full((len(named), WIDTH), np.nan)
     found[named] = np.column_stack([*_doings(mine, before), *_frauds(mine, frauds)])
     return found
 
@@ -142,19 +151,31 @@ def _doings(doings: Doings, before: Buckets) -> list[np.ndarray]:
 
 
 def _frauds(doings: Doings, frauds: Frauds) -> list[np.ndarray]:
-    """Known frauds of each window, at most as many as are kept."""
-    known = np.sort((frauds.party << 33) + frauds.known)
+    """Known frauds of each window, at most as many as are kept; seconds since the first and the last of the longest."""
+    for_good = frauds.until >= FOR_GOOD
+    known = np.sort((frauds.party[for_good] << 33) + frauds.known[for_good])
     now = (doings.party << 33) + doings.at_ms // 1000
     end = np.searchsorted(known, now, "right")
-    counts = [(end - np.searchsorted(known, now - days * DAY_SECONDS, "right")).astype(np.float64) for days in WINDOWS]
-    for party, since, until in zip(*(column[frauds.until < FOR_GOOD].tolist() for column in frauds), strict=True):
-        _take_back(counts, doings, party, since, until)
-    return [np.minimum(count, MOST_KNOWN) for count in counts]
+    begins = [np.searchsorted(known, now - days * DAY_SECONDS, "right") for days in WINDOWS]
+    counts = [(end - begin).astype(np.float64) for begin in begins]
+    ages = [np.full(len(now), np.nan) for _ in range(2)]
+    some = np.flatnonzero(end > begins[-1])
+    ages[0][some] = now[some] - known[np.maximum(begins[-1], end - MOST_KNOWN)[some]]
+    ages[1][some] = now[some] - known[end[some] - 1]
+    for party, since, until in zip(*(column[~for_good].tolist() for column in frauds), strict=True):
+        _add_for_a_while(counts, ages, doings, party, since, until)
+    return [*(np.minimum(count, MOST_KNOWN) for count in counts), *ages]
 
 
-def _take_back(counts: Sequence[np.ndarray], doings: Doings, party: int, since: int, until: int) -> None:
-    """Take a corrected fraud out of what was decided since its correction."""
+def _add_for_a_while(
+    counts: Sequence[np.ndarray], ages: Sequence[np.ndarray], doings: Doings, party: int, since: int, until: int
+) -> None:
+    """Add a fraud that was corrected later to what was decided until then."""
     second = doings.at_ms // 1000
-    corrected = (doings.party == party) & (second >= until)
+    age = (second - since).astype(np.float64)
+    held = (doings.party == party) & (second >= since) & (second < until)
     for count, days in zip(counts, WINDOWS, strict=True):
-        count[corrected & (second - since < days * DAY_SECONDS)] -= 1.0
+        count[held & (age < days * DAY_SECONDS)] += 1.0
+    recent = held & (age < LONGEST_SECONDS)
+    ages[0][recent] = np.fmax(ages[0][recent], age[recent])
+    ages[1][recent] = np.fmin(ages[1][recent], age[recent])
