@@ -16,6 +16,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.alerts import evaluation
 from apps.alerts.models import Alert
 from apps.api_keys.services import get_gate
+from apps.batches import chunks, planning
 from apps.notifications.models import Event
 from apps.notifications.services import create_webhook
 from apps.offboarding import removal, retention
@@ -30,6 +31,7 @@ from apps.scoring.policies import publish
 from apps.scoring.serving.runtime import get_scoring
 from apps.usage.models import UsageDay
 from tests.api.bodies import TRANSFER, asking
+from tests.batches.sent import csv_of
 from tests.cast import Api, enter, new_key
 from tests.review.cases import a_case
 from tests.review.cases import asking as a_decision
@@ -68,6 +70,17 @@ def test_without_a_webhook_no_event_is_kept(reviewing: Api, drain: Callable[[], 
     reviewing.post("/v1/decisions", asking())
     drain()
     assert not Event.objects.filter(kind="case.created").exists()
+
+
+def test_rows_of_a_file_become_cases_too(reviewing: Api) -> None:
+    made = str(reviewing.call("POST", "/v1/batches?schema=paysim", csv_of(2), "text/csv").json()["id"])
+    planning.plan(made)
+    chunks.score_next(made, timezone.now())
+    decisions = {one["id"]: one for one in reviewing.get("/v1/decisions").json()["data"]}
+    cases = reviewing.get("/v1/cases").json()["data"]
+    asked = {name for name, one in decisions.items() if one["recommended_action"] == "review"}
+    assert {case["decision_id"] for case in cases} == asked != set()
+    assert all(case["fraud_probability"] == decisions[case["decision_id"]]["fraud_probability"] for case in cases)
 
 
 def less(amount: float) -> dict[str, Any]:
