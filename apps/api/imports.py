@@ -121,6 +121,6 @@ OPERATIONS: Sequence[Operation] = (
         Answer(Import, "The plan."),
         scope="admin",
         body=Body(ImportRequest, dict(_EXAMPLES)),
-        problems=WITH_A_BODY,
+        problems=(*WITH_A_BODY, "field_invalid"),
     ),
 )

@@ -22,15 +22,15 @@ from apps.api import uploads
 from apps.api.endpoint import MEGABYTE, ApiView, json_answer
 from apps.api.fields import Moment, NextCursor
 from apps.api.operation import WITH_A_BODY, Answer, Operation, id_in_path, operation, page_of, parameter
-from apps.api.parameters import page_in, query_of
+from apps.api.parameters import Query, page_in, query_of
 from apps.api.response_headers import shielded, with_own
 from apps.api.uploads import Sent
-from apps.api_keys.gate import Admission
+from apps.api_keys.gate import Admission, rate_headers
 from apps.decoding import Noticed, decode, without_cards
-from apps.errors import MOST_TOLD, FieldError, Problem, fields_invalid
+from apps.errors import MOST_TOLD, FieldError, Problem, fields_invalid, read_all
 from apps.scoring.lists import importing, reads, services
 from apps.scoring.lists.given import GivenItem, NewItem, UnreadableList, Value, read
-from apps.scoring.lists.item_types import TYPES, NoItem, TypeName, item_of
+from apps.scoring.lists.item_types import LONGEST_VALUE, TYPES, NoItem, TypeName, item_of
 from apps.scoring.lists.services import Added
 from apps.scoring.lists.tokens import token_of
 from apps.scoring.models import ListItem, ValueList
@@ -340,7 +340,8 @@ class ListExportView(_ListsView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         if not response.streaming:
             return super().finalize_response(request, response, *args, **kwargs)
-        return with_own(shielded(response), {"X-Request-Id": self.request_id})
+        own = {"X-Request-Id": self.request_id}
+        return with_own(shielded(response), own if self.rate is None else own | rate_headers(self.rate))
 
 
 # --- how ------------------------------------------------------------------------------------------------------------
@@ -348,12 +349,21 @@ class ListExportView(_ListsView):
 
 def _searched(request: HttpRequest) -> tuple[tuple[int, str | None], str | None]:
     query = query_of(request.META)
-    return page_in(query), query.get("value")
+    page, value = read_all(lambda: page_in(query), lambda: _value_in(query))
+    return page, value
+
+
+def _value_in(query: Query) -> str | None:
+    """The value that is asked for. Raises `Problem` for one no item can have."""
+    value = query.get("value")
+    if value is not None and not 0 < len(value) <= LONGEST_VALUE:
+        raise Problem("field_invalid", f"'value' takes 1 to {LONGEST_VALUE} characters.", "value")
+    return value
 
 
 def _one_value(request: HttpRequest) -> str:
-    value = query_of(request.META).get("value")
-    if not value:
+    value = _value_in(query_of(request.META))
+    if value is None:
         raise Problem("field_invalid", "Say which value as ?value=…; many at once: POST …/items/remove.", "value")
     return value
 
