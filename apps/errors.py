@@ -109,6 +109,7 @@ KINDS: Mapping[str, Kind] = {
     "webhook_disabled": Kind(
         409, "The webhook is switched off", "Switch it on first: POST /v1/webhooks/{id} with enabled true."
     ),
+    "policy_outdated": Kind(409, "Another version was published meanwhile", "Read it, and send yours based on it."),
     "paid_by_transfer": Kind(409, "Invoices are paid by bank transfer", "Write to support to agree on it."),
     "stripe_refused": Kind(422, "Your Stripe account refused", "Connect it again with a key that may do this."),
     "keys_refused": Kind(

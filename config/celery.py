@@ -101,6 +101,8 @@ WORK: Mapping[str, Work] = {
     # A model that was asked for begins within seconds; those that are trained again every week are asked for by night.
     "own_models": Work("apps.own_models.tasks.go_on", MODELS, 5.0),
     "retrain": Work("apps.own_models.tasks.retrain", MODELS, crontab(hour=4, minute=40)),
+    # A policy held against a span's decisions: somebody waits for it, and it takes a processor for as long as a chunk.
+    "simulate": Work("apps.simulation.tasks.simulate", BATCHES),
     "forget_batches": Work("apps.batches.tasks.forget_old_batches", HEAVY, crontab(hour=2, minute=50)),
     "forget_deliveries": Work("apps.notifications.tasks.forget_old_deliveries", HEAVY, crontab(hour=2, minute=40)),
 }
@@ -185,6 +187,7 @@ ROOMS = (
     "sla",
     "scoring",
     "review",
+    "simulation",
     "batches",
     "own_models",
     "alerts",

@@ -102,10 +102,13 @@ from apps.api.own_models import (
 )
 from apps.api.payments import PaymentMethodView, PortalView, StripeWebhookView
 from apps.api.plans import PlansView
+from apps.api.policies import PoliciesView, PolicyDiffView, PolicyRollBackView, PolicyView
 from apps.api.predictions import GatewayPredictionsView, PredictionsView
+from apps.api.replays import ReplayView
 from apps.api.review_queues import QueuesView, QueueView
 from apps.api.rules import CheckRuleView, EndSnoozeView, RuleHistoryView, RuleView, SnoozesView
 from apps.api.rules import RulesView as OwnRulesView
+from apps.api.simulations import FlipsView, SimulateView, SimulationsView, SimulationView
 from apps.api.sla import SlaMonthView, SlaView
 from apps.api.stripe_guard import ScreenView, ScreenWebhookView, StripeAccountView
 from apps.api.subscription import SubscriptionView
@@ -127,6 +130,8 @@ ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 LIST = r"(?P<list_name>[^/]+)"
 ITEM = r"(?P<item_id>[A-Za-z0-9_-]{1,64})"
 MODEL = r"(?P<model_id>[A-Za-z0-9_-]{1,64})"
+VERSION = r"(?P<policy_version>[A-Za-z0-9_-]{1,64})"
+SIMULATION = r"(?P<simulation_id>[A-Za-z0-9_-]{1,64})"
 LABEL = r"(?P<label_id>[A-Za-z0-9_-]{1,64})"
 KIND, ENTITY = r"(?P<kind>[^/]+)", r"(?P<entity_id>[^/]+)"
 ERASURE = r"(?P<erasure_id>[A-Za-z0-9_-]{1,64})"
@@ -171,6 +176,15 @@ urlpatterns = [
     at(f"v1/review-queues/{QUEUE}", QueueView.as_view()),
     at(f"v1/decisions/{ID}/counterfactuals", CounterfactualsView.as_view()),
     at(f"v1/decisions/{ID}/adverse-action", AdverseActionView.as_view()),
+    at(f"v1/decisions/{ID}/replay", ReplayView.as_view()),
+    at("v1/policies", PoliciesView.as_view()),
+    at("v1/policies/simulate", SimulateView.as_view()),
+    at("v1/simulations", SimulationsView.as_view()),
+    at(f"v1/simulations/{SIMULATION}", SimulationView.as_view()),
+    at(f"v1/simulations/{SIMULATION}/flips", FlipsView.as_view()),
+    at(f"v1/policies/{VERSION}", PolicyView.as_view()),
+    at(f"v1/policies/{VERSION}/diff", PolicyDiffView.as_view()),
+    at(f"v1/policies/{VERSION}/rollback", PolicyRollBackView.as_view()),
     at("v1/labels", LabelsView.as_view()),
     at(f"v1/labels/{LABEL}", LabelView.as_view()),
     at("v1/lists", ListsView.as_view()),

@@ -131,7 +131,7 @@ def performance(asked: Asked) -> Performance:
     total = sum(count for dimension, _, count, *_ in decided if dimension == "level")
     by_model = {word: (count, fraud) for dimension, word, count, fraud, *_ in decided if dimension == "model"}
     labels, frauds = (sum(row.labels for row in some) for some in (rows, [row for row in rows if row.fraud]))
-    labelled = Labelled(labels, frauds, rate(labels, total), _still_to_come(asked) if labels else None)
+    labelled = Labelled(labels, frauds, rate(labels, total), still_to_come(asked) if labels else None)
     names = sorted({*by_model, *(row.model for row in rows)} - {"@"})
     return Performance(
         livemode=asked.livemode,
@@ -205,7 +205,7 @@ def _ranking(rows: Sequence[_Row]) -> Measure:
     return Measure(round(value, 4), (round(interval[0], 4), round(interval[1], 4)))
 
 
-def _still_to_come(asked: Asked) -> float | None:
+def still_to_come(asked: Asked) -> float | None:
     """1 - the mean, over the span's decisions, of the share of labels that are known at their age."""
     ripe_until = asked.until - timedelta(days=RIPE_DAYS)
     ripe = {

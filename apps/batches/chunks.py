@@ -42,6 +42,7 @@ from apps.batches.models import Batch, Chunk, chunk_id
 from apps.batches.outcomes import ToldProblem
 from apps.batches.parts import Part, part_of
 from apps.batches.recording import record
+from apps.scoring import receipts
 from apps.scoring.engine import shelf
 from apps.scoring.engine.asking import Model
 from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
@@ -189,7 +190,7 @@ def _score(work: Work) -> None:
     units = len(shares.rows) if live else 0
     kept = _kept(work, shares, decided, common)
     stored, counted = columns.stored_columns(decided, kept, common), columns.counted_columns(decided, kept, common)
-    record(work.tenant.schema_name, stored, counted, _event(work, len(shares.rows), units, milliseconds))
+    leaves = record(work.tenant.schema_name, stored, counted, _event(work, len(shares.rows), units, milliseconds))
     problems = _write_results(work, shares, decided)
     if not _still_reserved(work, units) or _quicker(work, shares):
         raise Again
@@ -198,6 +199,7 @@ def _score(work: Work) -> None:
     transaction.on_commit(partial(own_models.add, work.batch, work.block, shares.rows, work.at))
     flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
     _mark_done(work, shares, problems, flagged, units)
+    receipts.append(work.tenant.schema_name, receipts.RECORDED, kept.ids, leaves, timezone.now())
 
 
 def _locked(name: str) -> Work | None:

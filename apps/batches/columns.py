@@ -83,15 +83,17 @@ def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[
         "decisive": _words(causes, verdicts.cause[rows]),
         "model_name": _constant(model.name if model else "", count),
         "model_version": _constant(model.version if model else "", count),
-        "facts": _replaced(facts_of(decided.block, rows), kept.facts),
-        "answer": _replaced(short_answers(decided, rows, common), kept.whole),
+        "facts": replaced(facts_of(decided.block, rows), kept.facts),
+        "answer": replaced(short_answers(decided, rows, common), kept.whole),
         "features": _vectors(decided.features, rows),
         "contributions": _contributions(decided, rows),
-        "hidden": _replaced(pa.nulls(count, pa.string()), kept.hidden),
+        "hidden": replaced(pa.nulls(count, pa.string()), kept.hidden),
         "row": pa.array(kept.numbers, pa.int16()),
+        "policy_version": _constant(decided.policy_version, count),
+        "made_on": pa.array([f"\\x{one.hex()}" for one in decided.made_on(rows)], pa.string()),
         "amount": pa.array(_amounts(decided.block, rows)),
         "parties": _arrays([_parties(decided.block, name, rows) for name in schema.searched], count),
-        "rules_hit": pa.array(list(map(_array, _names_hit(decided, rows))), pa.string()),
+        "rules_hit": pa.array(list(map(array_of, _names_hit(decided, rows))), pa.string()),
     }
 
 
@@ -217,11 +219,11 @@ def _texts_as_json(values: np.ndarray) -> pa.Array | None:
 
 
 def short_answers(decided: BlockDecisions, rows: np.ndarray, common: Common) -> pa.Array:
-    """The short answer of each row: one text for all that the rules found alike."""
+    """The short answer of each row: one text for all that the rules found alike, of one kind of fraud."""
+    kinds: dict[Any, int] = {}
+    kind = [kinds.setdefault(one, len(kinds)) for one in decided.verdicts.fraud_type[rows].tolist()]
     patterns = np.concatenate([decided.rules.hit[:, rows], decided.rules.error[:, rows]]).T
-    if not patterns.shape[1]:
-        return _constant(_short(decided, int(rows[0]), common) if len(rows) else "", len(rows))
-    packed = np.packbits(patterns, axis=1)
+    packed = np.column_stack([np.array(kind, dtype=np.uint8), np.packbits(patterns, axis=1)])
     _, firsts, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     texts = [_short(decided, int(rows[first]), common) for first in firsts.tolist()]
     return _words(texts, which.ravel())
@@ -235,6 +237,7 @@ def _short(decided: BlockDecisions, row: int, common: Common) -> str:
         warnings=(),
         timing_ms=Timing(common.milliseconds),
         billed_units=common.billed_units,
+        fraud_type=decided.verdicts.fraud_type[row],
     )
     return _encode(short).decode()
 
@@ -259,7 +262,7 @@ def whole_answer(
         facts["ensemble"] = found.ensemble
     said = (
         "fraud_probability", "risk_score", "risk_level", "recommended_action", "fraud_type", "decisive", "reasons",
-        "rules", "model", "degraded",
+        "rules", "model", "policy_version", "degraded",
     )  # fmt: skip
     facts |= {name: getattr(found, name) for name in said}
     return decision_formats.encode(decision_formats.Decision(**facts | more))
@@ -309,11 +312,11 @@ def _arrays(columns: Sequence[list[str | None]], count: int) -> pa.Array:
     if not columns:
         return _constant("{}", count)
     return pa.array(
-        [_array([one for one in row if one is not None]) for row in zip(*columns, strict=True)], pa.string()
+        [array_of([one for one in row if one is not None]) for row in zip(*columns, strict=True)], pa.string()
     )
 
 
-def _array(texts: Sequence[str]) -> str:
+def array_of(texts: Sequence[str]) -> str:
     """Texts as Postgres writes an array of them."""
     joined = '","'.join(texts)
     if "\\" in joined or joined.count('"') != 2 * max(len(texts) - 1, 0):
@@ -342,7 +345,7 @@ def _words(words: Sequence[str], places: np.ndarray) -> pa.Array:
     return pa.array(list(words), pa.string()).take(pa.array(places.astype(np.int64)))
 
 
-def _replaced(values: pa.Array, others: Mapping[int, bytes]) -> pa.Array:
+def replaced(values: pa.Array, others: Mapping[int, bytes]) -> pa.Array:
     """The values, with others at some places."""
     if not others:
         return values

@@ -12,8 +12,9 @@ import pyarrow as pa
 from django.db import connection
 
 from apps.batches import columns
+from apps.batches.receipted import lines_of
 from apps.review.cases import opening
-from apps.scoring import counting, tallies
+from apps.scoring import counting, receipts, tallies
 from apps.scoring.serving.store import NewDecisions
 from apps.usage.metering import events
 from apps.usage.metering.events import UsageEvent
@@ -24,15 +25,22 @@ AT_ONCE = 1 << 20
 PENDING_KB = 65_536
 
 
-def record(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns, event: UsageEvent) -> None:
-    """Store a chunk's decisions, by column, and its usage event. Inside the caller's transaction."""
+def record(
+    tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns, event: UsageEvent
+) -> list[bytes]:
+    """Store a chunk's decisions, by column, and its usage event; the leaves of the decisions' receipt.
+
+    Inside the caller's transaction, which writes the receipt as its last: others' wait for its commit.
+    """
     if not event.decisions:
-        return
+        return []
+    copied = columns.as_copy(stored)
     with connection.cursor() as cursor:
-        _copy(cursor, tenant_schema, stored)
+        _copy(cursor, tenant_schema, list(stored), copied)
         tallies.add(cursor, tenant_schema, tallies.counted(counted))
         events.record(cursor, [event])
     _open_cases(tenant_schema, stored, counted)
+    return list(map(receipts.leaf, lines_of(stored, copied)))
 
 
 def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns) -> None:
@@ -56,9 +64,9 @@ def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: cou
     opening.open_cases(tenant_schema, NewDecisions(columns, range(len(rows))))
 
 
-def _copy(cursor: Any, tenant_schema: str, stored: Mapping[str, pa.Array]) -> None:
+def _copy(cursor: Any, tenant_schema: str, stored: Sequence[str], copied: pa.Buffer) -> None:
     schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in stored)
-    text = memoryview(columns.as_copy(stored))
+    text = memoryview(copied)
     cursor.execute(f"SET LOCAL gin_pending_list_limit = {PENDING_KB}")
     with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT csv)") as copy:
         for start in range(0, len(text), AT_ONCE):

@@ -27,7 +27,7 @@ from apps.offboarding.models import Export
 from apps.offboarding.persons import Person
 from apps.review.cases import evidence
 from apps.review.models import Case, CaseNote, Label
-from apps.scoring import tallies
+from apps.scoring import receipts, tallies
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.lists import services as list_changes
@@ -37,6 +37,7 @@ from apps.scoring.models import Decision, SavedSearch, ValueList
 from apps.scoring.serving import activity, decision_formats, ids, own_pasts
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.scoring.sought import party_name
+from apps.simulation.models import Flip
 from apps.times import instant_us
 from apps.usage.metering.journal import decode
 from apps.valkey import Valkey
@@ -250,7 +251,9 @@ def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
         predictions = list(told.values_list("pk", flat=True))
         Prediction.objects.filter(pk__in=predictions).delete()
         Decision.objects.filter(pk__in=removed).delete()
+        Flip.objects.filter(decision_id__in=removed).delete()
         removed_days.note(sweep.tenant, [row.created_at for row in rows])
+        receipts.append(sweep.tenant.schema_name, receipts.REMOVED, removed, (), sweep.now)
     return [*(f"{row.pk} {row.body_hash}" for row in rows), *labels, *cases, *predictions]
 
 

@@ -15,6 +15,7 @@ from apps.offboarding import removed_days
 from apps.offboarding.models import Retention
 from apps.review.cases import evidence
 from apps.review.models import Case, Label
+from apps.scoring import receipts
 from apps.scoring.models import Decision, ListItem, PartyDay
 
 #: Rows that are removed in one transaction.
@@ -82,27 +83,32 @@ def change(*, tenant: Tenant, days: Mapping[str, int | None], now: datetime, act
 def remove_old(now: datetime) -> int:
     """Remove what tenants keep no longer; how many rows. Harmless when repeated."""
     rows = Retention.objects.filter(kind__in=list(KINDS)).select_related("tenant").order_by("tenant_id", "kind")
-    return sum(_remove(row.tenant, row.kind, now - timedelta(days=row.days)) for row in rows)
+    return sum(_remove(row.tenant, row.kind, row.days, now) for row in rows)
 
 
-def _remove(tenant: Tenant, kind: str, moment: datetime) -> int:
-    removed = 0
+def _remove(tenant: Tenant, kind: str, days: int, now: datetime) -> int:
+    removed, moment = 0, now - timedelta(days=days)
     with in_tenant(tenant):
         for model, column in KINDS[kind].tables:
             until = moment.date() if column == "day" else moment
             for livemode in (True, False):  # as the tables' indexes begin
                 old = model._default_manager.filter(livemode=livemode, **{f"{column}__lt": until})
-                while taken := _remove_some(tenant, old.order_by(column, "pk")):
+                while taken := _remove_some(tenant, old.order_by(column, "pk"), now):
                     removed += taken
     return removed
 
 
 @transaction.atomic
-def _remove_some(tenant: Tenant, rows: QuerySet[Any]) -> int:
-    """A chunk of rows, so that nobody waits for a lock; decisions are noted for the books, cases lose their files."""
+def _remove_some(tenant: Tenant, rows: QuerySet[Any], now: datetime) -> int:
+    """A chunk of rows, so that nobody waits for a lock; decisions are noted for the books and on their chain, cases
+    lose their files."""
     chosen = rows.model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True)[:AT_ONCE]))
+    names: list[str] = []
     if rows.model is Decision:
+        names = list(chosen.values_list("pk", flat=True))
         removed_days.note(tenant, chosen.values_list("created_at", flat=True))
     if rows.model is Case:
         evidence.forget_files(tenant.schema_name, chosen.values_list("pk", flat=True))
-    return int(chosen.delete()[0])
+    removed = int(chosen.delete()[0])
+    receipts.append(tenant.schema_name, receipts.REMOVED, names, (), now)
+    return removed

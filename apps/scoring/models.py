@@ -47,6 +47,8 @@ class Decision(models.Model):
     )
     shadows = models.JSONField(null=True, help_text="What own models in shadow would have said; null where none was.")
     row = models.SmallIntegerField(default=0, help_text="Its place in the batch it came with: the order of arrival.")
+    policy_version = models.IntegerField(null=True, help_text="It was made under; null: before this was kept.")
+    made_on = models.BinaryField(null=True, help_text="See engine/made_on.py; null: before this was kept.")
     # What it is found by: sought.py.
     amount = models.FloatField(default=0)
     parties = ArrayField(models.TextField(), default=list)
@@ -298,6 +300,20 @@ class OwnModelSettings(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schema}: {'weekly' if self.weekly else 'on demand'}"
+
+
+class Receipt(models.Model):
+    """A link of the chain on which every decision stands (`receipts.py`). Append-only."""
+
+    number = models.BigIntegerField(primary_key=True, help_text="From 1, without gaps.")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=8, help_text="recorded or removed")
+    ids = ArrayField(models.TextField(), help_text="Of the decisions.")
+    leaves = models.BinaryField(help_text="16 bytes a decision that was recorded.")
+    digest = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"receipt {self.number}"
 
 
 class PublishedPolicy(models.Model):

@@ -5,6 +5,7 @@ The gate tells the version with every admission, so a new policy holds from the 
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import msgspec
 from django.db import transaction
@@ -15,6 +16,7 @@ from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed
+from apps.paging import Page, page_of
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.models import PublishedPolicy
@@ -58,6 +60,23 @@ def load(tenant_schema: str, version: int) -> Policy:
         return msgspec.convert(PublishedPolicy.objects.get(pk=version).document, Policy)
 
 
+class Outdated(Exception):
+    """Another version was published since the one a change was based on; `version` is that one."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version} was published meanwhile")
+        self.version = version
+
+
+def find(tenant_schema: str, version: int) -> PublishedPolicy | None:
+    """A version that was published; 0 is the one everybody begins with."""
+    if version == 0:
+        nobody: Any = {"published_at": None, "published_by": "", "note": ""}
+        return PublishedPolicy(version=0, document=msgspec.to_builtins(Policy()), **nobody)
+    with in_tenant(tenant_schema):
+        return PublishedPolicy.objects.filter(pk=version).first()
+
+
 def in_force(tenant: Tenant) -> Policy:
     """The policy that decides now."""
     return load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
@@ -70,6 +89,17 @@ def in_force_at(tenant_schema: str, moment: datetime) -> Policy:
     return Policy() if found is None else msgspec.convert(found.document, Policy)
 
 
+def policy_of(row: PublishedPolicy) -> Policy:
+    """What a version says."""
+    return msgspec.convert(row.document, Policy)
+
+
+def page(tenant_schema: str, cursor: str | None, limit: int) -> Page[PublishedPolicy]:
+    """One page of versions, the newest first. Raises `Problem` for a cursor that is not ours."""
+    with in_tenant(tenant_schema):
+        return page_of(PublishedPolicy.objects.all(), ("version",), cursor, limit)
+
+
 def versions_of(tenant: Tenant) -> list[PublishedPolicy]:
     """Every policy a tenant published, the newest first."""
     with in_tenant(tenant):
@@ -77,18 +107,44 @@ def versions_of(tenant: Tenant) -> list[PublishedPolicy]:
 
 
 def publish(
-    *, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str = "command", note: str = ""
-) -> int:
+    *, tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str = "command", note: str = "",
+    based_on: int | None = None,
+) -> int:  # fmt: skip
     """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
 
     A card number in it is masked first, and so holds of every transaction whose own is masked alike. Raises
-    `InvalidRules` for rules that would err, never hit or always do. Those published before are not asked again.
+    `InvalidRules` for rules that would err, never hit or always do. Those published before are not asked again. Raises
+    `Outdated` when `based_on` is no longer the newest.
     """
-    policy = msgspec.convert(card_numbers.mask_json(msgspec.to_builtins(policy)), Policy)
+    policy = _masked(policy)
     check_rules(policy.rules, policy.home_country)
     check_tunings(policy.built_in)
+    return _published(tenant, policy, gate, now, actor, note, based_on)
+
+
+def roll_back(*, tenant: Tenant, version: int, gate: Gate, now: datetime, actor: str, note: str = "") -> int:
+    """Publish an earlier version anew, as it was; the version it was given.
+
+    What was in force once is not checked again. Raises `PublishedPolicy.DoesNotExist`.
+    """
+    row = find(tenant.schema_name, version)
+    if row is None:
+        raise PublishedPolicy.DoesNotExist
+    return _published(tenant, _masked(policy_of(row)), gate, now, actor, note or f"Back to version {version}.", None)
+
+
+def _masked(policy: Policy) -> Policy:
+    """The policy without card numbers."""
+    return msgspec.convert(card_numbers.mask_json(msgspec.to_builtins(policy)), Policy)
+
+
+def _published(
+    tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str, note: str, based_on: int | None
+) -> int:
     with transaction.atomic():
         locked = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        if based_on is not None and based_on != locked.policy_version:
+            raise Outdated(locked.policy_version)
         version = locked.policy_version + 1
         document = msgspec.to_builtins(msgspec.structs.replace(policy, version=version))
         with in_tenant(locked):

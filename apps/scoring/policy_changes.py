@@ -1,19 +1,34 @@
-"""What a new policy changes, member by member and rule by rule, as the audit trail keeps it. Pure."""
+"""What is between two policies, member by member and rule by rule: whole, and as the audit trail keeps it. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from apps import times
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule, Tuning
 
-#: Characters kept of a rule: a list of accounts may have ten thousand.
+#: Characters the audit trail keeps of a rule: a list of accounts may have ten thousand.
 LONGEST = 1_000
 #: What is not said of a rule: that it is as rules usually are.
 USUAL = {"state": "live", "share": 100}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One member that is not the same in two policies; null where there is none."""
+
+    member: Annotated[
+        str,
+        Meta(
+            description="By its name; a rule is `rules.<id>`, a tuning `built_in.<id>` with its schema, if it has one, "
+            "and `order of rules` are the ids of the same rules in another order."
+        ),
+    ]
+    before: Any
+    after: Any
 
 
 class Changes(NamedTuple):
@@ -23,14 +38,22 @@ class Changes(NamedTuple):
     after: dict[str, Any]
 
 
-def changes(was: Policy, new: Policy) -> Changes:
-    """What changed, by name; a rule is named `rules.<id>`, a tuning `built_in.<id>` and its schema, if it has one."""
+def differences(was: Policy, new: Policy) -> tuple[Change, ...]:
+    """What changed, rule by rule; not the versions' own numbers."""
     before, after = _members(was), _members(new)
     orders = [[rule.id for rule in policy.rules] for policy in (was, new)]
     if sorted(orders[0]) == sorted(orders[1]):  # else it is told of what came or went
         before["order of rules"], after["order of rules"] = orders
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return Changes({name: before.get(name) for name in names}, {name: after.get(name) for name in names})
+    names = dict.fromkeys((*before, *after))
+    changed = [name for name in names if before.get(name) != after.get(name) and name != "version"]
+    return tuple(Change(name, before.get(name), after.get(name)) for name in changed)
+
+
+def changes(was: Policy, new: Policy) -> Changes:
+    """The same for the audit trail: rules as texts that are not too long, and the version."""
+    versions = (Change("version", was.version, new.version),) if was.version != new.version else ()
+    told = (*versions, *differences(was, new))
+    return Changes({one.member: _short(one.before) for one in told}, {one.member: _short(one.after) for one in told})
 
 
 def _members(policy: Policy) -> dict[str, Any]:
@@ -41,9 +64,9 @@ def _members(policy: Policy) -> dict[str, Any]:
     return plain | _by_id("rules", policy.rules) | _by_id("built_in", policy.built_in) | snoozes
 
 
-def _by_id(member: str, listed: Iterable[Rule | Tuning]) -> dict[str, str]:
-    """Each of them by its name, as JSON without what is not said."""
-    return {f"{member}.{_name(one)}": _json(msgspec.to_builtins(one)) for one in listed}
+def _by_id(member: str, listed: Iterable[Rule | Tuning]) -> dict[str, dict[str, Any]]:
+    """Each of them by its name, without what is not said."""
+    return {f"{member}.{_name(one)}": _said(msgspec.to_builtins(one)) for one in listed}
 
 
 def _name(one: Rule | Tuning) -> str:
@@ -51,8 +74,14 @@ def _name(one: Rule | Tuning) -> str:
     return f"{one.id} ({one.schema})" if isinstance(one, Tuning) and one.schema else one.id
 
 
-def _json(rule: Mapping[str, Any]) -> str:
+def _said(rule: dict[str, Any]) -> dict[str, Any]:
     said = {name: value for name, value in rule.items() if name != "id" and value not in (None, "", {}, [], ())}
-    said = {name: value for name, value in said.items() if USUAL.get(name) != value}
-    text = json.dumps(said, ensure_ascii=False)
+    return {name: value for name, value in said.items() if USUAL.get(name) != value}
+
+
+def _short(value: Any) -> Any:
+    """A rule as a text that is not too long; anything else as it is."""
+    if not isinstance(value, dict):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -118,7 +118,7 @@ SHARED_APPS = [
     "apps.training",  # for its commands; no serving process imports more of it than its name
     "config",
 ]
-TENANT_APPS = ["apps.scoring", "apps.review", "apps.ingest"]
+TENANT_APPS = ["apps.scoring", "apps.review", "apps.ingest", "apps.simulation"]
 #: `SET search_path` when the schema changes (or a rollback may have taken it back), not before every statement.
 TENANT_LIMIT_SET_CALLS = True
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]

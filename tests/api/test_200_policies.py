@@ -127,3 +127,66 @@ def test_a_rule_may_ask_for_a_time(alice: Api) -> None:
         transaction = PAYMENT["transaction"] | ({"timestamp": said} if said else {})
         told = alice.post("/v1/decisions", PAYMENT | {"transaction": transaction}).json()
         assert (told["decisive"]["id"] == "late") == hit
+
+
+# --- versions, over the API ---
+
+LARGE = {"id": "large", "outcome": "review", "all": [{"field": "amount", "op": "gt", "value": 5000}]}
+
+
+def test_versions_are_published_read_compared_and_taken_up_again(alice: Api, bob: Api) -> None:
+    first = alice.post("/v1/policies", {"policy": {"review_at": 0.2}, "note": "Fewer misses."}).json()
+    second = alice.post("/v1/policies", {"policy": {"rules": [LARGE]}, "based_on": first["version"]}).json()
+    assert [(one["member"], one["before"], one["after"]) for one in first["changes"]] == [("review_at", 0.3, 0.2)]
+    assert [one["member"] for one in second["changes"]] == ["rules.large"]
+    assert (second["policy"]["review_at"], second["policy"]["version"]) == (0.2, 2)
+    page = alice.get("/v1/policies?limit=1").json()
+    assert [(one["version"], one["in_force"], one["note"]) for one in page["data"]] == [(2, True, "")]
+    rest = alice.get(f"/v1/policies?cursor={page['next_cursor']}").json()
+    assert [(one["version"], one["in_force"], one["note"]) for one in rest["data"]] == [(1, False, "Fewer misses.")]
+    assert rest["data"][0]["published_by"].startswith("key:")
+    assert alice.get("/v1/policies/2/diff").json()["changes"] == second["changes"]
+    against = alice.get("/v1/policies/1/diff?against=2").json()
+    assert [(one["member"], one["after"]) for one in against["changes"]] == [("rules.large", None)]
+    assert bob.get("/v1/policies/2").status_code == 404
+    back = alice.post("/v1/policies/1/rollback", {}).json()
+    assert (back["version"], [one["member"] for one in back["changes"]]) == (3, ["rules.large"])
+    assert alice.get("/v1/policies/3").json()["note"] == "Back to version 1."
+    default = alice.post("/v1/policies/0/rollback", {"note": "As everybody."}).json()
+    assert default["policy"]["review_at"] == 0.3
+    assert alice.get("/v1/policies/0").json()["published_at"] is None
+
+
+def test_a_policy_that_decides_is_told_by_its_decisions(alice: Api) -> None:
+    any_transfer = {**LARGE, "id": "any", "all": [{"field": "type", "op": "eq", "value": "TRANSFER"}]}
+    version = alice.post("/v1/policies", {"policy": {"rules": [any_transfer]}}).json()["version"]
+    told = alice.post("/v1/decisions", ASK).json()
+    assert told["policy_version"] == version
+    assert {"id": "any", "outcome": "hit"} in told["rules"]
+
+
+def test_a_dry_run_publishes_nothing_and_an_outdated_one_is_refused(alice: Api) -> None:
+    dry = alice.post("/v1/policies", {"policy": {"rules": [LARGE]}, "dry_run": True}).json()
+    assert (dry["version"], dry["dry_run"], [one["member"] for one in dry["changes"]]) == (None, True, ["rules.large"])
+    assert alice.get("/v1/policies").json()["data"] == []
+    alice.post("/v1/policies", {"policy": {"review_at": 0.2}})
+    late = alice.post("/v1/policies", {"policy": {"review_at": 0.1}, "based_on": 0})
+    assert (late.status_code, late.json()["code"]) == (409, "policy_outdated")
+
+
+@pytest.mark.parametrize(
+    ("policy", "param"),
+    [
+        ({"review_at": 0.9}, "policy"),
+        ({"rules": [{**LARGE, "all": [{"field": "amont", "op": "gt", "value": 1}]}]}, "policy"),
+        (
+            {"rules": [{**LARGE, "all": [{"field": "amount", "op": "gt", "value": "1"}]}]},
+            "policy.rules[0].all[0].value",
+        ),
+        ({"reviewat": 0.9}, "policy"),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_told_with_its_place(alice: Api, policy: dict, param: str) -> None:
+    answer = alice.post("/v1/policies", {"policy": policy})
+    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    assert answer.json()["param"].startswith(param)

@@ -76,10 +76,19 @@ BODIES: dict[str, Any] = {
     "/v1/rules/{rule_name}/snoozes/end": {"field": "user_id", "value": "Ann"},
 }
 #: What both modes share: the policy decides in both.
-IN_BOTH_MODES = {"rule_name"}
+IN_BOTH_MODES = {"rule_name", "policy_version"}
+
+
+def a_policy(owner: Api) -> str:
+    """Its number with zeros: one digit alone stands in many words."""
+    return f"{owner.post('/v1/policies', {'policy': {'review_at': 0.2}}).json()['version']:09d}"
+
+
 #: How to make one of what a path names. A new kind of object gets its line here.
 MAKE: dict[str, Callable[[Api], str]] = {
     "decision_id": lambda owner: str(owner.post("/v1/decisions", asking(DRAINED)).json()["id"]),
+    "policy_version": lambda owner: a_policy(owner),
+    "simulation_id": lambda owner: str(owner.post("/v1/policies/simulate", {"days": 1}).json()["id"]),
     "erasure_id": lambda owner: str(owner.call("DELETE", "/v1/entities/user/Ann").json()["id"]),
     "batch_id": lambda owner: a_batch(owner),
     "job_id": lambda owner: a_batch(owner),

@@ -24,6 +24,7 @@ UNAUDITED: Mapping[str, str] = {
     "POST /v1/rules/validate": "a condition is read; nothing is kept",
     "POST /v1/payment-method": "a link to the provider's page; what is entered there comes as an event",
     "POST /v1/payment-method/portal": "a link to the provider's page",
+    "POST /v1/decisions/{decision_id}/replay": "a decision is made again; nothing is kept of it",
     "POST /stripe/webhook": "the provider's event is kept as it came; what it changes is audited when it is worked",
 }
 #: Scoring is recorded as decisions and usage, whole; the hot path writes no audit.
@@ -144,6 +145,9 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/review-queues": Act("review_queue.created", {"name": "Mine"}),
     "PATCH /v1/review-queues/{queue_id}": Act("review_queue.changed", {"sla_minutes": 60}, lambda api: "default"),
     "DELETE /v1/review-queues/{queue_id}": Act("review_queue.deleted", None, lambda api: MAKE["queue_id"](api)),
+    "POST /v1/policies": Act("policy.published", {"policy": {"review_at": 0.2}}),
+    "POST /v1/policies/{policy_version}/rollback": Act("policy.published", {}, lambda api: MAKE["policy_version"](api)),
+    "POST /v1/policies/simulate": Act("policy.simulated", {"days": 1}),
     "POST /v1/labels": Act("labels.added", LABEL, decision),
     "POST /v1/lists": Act("list.created", {"name": "mules", "item_type": "user"}),
     "DELETE /v1/lists/{list_name}": Act("list.deleted", None, listed),

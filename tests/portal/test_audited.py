@@ -47,6 +47,7 @@ UNAUDITED: Mapping[str, str] = {
     "decisions": "a search is kept for oneself: nothing of the company's",
     "check_rule": "a condition is read while it is written; nothing is kept",
     "repeat_decision": "a dry run, as trying out is",
+    "replay_decision": "a decision made again; nothing is kept of it",
     "enter_card": "a link to the provider's page; what is entered there comes as subscription.payment_method",
 }
 
@@ -298,6 +299,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "invited": (Act("membership.created", {}, invited),),
     "new_tenant": (Act("tenant.created", {"company": "Second"}),),
     "policy": (Act("policy.published", THRESHOLDS | {"default_action": "review"}),),
+    "simulate_policy": (Act("policy.simulated", THRESHOLDS | {"default_action": "review"}),),
     "restore_policy": (Act("policy.published", {}, policy),),
     "default_policy": (Act("policy.published", {}, lambda scene: own_rule(scene)[1:]),),
     "closing": (

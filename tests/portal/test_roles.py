@@ -36,6 +36,7 @@ ARGUMENTS |= {"change_member": [999_999_999], "withdraw_invitation": [999_999_99
 ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999], "fetch_export": ["exp_none"]}
 ARGUMENTS |= {"restore_policy": [999], "end_session": [999_999_999]}
 ARGUMENTS |= {"decision_drawing": ["dec_none"], "repeat_decision": ["dec_none"], "turned_decision": ["dec_none"]}
+ARGUMENTS |= {"replay_decision": ["dec_none"], "simulation": ["sim_none"], "simulation_progress": ["sim_none"]}
 ARGUMENTS |= {"change_plan": ["basic"], "credit_note_paper": ["cn_none"]}
 ARGUMENTS |= {"alert": ["alt_none"], "alert_rule": ["volume_drop"]}
 ARGUMENTS |= {"batch": ["btc_none"], "batch_progress": ["btc_none"], "batch_problems": ["btc_none"]}

@@ -26,11 +26,14 @@ from apps.review.cases.opening import hash_of
 from apps.review.models import Case
 from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
+from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import reads
 from apps.scoring.models import Decision
+from apps.scoring.policies import get_policies
 from apps.scoring.serving import counterfactuals, decisions, explanations
 from apps.scoring.serving.decision_formats import answer_of
+from apps.scoring.serving.replay import replay
 from apps.scoring.sought import party_name
 from apps.text import spellings
 
@@ -41,6 +44,8 @@ KINDS = {
     "card_activity": "Card activity",
     "ieee_cis": "Online card payment",
 }
+#: The portal scores nothing: what a replay asks is loaded for it, by version.
+NO_MODELS = Engine({})
 #: Earlier decisions of a party that are shown beside one.
 HISTORY = 8
 
@@ -226,3 +231,22 @@ class RepeatDecision(_OneDecision):
         found = self.decision(decision_id)
         answer = scoring_api.dry_run(self.tenant, found.schema, found.facts, self.now, self.actor)
         return self.page(status_of=answer.status, decision=answer.body, before=json.loads(answer_of(found)))
+
+
+class ReplayDecision(_OneDecision):
+    """The decision made again under the policy and by the models it was made with, held against what was answered."""
+
+    template = "portal/parts/replayed.html"
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, decision_id: str) -> HttpResponse:
+        found = self.decision(decision_id)
+        with in_tenant(self.tenant):
+            replayed = replay(found, self.tenant.schema_name, get_policies(), NO_MODELS)
+        told = [(one, _shown(one.stored), _shown(one.replayed)) for one in replayed.differences]
+        return self.page(identical=replayed.identical, differences=told, version=found.policy_version)
+
+
+def _shown(value: Any) -> str:
+    """A member of an answer as JSON; nothing for one that was not held against another."""
+    return "" if value is None else json.dumps(msgspec.json.decode(value), ensure_ascii=False, indent=1)

@@ -92,8 +92,7 @@ class _OfPolicy(Page):
         return redirect("policy")
 
     def in_force(self) -> Policy:
-        version = self.tenant.policy_version
-        return policies.load(self.tenant.schema_name, version) if version else Policy()
+        return policies.in_force(self.tenant)
 
     def version(self, number: int) -> PublishedPolicy:
         """One that was published. Raises `Http404`."""
@@ -115,7 +114,7 @@ class PolicyPage(_OfPolicy):
         return {
             "policy": policy,
             "is_default": msgspec.structs.replace(policy, version=0) == Policy(),
-            "form": PolicyForm(initial=_initial(policy)),
+            "form": PolicyForm(initial=initial_of(policy)),
             "rule_form": RuleForm(kinds=KINDS),
             "scores": self._scores(policy, kind if kind in SCHEMAS else None),
             "kind": kind,
@@ -132,7 +131,7 @@ class PolicyPage(_OfPolicy):
             try:
                 return self.published(changed(self.in_force(), form.said()))
             except InvalidPolicy as wrong:
-                form.add_error(_field_of(str(wrong)), str(wrong))
+                form.add_error(field_of(str(wrong)), str(wrong))
         return self.page(**self.context() | {"form": form}, status=422)
 
     def _scores(self, policy: Policy, kind: str | None) -> Any:
@@ -227,7 +226,10 @@ class RestorePolicy(_OfPolicy):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
-        return self.published(msgspec.convert(self.version(version).document, Policy))
+        self.version(version)
+        made = policies.roll_back(tenant=self.tenant, version=version, gate=get_gate(), now=self.now, actor=self.actor)
+        messages.success(self.request, f"Version {made} is published as version {version} was; it decides now.")
+        return redirect("policy")
 
 
 class DefaultPolicy(_OfPolicy):
@@ -265,7 +267,7 @@ def _pretty(value: Any) -> str:
     return str(value) if value != "" else "not set"
 
 
-def _initial(policy: Policy) -> dict[str, Any]:
+def initial_of(policy: Policy) -> dict[str, Any]:
     """The form's fields as the policy has them."""
     told = msgspec.to_builtins(policy)
     lists = {
@@ -275,7 +277,7 @@ def _initial(policy: Policy) -> dict[str, Any]:
     return {**told, **lists}
 
 
-def _field_of(wrong: str) -> str | None:
+def field_of(wrong: str) -> str | None:
     """The form's field that a message of `InvalidPolicy` begins with, or names first."""
     names = [name for name in PolicyForm.base_fields if wrong.startswith(name)]
     if not names:

@@ -5,16 +5,21 @@ A row of a block and the same row alone get the same answer (`Engine.decide`); a
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from apps.scoring.engine.asking import Answer, Chosen, ensemble_of
 from apps.scoring.engine.decide import SEVERITY, Action, Cause, Decision, ModelUsed, RiskLevel
 from apps.scoring.engine.explain import Reason
+from apps.scoring.engine.list_checks import ListCheck
+from apps.scoring.engine.made_on import UNKNOWN, counted_block, packed_block
 from apps.scoring.engine.rules import Rule, RuleResult, not_evaluated, told
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.engine.values import Columns
+
+if TYPE_CHECKING:
+    from apps.scoring.engine.block_rules import BlockValues
 
 #: Which rows get reasons and contributions: none, those that are not approved at a low risk, all.
 Explain = Literal["none", "flagged", "all"]
@@ -110,8 +115,8 @@ class BlockDecisions:
     """What was decided of the n rows of a block.
 
     `probability` is float64[n] of six decimals and `risk_score` int16[n]; both, `model` and `features` are None when no
-    model answered. `reasons` and `contributions` (float32 little-endian) are there for the rows that were to be
-    explained, by their places in the block.
+    model answered; `values` and `exact` are what was decided on, not rounded. `reasons` and `contributions` (float32
+    little-endian) are there for the rows that were to be explained, by their places in the block.
     """
 
     block: Block
@@ -124,6 +129,10 @@ class BlockDecisions:
     reasons: Mapping[int, tuple[Reason, ...]]
     contributions: Mapping[int, bytes]
     degraded: tuple[str, ...]
+    policy_version: int
+    list_checks: tuple[ListCheck, ...]
+    values: "BlockValues"
+    exact: np.ndarray | None  # float64[n]: the probability
     chosen: Chosen
     answer: Answer
 
@@ -148,9 +157,30 @@ class BlockDecisions:
             warnings=self.warnings(row),
             features=self.features[row].tobytes() if scored else b"",  # type: ignore[index]
             contributions=self.contributions.get(row, b""),
+            policy_version=self.policy_version,
+            made_on=self.made_on(np.array([row]))[0],
             ensemble=ensemble_of(self.chosen, self.answer, row),
             untold=self.rules.untold_of(row),
         )
+
+    def made_on(self, rows: np.ndarray) -> list[bytes]:
+        """What these rows were decided on, as it is kept."""
+        values, schema = self.values, self.block.schema
+        return packed_block(
+            values.features[rows],
+            None if self.features is None else self.features[rows],
+            None if self.exact is None else self.exact[rows],
+            counted_block(schema, values.pasts, rows),
+            self._answers_of_lists(rows),
+        )
+
+    def _answers_of_lists(self, rows: np.ndarray) -> np.ndarray:
+        """uint8[len(rows), checks]."""
+        found = np.full((len(rows), len(self.list_checks)), UNKNOWN, dtype=np.uint8)
+        for place, check in enumerate(self.list_checks):
+            if check in self.values.known_lists:
+                found[:, place] = self.values.known_lists[check][rows]
+        return found
 
     def warnings(self, row: int) -> tuple[str, ...]:
         """What the sender of one row is told: the row is read once more for it."""

@@ -57,6 +57,10 @@ def conclude_block(
         reasons=_reasons(values, features, verdicts, rules, deciding, contributions, answer, rows),
         contributions={row: added.tobytes() for row, added in contributions.items()},
         degraded=degraded,
+        policy_version=policy.version,
+        list_checks=policy.list_checks,
+        values=values,
+        exact=scores.probability if scores else None,
         chosen=chosen,
         answer=answer,
     )

@@ -48,7 +48,7 @@ class BlockValues:
     ) -> None:
         self.schema, self.block, self.features = block.schema, block, features
         self.known_lists = known_lists or {}
-        self._home, self._pasts = home_country, pasts
+        self._home, self.pasts = home_country, pasts
         self.rows = Rows(len(features), self.column, self.known_lists.get)
         self._asked: dict[str, Asked | None] = {}
         self._held: dict[Condition, np.ndarray | None] = {}
@@ -60,7 +60,7 @@ class BlockValues:
         """What expressions see under a name: float64[n], nan for unknown, or of texts object[n], None for unknown."""
         counted = counted_of(self.schema).get(name)
         if counted is not None:
-            return getattr(self._pasts[counted.role], counted.what)
+            return getattr(self.pasts[counted.role], counted.what)
         if name == HOME_COUNTRY:
             return np.full(len(self), self._home or None, dtype=object)
         place = self.schema.place_of[name]
@@ -99,7 +99,7 @@ class BlockValues:
     def told(self, index: int, parsed: Parsed) -> Values:
         """The same of a row that was read already."""
         values = self.schema.values(parsed.facts, self.features[index].tolist(), self._home)
-        values.look_back(counted_of(self.schema), [_PastOf(past, index) for past in self._pasts])
+        values.look_back(counted_of(self.schema), [_PastOf(past, index) for past in self.pasts])
         return values
 
     def _column(self, name: str) -> Asked | None:

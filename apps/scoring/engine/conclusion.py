@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.scoring.engine import made_on
 from apps.scoring.engine.asking import Scored
 from apps.scoring.engine.decide import Decision, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
@@ -32,7 +33,7 @@ def conclude(
     values = schema.values(parsed.facts, row, policy.home_country)
     values.look_back(counted_of(schema), pasts)
     results, untold = programs.found(parsed, values, known_lists)
-    probability = scored.probability if scored else None
+    probability, features = (scored.probability, scored.features) if scored else (None, b"")
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
@@ -46,8 +47,12 @@ def conclude(
         model=scored.used if scored else None,
         degraded=degraded,
         warnings=parsed.warnings + not_evaluated(results) + (scored.by.not_sent(parsed.transaction) if scored else ()),
-        features=scored.features if scored else b"",
+        features=features,
         contributions=scored.contributions.tobytes() if scored else b"",
+        policy_version=policy.version,
+        made_on=made_on.packed(
+            row, features, probability, made_on.counted(pasts), made_on.answered(policy.list_checks, known_lists)
+        ),
         ensemble=scored.ensemble if scored else None,
         untold=untold,
     )

@@ -133,8 +133,9 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer.
 
     `features` and `contributions` are float32 little-endian vectors in the schema's feature order; the contributions
-    are in calibrated log-odds and sum with the model's base to the score's. Both are empty without a model.
-    `untold` are the rules that hit and are counted only: shadows, and live ones outside their share.
+    are in calibrated log-odds and sum with the model's base to the score's. Both are empty without a model. `made_on`
+    is what it takes beside them to decide again (`made_on.py`). `untold` are the rules that hit and are counted only:
+    shadows, and live ones outside their share.
     """
 
     fraud_probability: float | None
@@ -150,6 +151,8 @@ class Decision(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     features: bytes
     contributions: bytes
+    policy_version: int
+    made_on: bytes
     ensemble: Ensemble | None = None
     untold: tuple[str, ...] = ()
     shadows: tuple[ShadowScore, ...] = ()

@@ -122,3 +122,9 @@ def block_of(numbers: np.ndarray, base_rate: float) -> np.ndarray:
             columns += (count, total, mean, money - np.log1p(mean), frauds, share)
         columns += (age / DAY_SECONDS for age in numbers[:, start + 3 * windows : start + WIDTH].T)
     return np.column_stack(columns) if columns else np.empty((len(numbers), 0))
+
+
+def kind_of(schema: str, features: bytes) -> TransactionSchema:
+    """The schema of a stored decision's float32 vector: the widened one, where an own model decided."""
+    wide = widened(schema)
+    return wide if len(features) == 4 * len(wide.features) else SCHEMAS[schema]

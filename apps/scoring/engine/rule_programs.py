@@ -197,11 +197,12 @@ def percentile(rule_id: str, party: str) -> int:
 
 
 def party_of(schema: TransactionSchema, parsed: Parsed) -> str:
-    """By whom a share is chosen: the first party of the transaction, else its id, else what it says."""
-    parties = schema.parties(parsed.transaction)
+    """By whom a share is chosen: the first party of the transaction, else its id, else what it says; card numbers
+    masked, so that it is the same when the decision is made again from what is stored."""
+    parties = schema.parties(parsed.shown)
     if parties:
         return parties[0].name
-    return schema.transaction_id(parsed.transaction) or repr(sorted(parsed.sent.items(), key=lambda one: one[0]))
+    return schema.transaction_id(parsed.shown) or repr(sorted(parsed.facts.items(), key=lambda one: one[0]))
 
 
 def _number(value: Any) -> float:

@@ -176,6 +176,7 @@ class TransactionSchema:
             for name, known in self.known_values.items()
             if known.consequence
         )
+        self._fractional = frozenset(name for name in self.fields if is_kind(float, self.types[name]))
         self._integers = frozenset(name for name in self.fields if is_kind(int, self.types[name]))
 
     def parse(self, raw: bytes | dict[str, Any], received_ms: int = 0) -> Parsed:
@@ -260,6 +261,13 @@ class TransactionSchema:
     def recalled(self, facts: Mapping[str, Any]) -> SimpleNamespace:
         """A transaction from its stored facts, to be asked for its fields: None for what was not sent."""
         return SimpleNamespace(**{name: facts.get(name) for name in self.fields})
+
+    def retyped(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Stored facts as they were before JSON and Postgres had them: in the order of the fields, times as times, and
+        whole numbers of fractional fields as such."""
+        told = self.read({name: facts[name] for name in self.fields if name in facts})
+        whole = (name for name in told if type(told[name]) is int and name in self._fractional)
+        return {**told, **{name: float(told[name]) for name in whole}}
 
     def columns(self, transactions: Sequence[Any]) -> "Columns":
         """Transactions as one array a field."""

@@ -1,9 +1,9 @@
 """Formats of a decision: as the API answers it, as the journal's record, and as a batch's row is kept. Pure."""
 
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from apps import times
 from apps.scoring.engine.decide import Cause, Ensemble, ModelUsed, ShadowScore
@@ -41,6 +41,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     rules: tuple[RuleResult, ...]
     model: ModelUsed | None
+    policy_version: (
+        Annotated[int, Meta(ge=0, description="Of the policy it was made under; 0 is the one everybody begins with.")]
+        | UnsetType
+    ) = UNSET
     ensemble: Ensemble | UnsetType = UNSET
     degraded: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -76,6 +80,8 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     hidden: dict[str, str] | None = None
     untold: tuple[str, ...] = ()  # rules that hit and were not told; no column of its own
     shadows: tuple[ShadowScore, ...] | None = None
+    policy_version: int | None = None
+    made_on: bytes | None = None
 
 
 class Short(msgspec.Struct, frozen=True):
@@ -105,6 +111,7 @@ class StoredRow(Protocol):
     risk_level: str
     recommended_action: str
     decisive: str
+    policy_version: int | None
 
 
 encode = msgspec.json.Encoder().encode
@@ -118,9 +125,14 @@ _short = msgspec.json.Decoder(Short).decode
 _WHOLE = '{"id":'
 
 
+def is_whole(answer: str) -> bool:
+    """Whether a stored answer was kept as it was given, not short."""
+    return answer.startswith(_WHOLE)
+
+
 def answer_of(row: StoredRow) -> bytes:
     """A stored decision as it was answered; of a batch's row, as it would have been answered alone."""
-    if row.answer.startswith(_WHOLE):
+    if is_whole(row.answer):
         return row.answer.encode()
     short, (kind, _, cause) = _short(row.answer), row.decisive.partition(":")
     return encode(
@@ -140,6 +152,7 @@ def answer_of(row: StoredRow) -> bytes:
             reasons=(),
             rules=short.rules,
             model=short.model,
+            policy_version=UNSET if row.policy_version is None else row.policy_version,
             degraded=short.degraded,
             warnings=short.warnings,
             timing_ms=short.timing_ms,

@@ -17,7 +17,7 @@ KEY = ("created_at", "id")
 #: The columns of which a decision's answer is made (`decision_formats.answer_of`).
 ANSWERED = (
     "answer", "livemode", "schema", "transaction_id", "status", "fraud_probability", "risk_score", "risk_level",
-    "recommended_action", "decisive", *KEY,
+    "recommended_action", "decisive", "policy_version", *KEY,
 )  # fmt: skip
 
 

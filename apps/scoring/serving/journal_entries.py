@@ -86,6 +86,8 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
         hidden=hidden_hashes(item.parsed, item.transaction_hash),
         untold=found.untold,
         shadows=found.shadows or None,
+        policy_version=found.policy_version,
+        made_on=found.made_on,
     )
 
 
@@ -125,6 +127,7 @@ def made_of(attempt: Attempt, item: Item, found: decide.Decision, supersedes: st
         reasons=found.reasons,
         rules=found.rules,
         model=found.model,
+        policy_version=found.policy_version,
         ensemble=found.ensemble or UNSET,
         degraded=degraded,
         warnings=found.warnings,

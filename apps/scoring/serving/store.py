@@ -1,6 +1,6 @@
 """Decisions and their usage events into Postgres, in one transaction, once each however often it is repeated."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,18 +8,22 @@ from zlib import crc32
 
 import msgspec
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from apps import binary_copy
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys import networks
 from apps.api_keys.networks import Use
 from apps.api_keys.services import touch
-from apps.scoring import counting, sought, tallies
+from apps.scoring import counting, receipts, sought, tallies
+from apps.scoring.engine.decide import ShadowScore
+from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
-from apps.scoring.serving import decision_formats
+from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Record
 from apps.scoring.sought import Sought, Traits
 from apps.scoring.tallies import Counted
+from apps.times import instant_us
 from apps.usage.metering import events
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
@@ -67,12 +71,13 @@ class Prepared(NamedTuple):
     """Entries as they will be written: all that can be made of them without a database.
 
     `decisions` (by the tenant's schema) and `events` are rows as COPY reads them, `counted` (likewise) is what all of
-    them add to the roll-ups, of `facts`.
+    them add to the roll-ups, of `facts`; `leaves` are those of their receipts.
     """
 
     columns: Columns
     stored: Sequence[Sought]
     facts: counting.Columns
+    leaves: Sequence[bytes]
     decisions: Mapping[str, bytes]
     counted: Mapping[str, Counted]
     events: bytes
@@ -113,6 +118,7 @@ def prepare(entries: Sequence[Entry]) -> Prepared:
         columns=columns,
         stored=stored,
         facts=facts,
+        leaves=list(map(receipts.leaf, _contents(columns, [one.rules_hit for one in stored]))),
         decisions=_rows_by_tenant(columns, stored),
         counted=_counted(facts, columns[_TENANT], range(len(entries))),
         events=events.rows_of([entry.event for entry in entries]),
@@ -124,10 +130,11 @@ def prepare(entries: Sequence[Entry]) -> Prepared:
 def write(prepared: Prepared) -> int:
     """Store what was prepared; the number of events that was new. Commits or raises."""
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
-        insert_decisions(cursor, prepared)
+        inserted = insert_decisions(cursor, prepared)
         new = events.record_rows(cursor, prepared.events)
         touch(cursor, prepared.last_uses)
         networks.note_networks(cursor, prepared.uses)
+        _give_receipts(prepared, inserted)
     networks.remember(prepared.uses)
     return new
 
@@ -138,8 +145,46 @@ def columns_of(records: Sequence[Record]) -> Columns:
     return dict(zip(Record.__struct_fields__, values, strict=True))
 
 
-def insert_decisions(cursor: Any, prepared: Prepared) -> int:
-    """Insert decisions, add those that were new to every roll-up and tell who follows them; how many.
+def content_of(row: Decision) -> bytes:
+    """What the leaf of a recorded decision is of."""
+    values = {name: [getattr(row, _RENAMED.get(name, name))] for name in _FIELDS}
+    values["created_us"] = [instant_us(row.created_at)]
+    values["facts"] = [msgspec.json.encode(row.facts)]
+    values["answer"] = [row.answer.encode()]
+    values["shadows"] = [None if row.shadows is None else msgspec.convert(row.shadows, tuple[ShadowScore, ...])]
+    for name in ("features", "contributions", "made_on"):
+        values[name] = [None if values[name][0] is None else bytes(values[name][0])]
+    return next(iter(_contents(values, [row.rules_hit])))
+
+
+def _contents(columns: Columns, rules_hit: Sequence[Sequence[str]]) -> Iterator[bytes]:
+    """What leaves are of: all that is stored of a decision. For its facts stands their hash; of masked ones, whose hash
+    is of what was sent, one of the facts themselves."""
+    told = [values for name, values in columns.items() if name not in (_TENANT, _UNTOLD, "facts")]
+    masked = [
+        _facts_hash(schema, facts) if hidden else ""
+        for schema, facts, hidden in zip(columns["schema"], columns["facts"], columns["hidden"], strict=True)
+    ]
+    return map(_pack_in_order, zip(*told, rules_hit, masked, strict=True))
+
+
+_pack_in_order = msgspec.msgpack.Encoder(order="sorted").encode
+
+
+def _facts_hash(schema: str, facts: bytes) -> str:
+    return ids.body_hash(schema, SCHEMAS[schema].retyped(msgspec.json.decode(facts)))
+
+
+def _give_receipts(prepared: Prepared, rows: Sequence[int]) -> None:
+    """Receipts of the decisions that were inserted, a tenant after the other: the last that is written."""
+    tenants, names, now = prepared.columns[_TENANT], prepared.columns["id"], timezone.now()
+    for tenant_schema, mine in _by_tenant(tenants, rows).items():
+        leaves = [prepared.leaves[row] for row in mine]
+        receipts.append(tenant_schema, receipts.RECORDED, [names[row] for row in mine], leaves, now)
+
+
+def insert_decisions(cursor: Any, prepared: Prepared) -> Sequence[int]:
+    """Insert decisions, add those that were new to every roll-up and tell who follows them; which these are.
 
     Inside the caller's transaction. What they hold was masked before, field by field: this passes the net below every
     connection.
@@ -153,7 +198,7 @@ def insert_decisions(cursor: Any, prepared: Prepared) -> int:
     for tenant_schema, found in counted.items():
         tallies.add(cursor, tenant_schema, found)
     _tell_followers(prepared, rows)
-    return len(rows)
+    return rows
 
 
 def _tell_followers(prepared: Prepared, rows: Sequence[int]) -> None:

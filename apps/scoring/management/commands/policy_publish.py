@@ -13,7 +13,7 @@ from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.api_keys.services import get_gate
 from apps.scoring.engine.decide import Policy
-from apps.scoring.policies import load, publish
+from apps.scoring.policies import in_force, publish
 from apps.scoring.policy_file import MOST_BYTES, InvalidPolicy, changed, members
 
 WORDS: Mapping[type[Exception], str] = {
@@ -40,14 +40,10 @@ class Command(BaseCommand):
         tenant = Tenant.objects.filter(slug=options["tenant"]).first()
         if tenant is None:
             raise CommandError(f"--tenant: there is no tenant '{options['tenant']}'")
-        policy = _changed(_present(tenant), options["file"], options["home_country"], self.stderr.write)
+        policy = _changed(in_force(tenant), options["file"], options["home_country"], self.stderr.write)
         version = publish(tenant=tenant, policy=policy, gate=get_gate(), now=timezone.now())
         facts = {"tenant": tenant.slug, "policy_version": version}
         self.stdout.write(json.dumps(facts) if options["json"] else f"policy {version} decides for {tenant.slug}")
-
-
-def _present(tenant: Tenant) -> Policy:
-    return load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
 
 
 def _changed(policy: Policy, file: Path | None, home_country: str | None, warn: Callable[[str], Any]) -> Policy:
