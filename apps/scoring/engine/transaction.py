@@ -167,6 +167,11 @@ class TransactionSchema:
         self.place_of: Mapping[str, int] = dict.fromkeys(self.fields, NOWHERE) | {
             name: place for place, name in enumerate(self.feature_names)
         }
+        #: The same as rules ask: a text that was not sent is unknown, whatever number a feature makes of that.
+        self._asked_at = {
+            name: NOWHERE if name in self.types and is_kind(str, self.types[name]) else place
+            for name, place in self.place_of.items()
+        }
         #: The field that says when it happened, where that is a date; other logs count from a start of their own.
         self.moment = next((name for name in self.fields if is_kind(datetime, self.types[name])), None)
         self._may_hold_cards = tuple(may_hold_cards(self.types, self.ids))
@@ -285,7 +290,7 @@ class TransactionSchema:
         """What rules may ask about: every field (None when not given), every feature, the tenant's home country."""
         found = Values(facts)
         found[HOME_COUNTRY] = home_country
-        found.look_up(self.place_of, row)
+        found.look_up(self._asked_at, row)
         return found
 
     def problems(self, content: Any) -> Iterator[InvalidTransaction]:

@@ -5,9 +5,10 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.history import Replay, unknown
 from apps.scoring.engine.operations import instant
 from apps.scoring.engine.ranges import ANYTHING, Range
@@ -289,8 +290,16 @@ anything = st.one_of(scalars, st.lists(scalars, max_size=5).map(tuple))
 ALL_FIELDS = sorted(frozenset().union(*(schema.known_to_rules for schema in SCHEMAS.values())))
 
 
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_text_that_was_not_sent_is_unknown_whatever_feature_has_its_name(schema):
+    known = SCHEMAS[schema]
+    values = known.values({}, [1.0] * len(known.features), "Kenya")
+    assert {name for name, kind in known.types.items() if is_kind(str, kind) and values[name] is not None} == set()
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(ALL_FIELDS), st.sampled_from(sorted(COMPARE)), anything)
+@example("id_16", "ge", "")
 def test_whatever_is_asked_is_taken_or_refused_and_what_is_taken_never_errs(field, op, value):
     if (op in ("in", "not_in")) != isinstance(value, tuple):
         return  # refused by its form
