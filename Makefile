@@ -12,7 +12,7 @@ DATA_FILE ?= $(DATA)/paysim_steps_1-400.parquet
 # Compiling every module anew would cost each of a dozen processes two seconds at its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-rules bench-analytics bench-metrics bench-own-model bench-review bench-scale bench-stream tracing lock openapi scorecard clean base dev
+.PHONY: help up test test-browser campaign check check-deploy compose bench bench-batch bench-billing bench-lists bench-portal bench-rules bench-analytics bench-metrics bench-own-model bench-review bench-scale bench-simulate bench-stream tracing lock openapi scorecard clean base dev
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-analytics: dev  ## Every analytics answer over ten million decisions, and 
 
 bench-rules: dev  ## What 100 rules, 20 shadows and a list of a million items cost a decision
 	@exec $(BIN)/python -m bench.rules $(ARGS)
+
+bench-simulate: dev  ## A policy simulated over a million decisions, 10,000 replays, what receipts cost the recorder
+	@exec $(BIN)/python -m bench.simulate $(ARGS)
 
 bench: dev  ## Speed, on this machine; ARGS are passed on
 	@exec $(BIN)/python -m bench $(ARGS)
