@@ -81,7 +81,11 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(alice: Api, bob: Api, 
     assert any(item["feature"].startswith("merchant_fraud") for item in explained["contributions"])
     assert alice.get(f"/v1/decisions/{told[0]['id']}/explanation.svg").status_code == 200
 
+    for one in (shadowed, decided, *told):
+        assert alice.post(f"/v1/decisions/{one['id']}/replay", {}).json()["differences"] == []
+
     by_file = scored_as_file(alice, [bad, "m2"])
+    assert alice.post(f"/v1/decisions/{by_file[0].id}/replay", {}).json()["differences"] == []
     assert [one.model_version for one in by_file] == [name, name]
     assert by_file[0].fraud_probability > 10 * by_file[1].fraud_probability
 
@@ -92,6 +96,9 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(alice: Api, bob: Api, 
     assert alice.post(f"/v1/models/{name}/retire", {}).json()["state"] == "retired"
     assert paid(alice, bad, 4, datetime.now(UTC))["model"]["name"] != "own"
     assert alice.call("DELETE", f"/v1/models/{name}").json()["deleted"]
+    own_shelf.get_own_shelf().forget()
+    gone = alice.post(f"/v1/decisions/{decided['id']}/replay", {}).json()
+    assert not gone["identical"] and [one["member"] for one in gone["differences"]] == ["model"]
     with in_tenant(alice.tenant):
         assert not OwnModelFiles.objects.exists()
 

@@ -24,7 +24,7 @@ from apps.scoring.engine.own_features import kind_of
 from apps.scoring.models import Decision as Row
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import Policies
-from apps.scoring.serving import decision_formats, decisions
+from apps.scoring.serving import decision_formats, decisions, own_shelf
 from apps.scoring.serving.decision_formats import Decision, Record
 from apps.scoring.serving.stored_answers import StoredAnswers, missing
 from apps.times import instant_us
@@ -73,7 +73,7 @@ def replay(row: Row, tenant_schema: str, policies: Policies, engine: Engine) -> 
     body = decision_formats.answer_of(row)
     stored = decision_formats.decode(body)
     try:
-        found = _found(row, stored, _policy(row, tenant_schema, policies), engine)
+        found = _found(row, stored, tenant_schema, _policy(row, tenant_schema, policies), engine)
     except Lost as lost:
         return Replayed((lost.difference,), b"")
     again_body = decision_formats.encode(_told(row, stored, found))
@@ -112,7 +112,7 @@ def _policy(row: Row, tenant_schema: str, policies: Policies) -> decide.Policy:
         raise Lost("policy_version", f"Version {row.policy_version} of the policy is no longer kept.") from gone
 
 
-def _found(row: Row, stored: Decision, policy: decide.Policy, engine: Engine) -> decide.Decision:
+def _found(row: Row, stored: Decision, tenant_schema: str, policy: decide.Policy, engine: Engine) -> decide.Decision:
     """The engine's decision. Raises `Lost`."""
     features = bytes(row.features)
     schema = kind_of(row.schema, features)
@@ -121,10 +121,11 @@ def _found(row: Row, stored: Decision, policy: decide.Policy, engine: Engine) ->
     except made_on.Unreadable as other:
         raise Lost("features", f"The schema's features have changed: {other}.") from other
     came_ms = instant_us(row.created_at) // 1000
-    return again.decide_again(schema, again.Kept(row.facts, came_ms, features, kept), policy, _chosen(stored, engine))
+    chosen = _chosen(stored, tenant_schema, engine)
+    return again.decide_again(schema, again.Kept(row.facts, came_ms, features, kept), policy, chosen)
 
 
-def _chosen(stored: Decision, engine: Engine) -> Chosen:
+def _chosen(stored: Decision, tenant_schema: str, engine: Engine) -> Chosen:
     """The models that were asked, by version; those that were away are away again. Raises `Lost`."""
     away = [name.removeprefix(AWAY) for name in stored.degraded if name.startswith(AWAY)]
     if isinstance(stored.ensemble, decide.Ensemble):
@@ -136,7 +137,17 @@ def _chosen(stored: Decision, engine: Engine) -> Chosen:
     by = stored.model
     if by.name == ENSEMBLE:
         raise Lost("ensemble", "The votes of its models were not kept.")
+    if by.name == own_shelf.NAME:
+        return _own(tenant_schema, by.version)
     return Chosen(by.name, ((by.name, _model(stored.schema, by, away, engine)),))
+
+
+def _own(tenant_schema: str, model_id: str) -> Chosen:
+    """A model of the tenant's own. Raises `Lost`."""
+    found = own_shelf.get_own_shelf().get(tenant_schema, model_id)
+    if found is None:
+        raise Lost("model", f"Your own model {model_id} is no longer kept.")
+    return found.chosen
 
 
 def _model(schema: str, named: decide.ModelUsed | decide.Vote, away: Sequence[str], engine: Engine) -> Model:
