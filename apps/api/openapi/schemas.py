@@ -59,7 +59,7 @@ def components() -> dict[str, Any]:
     _, answered = msgspec.json.schema_components((*_structs(answers), *_ALSO_ANSWERED), ref_template=_REF + "{name}")
     _check_names(asked, answered)
     found = {name: _may_be_left_out(schema) for name, schema in asked.items()}
-    found |= {name: _always_sent(schema) for name, schema in answered.items()}
+    found |= {name: _always_sent(schema) for name, schema in answered.items() if name not in asked}
     for (name, field), more in _refinements().items():
         found[name]["properties"][field] = found[name]["properties"][field] | more
     for schema, described in transaction_fields.of_shelf(settings.ARTIFACTS_DIR).items():
@@ -118,7 +118,7 @@ def _structs(shapes: Iterable[Shape]) -> dict[type[msgspec.Struct], None]:
 
 
 def _may_be_left_out(schema: dict[str, Any]) -> dict[str, Any]:
-    """A request's defaults in words: openapi-typescript takes a field that has one for a field that is always there."""
+    """A request's defaults in words, also of what answers repeat: openapi-typescript takes a field that has one for a field that is always there."""
     for field in schema.get("properties", {}).values():
         default = field.pop("default", None)
         if default is not None:
