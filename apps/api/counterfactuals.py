@@ -17,7 +17,7 @@ from apps.scoring.serving import counterfactuals
 from apps.scoring.serving.counterfactuals import Stored
 
 
-class Change(msgspec.Struct, frozen=True):
+class FactChange(msgspec.Struct, frozen=True):
     """A field sent otherwise, in your units."""
 
     field: str
@@ -29,7 +29,7 @@ class Change(msgspec.Struct, frozen=True):
 class Counterfactual(msgspec.Struct, frozen=True):
     """A change that was scored, and what came of it."""
 
-    changes: list[Change]
+    changes: list[FactChange]
     text: Annotated[str, Meta(description="What the customer would have to do, in words.")]
     fraud_probability: float
     risk_level: str

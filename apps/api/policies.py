@@ -21,7 +21,7 @@ from apps.scoring import policies
 from apps.scoring.engine.decide import Policy
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import Outdated, policy_of
-from apps.scoring.policy_changes import Change, differences
+from apps.scoring.policy_changes import PolicyChange, differences
 from apps.scoring.policy_file import InvalidPolicy, changed, members
 from apps.times import rfc3339
 
@@ -85,7 +85,7 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     version: int | None
     object: Literal["policy"]
     dry_run: bool
-    changes: Annotated[tuple[Change, ...], Meta(description="Against the version that was in force.")]
+    changes: Annotated[tuple[PolicyChange, ...], Meta(description="Against the version that was in force.")]
     policy: dict[str, Any]
 
 
@@ -95,7 +95,7 @@ class PolicyDiff(msgspec.Struct, frozen=True):
     object: Literal["policy_diff"]
     version: int
     against: int
-    changes: tuple[Change, ...]
+    changes: tuple[PolicyChange, ...]
 
 
 class _PoliciesView(ApiView):

@@ -17,7 +17,7 @@ LONGEST = 1_000
 USUAL = {"state": "live", "share": 100}
 
 
-class Change(msgspec.Struct, frozen=True):
+class PolicyChange(msgspec.Struct, frozen=True):
     """One member that is not the same in two policies; null where there is none."""
 
     member: Annotated[
@@ -38,7 +38,7 @@ class Changes(NamedTuple):
     after: dict[str, Any]
 
 
-def differences(was: Policy, new: Policy) -> tuple[Change, ...]:
+def differences(was: Policy, new: Policy) -> tuple[PolicyChange, ...]:
     """What changed, rule by rule; not the versions' own numbers."""
     before, after = _members(was), _members(new)
     orders = [[rule.id for rule in policy.rules] for policy in (was, new)]
@@ -46,12 +46,12 @@ def differences(was: Policy, new: Policy) -> tuple[Change, ...]:
         before["order of rules"], after["order of rules"] = orders
     names = dict.fromkeys((*before, *after))
     changed = [name for name in names if before.get(name) != after.get(name) and name != "version"]
-    return tuple(Change(name, before.get(name), after.get(name)) for name in changed)
+    return tuple(PolicyChange(name, before.get(name), after.get(name)) for name in changed)
 
 
 def changes(was: Policy, new: Policy) -> Changes:
     """The same for the audit trail: rules as texts that are not too long, and the version."""
-    versions = (Change("version", was.version, new.version),) if was.version != new.version else ()
+    versions = (PolicyChange("version", was.version, new.version),) if was.version != new.version else ()
     told = (*versions, *differences(was, new))
     return Changes({one.member: _short(one.before) for one in told}, {one.member: _short(one.after) for one in told})
 

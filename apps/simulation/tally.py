@@ -18,14 +18,14 @@ APPROVE, REVIEW = ACTIONS.index("approve"), ACTIONS.index("review")
 DIGITS = 6
 
 
-class Measure(msgspec.Struct, frozen=True):
+class SimulatedMeasure(msgspec.Struct, frozen=True):
     """A figure and how sure it is; null where it can't be told."""
 
     value: float | None
     interval_95: Interval | None
 
 
-class Actions(msgspec.Struct, frozen=True):
+class SimulatedActions(msgspec.Struct, frozen=True):
     """Decisions by what was recommended."""
 
     approve: int = 0
@@ -34,31 +34,35 @@ class Actions(msgspec.Struct, frozen=True):
     block: int = 0
 
 
-class Quality(msgspec.Struct, frozen=True):
+class SimulatedQuality(msgspec.Struct, frozen=True):
     """By labelled decisions; one counts as caught when it was not approved."""
 
     caught: int
-    precision: Measure
-    recall: Measure
-    false_positive_rate: Measure
+    precision: SimulatedMeasure
+    recall: SimulatedMeasure
+    false_positive_rate: SimulatedMeasure
 
 
 class Side(msgspec.Struct, frozen=True):
     """What was decided, or would have been."""
 
-    actions: Actions
-    quality: Quality
-    reviews_a_day: Annotated[Measure, Meta(description="Mean over the days with decisions, and its interval.")]
+    actions: SimulatedActions
+    quality: SimulatedQuality
+    reviews_a_day: Annotated[SimulatedMeasure, Meta(description="Mean over the days with decisions, and its interval.")]
     most_reviews_a_day: int
 
 
-class Money(msgspec.Struct, frozen=True):
+class SimulatedMoney(msgspec.Struct, frozen=True):
     """Amounts of labelled decisions that come out otherwise, in their own currencies; a fraud's is what was lost."""
 
-    saved: Annotated[Measure, Meta(description="Of frauds that were approved and would be stopped.")]
-    lost: Annotated[Measure, Meta(description="Of frauds that were stopped and would be approved.")]
-    disturbed: Annotated[Measure, Meta(description="Of legitimate ones that were approved and would be stopped.")]
-    relieved: Annotated[Measure, Meta(description="Of legitimate ones that were stopped and would be approved.")]
+    saved: Annotated[SimulatedMeasure, Meta(description="Of frauds that were approved and would be stopped.")]
+    lost: Annotated[SimulatedMeasure, Meta(description="Of frauds that were stopped and would be approved.")]
+    disturbed: Annotated[
+        SimulatedMeasure, Meta(description="Of legitimate ones that were approved and would be stopped.")
+    ]
+    relieved: Annotated[
+        SimulatedMeasure, Meta(description="Of legitimate ones that were stopped and would be approved.")
+    ]
 
 
 class FlipCount(msgspec.Struct, frozen=True):
@@ -108,7 +112,7 @@ class Outcome(msgspec.Struct, frozen=True):
     after: Side
     flips: list[FlipCount]
     flipped: int
-    money: Money
+    money: SimulatedMoney
     rules: list[RuleEffect]
     thresholds: Annotated[list[Curve], Meta(description="A curve a kind of transaction.")]
 
@@ -137,12 +141,14 @@ class _Sum:
         self.squares += float((amounts**2).sum())
         self.count += len(amounts)
 
-    def measure(self) -> Measure:
+    def measure(self) -> SimulatedMeasure:
         """A compound Poisson sum: its variance is the sum of the squares."""
         if not self.count:
-            return Measure(0.0, None)
+            return SimulatedMeasure(0.0, None)
         half = Z * sqrt(self.squares)
-        return Measure(round(self.total, 2), (round(max(self.total - half, 0.0), 2), round(self.total + half, 2)))
+        return SimulatedMeasure(
+            round(self.total, 2), (round(max(self.total - half, 0.0), 2), round(self.total + half, 2))
+        )
 
 
 class Tally:
@@ -152,7 +158,7 @@ class Tally:
         self.count = np.zeros((3, len(ACTIONS), len(ACTIONS)), dtype=np.int64)  # label, before, after
         self.not_exact = 0
         self.reviews: dict[int, np.ndarray] = defaultdict(lambda: np.zeros(3, dtype=np.int64))  # all, before, after
-        self.sums = {name: _Sum() for name in Money.__struct_fields__}
+        self.sums = {name: _Sum() for name in SimulatedMoney.__struct_fields__}
         self.rules: dict[tuple[str, str, bool], np.ndarray] = {}  # id, schema, is a note
         self.bins: dict[str, Bins] = defaultdict(Bins)
 
@@ -207,7 +213,7 @@ class Tally:
             after=self._side(self.count.sum(axis=1), 2),
             flips=flips,
             flipped=sum(one.decisions for one in flips),
-            money=Money(**{name: one.measure() for name, one in self.sums.items()}),
+            money=SimulatedMoney(**{name: one.measure() for name, one in self.sums.items()}),
             rules=[_effect(*key, found) for key, found in self.rules.items()],
             thresholds=[curve_of(schema, bins, costs) for schema, bins in sorted(self.bins.items())],
         )
@@ -215,7 +221,9 @@ class Tally:
     def _side(self, count: np.ndarray, column: int) -> Side:
         """`count` is int64[label, action]."""
         days = np.array([found[column] for found in self.reviews.values()], dtype=np.int64)
-        return Side(Actions(*count.sum(axis=0).tolist()), _quality(count), _mean(days), int(days.max(initial=0)))
+        return Side(
+            SimulatedActions(*count.sum(axis=0).tolist()), _quality(count), _mean(days), int(days.max(initial=0))
+        )
 
     def _flips(self) -> list[FlipCount]:
         found = []
@@ -227,30 +235,30 @@ class Tally:
         return sorted(found, key=lambda one: -one.decisions)
 
 
-def _quality(count: np.ndarray) -> Quality:
+def _quality(count: np.ndarray) -> SimulatedQuality:
     frauds, honest = count[FRAUD], count[LEGITIMATE]
     hits, alarms = int(frauds.sum() - frauds[APPROVE]), int(honest.sum() - honest[APPROVE])
-    return Quality(
+    return SimulatedQuality(
         hits, _share(hits, hits + alarms), _share(hits, int(frauds.sum())), _share(alarms, int(honest.sum()))
     )
 
 
-def _share(part: int, whole: int) -> Measure:
+def _share(part: int, whole: int) -> SimulatedMeasure:
     interval = wilson(part, whole)
     if interval is None:
-        return Measure(None, None)
-    return Measure(round(part / whole, DIGITS), (round(interval[0], DIGITS), round(interval[1], DIGITS)))
+        return SimulatedMeasure(None, None)
+    return SimulatedMeasure(round(part / whole, DIGITS), (round(interval[0], DIGITS), round(interval[1], DIGITS)))
 
 
-def _mean(days: np.ndarray) -> Measure:
+def _mean(days: np.ndarray) -> SimulatedMeasure:
     """The mean of counts a day, with the interval of a mean."""
     if not len(days):
-        return Measure(None, None)
+        return SimulatedMeasure(None, None)
     mean = float(days.mean())
     if len(days) == 1:
-        return Measure(mean, None)
+        return SimulatedMeasure(mean, None)
     half = Z * float(days.std(ddof=1)) / sqrt(len(days))
-    return Measure(round(mean, 2), (round(max(mean - half, 0.0), 2), round(mean + half, 2)))
+    return SimulatedMeasure(round(mean, 2), (round(max(mean - half, 0.0), 2), round(mean + half, 2)))
 
 
 def _effect(rule: str, schema: str, is_note: bool, found: np.ndarray) -> RuleEffect:

@@ -2,13 +2,12 @@
 
 import base64
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.storage import storages
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
@@ -35,6 +34,7 @@ from tests.batches.sent import csv_of
 from tests.cast import Api, enter, new_key
 from tests.review.cases import a_case
 from tests.review.cases import asking as a_decision
+from tests.together import together
 
 
 @pytest.fixture
@@ -114,23 +114,10 @@ def test_an_earlier_decision_that_comes_late_changes_nothing_of_the_case(alice: 
     assert (told["amount"], told["decision_id"], told["decisions"]) == (50.0, case.decision_id, 2)
 
 
-def at_once(many: int, do: Callable[[int], Any]) -> list[Any]:
-    """What comes of doing it in threads, each with a connection of its own."""
-
-    def alone(number: int) -> Any:
-        try:
-            return do(number)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(many) as pool:
-        return list(pool.map(alone, range(many)))
-
-
 def test_two_reviewers_never_hold_one_case(alice: Api) -> None:
     case = a_case(alice.tenant)
     keys = [other(alice) for _ in range(6)]
-    answers = at_once(6, lambda number: keys[number].post(f"/v1/cases/{case.pk}/claim", {}).status_code)
+    answers = together(6, lambda number: keys[number].post(f"/v1/cases/{case.pk}/claim", {}).status_code)
     assert sorted(answers) == [200, 409, 409, 409, 409, 409]
 
 
@@ -141,7 +128,7 @@ def test_whoever_asks_for_the_next_case_gets_one_of_their_own(alice: Api) -> Non
         who = Reviewer(f"reviewer-{number}")
         return work.claim_next(tenant=alice.tenant, livemode=True, reviewer=who, now=timezone.now())
 
-    got = [case.pk for case in at_once(8, take) if case is not None]
+    got = [case.pk for case in together(8, take) if case is not None]
     assert len(got) == len(set(got)) == 5 and set(got) == made
 
 
@@ -167,7 +154,7 @@ def test_a_case_is_resolved_once_and_becomes_a_label_however_often_it_is_said(al
     case = a_case(alice.tenant)
     create_webhook(tenant=alice.tenant, livemode=True, url="https://example.com/h", now=timezone.now())
     said = {"resolution": "fraud", "note": "Card reported stolen: 4111 1111 1111 1111.", "amount_lost": 20}
-    answers = at_once(4, lambda _: alice.post(f"/v1/cases/{case.pk}/resolve", said))
+    answers = together(4, lambda _: alice.post(f"/v1/cases/{case.pk}/resolve", said))
     assert [answer.status_code for answer in answers] == [200] * 4
     told = alice.get(f"/v1/cases/{case.pk}").json()
     assert (told["state"], told["resolution"], told["holder"]) == ("resolved", "fraud", None)

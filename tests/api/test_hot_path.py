@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.batches import duplicates
 from apps.scoring.lists import publishing
 from apps.scoring.recording import lease
+from apps.scoring.serving import own_pasts
 from apps.scoring.serving.rehearsal import SCRIPTS, bring_scripts
 from apps.valkey import Script, Valkey
 from tests.api import dialects
@@ -96,8 +97,10 @@ def test_a_new_decision_on_named_parties_takes_two_round_trips(alice: Api, valke
 def test_every_script_is_brought_before_the_first_request() -> None:
     ours = [vars(module) for name, module in sys.modules.items() if name.startswith("apps.")]
     there = {value.digest for names in ours for value in names.values() if type(value) is Script}
-    # batch workers, recorders, whoever changes a list
-    of_others = (*vars(duplicates).values(), *vars(lease).values(), *vars(publishing).values())
+    # batch workers, recorders, whoever changes a list or tells own models of labels
+    of_others = (
+        *vars(duplicates).values(), *vars(lease).values(), *vars(publishing).values(), own_pasts.MARK, own_pasts.REFILL,
+    )  # fmt: skip
     assert there - {value.digest for value in of_others if type(value) is Script} == {
         script.digest for script in SCRIPTS
     }

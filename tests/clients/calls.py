@@ -107,6 +107,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         name: {name: MAKE[name](api)}
         for name in ("webhook_id", "batch_id", "rule_id", "channel_id", "case_id", "queue_id", "model_id")
     }
+    newest = api.get("/v1/policies").json()["data"][0]["version"]  # the rule is in it
     paused = {"batch_id": MAKE["batch_id"](api)}
     Batch.objects.filter(pk=paused["batch_id"]).update(state="paused")
     enough_frauds(api.tenant)
@@ -132,8 +133,8 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         **dict.fromkeys(("getPolicy", "diffPolicies"), Call(named["policy_version"])),
         "simulatePolicy": Call(body=_example("simulatePolicy", "later"), kind="NewSimulation"),
         **dict.fromkeys(("getSimulation", "listFlips"), Call(named["simulation_id"])),
-        "publishPolicy": Call(body=_example("publishPolicy", "rule"), kind="NewPolicy"),
-        "rollBackPolicy": Call(named["policy_version"], body=_example("rollBackPolicy", "why"), kind="RollBack"),
+        "publishPolicy": Call(body=_example("publishPolicy", "rule") | {"dry_run": True}, kind="NewPolicy"),
+        "rollBackPolicy": Call({"policy_version": newest}, body=_example("rollBackPolicy", "why"), kind="RollBack"),
         "createToken": Call(body=_example("createToken", "reader"), kind="TokenRequest"),
         "listDailyUsage": Call(query={"start": "2026-01-01", "end": "2026-02-01"}),
         "changeBudget": Call(body=_example("changeBudget", "cap"), kind="BudgetChange"),

@@ -195,6 +195,7 @@ DECIDED = {
             "warnings": [],
             "timing_ms": {"total": 0.71},
             "billed_units": 1,
+            "policy_version": 0,
         },
     )
 }

@@ -81,7 +81,9 @@ def _described(field: TransactionField) -> dict[str, Any]:
 
 
 def _check_names(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> None:
-    """Two structs of one name would be one schema. Raises `ValueError`."""
+    """Two structs of one name would be one schema, or be told apart by their modules. Raises `ValueError`."""
+    if dotted := [name for name in {**asked, **answered} if "." in name]:
+        raise ValueError(f"There are two structs of one name: {', '.join(dotted)}.")
     if doubled := [name for name in asked.keys() & answered.keys() if asked[name] != answered[name]]:
         raise ValueError(f"There are two structs of one name: {', '.join(doubled)}.")
 
@@ -118,7 +120,8 @@ def _structs(shapes: Iterable[Shape]) -> dict[type[msgspec.Struct], None]:
 
 
 def _may_be_left_out(schema: dict[str, Any]) -> dict[str, Any]:
-    """A request's defaults in words, also of what answers repeat: openapi-typescript takes a field that has one for a field that is always there."""
+    """A request's defaults in words, also of what answers repeat: openapi-typescript takes a field that has one for a
+    field that is always there."""
     for field in schema.get("properties", {}).values():
         default = field.pop("default", None)
         if default is not None:

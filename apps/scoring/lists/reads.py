@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from apps import text
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.lists.tokens import tokens_in
 from apps.scoring.models import ListItem, ValueList
@@ -32,7 +33,9 @@ def lists(livemode: bool) -> QuerySet[ValueList]:
 
 
 def find(tenant_schema: str, livemode: bool, name: str) -> ValueList | None:
-    """A list by its name."""
+    """A list by its name; there is none of a name that no store can hold."""
+    if text.unstorable(name):
+        return None
     with in_tenant(tenant_schema):
         return lists(livemode).filter(name=name).first()
 

@@ -16,6 +16,7 @@ from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.activity import ACTIVITY, FORGET, REFUSAL
+from apps.scoring.serving.own_pasts import OBSERVE
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
 from apps.usage.admission import admission
@@ -53,6 +54,7 @@ SCRIPTS = (
     ACTIVITY,
     REFUSAL,
     FORGET,
+    OBSERVE,
     APPEND,
     RESERVE,
     SETTLE,
