@@ -32,7 +32,8 @@ Members = Annotated[
     dict[str, Any],
     Meta(
         description="Thresholds, rules, built-in rules as tuned, home country: see [Your policy](/docs#your-policy). "
-        "What is left out stays as it is in force."
+        "What is left out stays as it is in force.",
+        extra_json_schema={"additionalProperties": True},
     ),
 ]
 

@@ -46,7 +46,13 @@ class NewSimulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     """What is to be held against which decisions. What is left out of the policy stays as it is in force."""
 
     version: Annotated[int, Meta(ge=0, description="Begin with this version, not the one in force.")] | None = None
-    policy: Annotated[dict[str, Any], Meta(description="Members of a policy, as `publishPolicy` takes them.")] = {}
+    policy: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Members of a policy, as `publishPolicy` takes them.",
+            extra_json_schema={"additionalProperties": True},
+        ),
+    ] = {}
     rules: Annotated[list[Any] | None, Meta(description="Rules in place of those in force.")] = None
     thresholds: Thresholds = Thresholds()
     days: Annotated[int, Meta(ge=1, le=MOST_DAYS, description="The last days, today being one of them.")] | None = None

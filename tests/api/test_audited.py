@@ -22,6 +22,7 @@ from tests.own_models.kept import enough_frauds
 UNAUDITED: Mapping[str, str] = {
     "POST /v1/auth/token": "a token is computed; nothing is kept",
     "POST /v1/rules/validate": "a condition is read; nothing is kept",
+    "POST /v1/imports": "what is taken over has its own lines: the policy with its rules, lists, labels",
     "POST /v1/payment-method": "a link to the provider's page; what is entered there comes as an event",
     "POST /v1/payment-method/portal": "a link to the provider's page",
     "POST /v1/decisions/{decision_id}/replay": "a decision is made again; nothing is kept of it",

@@ -107,7 +107,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         name: {name: MAKE[name](api)}
         for name in ("webhook_id", "batch_id", "rule_id", "channel_id", "case_id", "queue_id", "model_id")
     }
-    newest = api.get("/v1/policies").json()["data"][0]["version"]  # the rule is in it
+    newest = str(api.get("/v1/policies").json()["data"][0]["version"])  # the rule is in it
     paused = {"batch_id": MAKE["batch_id"](api)}
     Batch.objects.filter(pk=paused["batch_id"]).update(state="paused")
     enough_frauds(api.tenant)

@@ -64,7 +64,8 @@ def test_stored_entry_is_recorded(cast: Cast, valkey: Valkey, drain: Callable[[]
 @pytest.mark.django_db(transaction=True)
 def test_what_a_later_version_added_is_passed_over(cast: Cast) -> None:
     handle, event, body, transaction, record = msgspec.msgpack.decode(of(cast, "2026-11"))
-    grown = [handle, [*event, "more"], body, transaction, [*record, {"and": "more"}], "still more"]
+    since = Record.__struct_defaults__[len(record) - len(Record.__struct_fields__) :]
+    grown = [handle, [*event, "more"], body, transaction, [*record, *since, {"and": "more"}], "still more"]
     later = msgspec.msgpack.encode(grown)
     assert decode(later).event == decode(of(cast, "2026-11")).event
     assert unpack(decode(later).record) == unpack(decode(of(cast, "2026-11")).record)
