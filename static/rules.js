@@ -32,9 +32,10 @@
     }
 
     function show() {
-      const typed = word().toLowerCase();
+      const asTyped = word(), typed = asTyped.toLowerCase();
+      const near = (name) => name.startsWith(asTyped) + name.toLowerCase().startsWith(typed);
       const names = typed ? namesOf().filter((name) => name.toLowerCase().includes(typed) && name.toLowerCase() !== typed) : [];
-      found = names.sort((a, b) => b.toLowerCase().startsWith(typed) - a.toLowerCase().startsWith(typed)).slice(0, MOST);
+      found = names.sort((a, b) => near(b) - near(a) || a.length - b.length).slice(0, MOST);
       chosen = 0;
       if (!found.length) return close();
       list.replaceChildren(...found.map((name, number) => {
