@@ -21,6 +21,7 @@ from apps.scoring.engine import adverse_action, shelf
 from apps.scoring.engine.asking import ENSEMBLE, Chosen, Model
 from apps.scoring.engine.candidates import least_amount
 from apps.scoring.engine.counterfactuals import Found, counterfactuals, why_not
+from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
 from apps.scoring.engine.levers import LEVERS
 from apps.scoring.engine.models import LoadedModel, ModelRefused
@@ -107,6 +108,14 @@ def notice(stored: Stored) -> tuple[str, ...]:
     return adverse_action.notice(stored.answer.reasons or _reasons(stored))
 
 
+def _policy(stored: Stored) -> Policy:
+    """The policy it was made under: told by its version, of decisions that are older than that by their time."""
+    version = stored.answer.policy_version
+    if isinstance(version, msgspec.UnsetType):
+        return policies.in_force_at(stored.tenant_schema, times.read(stored.answer.created_at))
+    return policies.get_policies().get(stored.tenant_schema, version)
+
+
 def kept(schema: str, name: str, version: str) -> LoadedModel:
     """A model by version, from where models are kept. Raises `ModelRefused`."""
     return _kept(schema, f"{name}/{version}")
@@ -154,7 +163,7 @@ def _sought(stored: Stored, model_of: ModelOf) -> Sought:
         row=stored.row,
         results={result.id: result for result in answer.rules},
         action=answer.recommended_action,  # type: ignore[arg-type]  # as it was answered
-        policy=policies.in_force_at(stored.tenant_schema, times.read(answer.created_at)),
+        policy=_policy(stored),
         chosen=_chosen(answer, model_of),
     )
 
@@ -188,7 +197,7 @@ def _reasons(stored: Stored) -> tuple[Reason, ...]:
     """The reasons of a decision that was answered without: made from what was stored."""
     schema, transaction = stored.schema, stored.schema.recalled(stored.facts)
     row, added = stored.row, np.frombuffer(stored.contributions, "<f4")
-    policy = policies.in_force_at(stored.tenant_schema, times.read(stored.answer.created_at))
+    policy = _policy(stored)
     cause = stored.answer.decisive
     rules = programs_of(policy, schema).rules if cause.kind == "rule" else ()
     decided = next((rule for rule in rules if rule.id == cause.id), None)
