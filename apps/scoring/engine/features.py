@@ -1,12 +1,9 @@
 """Features: one column each of the models' input, and how it is spoken about."""
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    pass
 
 SPANS_IN_FULL = {" in 1 h": " in the last hour", " in 24 h": " in the last 24 hours", " in 7 d": " in the last 7 days"}
 

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
 
 from apps import card_numbers
-
-if TYPE_CHECKING:
-    pass
 
 
 def may_hold_cards(types: Mapping[str, Any], ids: Collection[str]) -> Iterator[tuple[str, Callable[[Any], Any]]]:

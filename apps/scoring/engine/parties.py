@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from apps import text
-
-if TYPE_CHECKING:
-    pass
 
 
 class Role(msgspec.Struct, frozen=True):

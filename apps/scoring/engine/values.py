@@ -1,12 +1,9 @@
 """A transaction's values as rules ask for them by name, and many transactions' as one array a field."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    pass
 
 NOWHERE = -1
 
