@@ -3,9 +3,9 @@
     python -m bench.analytics [--decisions 10000000]          (`make bench-analytics`)
 
 Servers and data of its own. Decisions, labels and roll-ups of a year are made by SQL, without the texts nobody counts;
-sketches and histograms are as full as they may get. Each answer is asked for through the API's whole application.
-Then the recorder stores real decisions, every other batch without its roll-ups. Prints tables, and writes them into
-docs/benchmarks.md.
+sketches and histograms are as full as they may get. Each answer is asked for through the API's whole application, each
+page through the portal's (`bench/analytics_pages.py`). Then the recorder stores real decisions, every other batch
+without its roll-ups. Prints tables, and writes them into docs/benchmarks.md.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import random
 import re
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -88,11 +89,12 @@ ROLL_UPS = (
     """,
     """
     INSERT INTO review_label (id, livemode, decision_id, transaction_id, schema, label, source, known_at, recorded_at,
-        recorded_by, holds, decided_at, fraud_probability, recommended_action, model_name, model_version, amount)
+        recorded_by, holds, decided_at, fraud_probability, recommended_action, model_name, model_version, amount,
+        rules_hit)
     SELECT 'lbl_' || row_number() OVER (), true, id, transaction_id, schema,
            CASE WHEN fraud_probability > 0.5 THEN 'fraud' ELSE 'legitimate' END, 'chargeback',
            created_at + (n %% 60) * interval '1 day', created_at + (n %% 60) * interval '1 day', 'bench', true,
-           created_at, fraud_probability, recommended_action, model_name, model_version, amount
+           created_at, fraud_probability, recommended_action, model_name, model_version, amount, rules_hit
     FROM generate_series(0, %(decisions)s - 1, %(every)s) n
     JOIN scoring_decision ON id = 'dec_' || lpad(n::text, 28, '0')
     """,
@@ -127,6 +129,8 @@ def fill(decisions: int, now: datetime) -> tuple[Any, str]:
     from apps.accounts.tenancy import in_tenant
     from apps.api_keys.services import create_key
     from apps.billing.subscriptions.services import sign_up
+    from apps.review import label_months
+    from apps.scoring import folds, months
 
     tenant = sign_up(slug="bench", name="Bench Ltd", plan="enterprise", now=now - timedelta(days=DAYS))
     key = create_key(tenant=tenant, name="bench", scopes=["read"], now=now, rate_per_minute=None)[1]
@@ -150,6 +154,11 @@ def fill(decisions: int, now: datetime) -> tuple[Any, str]:
             for dimension, count in words:
                 cursor.execute(statement, said | {"dimension": dimension, "words": count})
         _sketches(kinds, begin.date())
+        cursor.execute("ANALYZE")
+        for subject in (folds.DECISIONS, label_months.SUBJECT):
+            begun = time.perf_counter()
+            count = months.fold_closed(tenant.schema_name, subject, now)
+            print(f"{count} months of {subject.name} folded in {time.perf_counter() - begun:.1f} s", flush=True)
         cursor.execute("ANALYZE")
     return tenant, key
 
@@ -236,6 +245,13 @@ def _get(application: Any, key: str, address: str) -> bytes:
     return answer
 
 
+def pages() -> list[str]:
+    """Rows of a table: the portal's pages."""
+    command = [sys.executable, "-m", "bench.analytics_pages"]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return said.splitlines()
+
+
 class Cost(NamedTuple):
     """Of the recorder's batches: processor µs a row, its own and Postgres's, and wall µs."""
 
@@ -269,7 +285,7 @@ def roll_up_cost(tenant: Any, now: datetime) -> tuple[Cost, Cost]:
         rows = range(number * A_BATCH, (number + 1) * A_BATCH)
         batch = [_again(made[n % count], records[n % count], 10**9 + n, now + timedelta(milliseconds=n)) for n in rows]
         counted = number % 2 == 0
-        tallies.counted = count_up if counted else lambda _: tallies.Counted((), {}, {})  # type: ignore[assignment]
+        tallies.counted = count_up if counted else lambda _: tallies.Counted((), {}, {}, ())  # type: ignore[assignment]
         before = (time.process_time(), _processor(backend), time.perf_counter())
         record(batch)
         after = (time.process_time(), _processor(backend), time.perf_counter())
@@ -287,7 +303,9 @@ def _processor(pid: int) -> float:
         return int(file.read().split()[0]) / 1e9
 
 
-def table(found: Sequence[Answered], decisions: int, seconds: float, cost: tuple[Cost, Cost]) -> list[str]:
+def table(
+    found: Sequence[Answered], shown: Sequence[str], decisions: int, seconds: float, cost: tuple[Cost, Cost]
+) -> list[str]:
     missed = [f"{one.path} ({one.days} days)" for one in found if one.p95_ms > MOST_MS]
     verdict = "missed by " + ", ".join(missed) if missed else "all hold"
     counted, plain = cost
@@ -299,6 +317,10 @@ def table(found: Sequence[Answered], decisions: int, seconds: float, cost: tuple
         "| answer | days | median | p95 | size |",
         "|---|---|---|---|---|",
         *(one.row() for one in found),
+        "",
+        "| page | median | p95 | questions to Postgres | size |",
+        "|---|---|---|---|---|",
+        *shown,
         "",
         "| a row of the recorder | its processor | Postgres's | wall |",
         "|---|---|---|---|",
@@ -322,7 +344,9 @@ def main() -> int:
         seconds = time.perf_counter() - begun
         found = list(answers(key))
         print("\n".join(one.row() for one in found), flush=True)
-        lines = table(found, options.decisions, seconds, roll_up_cost(tenant, now))
+        shown = pages()
+        print("\n".join(shown), flush=True)
+        lines = table(found, shown, options.decisions, seconds, roll_up_cost(tenant, now))
         print("\n".join(lines))
         if options.decisions >= 10_000_000:
             _write(lines)

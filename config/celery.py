@@ -77,6 +77,9 @@ WORK: Mapping[str, Work] = {
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
     "compare_vectors": Work("apps.scoring.tasks.compare_vectors", HEAVY, crontab(hour=3, minute=10)),
+    # A year is read from months: each is added up once it is over, and again after somebody counted into it.
+    "decision_months": Work("apps.scoring.tasks.fold_months", HEAVY, crontab(minute=15)),
+    "label_months": Work("apps.review.tasks.fold_months", HEAVY, crontab(minute="*/20")),
     # A list Valkey lost, or was not told of, is asked for by the next request and in force again within seconds.
     "publish_lists": Work("apps.scoring.tasks.publish_lists", MONEY, 2.0),
     "tidy_lists": Work("apps.scoring.tasks.tidy_lists", HEAVY, crontab(hour=1, minute=50)),

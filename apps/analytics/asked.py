@@ -40,6 +40,11 @@ class Asked(NamedTuple):
         return self.model in ("", model, model.partition("@")[0])
 
 
+def days_before(day: date, days: int) -> date:
+    """So many days earlier; the first day there is, where there are fewer."""
+    return date.min + max((day - date.min) - timedelta(days=days), timedelta(0))
+
+
 def last_days(tenant_schema: str, livemode: bool, days: int, now: datetime, schema: str = "", model: str = "") -> Asked:
     """The last days, today being one of them."""
     end = now.astimezone(UTC).date() + timedelta(days=1)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
-from django.db.models import Sum
 from msgspec import Meta
 
 from apps.analytics import patterns
+from apps.analytics.added_up import added_up
 from apps.analytics.asked import Asked
-from apps.analytics.replica import reading_in
-from apps.scoring.models import ScoreDay
+from apps.scoring.folds import SCORE_MONTHS
 
 LEVELS = ("low", "medium", "high", "critical")
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -59,9 +58,7 @@ def distribution(asked: Asked) -> RiskDistribution:
 
 def histogram(asked: Asked) -> list[int]:
     """Decisions by whole percent of fraud probability: 100 numbers."""
-    with reading_in(asked.tenant_schema):
-        rows = ScoreDay.objects.filter(**asked.on_days()).values_list("percent").annotate(Sum("decisions"))
-        counted = dict(rows)
+    counted = dict(added_up(asked, SCORE_MONTHS, ("percent",)))
     return [counted.get(percent, 0) for percent in range(100)]
 
 

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
-from django.db.models import Sum
 from msgspec import Meta
 
+from apps.analytics.added_up import added_up
 from apps.analytics.asked import Asked
-from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
 from apps.scoring.counting import BANDS
-from apps.scoring.models import PatternDay
+from apps.scoring.folds import PATTERN_MONTHS
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -66,7 +65,4 @@ def patterns(asked: Asked) -> Patterns:
 
 def words(asked: Asked, dimensions: Sequence[str] = ()) -> list[tuple[str, str, int, int, float, float]]:
     """(dimension, word, decisions, of them risky, amount, of it risky) over the days; `dimensions`: only these."""
-    lookups = asked.on_days() | ({"dimension__in": dimensions} if dimensions else {})
-    with reading_in(asked.tenant_schema):
-        rows = PatternDay.objects.filter(**lookups).values_list("dimension", "word")
-        return list(rows.annotate(Sum("decisions"), Sum("fraud"), Sum("amount"), Sum("fraud_amount")))
+    return added_up(asked, PATTERN_MONTHS, ("dimension", "word"), {"dimension": dimensions} if dimensions else {})

@@ -1,38 +1,26 @@
 """What models are worth: by labels where there are any, else what their scores look like; the answer says which."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from django.db.models import Count, Sum
-from django.db.models.functions import TruncDate
 from msgspec import Meta
 
-from apps.analytics import distribution, patterns
-from apps.analytics.asked import Asked
+from apps.analytics import distribution, patterns, trends
+from apps.analytics.added_up import added_up
+from apps.analytics.asked import Asked, days_before
 from apps.analytics.distribution import Scores
 from apps.analytics.intervals import Interval, average_precision, bootstrap_precision, wilson
-from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
-from apps.review.models import Label
-from apps.scoring.models import OutcomeHour
+from apps.review.label_months import BINS, DELAY_MONTHS, LABEL_MONTHS, NO_SCORE
 
-#: Scores are counted in bins of half a percent: what is equal there counts as equal.
-BINS = 200
 #: Labels of decisions so old are all there; by how long they took, those still to come are told.
 RIPE_DAYS, LOOK_BACK_DAYS = 90, 365
 #: Fewer ripe labels tell nothing about time.
 FEWEST_RIPE = 30
-_LABELLED = """
-SELECT schema, model_name || '@' || model_version, label = 'fraud', recommended_action <> 'approve',
-       least(floor(%s * fraud_probability), %s)::int, count(*), sum(amount),
-       sum(coalesce(amount_lost::float8, amount))
-FROM review_label
-WHERE holds AND livemode = %s AND decided_at >= %s AND decided_at < %s AND (%s = '' OR schema = %s)
-GROUP BY 1, 2, 3, 4, 5
-"""
 NOTE_LABELS = (
     "By labelled decisions alone: where what was blocked is labelled less often than what was approved, they say too "
     "little of false alarms."
@@ -118,7 +106,7 @@ class _Row(NamedTuple):
     model: str
     fraud: bool
     caught: bool
-    bin: int | None
+    bin: int
     labels: int
     amount: float
     lost: float
@@ -149,10 +137,7 @@ def performance(asked: Asked) -> Performance:
 
 
 def _labelled(asked: Asked) -> list[_Row]:
-    span: list[Any] = [BINS, BINS - 1, asked.livemode, asked.begin, asked.until, asked.schema, asked.schema]
-    with reading_in(asked.tenant_schema) as connection, connection.cursor() as cursor:
-        cursor.execute(_LABELLED, span)
-        return list(map(_Row._make, cursor.fetchall()))
+    return list(map(_Row._make, added_up(asked, LABEL_MONTHS, ("schema", *LABEL_MONTHS.keys))))
 
 
 def _model(asked: Asked, name: str, decided: tuple[int, int], rows: Sequence[_Row]) -> ModelPerformance:
@@ -192,10 +177,11 @@ def _share(part: int, whole: int) -> Measure:
 
 
 def _ranking(rows: Sequence[_Row]) -> Measure:
-    """Average precision of the scores; null without frauds or without legitimate ones."""
+    """Average precision of the scores, of which those in one bin count as equal; null without frauds or without
+    legitimate ones."""
     counts = np.zeros((2, BINS), dtype=np.int64)
     for row in rows:
-        if row.bin is not None:
+        if row.bin != NO_SCORE:
             counts[int(row.fraud), row.bin] += row.labels
     honest, frauds = counts
     interval = bootstrap_precision(frauds, honest)
@@ -207,20 +193,12 @@ def _ranking(rows: Sequence[_Row]) -> Measure:
 
 def still_to_come(asked: Asked) -> float | None:
     """1 - the mean, over the span's decisions, of the share of labels that are known at their age."""
-    ripe_until = asked.until - timedelta(days=RIPE_DAYS)
-    ripe = {
-        "holds": True, "livemode": asked.livemode, "decided_at__lt": ripe_until,
-        "decided_at__gte": ripe_until - timedelta(days=LOOK_BACK_DAYS),
-    }  # fmt: skip
-    of_schema = {"schema": asked.schema} if asked.schema else {}
-    span = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
-    with reading_in(asked.tenant_schema):
-        delays = Label.objects.filter(**ripe, **of_schema).annotate(
-            days=TruncDate("known_at") - TruncDate("decided_at")
-        )
-        took = {delay.days: count for delay, count in delays.values_list("days").annotate(Count("id"))}
-        days = OutcomeHour.objects.filter(**span, **of_schema).annotate(day=TruncDate("hour"))
-        decided: Mapping[date, int] = dict(days.values_list("day").annotate(Sum("decisions")))
+    ripe_until = days_before(asked.end, RIPE_DAYS)
+    ripe = asked._replace(start=days_before(ripe_until, LOOK_BACK_DAYS), end=ripe_until)
+    took = dict(added_up(ripe, DELAY_MONTHS, ("days",)))
+    decided: Counter[date] = Counter()
+    for day, _, decisions, _ in trends.by_day(asked):
+        decided[day] += decisions
     known, total = sum(took.values()), sum(decided.values())
     if known < FEWEST_RIPE or not total:
         return None

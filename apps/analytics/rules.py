@@ -4,27 +4,26 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
-from django.db.models import Sum
 from msgspec import Meta
 
 from apps.analytics import patterns
+from apps.analytics.added_up import added_up
 from apps.analytics.asked import Asked
 from apps.analytics.intervals import Interval, wilson
 from apps.analytics.replica import reading_in
 from apps.analytics.trends import Rate, rate
-from apps.scoring.models import RuleDay
+from apps.scoring.folds import RULE_MONTHS
 
-#: Labels whose decisions are looked up for their rules: the last ones, which cost a read each.
+#: Labels that tell of rules: the last ones.
 MOST_LABELS = 2_000
 MOST_PAIRS = 20
 #: (rule, "" or another hit with it) → decisions, of them risky, of them decided by it.
 Hits = Mapping[tuple[str, str], tuple[int, ...]]
 _LABELLED = """
 SELECT rule, count(*) FILTER (WHERE label = 'fraud'), count(*)
-FROM (SELECT decision_id, label FROM review_label
+FROM (SELECT label, rules_hit FROM review_label
       WHERE holds AND livemode = %s AND decided_at >= %s AND decided_at < %s AND (%s = '' OR schema = %s)
-      ORDER BY decided_at DESC LIMIT %s) labels
-JOIN scoring_decision ON scoring_decision.id = decision_id, unnest(rules_hit) rule
+      ORDER BY decided_at DESC LIMIT %s) labels, unnest(rules_hit) rule
 GROUP BY 1
 """
 
@@ -81,10 +80,7 @@ def rules(asked: Asked) -> Rules:
 
 
 def _hits(asked: Asked) -> Hits:
-    with reading_in(asked.tenant_schema):
-        rows = RuleDay.objects.filter(**asked.on_days()).values_list("rule", "other")
-        sums = rows.annotate(Sum("decisions"), Sum("fraud"), Sum("decided"))
-        return {(rule, other): tuple(counts) for rule, other, *counts in sums}
+    return {(rule, other): tuple(counts) for rule, other, *counts in added_up(asked, RULE_MONTHS, ("rule", "other"))}
 
 
 def _labelled(asked: Asked) -> dict[str, tuple[int, int]]:

@@ -1,16 +1,17 @@
 """Fraud and actions by hour or day."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 from django.db.models import Sum
 from msgspec import Meta
 
+from apps.analytics.added_up import added_up
 from apps.analytics.asked import Asked
 from apps.analytics.replica import reading_in
+from apps.scoring.folds import OUTCOME_DAYS
 from apps.scoring.models import OutcomeHour
-from apps.scoring.tallies import TRUNCATED
 from apps.times import rfc3339
 
 ACTIONS = ("approve", "review", "challenge", "block")
@@ -79,12 +80,18 @@ def trends(asked: Asked, interval: Interval, now: datetime) -> Trends:
     )  # fmt: skip
 
 
+def by_day(asked: Asked) -> list[tuple[date, str, int, int]]:
+    """(day, action, decisions, of them risky) of the span's days on which anything was decided."""
+    return added_up(asked, OUTCOME_DAYS, ("day", "recommended_action"))
+
+
 def _rows(asked: Asked, interval: Interval) -> list[tuple[datetime, str, int, int]]:
+    if interval == "day":
+        return [(datetime.combine(day, time.min, UTC), *counted) for day, *counted in by_day(asked)]
     lookups = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
     with reading_in(asked.tenant_schema):
         rows = OutcomeHour.objects.filter(**lookups, **({"schema": asked.schema} if asked.schema else {}))
-        moments = rows.annotate(moment=TRUNCATED[interval]("hour", tzinfo=UTC))
-        return list(moments.values_list("moment", "recommended_action").annotate(Sum("decisions"), Sum("fraud")))
+        return list(rows.values_list("hour", "recommended_action").annotate(Sum("decisions"), Sum("fraud")))
 
 
 def rate(part: float, whole: float) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 
@@ -25,6 +25,7 @@ from apps.notifications.models import Event
 from apps.offboarding import erased_batches, exports, removed_days
 from apps.offboarding.models import Export
 from apps.offboarding.persons import Person
+from apps.review import label_months
 from apps.review.cases import evidence
 from apps.review.models import Case, CaseNote, Label
 from apps.scoring import receipts, tallies
@@ -244,8 +245,7 @@ def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
         _forget_answers(sweep.valkey, names, [row for row in rows if row.livemode == livemode])
     removed = [row.pk for row in rows]
     with in_tenant(sweep.tenant), transaction.atomic():
-        labels = list(Label.objects.filter(decision_id__in=removed).values_list("pk", flat=True))
-        Label.objects.filter(pk__in=labels).delete()
+        labels = _remove_labels(sweep, removed)
         cases = _remove_cases(sweep, rows)
         told = Prediction.objects.filter(transaction_id__in=[row.transaction_id for row in rows])
         predictions = list(told.values_list("pk", flat=True))
@@ -255,6 +255,15 @@ def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
         removed_days.note(sweep.tenant, [row.created_at for row in rows])
         receipts.append(sweep.tenant.schema_name, receipts.REMOVED, removed, (), sweep.now)
     return [*(f"{row.pk} {row.body_hash}" for row in rows), *labels, *cases, *predictions]
+
+
+def _remove_labels(sweep: Sweep, decisions: Sequence[str]) -> list[str]:
+    """Labels of decisions go, and no longer count in their months."""
+    found = dict(Label.objects.filter(decision_id__in=decisions).values_list("pk", "decided_at"))
+    Label.objects.filter(pk__in=list(found)).delete()
+    with connection.cursor() as cursor:
+        label_months.changed(cursor, sweep.tenant.schema_name, found.values())
+    return list(found)
 
 
 def _remove_cases(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:

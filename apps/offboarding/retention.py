@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
 from apps.accounts.audit import record_audit
@@ -13,6 +13,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.ingest.models import FieldDay, Prediction, QualityDay
 from apps.offboarding import removed_days
 from apps.offboarding.models import Retention
+from apps.review import label_months
 from apps.review.cases import evidence
 from apps.review.models import Case, Label
 from apps.scoring import receipts
@@ -101,7 +102,7 @@ def _remove(tenant: Tenant, kind: str, days: int, now: datetime) -> int:
 @transaction.atomic
 def _remove_some(tenant: Tenant, rows: QuerySet[Any], now: datetime) -> int:
     """A chunk of rows, so that nobody waits for a lock; decisions are noted for the books and on their chain, cases
-    lose their files."""
+    lose their files, months of labels are counted anew."""
     chosen = rows.model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True)[:AT_ONCE]))
     names: list[str] = []
     if rows.model is Decision:
@@ -109,6 +110,9 @@ def _remove_some(tenant: Tenant, rows: QuerySet[Any], now: datetime) -> int:
         removed_days.note(tenant, chosen.values_list("created_at", flat=True))
     if rows.model is Case:
         evidence.forget_files(tenant.schema_name, chosen.values_list("pk", flat=True))
+    decided = list(chosen.values_list("decided_at", flat=True)) if rows.model is Label else []
     removed = int(chosen.delete()[0])
+    with connection.cursor() as cursor:
+        label_months.changed(cursor, tenant.schema_name, decided)
     receipts.append(tenant.schema_name, receipts.REMOVED, names, (), now)
     return removed

@@ -1,6 +1,6 @@
 """Finds the decisions that labels are about: stored ones, and those still on their way in the journal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,11 +9,11 @@ from django.db.models import Q
 
 from apps.api_keys.gate import Names
 from apps.review.given import Meant
+from apps.scoring import sought
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Record
-from apps.scoring.sought import sought_of
 from apps.text import spellings
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Journal
@@ -21,7 +21,7 @@ from apps.valkey import Away
 
 _COLUMNS = (
     "id", "created_at", "schema", "transaction_id", "fraud_probability", "recommended_action", "model_name",
-    "model_version", "amount", "facts", "hidden",
+    "model_version", "amount", "rules_hit", "facts", "hidden",
 )  # fmt: skip
 #: In front of the decision's id in a transaction's pointer: the hash of its facts.
 _BODY_HASH = 32
@@ -39,6 +39,7 @@ class Decided(NamedTuple):
     model_name: str
     model_version: str
     amount: float
+    rules_hit: Sequence[str]
     facts: Mapping[str, Any]
     hidden: Mapping[str, str] | None
 
@@ -110,6 +111,7 @@ def _last_on_its_way(journal: Journal, names: Names, transaction_id: str) -> Dec
 
 
 def _of_record(record: Record) -> Decided:
+    found_by, _ = sought.read(record.schema, record.facts, record.answer, record.untold)
     return Decided(
         record.id,
         moment(record.created_us),
@@ -119,7 +121,8 @@ def _of_record(record: Record) -> Decided:
         record.recommended_action,
         record.model_name,
         record.model_version,
-        sought_of(record.schema, record.facts, record.answer).amount,
+        found_by.amount,
+        found_by.rules_hit,
         msgspec.json.decode(record.facts),
         record.hidden,
     )

@@ -19,7 +19,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
 from apps.notifications.models import new_id
 from apps.paging import Page, page_of
-from apps.review import decided, history_marks
+from apps.review import decided, history_marks, label_months
 from apps.review.decided import Decided
 from apps.review.given import Meant, latest
 from apps.review.models import Label
@@ -62,6 +62,7 @@ def add_labels(
             keeper = _Keeper(livemode, found.by_id, found.by_transaction, now, actor)
             added = [keeper.add(label, found.of(label), number) for number, label in enumerate(labels)]
             keeper.write()
+            keeper.unfold(tenant.schema_name)
             if keeper.made and audited:
                 _audit(tenant, added, now, actor)
     history_marks.mark(tenant, journal.valkey, keeper.to_mark(), now)
@@ -109,6 +110,11 @@ class _Keeper:
         changed = [name for name, rows in self.known.items() if self.held[name] != _holder(rows)]
         Label.objects.filter(pk__in=[self.held[name] for name in changed if self.held[name]]).update(holds=False)
         Label.objects.bulk_create(self.made)
+
+    def unfold(self, tenant_schema: str) -> None:
+        """Have the months of their decisions counted anew."""
+        with connection.cursor() as cursor:
+            label_months.changed(cursor, tenant_schema, [row.decided_at for row in self.made])
 
     def to_mark(self) -> list[tuple[Label, Decided]]:
         """The labels that hold since now, with their decisions."""
@@ -169,6 +175,7 @@ def _row(label: Meant, decision: Decided, livemode: bool, recorded_at: datetime,
         model_name=decision.model_name,
         model_version=decision.model_version,
         amount=decision.amount,
+        rules_hit=decision.rules_hit,
     )
 
 

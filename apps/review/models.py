@@ -34,6 +34,7 @@ class Label(models.Model):
     model_name = models.CharField(max_length=40, blank=True)
     model_version = models.CharField(max_length=40, blank=True)
     amount = models.FloatField(default=0)
+    rules_hit = ArrayField(models.TextField(), default=list, db_default=[])
 
     class Meta:
         constraints: ClassVar = [
@@ -51,6 +52,49 @@ class Label(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.decision_id}"
+
+
+class LabelMonth(models.Model):
+    """Labels that hold, by the month of their decisions and what both said: see `label_months.py`."""
+
+    month = models.DateField(help_text="Its first day.")
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    model = models.CharField(max_length=90, help_text="name@version")
+    fraud = models.BooleanField()
+    caught = models.BooleanField(help_text="The decision did not approve.")
+    bin = models.SmallIntegerField(help_text="Of fraud probability.")
+    labels = models.BigIntegerField()
+    amount = models.FloatField(help_text="In the transactions' own currencies.")
+    lost = models.FloatField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["livemode", "month", "schema", "model", "fraud", "caught", "bin"], name="label_month_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.labels} labels of {self.month:%Y-%m}"
+
+
+class DelayMonth(models.Model):
+    """Labels that hold, by the month of their decisions and how many days later they were known."""
+
+    month = models.DateField(help_text="Its first day.")
+    livemode = models.BooleanField()
+    schema = models.CharField(max_length=40)
+    days = models.IntegerField()
+    labels = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "month", "schema", "days"], name="delay_month_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.labels} labels of {self.month:%Y-%m} after {self.days} days"
 
 
 class Queue(models.Model):

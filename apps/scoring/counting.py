@@ -23,6 +23,8 @@ _BAND_WORDS = tuple(map(str, BANDS))
 _HOURS = tuple(f"{hour:02d}" for hour in range(24))
 #: What decisions of a day are counted by, one word each. A decision without the word is not counted there.
 DIMENSIONS = ("category", "country", "hour", "amount", "level", "model", "fraud_type")
+#: Those whose words come in few combinations are looked at together, each other one alone.
+_TOGETHER = (("hour", "level", "model", "fraud_type"), ("category",), ("country",), ("amount",))
 RULE = "rule:"
 
 
@@ -106,18 +108,19 @@ def patterns(columns: Columns) -> Sums:
     days = _numbers(columns.created_us, DAY_US)
     hours = [_HOURS[hour % 24] for hour in _numbers(columns.created_us, HOUR_US)]
     bands = [_BAND_WORDS[max(bisect_right(BANDS, amount) - 1, 0)] for amount in columns.amount]
-    words = (columns.category, columns.country, hours, bands, columns.risk_level, columns.model, columns.fraud_type)
+    told = (columns.category, columns.country, hours, bands, columns.risk_level, columns.model, columns.fraud_type)
+    words, risky = dict(zip(DIMENSIONS, told, strict=True)), columns.risky
     sums: dict[tuple[Any, ...], list[float]] = {}
-    for key in _alike(zip(days, *words, strict=True), columns.amount):
-        (day, *said), count, amount = key
-        bad = said[DIMENSIONS.index("level")] in RISKY
-        for dimension, word in zip(DIMENSIONS, said, strict=True):
-            if word:
-                row = sums.setdefault((day, dimension, word), [0, 0, 0.0, 0.0])
-                row[0] += count
-                row[1] += count if bad else 0
-                row[2] += amount
-                row[3] += amount if bad else 0.0
+    for dimensions in _TOGETHER:
+        keys = zip(days, risky, *(words[dimension] for dimension in dimensions), strict=True)
+        for (day, bad, *said), count, amount in _alike(keys, columns.amount):
+            for dimension, word in zip(dimensions, said, strict=True):
+                if word:
+                    row = sums.setdefault((day, dimension, word), [0, 0, 0.0, 0.0])
+                    row[0] += count
+                    row[1] += count if bad else 0
+                    row[2] += amount
+                    row[3] += amount if bad else 0.0
     return sums
 
 

@@ -80,15 +80,23 @@ class Decision(models.Model):
         return self.id
 
 
-class OutcomeHour(models.Model):
-    """Decisions of one hour (UTC) by what was recommended. Added up by the recorder with the decisions themselves."""
+class OutcomeSums(models.Model):
+    """Decisions by what was recommended."""
 
-    hour = models.DateTimeField()
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
     recommended_action = models.CharField(max_length=9)
     decisions = models.BigIntegerField()
     fraud = models.BigIntegerField(help_text="Of them, at level high or critical.")
+
+    class Meta:
+        abstract = True
+
+
+class OutcomeHour(OutcomeSums):
+    """Decisions of one hour (UTC) by what was recommended. Added up by the recorder with the decisions themselves."""
+
+    hour = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
@@ -101,14 +109,36 @@ class OutcomeHour(models.Model):
         return f"{self.recommended_action} on {self.hour:%Y-%m-%d %H}:00"
 
 
-class ScoreDay(models.Model):
-    """Decisions of one day (UTC) by whole percent of fraud probability, rounded down; 100 counts as 99."""
+class OutcomeDay(OutcomeSums):
+    """Decisions of one day (UTC) of a month that is folded (`months.py`)."""
 
     day = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "day", "schema", "recommended_action"], name="outcome_day_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recommended_action} on {self.day}"
+
+
+class ScoreSums(models.Model):
+    """Decisions by whole percent of fraud probability, rounded down; 100 counts as 99."""
+
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
     percent = models.SmallIntegerField()
     decisions = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+class ScoreDay(ScoreSums):
+    """Decisions of one day (UTC) by whole percent of fraud probability."""
+
+    day = models.DateField()
 
     class Meta:
         constraints: ClassVar = [
@@ -119,10 +149,23 @@ class ScoreDay(models.Model):
         return f"{self.percent} % on {self.day}"
 
 
-class PatternDay(models.Model):
-    """Decisions of one day (UTC) by one word of one dimension (`counting.DIMENSIONS`)."""
+class ScoreMonth(ScoreSums):
+    """Decisions of one folded month by whole percent of fraud probability; `month` is its first day."""
 
-    day = models.DateField()
+    month = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "month", "schema", "percent"], name="score_month_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % in {self.month:%Y-%m}"
+
+
+class PatternSums(models.Model):
+    """Decisions by one word of one dimension (`counting.DIMENSIONS`)."""
+
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
     dimension = models.CharField(max_length=12)
@@ -133,6 +176,15 @@ class PatternDay(models.Model):
     fraud_amount = models.FloatField()
 
     class Meta:
+        abstract = True
+
+
+class PatternDay(PatternSums):
+    """Decisions of one day (UTC) by one word of one dimension."""
+
+    day = models.DateField()
+
+    class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["livemode", "day", "schema", "dimension", "word"], name="pattern_day_once")
         ]
@@ -141,10 +193,25 @@ class PatternDay(models.Model):
         return f"{self.dimension} {self.word} on {self.day}"
 
 
-class RuleDay(models.Model):
-    """Decisions of one day (UTC) on which a rule was hit; with `other`, on which both were."""
+class PatternMonth(PatternSums):
+    """Decisions of one folded month by one word of one dimension; `month` is its first day."""
 
-    day = models.DateField()
+    month = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["livemode", "month", "schema", "dimension", "word"], name="pattern_month_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.word} in {self.month:%Y-%m}"
+
+
+class RuleSums(models.Model):
+    """Decisions on which a rule was hit; with `other`, on which both were."""
+
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
     rule = models.CharField(max_length=80, help_text="A rule's id; of one that was not told, behind rules.SHADOW.")
@@ -154,12 +221,35 @@ class RuleDay(models.Model):
     decided = models.BigIntegerField(help_text="Of them, decided by the rule.")
 
     class Meta:
+        abstract = True
+
+
+class RuleDay(RuleSums):
+    """Decisions of one day (UTC) on which a rule, or two, were hit."""
+
+    day = models.DateField()
+
+    class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["livemode", "day", "schema", "rule", "other"], name="rule_day_once")
         ]
 
     def __str__(self) -> str:
         return f"{self.rule} on {self.day}"
+
+
+class RuleMonth(RuleSums):
+    """Decisions of one folded month on which a rule, or two, were hit; `month` is its first day."""
+
+    month = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["livemode", "month", "schema", "rule", "other"], name="rule_month_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} in {self.month:%Y-%m}"
 
 
 class PartyDay(models.Model):
@@ -180,14 +270,13 @@ class PartyDay(models.Model):
         return f"{self.field} on {self.day}"
 
 
-class FeatureDay(models.Model):
-    """Histograms of a day's (UTC) features and score under one model, in the bins of its reference.
+class FeatureSums(models.Model):
+    """Histograms of features and score under one model, in the bins of its reference.
 
     `counts` is int64[features + 1, bins + 1], the score last; the last bin of each holds what is unknown. Of many
     decisions a sample stands for all (`counting.sampled`).
     """
 
-    day = models.DateField()
     livemode = models.BooleanField()
     schema = models.CharField(max_length=40)
     model = models.CharField(max_length=90, help_text="name@version")
@@ -196,12 +285,50 @@ class FeatureDay(models.Model):
     decisions = models.BigIntegerField(help_text="That were looked at.")
 
     class Meta:
+        abstract = True
+
+
+class FeatureDay(FeatureSums):
+    """Histograms of a day's (UTC) features and score under one model."""
+
+    day = models.DateField()
+
+    class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["livemode", "day", "schema", "model", "reference"], name="feature_day_once")
         ]
 
     def __str__(self) -> str:
         return f"{self.model} on {self.day}"
+
+
+class FeatureMonth(FeatureSums):
+    """Histograms of a folded month's features and score under one model; `month` is its first day."""
+
+    month = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["livemode", "month", "schema", "model", "reference"], name="feature_month_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} in {self.month:%Y-%m}"
+
+
+class FoldedMonth(models.Model):
+    """The mark of a month whose sums (`subject`: of decisions, of labels) are what its days say: see `months.py`."""
+
+    subject = models.CharField(max_length=10)
+    month = models.DateField(help_text="Its first day.")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "month"], name="folded_month_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.month:%Y-%m}"
 
 
 class SavedSearch(models.Model):

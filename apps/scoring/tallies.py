@@ -1,7 +1,8 @@
 """Decisions added up by hour and by day: what charts are drawn from, however many there are.
 
 Written in the transaction that inserts the decisions, from the rows that were really new: repeating a batch changes
-nothing. `counting.py` says what is added up; one statement a roll-up and batch adds it.
+nothing. `counting.py` says what is added up; one statement a roll-up and batch adds it. Months that are over are added
+up once more (`folds.py`), without the recorder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,8 @@ from django.db.models import Sum
 from django.db.models.functions import TruncDay, TruncHour
 
 from apps.accounts.tenancy import in_tenant
-from apps.scoring import counting, heavy_hitters
+from apps.periods import Period
+from apps.scoring import counting, heavy_hitters, months
 from apps.scoring.counting import Columns
 from apps.scoring.engine.models import ModelRefused, read_card
 from apps.scoring.engine.reference import Reference, load_reference
@@ -24,6 +26,8 @@ from apps.scoring.models import OutcomeHour, PartyDay, ScoreDay
 
 TRUNCATED = {"hour": TruncHour, "day": TruncDay}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: What their months are marked as.
+DECISIONS = "decisions"
 #: A batch apart by mode and kind of transaction.
 Kinds = Sequence[tuple[bool, str, Columns]]
 
@@ -124,11 +128,13 @@ FEATURES = BytesRollUp(
 
 
 class Counted(NamedTuple):
-    """What decisions add to their tenant's roll-ups: columns of keys and sums of each, and values in bytes by key."""
+    """What decisions add to their tenant's roll-ups: columns of keys and sums of each, and values in bytes by key; and
+    to which months."""
 
     sums: Sequence[tuple[RollUp, list[list[Any]]]]
     parties: Mapping[tuple[Any, ...], tuple[bytes]]
     features: Mapping[tuple[Any, ...], tuple[bytes, int]]
+    months: Sequence[Period]
 
 
 def counted(columns: Columns) -> Counted:
@@ -143,7 +149,12 @@ def counted(columns: Columns) -> Counted:
         ]
         if rows:
             sums.append((roll_up, [list(column) for column in zip(*rows, strict=True)]))
-    return Counted(sums, _parties(kinds), _features(kinds))
+    return Counted(sums, _parties(kinds), _features(kinds), _months(columns.created_us))
+
+
+def _months(created_us: Sequence[int]) -> list[Period]:
+    """The months of times: mostly one."""
+    return sorted({Period.of(_day(number)) for number in {us // counting.DAY_US for us in created_us}})
 
 
 def add(cursor: Any, tenant_schema: str, found: Counted) -> None:
@@ -156,6 +167,7 @@ def add(cursor: Any, tenant_schema: str, found: Counted) -> None:
         cursor.execute(roll_up.statement(tenant_schema), arrays)
     PARTIES.add(cursor, tenant_schema, found.parties)
     FEATURES.add(cursor, tenant_schema, found.features)
+    months.changed(cursor, tenant_schema, DECISIONS, found.months)
 
 
 def _parties(kinds: Kinds) -> dict[tuple[Any, ...], tuple[bytes]]:

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import USAGE_BOOKS, record_check
-from apps.scoring import feature_drift
+from apps.scoring import feature_drift, folds, months
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import publishing
 from apps.scoring.lists import services as lists
@@ -66,6 +66,13 @@ def tidy_lists() -> int:
     """End the rows of what has expired, and those of deleted lists; how many."""
     valkey, now = server(settings.REDIS_URL, settings.REDIS_TIMEOUT), timezone.now()
     return sum(lists.tidy(tenant=tenant, valkey=valkey, now=now) for tenant in Tenant.objects.all())
+
+
+@shared_task
+def fold_months() -> int:
+    """Add up months of decisions that are over, and those that were counted into since; how many."""
+    now, tenants = timezone.now(), Tenant.objects.filter(closed_at=None)
+    return sum(months.fold_closed(tenant.schema_name, folds.DECISIONS, now) for tenant in tenants)
 
 
 def _mismatch_rate(schema: str, start: datetime, end: datetime) -> float:

@@ -118,6 +118,12 @@ def test_gateway_names_answer_over_the_days_asked_for(alice: Api, decided: list[
     assert "detail" in alice.get(f"{path}?days=none").json()
 
 
+@pytest.mark.parametrize("end", ["0001-01-02", "9999-12-31"])
+def test_the_first_days_there_are_can_be_asked_for_and_the_last(alice: Api, end: str) -> None:
+    for path in PATHS:
+        assert alice.get(f"/v1/analytics/{path}?end={end}&days=31").status_code == 200
+
+
 def test_drift_says_since_when(cast: Cast) -> None:
     """A feature that moved five days ago, under a reference that is the model's own."""
     schema, model = cast.alice.tenant.schema_name, "xgboost@2026.11.2"

@@ -16,10 +16,11 @@ from apps.accounts.tenancy import in_tenant
 from apps.ingest.models import Prediction
 from apps.offboarding import erasures, exports, retention, tasks
 from apps.offboarding.models import Erasure, Export, RemovedDay
+from apps.review import label_months
 from apps.review.models import Label
 from apps.scoring import feature_drift, heavy_hitters, searches
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.models import Decision, PartyDay
+from apps.scoring.models import Decision, FoldedMonth, PartyDay
 from apps.scoring.reconciliation import reconcile_month
 from apps.scoring.sought import party_name
 from apps.valkey import Valkey
@@ -121,6 +122,12 @@ def scene(alice: Api, bob: Api, drain: Callable[[], int], valkey: Valkey) -> Cal
     return play
 
 
+def mark_labels(api: Api) -> None:
+    """This month as one whose labels are added up."""
+    with in_tenant(api.tenant):
+        FoldedMonth.objects.create(subject=label_months.LABELS, month=timezone.now().date().replace(day=1))
+
+
 def test_a_person_is_removed_everywhere_and_nobody_else(
     alice: Api, bob: Api, scene: Callable[[], None], drain: Callable[[], int], valkey: Valkey,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,6 +135,7 @@ def test_a_person_is_removed_everywhere_and_nobody_else(
     scene()
     assert {"scoring_decision", "scoring_savedsearch"} <= set(in_postgres(alice.tenant.schema_name, NAME))
     assert list(in_valkey(valkey, NAME)) and in_files(NAME)
+    mark_labels(alice)
     answer = alice.call("DELETE", PATH)
     told = answer.json()
     assert (answer.status_code, told["state"], told["waits_for"]) == (200, "completed", [])
@@ -138,6 +146,7 @@ def test_a_person_is_removed_everywhere_and_nobody_else(
     with in_tenant(alice.tenant):
         assert Decision.objects.count() == 2
         assert (Label.objects.get().transaction_id, Prediction.objects.get().transaction_id) == ("o1", "o1")
+        assert not FoldedMonth.objects.exists()
     with in_tenant(bob.tenant):
         assert Decision.objects.get().facts["user_id"] == NAME
     assert len(history_keys(valkey, bob)) == 2
@@ -228,6 +237,16 @@ def test_what_is_old_is_removed_and_the_books_agree(
     now = timezone.now()
     assert [one for books in reconcile_month(now, now) for one in books.differences] == []
     assert Export.objects.count() == 1
+
+
+def test_months_of_labels_that_are_removed_are_counted_anew(alice: Api, scene: Callable[[], None]) -> None:
+    scene()
+    alice.post("/v1/retention", {"labels": 30})
+    for later, marks in ((29, 1), (31, 0)):
+        mark_labels(alice)
+        retention.remove_old(timezone.now() + timedelta(days=later))
+        with in_tenant(alice.tenant):
+            assert FoldedMonth.objects.all().delete()[0] == marks
 
 
 @pytest.mark.parametrize("body", [{"decisions": 29}, {"decisions": 4000}, {"labels": "x"}, {"invoices": 30}])

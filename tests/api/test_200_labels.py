@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.tenancy import in_tenant
-from apps.review import history_marks
+from apps.review import history_marks, label_months
 from apps.review.models import Label
 from apps.scoring import feature_drift
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.models import Decision
+from apps.scoring.models import Decision, FoldedMonth
 from apps.valkey import Valkey
 from tests.api.bodies import DRAINED, asking
 from tests.cast import Api
@@ -64,6 +64,18 @@ def test_a_correction_holds_and_the_history_stays(alice: Api, drain: Callable[[]
     ]  # fmt: skip
     assert len(alice.get("/v1/labels?holds=true").json()["data"]) == 1
     assert len(alice.get(f"/v1/labels?holds=false&decision_id={decision}").json()["data"]) == 2
+
+
+def test_a_label_has_its_month_counted_anew(alice: Api, drain: Callable[[], int]) -> None:
+    decision = decided(alice)
+    drain()
+    for label, marks in (("fraud", 0), ("fraud", 1), ("legitimate", 0)):  # repeated it changes nothing
+        with in_tenant(alice.tenant):
+            FoldedMonth.objects.all().delete()
+            FoldedMonth.objects.create(subject=label_months.LABELS, month=timezone.now().date().replace(day=1))
+        alice.post("/v1/labels", FRAUD | {"decision_id": decision, "label": label})
+        with in_tenant(alice.tenant):
+            assert FoldedMonth.objects.count() == marks
 
 
 def test_each_of_many_has_its_own_status(alice: Api, bob: Api, drain: Callable[[], int]) -> None:

@@ -84,10 +84,10 @@ def psi(shares: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return ((found - expected) * np.log(found / expected)).sum(axis=-1)
 
 
-def by_chance(shares: np.ndarray, decisions: int) -> np.ndarray:
+def by_chance(shares: np.ndarray, decisions: int | np.ndarray) -> np.ndarray:
     """What the index comes to, on the mean, for so many decisions of the reference itself: (bins - 1) / n."""
     filled = (shares > LEAST_SHARE).sum(axis=-1)
-    return np.maximum(filled - 1, 0) / max(decisions, 1)
+    return np.maximum(filled - 1, 0) / np.maximum(decisions, 1)
 
 
 def histogram(values: np.ndarray) -> Histogram:
