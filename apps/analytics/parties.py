@@ -66,7 +66,7 @@ def entities(asked: Asked, most: int = MOST, field: str = "") -> Entities:
 
 
 def _of_field(schema: str, field: str, days: Sequence[Sketch], most: int) -> Parties:
-    sums, error = heavy_hitters.summed(days)
+    sums, error = heavy_hitters.leading(days, most)
     first = nsmallest(most, sums.items(), key=lambda item: (-item[1][0], -item[1][2], item[0]))
     data = [
         Party(schema, field, name, round(decisions), round(probability / decisions, 4), round(amount, 2))

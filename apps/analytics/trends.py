@@ -4,19 +4,23 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
 
 import msgspec
-from django.db.models import Sum
 from msgspec import Meta
 
 from apps.analytics.added_up import added_up
 from apps.analytics.asked import Asked
 from apps.analytics.replica import reading_in
 from apps.scoring.folds import OUTCOME_DAYS
-from apps.scoring.models import OutcomeHour
 from apps.times import rfc3339
 
 ACTIONS = ("approve", "review", "challenge", "block")
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 Interval = Literal["hour", "day"]
+#: Seconds since 1970: a moment takes the driver twenty times as long.
+_HOURS = """
+SELECT extract(epoch FROM hour)::bigint, recommended_action, sum(decisions)::bigint, sum(fraud)::bigint
+FROM scoring_outcomehour WHERE livemode = %s AND hour >= %s AND hour < %s AND (%s = '' OR schema = %s)
+GROUP BY hour, recommended_action
+"""
 Rate = Annotated[float | None, Meta(description="Of the decisions; null where there were none.")]
 
 
@@ -60,11 +64,11 @@ def trends(asked: Asked, interval: Interval, now: datetime) -> Trends:
     points: dict[datetime, TrendPoint] = {}
     moment, step = asked.begin, STEPS[interval]
     while moment < min(asked.until, now):
-        points[moment] = TrendPoint(rfc3339(moment), 0, 0, None, Actions())
+        points[moment] = _point(moment)
         moment += step
     whole = Actions()
     for at, action, decisions, fraud in _rows(asked, interval):
-        point = points.setdefault(at, TrendPoint(rfc3339(at), 0, 0, None, Actions()))
+        point = points.get(at) or points.setdefault(at, _point(at))
         point.decisions += decisions
         point.fraud += fraud
         for actions in (point.actions, whole):
@@ -80,6 +84,10 @@ def trends(asked: Asked, interval: Interval, now: datetime) -> Trends:
     )  # fmt: skip
 
 
+def _point(start: datetime) -> TrendPoint:
+    return TrendPoint(rfc3339(start), 0, 0, None, Actions())
+
+
 def by_day(asked: Asked) -> list[tuple[date, str, int, int]]:
     """(day, action, decisions, of them risky) of the span's days on which anything was decided."""
     return added_up(asked, OUTCOME_DAYS, ("day", "recommended_action"))
@@ -88,10 +96,9 @@ def by_day(asked: Asked) -> list[tuple[date, str, int, int]]:
 def _rows(asked: Asked, interval: Interval) -> list[tuple[datetime, str, int, int]]:
     if interval == "day":
         return [(datetime.combine(day, time.min, UTC), *counted) for day, *counted in by_day(asked)]
-    lookups = {"livemode": asked.livemode, "hour__gte": asked.begin, "hour__lt": asked.until}
-    with reading_in(asked.tenant_schema):
-        rows = OutcomeHour.objects.filter(**lookups, **({"schema": asked.schema} if asked.schema else {}))
-        return list(rows.values_list("hour", "recommended_action").annotate(Sum("decisions"), Sum("fraud")))
+    with reading_in(asked.tenant_schema) as connection, connection.cursor() as cursor:
+        cursor.execute(_HOURS, [asked.livemode, asked.begin, asked.until, asked.schema, asked.schema])
+        return [(datetime.fromtimestamp(seconds, UTC), *counted) for seconds, *counted in cursor.fetchall()]
 
 
 def rate(part: float, whole: float) -> float | None:

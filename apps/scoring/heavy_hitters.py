@@ -56,6 +56,22 @@ def summed(sketches: Iterable[Sketch]) -> tuple[dict[str, list[float]], float]:
     return sums, error
 
 
+def leading(sketches: Sequence[Sketch], most: int) -> tuple[dict[str, list[float]], float]:
+    """What `summed` tells of the parties counted most often: so many, and all that share the last one's count."""
+    decisions: dict[str, float] = {}
+    for sketch in sketches:
+        for party, one in sketch.counters.items():
+            decisions[party] = decisions.get(party, 0.0) + one.decisions
+    least = sorted(decisions.values(), reverse=True)[most - 1] if len(decisions) > most else 0.0
+    wanted = [party for party, count in decisions.items() if count >= least]
+    return summed(_only(sketch, wanted) for sketch in sketches)
+
+
+def _only(sketch: Sketch, parties: Iterable[str]) -> Sketch:
+    counters = sketch.counters
+    return Sketch({party: counters[party] for party in parties if party in counters}, sketch.error)
+
+
 def without(sketch: Sketch, parties: Iterable[str]) -> Sketch:
     """The sketch with some parties forgotten."""
     gone = frozenset(parties)

@@ -5,7 +5,7 @@ from collections import Counter as Exact
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scoring.heavy_hitters import Counter, Sketch, merged, pack, unpack, without
+from apps.scoring.heavy_hitters import Counter, Sketch, leading, merged, pack, summed, unpack, without
 
 MOST = 5
 BATCHES = st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=40), max_size=6)
@@ -27,6 +27,17 @@ def test_counts_are_low_by_at_most_the_error_and_the_error_is_bounded(batches: l
     for party, count in exact.items():
         one = found.counters.get(party, Counter(0, 0, 0))
         assert count - found.error <= one.decisions <= count
+
+
+@given(BATCHES, st.integers(1, 8))
+def test_the_leading_ones_are_those_of_all(batches: list[list[str]], most: int) -> None:
+    sketches = list(map(sketch, batches))
+    everybody, error = summed(sketches)
+    found, same = leading(sketches, most)
+    assert (error, {party: everybody[party] for party in found}) == (same, found)
+    least = sorted((one[0] for one in everybody.values()), reverse=True)[:most]
+    assert sorted((one[0] for one in found.values()), reverse=True)[:most] == least
+    assert all(one[0] < min(least) for party, one in everybody.items() if party not in found)
 
 
 def test_few_parties_are_counted_exactly_and_can_be_forgotten() -> None:
