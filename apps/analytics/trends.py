@@ -95,7 +95,10 @@ def by_day(asked: Asked) -> list[tuple[date, str, int, int]]:
 
 def _rows(asked: Asked, interval: Interval) -> list[tuple[datetime, str, int, int]]:
     if interval == "day":
-        return [(datetime.combine(day, time.min, UTC), *counted) for day, *counted in by_day(asked)]
+        return [
+            (datetime.combine(day, time.min, UTC), action, decisions, fraud)
+            for day, action, decisions, fraud in by_day(asked)
+        ]
     with reading_in(asked.tenant_schema) as connection, connection.cursor() as cursor:
         cursor.execute(_HOURS, [asked.livemode, asked.begin, asked.until, asked.schema, asked.schema])
         return [(datetime.fromtimestamp(seconds, UTC), *counted) for seconds, *counted in cursor.fetchall()]
