@@ -9,6 +9,7 @@ recorder stores real decisions, every other batch without receipts.
 """
 
 import argparse
+import itertools
 import os
 import random
 import resource
@@ -33,7 +34,7 @@ JOIN generate_series(0, %(count)s - 1) AS n ON made.place = (%(first)s + n) %% %
 LABELS = """
 INSERT INTO review_label (id, livemode, decision_id, transaction_id, schema, label, source, known_at, recorded_at,
     recorded_by, holds, decided_at, fraud_probability, recommended_action, model_name, model_version, amount)
-SELECT 'lbl_' || id, livemode, id, transaction_id, schema,
+SELECT 'lbl_' || right(id, 28), livemode, id, transaction_id, schema,
        CASE WHEN fraud_probability > 0.5 THEN 'fraud' ELSE 'legitimate' END, 'chargeback', created_at, created_at,
        'bench', true, created_at, fraud_probability, recommended_action, model_name, model_version, amount
 FROM scoring_decision WHERE right(id, 2) = '07'
@@ -75,12 +76,16 @@ def made(tenant: Any, now: datetime, count: int, prefix: str) -> list[Any]:
     from config.management.commands.seed_demo import Answering
 
     answering = Answering(tenant, now)
-    asked = demo_transactions(random.Random(7), now - timedelta(days=DAYS), now)
+    asked = (
+        one
+        for seed in itertools.count(7)
+        for one in demo_transactions(random.Random(seed), now - timedelta(days=DAYS), now)
+    )
     live = (one for one in asked if one.livemode)
     found = []
     for number, question in zip(range(count), live, strict=False):
         entry = answering.entry(question)[0]
-        record, name = decision_formats.unpack(entry.record), f"dec_{prefix}{number:027d}"
+        record, name = decision_formats.unpack(entry.record), f"dec_{prefix}{number:0{28 - len(prefix)}d}"
         answer = record.answer.replace(record.id.encode(), name.encode())
         packed = decision_formats.pack(msgspec.structs.replace(record, id=name, answer=answer))
         event = msgspec.structs.replace(entry.event, id=name)
@@ -161,7 +166,7 @@ def receipts_cost(tenant: Any, now: datetime) -> tuple[float, float]:
     for number in range(BATCHES):
         counted = number % 2 == 0
         store._give_receipts = give if counted else (lambda *_: None)
-        store._contents = contents if counted else (lambda columns: iter(()))
+        store._contents = contents if counted else (lambda *_: iter(()))
         batch = _renamed(entries, number)
         begun = time.perf_counter()
         store.record(batch)
