@@ -3,8 +3,10 @@
 Times are whole seconds since 1970, UTC, so that no time zone and no change to summer time has a say in a length.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+
+import numpy as np
 
 Interval = tuple[int, int]
 Seconds = tuple[Interval, ...]
@@ -33,9 +35,16 @@ def union(intervals: Iterable[Interval]) -> Seconds:
     return tuple(found)
 
 
-def intersection(one: Seconds, other: Seconds) -> Seconds:
+def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> Seconds:
     """Seconds that are in both."""
-    return tuple(_common(one, other))
+    (starts, ends), (other_starts, other_ends) = _edges(one), _edges(other)
+    # Of each interval the others that reach into it: `count` of them, from `first` on.
+    first = np.searchsorted(other_ends, starts, side="right")
+    count = np.searchsorted(other_starts, ends, side="left") - first
+    mine = np.repeat(np.arange(len(starts)), count)
+    its = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
+    common = np.maximum(starts[mine], other_starts[its]), np.minimum(ends[mine], other_ends[its])
+    return tuple(zip(common[0].tolist(), common[1].tolist(), strict=True))
 
 
 def difference(one: Seconds, other: Seconds) -> Seconds:
@@ -44,7 +53,7 @@ def difference(one: Seconds, other: Seconds) -> Seconds:
         return ()
     begin, end = one[0][0], one[-1][1]
     edges = [begin, *(edge for interval in other for edge in interval), end]
-    gaps = union(zip(edges[::2], edges[1::2], strict=True))
+    gaps = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
     return intersection(one, gaps)
 
 
@@ -53,13 +62,6 @@ def length(seconds: Seconds) -> int:
     return sum(end - start for start, end in seconds)
 
 
-def _common(one: Sequence[Interval], other: Sequence[Interval]) -> Iterator[Interval]:
-    first = second = 0
-    while first < len(one) and second < len(other):
-        start, end = max(one[first][0], other[second][0]), min(one[first][1], other[second][1])
-        if start < end:
-            yield start, end
-        if one[first][1] <= other[second][1]:
-            first += 1
-        else:
-            second += 1
+def _edges(intervals: Sequence[Interval]) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
+    """Their starts and their ends."""
+    return np.array(intervals, np.int64).reshape(-1, 2).T

@@ -10,16 +10,19 @@ availability = up / (up + down); of no counted second there is none. A minute th
 counts with the seconds that are left of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
+
+import numpy as np
 
 from apps.sla.intervals import Interval, Seconds, difference, intersection, length, union
 
 MINUTE = 60
 #: A minute is down when more than this share of its requests failed.
 TOLERATED = Fraction(5, 100)
+_PARTS, _OF = TOLERATED.as_integer_ratio()
 
 
 class Requests(NamedTuple):
@@ -30,7 +33,7 @@ class Requests(NamedTuple):
 
     @property
     def down(self) -> bool:
-        return self.failed * TOLERATED.denominator > TOLERATED.numerator * (self.answered + self.failed)
+        return self.failed * _OF > _PARTS * (self.answered + self.failed)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def measure(evidence: Evidence) -> Measured:
     excluded = intersection(whole, union(evidence.maintenance))
     counted = difference(whole, excluded)
     asked = minutes(evidence.requests)
-    asked_down = intersection(counted, minutes(one for one, requests in evidence.requests.items() if requests.down))
+    asked_down = intersection(counted, minutes(_down(evidence.requests)))
     asked_up = difference(intersection(counted, asked), asked_down)
     silent = difference(counted, asked)
     looked_at = intersection(silent, union(evidence.probed))
@@ -99,4 +102,12 @@ def measure(evidence: Evidence) -> Measured:
 
 def minutes(numbers: Iterable[int]) -> Seconds:
     """The seconds of some minutes, each by its number since 1970."""
-    return union((number * MINUTE, (number + 1) * MINUTE) for number in numbers)
+    found = np.unique(np.fromiter(numbers, np.int64))
+    firsts = found[np.diff(found, prepend=found[:1] - 2) > 1]
+    lasts = found[np.diff(found, append=found[-1:] + 2) > 1]
+    return tuple(zip((firsts * MINUTE).tolist(), ((lasts + 1) * MINUTE).tolist(), strict=True))
+
+
+def _down(requests: Mapping[int, Requests]) -> Iterator[int]:
+    """Minutes that were down. Few have failures at all: those alone are looked at."""
+    return (minute for minute, asked in requests.items() if asked.failed and asked.down)
