@@ -100,7 +100,7 @@ def _script(valkey: Any, key: str) -> dict[str, float]:
     script = Script(f"local call, first, parties, ridden = redis.call, 1, 0, {{}}\n{lua}\nreturn ridden")
     found = {}
     for lists in (0, 1, 10):
-        keys, arguments = [key] * lists, [0, 0]
+        keys, arguments = [key] * lists, [0, 0, lists]
         for number in range(lists):
             arguments += [2, HEADER, token_of(f"c{number}")]  # type: ignore[list-item]
         valkey.run(script, keys, arguments)

@@ -8,7 +8,12 @@ TERMINAL_ID, TX_AMOUNT, TX_FRAUD) or of the `payments` schema. It is played in a
 card says of its last four weeks.
 
 `--play` keeps the last four weeks back: the model is trained on what comes before, promoted, and then asked for each of
-their payments by `POST /v1/decisions/batch`, labels arriving as they become known; told is what was answered.
+their payments by `POST /v1/decisions/batch`, labels arriving as they become known; told is what was answered. Behind
+that a model is trained on all of it, which its card measures on the same weeks: the online answers beside the offline
+ones. `--parts N` plays the first part as so many files. `--keep FOLDER` keeps the log with the answers there.
+
+Precision among the 100 riskiest cards a day is told twice: of each day by itself, and by the Fraud Detection Handbook's
+rule, by which a card that was found on one day stands in no later day's list ("once").
 """
 
 import argparse
@@ -25,6 +30,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from apps.training.metrics import Ranking
+from apps.training.own.compare import Rows, riskiest_a_day
 from bench.batch_jobs import asked
 from bench.copy import Copy, running
 
@@ -35,7 +42,6 @@ NAMES = {
 COLUMNS = ["transaction_id", "timestamp", "amount", "user_id", "merchant_id"]
 AT_ONCE = 1_000  # rows of a call
 WEEKS = timedelta(days=28)
-RISKIEST = 100
 ENDED = ("candidate", "failed")
 
 
@@ -101,8 +107,11 @@ def trained(copy: Copy, key: str, families: list[str]) -> dict[str, Any]:
     return model
 
 
-def play_calls(copy: Copy, key: str, log: pd.DataFrame, late: pd.DataFrame, delay: timedelta) -> np.ndarray:
-    """Payments by `POST /v1/decisions/batch` in order of time, labels as they become known; probabilities float64[n].
+def play_calls(
+    copy: Copy, key: str, log: pd.DataFrame, late: pd.DataFrame, delay: timedelta
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Payments by `POST /v1/decisions/batch` in order of time, labels as they become known; probabilities float64[n],
+    and the frauds that were not known at the end.
 
     `late`: frauds of before that are not known yet.
     """
@@ -117,7 +126,7 @@ def play_calls(copy: Copy, key: str, log: pd.DataFrame, late: pd.DataFrame, dela
         answer = send(copy, key, "/v1/decisions/batch", body)["data"]
         require({one["model"]["name"] for one in answer} == {"own"}, answer[0])
         found += [one["fraud_probability"] for one in answer]
-    return np.array(found)
+    return np.array(found), waiting
 
 
 def _calls(log: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -128,15 +137,26 @@ def _calls(log: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def figures(log: pd.DataFrame, probability: np.ndarray) -> dict[str, float]:
-    """Average precision, and precision among the 100 riskiest cards a day."""
+    """Average precision, precision among the 100 riskiest cards a day, and the same with each found once."""
     fraud = log["is_fraud"].to_numpy(bool)
-    ranked = fraud[np.argsort(-probability, kind="stable")]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    daily = []
-    for _, day in log.assign(probability=probability).groupby(log["timestamp"].dt.floor("D")):
-        cards = day.groupby("user_id").agg(risk=("probability", "max"), fraud=("is_fraud", "max"))
-        daily.append(cards.nlargest(RISKIEST, "risk")["fraud"].mean())
-    return {"average_precision": float(precision[ranked].mean()), "precision_of_100_a_day": float(np.mean(daily))}
+    ranked = Ranking(fraud, probability)
+    at_ms = log["timestamp"].to_numpy("datetime64[ms]").astype(np.int64)
+    rows = Rows(fraud, at_ms, pd.factorize(log["user_id"])[0])
+    return {
+        "average_precision": ranked.metrics(np.ones(len(fraud)))["average_precision"],
+        "precision_of_100_a_day": float(riskiest_a_day(rows, probability).mean()),
+        "precision_of_100_a_day_once": float(riskiest_a_day(rows, probability, once=True).mean()),
+        "mean_probability": float(probability.mean()),
+        "rate_of_fraud": float(fraud.mean()),
+    }
+
+
+def weekly(log: pd.DataFrame, probability: np.ndarray) -> Iterator[tuple[str, dict[str, float]]]:
+    """The figures of each week."""
+    week = (log["timestamp"] - log["timestamp"].iloc[0].floor("D")) // timedelta(days=7)
+    for number in sorted(week.unique()):
+        mine = (week == number).to_numpy()
+        yield f"week {number + 1}", figures(log[mine], probability[mine])
 
 
 def require(holds: bool, else_told: Any) -> None:
@@ -153,6 +173,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--delay-days", type=float, default=7.0)
     parser.add_argument("--play", action="store_true")
+    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--families", nargs="+", default=["lightgbm"])
     options = parser.parse_args()
     log, delay = read(options.data), timedelta(days=options.delay_days)
@@ -162,22 +184,40 @@ def main() -> int:
         copy.tenant_with_key("own-model")
         said = copy.manage("key_create", "--tenant", "own-model", "--scopes", "read,predict,batch,admin", "--json")
         key = json.loads(said)["key"]
-        play_file(copy, key, before, Path(folder))
+        for part in np.array_split(np.arange(len(before)), options.parts):
+            play_file(copy, key, before.iloc[part], Path(folder))
         frauds = before[before["is_fraud"] == 1]
         known = frauds["timestamp"] + delay < begins if options.play else frauds["is_fraud"] == 1
         label(copy, key, frauds[known], delay)
         say(f"labelled {int(known.sum()):,} frauds")
-        model = trained(copy, key, options.families)
-        print(json.dumps({"comparison": model["comparison"], "card": model["card"]}, indent=1))
-        print(json.dumps(asked(copy, key, f"/v1/models/{model['id']}/stability")["report"], indent=1))
+        model = tell(copy, key, trained(copy, key, options.families))
         for step in ("shadow", "promote"):
             state = send(copy, key, f"/v1/models/{model['id']}/{step}", {})["state"]
             say(f"{step}: {state}")
         if options.play:
-            later = log[log["timestamp"] >= begins]
-            answered = play_calls(copy, key, later, frauds[~known], delay)
-            say(f"of {len(later):,} payments answered: {json.dumps(figures(later, answered))}")
+            go_on(copy, key, log[log["timestamp"] >= begins], frauds[~known], delay, options)
     return 0
+
+
+def tell(copy: Copy, key: str, model: dict[str, Any]) -> dict[str, Any]:
+    print(json.dumps({"comparison": model["comparison"], "card": model["card"]}, indent=1))
+    print(json.dumps(asked(copy, key, f"/v1/models/{model['id']}/stability")["report"], indent=1))
+    return model
+
+
+def go_on(
+    copy: Copy, key: str, later: pd.DataFrame, late: pd.DataFrame, delay: timedelta, options: argparse.Namespace
+) -> None:
+    """The last weeks online, and then measured offline by a model trained on all."""
+    answered, unlabelled = play_calls(copy, key, later, late, delay)
+    say(f"of {len(later):,} payments answered: {json.dumps(figures(later, answered))}")
+    for name, found in weekly(later, answered):
+        say(f"{name}: {json.dumps(found)}")
+    if options.keep:
+        later.assign(probability=answered).to_parquet(options.keep / "answered.parquet")
+    label(copy, key, unlabelled, delay)
+    say("offline, on the same weeks:")
+    tell(copy, key, trained(copy, key, options.families))
 
 
 if __name__ == "__main__":

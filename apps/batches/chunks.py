@@ -196,7 +196,7 @@ def _score(work: Work) -> None:
         raise Again
     tier = tier_of(live, reservations.allowed_now(work.tenant, timezone.now()).plan.name)
     transaction.on_commit(partial(count_rows, decided, shares.rows, tier, len(shares.duplicates), len(problems)))
-    transaction.on_commit(partial(own_models.add, work.batch, work.block, shares.rows, work.at))
+    transaction.on_commit(partial(_tell_own_models, work, shares, decided))
     flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
     _mark_done(work, shares, problems, flagged, units)
     receipts.append(work.tenant.schema_name, receipts.RECORDED, kept.ids, leaves, timezone.now())
@@ -334,9 +334,23 @@ def _transaction_id(work: Work, shares: Shares, row: int) -> str:
 
 
 def _hidden(work: Work, shares: Shares, row: int) -> bytes:
+    return msgspec.json.encode(hidden_hashes(work.block.parse(row), _known_by(work, shares, row)))
+
+
+def _known_by(work: Work, shares: Shares, row: int) -> str:
+    """The hash the live store knows a row's transaction by."""
     named = shares.named.get(row)
-    known_by = named.transaction_hash if named else ids.text_hash(_transaction_id(work, shares, row))
-    return msgspec.json.encode(hidden_hashes(work.block.parse(row), known_by))
+    return named.transaction_hash if named else ids.text_hash(_transaction_id(work, shares, row))
+
+
+def _tell_own_models(work: Work, shares: Shares, decided: BlockDecisions) -> None:
+    """What the tenant's own models will be asked about later follows from what was decided here."""
+    rows = shares.rows.tolist()
+    if not rows or not own_models.keeps(work.batch):
+        return
+    blocked = decided.verdicts.action == ACTIONS.index("block")
+    told = {row: own_models.Row(int(_known_by(work, shares, row)[:16], 16), bool(blocked[row])) for row in rows}
+    own_models.add(work.batch, work.block, told, work.at)
 
 
 def _event(work: Work, decisions: int, units: int, milliseconds: float) -> UsageEvent:

@@ -2,8 +2,9 @@
 what the batch adds to it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,20 @@ from apps.scoring.engine.own import OwnModel
 from apps.scoring.engine.own_past import Past
 from apps.scoring.engine.past_events import TOLERATED_AHEAD_MS
 from apps.scoring.policies import get_policies
-from apps.scoring.serving import own_pasts
+from apps.scoring.serving import activity, own_pasts
+from apps.scoring.serving.filling import Filling
 from apps.scoring.serving.own_shelf import get_own_shelf
 from apps.times import instant_us
 from apps.valkey import Away
 
 log = logging.getLogger(__name__)
+
+
+class Row(NamedTuple):
+    """A row that was decided on: its transaction's hash in the live store, and whether it was blocked."""
+
+    transaction_hash: int
+    blocked: bool
 
 
 def asked_of(batch: Batch) -> OwnModels | None:
@@ -51,19 +60,27 @@ def known_of(batch: Batch) -> Known | None:
     return known
 
 
-def add(batch: Batch, block: Block, rows: np.ndarray, at: datetime) -> None:
-    """Add what was decided to what is kept of the parties, where the tenant's policy in force asks for it.
+def keeps(batch: Batch) -> bool:
+    """Whether the tenant's policy in force asks that what own models need to know is kept."""
+    tenant = type(batch.tenant).objects.get(pk=batch.tenant_id)
+    policy = get_policies().get(tenant.schema_name, tenant.policy_version)
+    return policy.own_models_for(batch.schema, batch.livemode) is not None
+
+
+def add(batch: Batch, block: Block, rows: Mapping[int, Row], at: datetime) -> None:
+    """Add what was decided on some of a block's rows to what is kept of the parties, for a tenant that `keeps` it.
 
     After the decisions are committed: what a worker that is killed in between does not add, is missing there until the
     next training fills it.
     """
-    tenant = type(batch.tenant).objects.get(pk=batch.tenant_id)
-    own = get_policies().get(tenant.schema_name, tenant.policy_version).own_models_for(batch.schema, batch.livemode)
-    if own is None or not len(rows):
-        return
     ahead_ms = instant_us(at) / 1000 + TOLERATED_AHEAD_MS if block.schema.moment else float("inf")
+    valkey, names = get_gate().valkey, names_of(batch.tenant.handle, batch.livemode)
+    filling = Filling(names)
+    for row, told in rows.items():
+        seen = activity.seen(block.schema, block.parse(row), told.transaction_hash)
+        filling.add(seen, 0 if told.blocked else None)
     try:
-        doings = doings_of(block, rows, ahead_ms)
-        own_pasts.add(get_gate().valkey, names_of(tenant.handle, batch.livemode), batch.schema, doings)
+        own_pasts.add(valkey, names, batch.schema, doings_of(block, np.array(list(rows), np.int64), ahead_ms))
+        filling.write(valkey)
     except Away:
         log.warning("batch %s: Valkey is away, its parties' pasts lack %d decisions", batch.pk, len(rows))

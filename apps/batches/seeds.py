@@ -1,12 +1,14 @@
 """What the live store knows of a file's parties when a batch begins: their pasts as single calls left them.
 
-A tenant that never made a single call has none, and nobody is asked for.
+A tenant that never made a single call has none, and nobody is asked for; unless it has models of its own, for which
+what files decided is kept as well.
 """
 
 from collections.abc import Mapping, Sequence
 
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import get_gate
+from apps.batches import own_models
 from apps.batches.history import Naming, Seeds
 from apps.batches.models import Batch
 from apps.scoring.serving.ids import party_hash, text_hash
@@ -25,7 +27,7 @@ def naming() -> Naming:
 def seeds_of(batch: Batch) -> Seeds | None:
     """The live pasts of parties by role, None where there can be none. Raises `apps.valkey.Away` when it is asked."""
     mine = UsageDay.objects.filter(tenant_id=batch.tenant_id, livemode=batch.livemode)
-    if not mine.exclude(endpoint=BATCHES).exists():
+    if not mine.exclude(endpoint=BATCHES).exists() and not own_models.keeps(batch):
         return None
     valkey, names = get_gate().valkey, names_of(batch.tenant.handle, batch.livemode)
 

@@ -1,4 +1,5 @@
-"""A tenant's decisions and labels as arrays: what its own models are trained on, and what is known of its parties.
+"""A tenant's decisions and labels as arrays: what its own models are trained on, and what is known of its parties; and
+as events, for the live store to know of what came by files.
 
 Read once from end to end by a cursor at the server, inside the tenant's schema: memory holds the arrays alone.
 Decisions no model had a part in have no features, those of an older form of the schema can't be read, and those dated
@@ -6,7 +7,6 @@ ahead of the clocks count nowhere: they are left out, and counted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,14 +15,16 @@ from django.db import connection, transaction
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import names_of
 from apps.scoring.engine.operations import SCALAR
 from apps.scoring.engine.own_decisions import Decisions
 from apps.scoring.engine.own_features import parties_of
 from apps.scoring.engine.own_past import FOR_GOOD, hundredths_of, known_second
 from apps.scoring.engine.past_events import is_ahead
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.engine.transaction import FOREVER, TransactionSchema
-from apps.scoring.serving import own_pasts
+from apps.scoring.engine.transaction import FOREVER, Parsed, TransactionSchema
+from apps.scoring.serving import activity, own_pasts
+from apps.scoring.serving.filling import Filling
 from apps.scoring.serving.ids import text_hash
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.scoring.sought import party_name
@@ -30,7 +32,7 @@ from apps.times import instant_us
 
 AT_ONCE = 20_000  # rows
 _DECISIONS = """
-SELECT id, transaction_id, created_at, facts::text, hidden::text, features FROM scoring_decision
+SELECT id, transaction_id, created_at, facts::text, hidden::text, features, recommended_action FROM scoring_decision
 WHERE livemode = %s AND schema = %s ORDER BY created_at, "row", id
 """
 _LABELS = """
@@ -50,11 +52,13 @@ class FraudSpan(NamedTuple):
 
 class Read(NamedTuple):
     """Decisions in order of event time. `names`: of each role the name of each party's number; `transactions`: of
-    the frauds' transactions their hashes uint64[m]; `left_out`: decisions that could not be taken."""
+    the frauds' transactions their hashes uint64[m]; `filling`: the same decisions as events of their parties;
+    `left_out`: decisions that could not be taken."""
 
     decisions: Decisions
     names: Sequence[Sequence[str]]
     transactions: np.ndarray
+    filling: Filling
     left_out: int
 
 
@@ -69,19 +73,20 @@ class _Chunk(NamedTuple):
     transactions: np.ndarray
 
 
-def read(tenant: Tenant, schema_name: str, livemode: bool, until: datetime | None = None) -> Read:
-    """Everything of one kind and mode that a tenant decided, dated before `until`."""
+def read(tenant: Tenant, schema_name: str, livemode: bool) -> Read:
+    """Everything of one kind and mode that a tenant decided."""
     schema, parties = SCHEMAS[schema_name], parties_of(schema_name)
     index: list[dict[str, int]] = [{} for _ in parties]
+    filling = Filling(names_of(tenant.handle, livemode))
     chunks, left_out, rows = [_empty(schema, len(parties))], 0, 0
     with in_tenant(tenant), transaction.atomic():
         frauds = _frauds(livemode, schema_name)
         for fetched in _fetched(_DECISIONS, [livemode, schema_name]):
-            chunk = _chunk(schema, fetched, index, frauds, until, rows)
+            chunk = _chunk(schema, fetched, index, frauds, filling, rows)
             rows += len(chunk.at_ms)
             left_out += len(fetched) - len(chunk.at_ms)
             chunks.append(chunk)
-    return _sorted(_Chunk(*(np.concatenate(parts) for parts in zip(*chunks, strict=True))), index, left_out)
+    return _sorted(_Chunk(*(np.concatenate(parts) for parts in zip(*chunks, strict=True))), index, filling, left_out)
 
 
 def key_of(name: str) -> str:
@@ -91,31 +96,34 @@ def key_of(name: str) -> str:
 
 def _chunk(
     schema: TransactionSchema, fetched: Sequence[tuple[Any, ...]], index: Sequence[dict[str, int]],
-    frauds: Mapping[str, Sequence[FraudSpan]], until: datetime | None, before: int,
+    frauds: Mapping[str, Sequence[FraudSpan]], filling: Filling, before: int,
 ) -> _Chunk:  # fmt: skip
     """Rows as arrays, `before` being how many came before them."""
     width, decode = 4 * len(schema.features), msgspec.json.Decoder(schema.struct).decode
-    until_ms = instant_us(until) // 1000 if until else FOREVER
     features: list[bytes] = []
     at: list[int] = []
     amounts: list[int] = []
     parties: list[tuple[int, ...]] = []
     spans: list[tuple[int, int, int]] = []
     transactions: list[int] = []
-    for name, transaction_id, created_at, facts, hidden_text, kept in fetched:
+    for name, transaction_id, created_at, facts, hidden_text, kept, action in fetched:
         received_ms = instant_us(created_at) // 1000
+        came_ms = received_ms if schema.moment else FOREVER
         try:
             told = decode(facts)
         except msgspec.ValidationError:
             continue
         at_ms = int(schema.event_time_ms(told, received_ms, SCALAR))
-        ahead = bool(schema.moment) and is_ahead(at_ms, received_ms)
-        if len(kept) < width or ahead or at_ms >= until_ms:
+        if len(kept) < width or is_ahead(at_ms, came_ms):
             continue
         hidden = msgspec.json.decode(hidden_text) if hidden_text else {}
-        for span in frauds.get(name, ()):
+        transaction, known = _transaction(transaction_id, hidden), frauds.get(name, ())
+        for span in known:
             spans.append((before + len(at), known_second(span.since * 1000, at_ms), span.until))
-            transactions.append(int((hidden.get(TRANSACTION_HASH) or text_hash(transaction_id))[:16], 16))
+            transactions.append(transaction)
+        if not any(field in schema.types for field in hidden):  # history knows parties by names that are not kept then
+            seen = activity.seen(schema, Parsed(told, {}, told, {}, (), at_ms, came_ms), transaction)
+            filling.add(seen, 0 if action == "block" else _refused_ms(known))
         features.append(kept[:width])
         at.append(at_ms)
         amounts.append(hundredths_of(float(schema.amount(told))))
@@ -128,6 +136,16 @@ def _chunk(
         np.array(spans, dtype=np.int64).reshape(len(spans), 3),
         np.array(transactions, dtype=np.uint64),
     )
+
+
+def _transaction(transaction_id: str, hidden: Mapping[str, str]) -> int:
+    """A transaction's hash, as the live store knows it."""
+    return int((hidden.get(TRANSACTION_HASH) or text_hash(transaction_id))[:16], 16)
+
+
+def _refused_ms(known: Sequence[FraudSpan]) -> int | None:
+    """Since when a decision is known to be a fraud; None of one that is none."""
+    return known[-1].since * 1000 if known and known[-1].until == FOR_GOOD else None
 
 
 def _parties(
@@ -153,7 +171,7 @@ def _empty(schema: TransactionSchema, parties: int) -> _Chunk:
     )  # fmt: skip
 
 
-def _sorted(rows: _Chunk, index: Sequence[dict[str, int]], left_out: int) -> Read:
+def _sorted(rows: _Chunk, index: Sequence[dict[str, int]], filling: Filling, left_out: int) -> Read:
     """The rows in order of event time; of a moment, in that of arrival."""
     order = np.argsort(rows.at_ms, kind="stable")
     place = np.empty_like(order)
@@ -166,7 +184,7 @@ def _sorted(rows: _Chunk, index: Sequence[dict[str, int]], left_out: int) -> Rea
     decisions = Decisions(
         rows.features[order], rows.at_ms[order], rows.hundredths[order], rows.parties[order], is_fraud, known, frauds
     )
-    return Read(decisions, [list(names) for names in index], rows.transactions, left_out)
+    return Read(decisions, [list(names) for names in index], rows.transactions, filling, left_out)
 
 
 def _frauds(livemode: bool, schema_name: str) -> dict[str, list[FraudSpan]]:

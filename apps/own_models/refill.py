@@ -1,5 +1,9 @@
-"""What own models need to know of the parties, brought into Valkey from Postgres: when a tenant's first model is there,
-and after Valkey lost its memory. From then on requests and labels keep it up to date."""
+"""What own models need to know of the parties, brought into Valkey from Postgres: when a model is trained, and after
+Valkey lost its memory. From then on requests, files and labels keep it up to date.
+
+That is the parties' pasts as own models know them, and of what came by files their recent activity as well: the models
+learned from features that know of it.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -24,6 +28,7 @@ def refill(tenant: Tenant, valkey: Valkey, schema_name: str, livemode: bool, rea
     """Bring what is kept of all parties up to what was read; how many parties that are. Raises `Away`."""
     pasts = dict(pasts_of(schema_name, read))
     own_pasts.refill(valkey, names_of(tenant.handle, livemode), schema_name, pasts)
+    read.filling.write(valkey)
     return len(pasts)
 
 

@@ -1,9 +1,10 @@
 """One training, as a story:
 
+    begin     to keep in Valkey what requests and labels tell of the parties
     read      the tenant's decisions and labels, into a folder of the training's own
+    fill      what was told of the parties before, into Valkey
     train     in a process of its own, that knows the folder alone; its lines are the progress
     keep      the artifact, proved, sealed into the tenant's schema, with card, comparison and stability
-    fill      what the model needs to know of the parties, into Valkey; from then on it is kept up to date
     notify    whoever answers for the tenant
 
 Killed anywhere before "keep" it is done again from the start, once its lease is over; each line renews it.
@@ -74,13 +75,12 @@ def _claimed(tenant: Tenant, model_id: str, now: datetime) -> OwnModel | None:
 def _run(tenant: Tenant, model: OwnModel, now: datetime) -> None:
     try:
         with TemporaryDirectory(prefix="own-model-", dir=_work_folder()) as folder:
-            known = _prepare(tenant, model, Path(folder))
+            _prepare(tenant, model, Path(folder))
             _train(tenant, model, Path(folder))
             _keep(tenant, model, Path(folder) / OUT)
     except TrainingFailed as failure:
         _fail(tenant, model, str(failure), now)
         return
-    _fill(tenant, model, known)
     if retraining.promoted_if_better(tenant, model, get_gate()):
         notify(tenant=tenant, kind="model.promoted", data=told_of(model), key=f"model.promoted:{model.pk}",
                now=timezone.now(), livemode=model.livemode)  # fmt: skip
@@ -88,9 +88,13 @@ def _run(tenant: Tenant, model: OwnModel, now: datetime) -> None:
            now=timezone.now(), livemode=model.livemode)  # fmt: skip
 
 
-def _prepare(tenant: Tenant, model: OwnModel, folder: Path) -> Read:
+def _prepare(tenant: Tenant, model: OwnModel, folder: Path) -> None:
+    services.begin_keeping(
+        tenant=tenant, schema=model.schema, livemode=model.livemode, gate=get_gate(), now=timezone.now(), actor=ACTOR
+    )
     _progress(tenant, model, "reading decisions and labels")
-    known = read(tenant, model.schema, model.livemode, model.until)
+    known = read(tenant, model.schema, model.livemode)
+    _fill(tenant, model, known)
     asked = Asked(
         schema=model.schema,
         model_id=model.pk,
@@ -99,9 +103,9 @@ def _prepare(tenant: Tenant, model: OwnModel, folder: Path) -> Read:
         maturity_days=model.maturity_days,
         since_ms=instant_us(model.since) // 1000 if model.since else None,
     )
-    write(folder, asked, known.decisions)
+    decisions = known.decisions
+    write(folder, asked, decisions.dated_before(instant_us(model.until) // 1000) if model.until else decisions)
     _put_champion(tenant, model, folder / CHAMPION)
-    return known
 
 
 def _put_champion(tenant: Tenant, model: OwnModel, folder: Path) -> None:
@@ -172,11 +176,8 @@ def _for_people(card: dict) -> dict:
 
 
 def _fill(tenant: Tenant, model: OwnModel, known: Read) -> None:
-    """While Valkey is away the parties' pasts begin empty: said in the log, and filled by the next training."""
-    now = timezone.now()
-    services.begin_keeping(
-        tenant=tenant, schema=model.schema, livemode=model.livemode, gate=get_gate(), now=now, actor=ACTOR
-    )
+    """While Valkey is away the parties' pasts begin empty: said in the log, and filled by the next training. A label
+    that is corrected between reading and this is taken back by the next training, too."""
     try:
         parties = refill(
             tenant, server(settings.REDIS_URL, settings.REDIS_TIMEOUT), model.schema, model.livemode, known

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.batches import duplicates
 from apps.scoring.lists import publishing
 from apps.scoring.recording import lease
-from apps.scoring.serving import own_pasts
+from apps.scoring.serving import filling, own_pasts
 from apps.scoring.serving.rehearsal import SCRIPTS, bring_scripts
 from apps.valkey import Script, Valkey
 from tests.api import dialects
@@ -100,6 +100,7 @@ def test_every_script_is_brought_before_the_first_request() -> None:
     # batch workers, recorders, whoever changes a list or tells own models of labels
     of_others = (
         *vars(duplicates).values(), *vars(lease).values(), *vars(publishing).values(), own_pasts.MARK, own_pasts.REFILL,
+        filling.FILL,
     )  # fmt: skip
     assert there - {value.digest for value in of_others if type(value) is Script} == {
         script.digest for script in SCRIPTS

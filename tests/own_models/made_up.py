@@ -42,8 +42,8 @@ def payments(begin: datetime, days: int = DAYS) -> list[Payment]:
     ]
 
 
-def store(tenant: Tenant, log: list[Payment], livemode: bool = True) -> None:
-    """Keep the log as decisions of the tenant's with labels of its frauds."""
+def store(tenant: Tenant, log: list[Payment], livemode: bool = True, until: datetime | None = None) -> None:
+    """Keep the log as decisions of the tenant's with labels of its frauds; of those that were known `until` then."""
     random = np.random.default_rng(8)
     rows, labels = [], []
     for number, one in enumerate(log):
@@ -59,7 +59,7 @@ def store(tenant: Tenant, log: list[Payment], livemode: bool = True) -> None:
             amount=one.amount, row=number % 30_000,
         )  # fmt: skip
         rows.append(decision)
-        if one.is_fraud:
+        if one.is_fraud and (until is None or one.at + KNOWN_AFTER <= until):
             labels.append(_label(decision, one, number))
     with in_tenant(tenant):
         Decision.objects.bulk_create(rows, batch_size=2_000)

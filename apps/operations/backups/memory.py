@@ -4,7 +4,7 @@
 |---|---|---|
 | the journal, and what was set aside | as entries | acknowledged; read before Postgres, so that none is missed |
 | Idempotency-Keys' answers, transactions' pointers | as Valkey dumps them | a repeat is known for 24 h, for 7 days |
-| parties' recent activity | as Valkey dumps it | features of the next decisions |
+| parties' recent activity, what own models know of them | as Valkey dumps it | features of the next decisions |
 | keys' documents, plans, policies | no | loaded from Postgres when asked for |
 | quota, reservations | no | counted again from what is restored; a chunk reserves again |
 | counts of what was journaled | no | counted again from what is restored |
@@ -32,7 +32,7 @@ from apps.valkey import Argument, Valkey
 Item = TypeVar("Item")
 
 #: Kinds of keys that are kept whole, by what follows the handle.
-KEPT = re.compile(rb"^\{b\d\d\}:[0-9a-z]{6}:(live|test):(idem|txn|hist\d+):")
+KEPT = re.compile(rb"^\{b\d\d\}:[0-9a-z]{6}:(live|test):(idem|txn|hist\d+|own\d+):")
 #: Entries and keys asked for at a time.
 BLOCK = 500
 #: What was journaled is counted by day for so long.

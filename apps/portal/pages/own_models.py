@@ -168,6 +168,7 @@ class OwnModelPage(_OwnModels):
 COMPARED = {
     "average_precision": "Average precision",
     "precision_of_100_a_day": "Precision among the 100 riskiest a day",
+    "precision_of_100_a_day_once": "The same, each found once",
     "auc_roc": "Area under ROC",
     "recall_at_1pct_fpr": "Recall at 1 % false alarms",
     "brier": "Brier score",

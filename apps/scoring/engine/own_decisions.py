@@ -40,6 +40,12 @@ class Decisions(NamedTuple):
     fraud_known: np.ndarray
     frauds: np.ndarray
 
+    def dated_before(self, at_ms: int) -> "Decisions":
+        """Those of before a moment; they are in order of time."""
+        count = int(np.searchsorted(self.at_ms, at_ms, "left"))
+        of_each = {name: getattr(self, name)[:count] for name in self._fields if name != "frauds"}
+        return self._replace(**of_each, frauds=self.frauds[self.frauds[:, 0] < count])
+
 
 def read(folder: Path) -> tuple[Asked, Decisions]:
     """What was put into a folder."""

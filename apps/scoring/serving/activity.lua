@@ -1,8 +1,8 @@
 -- Recent activity, riding with the gate's call: read what is known of each party, then put the present transaction in
 -- its place by event time. The rules are those of engine/history.py (`seen_at`, `placed`); a test holds the two together.
 -- KEYS from `first`: one per (transaction, party) and past
--- ARGV from `first`: 1 when it was received, ms   2 how many of the keys are pasts
---       3… per key: the number of the transaction it is added for (0 = only read), its life in s, one packed event
+-- ARGV from `first`: 1 when it was received, ms   2 how many of the keys are pasts   3 how many behind them are lists
+--       4… per key: the number of the transaction it is added for (0 = only read), its life in s, one packed event
 -- EVENT_BYTES, LOOKED_AT, KEPT and TRIMMED_AT are put in as numbers of bytes; 17 to 24 is an event's transaction.
 -- Answer (`ridden`): per key the packed events that are looked at, oldest first.
 -- The usual event is the latest: it is appended, and no more is read than is looked at.
@@ -19,7 +19,7 @@ local function upto(past, time)  -- where the events end that are dated no later
 end
 
 for i = first, first + parties - 1 do
-  local at = 3 * (i - first) + first + 2
+  local at = 3 * (i - first) + first + 3
   local key, row, event = KEYS[i], tonumber(ARGV[at]), ARGV[at + 2]
   local past = call('GETRANGE', key, -LOOKED_AT, -1)
   local size, time = #past, (number('<i8', event))

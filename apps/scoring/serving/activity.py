@@ -16,7 +16,9 @@ from apps.api_keys.gate import Names, Rider, with_rider
 from apps.scoring.engine import habits, history, past_events, windows
 from apps.scoring.engine.parties import Party, Role
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
+from apps.scoring.serving import own_pasts
 from apps.scoring.serving.ids import party_hash as hide
+from apps.scoring.serving.own_pasts import Doing
 from apps.valkey import Argument, Script, Valkey
 
 NUMBERS = {
@@ -26,7 +28,7 @@ NUMBERS = {
 }
 
 
-def _lua(name: str) -> str:
+def lua_of(name: str) -> str:
     """A script with the engine's numbers put in."""
     lua = (Path(__file__).parent / name).read_text()
     for word, number in NUMBERS.items():
@@ -34,9 +36,9 @@ def _lua(name: str) -> str:
     return lua
 
 
-ACTIVITY = with_rider(f"{_lua('activity.lua')}\n{_lua('lists.lua')}")
-REFUSAL = Script(_lua("refusal.lua"))
-FORGET = Script(_lua("forget.lua"))
+ACTIVITY = with_rider(f"{lua_of('activity.lua')}\n{lua_of('lists.lua')}\n{own_pasts.OBSERVING}")
+REFUSAL = Script(lua_of("refusal.lua"))
+FORGET = Script(lua_of("forget.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
 #: habits are asked for when nothing of it counts any more.
 LIFE_SECONDS = 8 * 24 * 3600
@@ -62,23 +64,29 @@ def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Se
     return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 
-def rider(names: Names, rows: Sequence[Seen], *, add: bool, lists: Sequence[Fields] = ()) -> Rider | None:
-    """What the gate's call has to read and add, and what of `lists` to read; None when nobody is named and no list."""
+def rider(
+    names: Names, rows: Sequence[Seen], *, add: bool, lists: Sequence[Fields] = (), own: Sequence[Doing] = ()
+) -> Rider | None:
+    """What the gate's call has to read and add, what of `lists` to read, and what to read and add for own models; None
+    when nobody is named and no list."""
     keys: list[str] = []
     arguments: list[Argument] = [rows[0].parsed.received_ms if rows else 0]
     for number, row in enumerate(rows, start=1):
         adds, ahead = number if add else 0, _is_ahead(row)
-        for party, event in zip(row.parties, _events(row), strict=True):
+        for party, event in zip(row.parties, events_of(row), strict=True):
             life = life_seconds(row.schema.role_of[party.role])
             keys.append(names.party(row.schema.name, party.role, party.name))
             arguments += (0 if ahead else adds, life, event)
             if ahead:
                 keys.append(names.party_ahead(row.schema.name, party.role, party.name))
                 arguments += (adds, life, event)
-    arguments.insert(1, len(keys))
+    arguments[1:1] = (len(keys), len(lists))
     for key, fields in lists:
         keys.append(key)
         arguments += (len(fields), *fields)
+    known, told = own_pasts.asked_for(names, own, add=add)
+    keys += known
+    arguments += told
     return Rider(ACTIVITY, keys, arguments) if keys else None
 
 
@@ -97,7 +105,7 @@ def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) 
     arguments: list[Argument] = []
     for row, known_ms in rows:
         place = names.party_ahead if _is_ahead(row) else names.party
-        for party, event in zip(row.parties, _events(row), strict=True):
+        for party, event in zip(row.parties, events_of(row), strict=True):
             keys.append(place(row.schema.name, party.role, party.name))
             arguments += past_events.mark_of(event, known_ms)
     if keys:
@@ -112,7 +120,7 @@ def forget(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> int:
     keys: list[str] = []
     arguments: list[Argument] = []
     for row in rows:
-        for party, event in zip(row.parties, _events(row), strict=True):
+        for party, event in zip(row.parties, events_of(row), strict=True):
             transaction, _ = past_events.mark_of(event)
             for place in (names.party, names.party_ahead):
                 keys.append(place(row.schema.name, party.role, party.name))
@@ -130,11 +138,16 @@ def forget_parties(valkey: Valkey, names: Names, parties: Sequence[tuple[str, st
     return int(valkey.command("UNLINK", *keys)) if keys else 0
 
 
-def _events(row: Seen) -> list[bytes]:
+def events_of(row: Seen) -> list[bytes]:
     """The transaction as it is kept in the past of each of its parties."""
     transaction, at_ms = row.parsed.transaction, row.parsed.at_ms
     amount = row.schema.amount(transaction)
     return [past_events.event_of(party, at_ms, amount, row.transaction_hash) for party in row.parties]
+
+
+def answers_to(rows: Sequence[Seen]) -> int:
+    """How many answers tell of the parties of rows."""
+    return sum(len(row.parties) * (2 if _is_ahead(row) else 1) for row in rows)
 
 
 def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activities]:

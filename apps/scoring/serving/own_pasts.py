@@ -1,8 +1,8 @@
 """The store of what tenants' own models know of their parties: a hash a party, in Valkey, expiring by itself.
 
-Only tenants with own models have one, and only their requests pay for it: a call of its own behind the gate's, reading
-and adding at once. What the numbers mean is `engine/own_past.py`, used for training as well: online and offline can't
-drift apart. Parties stand under keyed hashes, as in `activity`.
+Only tenants with own models have one, and only their requests pay for it: read and added to at once, in the gate's own
+call (`own_asking.py`) or in one of its own. What the numbers mean is `engine/own_past.py`, used for training as well:
+online and offline can't drift apart. Parties stand under keyed hashes, as in `activity`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,14 +33,18 @@ AT_ONCE = 500
 KEY_DIGITS = 16
 
 
-def _script(name: str) -> Script:
+def _lua(name: str) -> str:
     lua = (Path(__file__).parent / name).read_text()
     for word, number in NUMBERS.items():
         lua = lua.replace(word, str(number))
-    return Script(lua)
+    return lua
 
 
-OBSERVE, MARK, REFILL = _script("own_past.lua"), _script("own_known.lua"), _script("own_refill.lua")
+#: Behind the gate's other riders, and by itself.
+OBSERVING = f"local told = asked\n{_lua('own_past.lua')}"
+_ALONE = "local call, number, answer, rows, ridden, own, told = redis.call, struct.unpack, {}, 0, {}, 1, 1"
+OBSERVE = Script(f"{_ALONE}\n{_lua('own_past.lua')}\nreturn ridden")
+MARK, REFILL = Script(_lua("own_known.lua")), Script(_lua("own_refill.lua"))
 
 #: A transaction's own hundredths; behind them decisions, hundredths and known frauds of each window, of its parties one
 #: after the other.
@@ -76,17 +80,33 @@ def key_of(text_hash_of_name: str) -> str:
     return text_hash_of_name[:KEY_DIGITS]
 
 
-def observe(valkey: Valkey, names: Names, rows: Sequence[Doing], *, add: bool) -> list[Numbers]:
-    """What is known of each row's parties, the rows before it included; each row is then added. Raises `Away`."""
+def asked_for(names: Names, rows: Sequence[Doing], *, add: bool) -> tuple[list[str], list[Argument]]:
+    """What has to be asked of rows, and added for them: keys, and the arguments of `own_past.lua`."""
     keys: list[str] = []
     arguments: list[Argument] = []
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         adds = int(add and not row.is_ahead)
         for key in _keys(names, row):
             keys.append(key)
-            arguments += (adds, bucket_of(row.at_ms), hundredths_of(row.amount), LIFE_SECONDS)
-    answers = iter(valkey.run(OBSERVE, keys, arguments) if keys else ())
-    return [_numbers(row, answers) for row in rows]
+            arguments += (adds, bucket_of(row.at_ms), hundredths_of(row.amount), LIFE_SECONDS, number if add else 0)
+    return keys, arguments
+
+
+def answers_to(rows: Sequence[Doing]) -> int:
+    """How many answers tell of the parties of rows."""
+    return sum(2 for row in rows for party in row.parties if party)
+
+
+def numbers_of(rows: Sequence[Doing], answers: Sequence[bytes]) -> list[Numbers]:
+    """The answers as numbers, of each row."""
+    remaining = iter(answers)
+    return [_numbers(row, remaining) for row in rows]
+
+
+def observe(valkey: Valkey, names: Names, rows: Sequence[Doing], *, add: bool) -> list[Numbers]:
+    """What is known of each row's parties, the rows before it included; each row is then added. Raises `Away`."""
+    keys, arguments = asked_for(names, rows, add=add)
+    return numbers_of(rows, valkey.run(OBSERVE, keys, arguments) if keys else ())
 
 
 def add(valkey: Valkey, names: Names, schema_name: str, doings: Mapping[tuple[str, str, int], tuple[int, int]]) -> None:
@@ -97,7 +117,7 @@ def add(valkey: Valkey, names: Names, schema_name: str, doings: Mapping[tuple[st
         keys = [names.own_past(schema_name, field, party) for (field, party, _), _ in some]
         arguments: list[Argument] = []
         for (_, _, bucket), (decisions, hundredths) in some:
-            arguments += (decisions, bucket, hundredths, LIFE_SECONDS)
+            arguments += (decisions, bucket, hundredths, LIFE_SECONDS, 0)
         valkey.run(OBSERVE, keys, arguments)
 
 

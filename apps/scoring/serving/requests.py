@@ -11,7 +11,8 @@ from apps.api_keys.keys import PresentedKey
 from apps.errors import MOST_TOLD, FieldError
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.lists.membership import Questions
-from apps.scoring.serving import activity, ids
+from apps.scoring.serving import activity, ids, own_pasts
+from apps.scoring.serving.own_pasts import Doing
 from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
 
@@ -63,9 +64,18 @@ class Item(NamedTuple):
     row: int = 0
 
 
+class Ridden(NamedTuple):
+    """Answers to what rode along with the gate's call: of the parties' activity, of lists, of the parties' pasts as own
+    models know them."""
+
+    activity: Sequence[Any]
+    lists: Sequence[Any]
+    own: Sequence[Any]
+
+
 class Attempt(NamedTuple):
     """A request on its way from the gate to the journal: what is asked, what the gate said, its clock, and what was
-    looked up in lists on the way."""
+    looked up on the way in lists and, of each item, for own models."""
 
     request: ScoringRequest
     items: Sequence[Item]
@@ -74,11 +84,19 @@ class Attempt(NamedTuple):
     names: Names
     elapsed_ms: Clock
     lists: Questions = MappingProxyType({})
+    own: Sequence[Doing] = ()
 
     @property
     def rows(self) -> Sequence[str]:
         """What the gate knows of each item: "" new, "D<id>" a duplicate, "S<id>" new facts for a known id."""
         return self.admission.rows or ("",) * len(self.items)
+
+    @property
+    def ridden(self) -> Ridden:
+        """What rode along with the gate's call, apart."""
+        answers, own = self.admission.ridden, own_pasts.answers_to(self.own)
+        lists = len(answers) - own - sum(len(one.parts) for one in self.lists.values())
+        return Ridden(answers[:lists], answers[lists : len(answers) - own], answers[len(answers) - own :])
 
     @property
     def claim(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ The degradation ladder is in this file, in `without_valkey.py` and in `apps/usag
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,10 +19,13 @@ from apps.scoring.engine import windows
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.list_checks import KnownLists
+from apps.scoring.engine.own import OwnAsked
 from apps.scoring.lists.membership import Answers, Lists, Wanted, fields_of
 from apps.scoring.policies import Policies
-from apps.scoring.serving import activity, ids, metrics, own_asking, without_valkey
+from apps.scoring.serving import activity, ids, metrics, own_pasts, without_valkey
 from apps.scoring.serving.journal_entries import Made, entry_of, joined, made_of
+from apps.scoring.serving.own_asking import OwnAsking
+from apps.scoring.serving.own_pasts import Numbers
 from apps.scoring.serving.requests import Attempt, Clock, Item, ScoringRequest, ask_for, day_of
 from apps.scoring.serving.stored_answers import Answered, ConcurrentDuplicate, Outcome, StoredAnswers
 from apps.usage.admission.admission import Admissions
@@ -40,11 +43,13 @@ LISTS_AWAY = ("lists",)
 
 class Known(NamedTuple):
     """What is known of an item beside what was sent: recent activity of its parties by role (None where it can't be
-    asked for), what its rules ask of lists, and whether one of those can't be asked."""
+    asked for), what its rules ask of lists, whether one of those can't be asked, and what own models know of its
+    parties (None where that did not ride along)."""
 
     past: Mapping[str, windows.Activity] | None
     lists: KnownLists
     lists_missing: bool = False
+    own: Numbers | None = None
 
 
 class Scoring:
@@ -57,6 +62,7 @@ class Scoring:
         self.policies = policies
         self.answers = StoredAnswers(journal)
         self.lists = Lists(journal.valkey)
+        self.own = OwnAsking(journal.valkey)
 
     def decide(self, request: ScoringRequest, item: Item, elapsed_ms: Clock) -> Answered:
         """One decision: recorded once, billed once. Raises `Problem`."""
@@ -99,8 +105,9 @@ class Scoring:
         names, ask = request.names, ask_for(request, items)
         lists = self.lists.guess(names, items[0].schema, [item.parsed for item in items]) if items else {}
         seen = [item.seen for item in items]
-        rider = activity.rider(names, seen, add=not request.dry_run, lists=fields_of(lists))
-        return Attempt(request, items, ask, self.admissions.admit(ask, rider), names, elapsed_ms, lists)
+        own = self.own.guess(names, items)
+        rider = activity.rider(names, seen, add=not request.dry_run, lists=fields_of(lists), own=own)
+        return Attempt(request, items, ask, self.admissions.admit(ask, rider), names, elapsed_ms, lists, own)
 
     def _or_undo(self, attempt: Attempt, step: Callable[[Attempt], Result]) -> Result:
         """What a step comes to; when it fails, its units and its claim are given back."""
@@ -151,25 +158,30 @@ class Scoring:
     # --- its steps ----------------------------------------------------------------------------------------------------
 
     def _known(self, attempt: Attempt) -> list[Known]:
-        """What rode along with the gate's answer: the parties' recent activity, and what is in lists."""
+        """What rode along with the gate's answer: the parties' recent activity, what is in lists, and what own models
+        know of the parties."""
         items = attempt.items
         wanted = Wanted.by(self._policy(attempt))
         if attempt.admission.gate_away:
             return [Known(None, {}, bool(items and wanted.of(items[0].schema)))] * len(items)
-        pasts = activity.summarised([item.seen for item in items], attempt.admission.ridden)
+        ridden = attempt.ridden
+        pasts = activity.summarised([item.seen for item in items], ridden.activity)
+        own: Sequence[Numbers | None] = [None] * len(items)
+        if attempt.own:
+            own = own_pasts.numbers_of(attempt.own, ridden.own)
         if not items or not (wanted.checks or attempt.lists):
-            return [Known(past, {}) for past in pasts]
-        lists = self._listed(attempt, wanted)
-        return [Known(*pair, bool(lists.missing)) for pair in zip(pasts, lists.known, strict=True)]
+            return [Known(past, {}, own=mine) for past, mine in zip(pasts, own, strict=True)]
+        lists = self._listed(attempt, wanted, ridden.lists)
+        missing = bool(lists.missing)
+        return [Known(past, of, missing, mine) for past, of, mine in zip(pasts, lists.known, own, strict=True)]
 
-    def _listed(self, attempt: Attempt, wanted: Wanted) -> Answers:
+    def _listed(self, attempt: Attempt, wanted: Wanted, ridden: Sequence[Any]) -> Answers:
         """What is in lists of what each item holds; the worker is asked for lists that are missing."""
-        admission, schema, rode = attempt.admission, attempt.items[0].schema, len(fields_of(attempt.lists))
         found = self.lists.answers(
-            attempt.names, schema, [item.parsed for item in attempt.items], wanted, attempt.lists,
-            admission.ridden[-rode:] if rode else (), attempt.request.received_us,
+            attempt.names, attempt.items[0].schema, [item.parsed for item in attempt.items], wanted, attempt.lists,
+            ridden, attempt.request.received_us,
         )  # fmt: skip
-        self.lists.report_missing(admission.tenant_schema, attempt.names, found.missing)
+        self.lists.report_missing(attempt.admission.tenant_schema, attempt.names, found.missing)
         return found
 
     def _policy(self, attempt: Attempt) -> Policy:
@@ -194,7 +206,7 @@ class Scoring:
             return []
         policy, schema, model = self._policy(attempt), items[0].schema, attempt.request.model
         pasts, lists = [one.past for one in known], [one.lists for one in known]
-        own = own_asking.asked_of(attempt, items, policy, self.journal.valkey) if policy.own_models else None
+        own = self._own(attempt, items, known, policy)
         with tracing.step("engine"):
             if len(items) == 1:
                 found = [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0], own)]
@@ -202,6 +214,12 @@ class Scoring:
                 parsed = [item.parsed for item in items]
                 found = self.engine.decide_many(schema, parsed, pasts, policy, model, lists, own)
         return [_without_lists(one) if it.lists_missing else one for one, it in zip(found, known, strict=True)]
+
+    def _own(self, attempt: Attempt, items: Sequence[Item], known: Sequence[Known], policy: Policy) -> OwnAsked | None:
+        """The tenant's own models that are asked, of a tenant that has some."""
+        if not policy.own_models and not attempt.own:
+            return None
+        return self.own.of(attempt, items, policy, [one.own for one in known if one.own is not None])
 
     def _refuse_habits(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> None:
         """Keep what is blocked out of its parties' habits: one more call, for blocks alone. Raises `Away`."""

@@ -54,11 +54,12 @@ def comparison(rows: Rows, own: Said, shared: Said) -> dict[str, Any]:
 def _figures(rows: Rows, probability: np.ndarray) -> dict[str, Any]:
     weight = np.ones(len(rows.label))
     measured = metrics.rounded(metrics.measure(rows.label, probability, weight, 0.5))
-    daily = riskiest_a_day(rows, probability)
+    daily, once = riskiest_a_day(rows, probability), riskiest_a_day(rows, probability, once=True)
     return {
         **measured,
         "intervals_95": metrics.intervals(rows.label, probability, weight, 0.5, RESAMPLES),
         f"precision_of_{RISKIEST_A_DAY}_a_day": round(float(daily.mean()), 6) if len(daily) else None,
+        f"precision_of_{RISKIEST_A_DAY}_a_day_once": round(float(once.mean()), 6) if len(once) else None,
     }
 
 
@@ -75,22 +76,30 @@ def _differences(rows: Rows, own: Said, shared: Said) -> np.ndarray:
     return known[np.isfinite(known)]
 
 
-def riskiest_a_day(rows: Rows, probability: np.ndarray, most: int = RISKIEST_A_DAY) -> np.ndarray:
-    """float64[days]: of the parties with the riskiest decision of each day, the share that were defrauded on it."""
-    found = []
+def riskiest_a_day(
+    rows: Rows, probability: np.ndarray, most: int = RISKIEST_A_DAY, *, once: bool = False
+) -> np.ndarray:
+    """float64[days]: of the parties with the riskiest decision of each day, the share that were defrauded on it.
+
+    `once`: who was found so on one day stands in no later day's list. That is the card precision of the Fraud Detection
+    Handbook (Le Borgne et al., ch. 4): a card found is blocked.
+    """
+    found, gone = [], np.empty(0, dtype=rows.party.dtype)
     days = rows.at_ms // DAY_MS
     for day in np.unique(days[rows.party >= 0]):
-        mine = (days == day) & (rows.party >= 0)
-        found.append(_defrauded(rows.party[mine], probability[mine], rows.label[mine], most))
+        mine = (days == day) & (rows.party >= 0) & ~np.isin(rows.party, gone)
+        riskiest = _riskiest(rows.party[mine], probability[mine], most)
+        defrauded = np.isin(riskiest, rows.party[mine & rows.label])
+        found.append(float(defrauded.mean()) if len(riskiest) else 0.0)
+        gone = np.r_[gone, riskiest[defrauded]] if once else gone
     return np.array(found)
 
 
-def _defrauded(party: np.ndarray, probability: np.ndarray, label: np.ndarray, most: int) -> float:
-    """Of a day's `most` riskiest parties, the share with a fraud among their decisions."""
+def _riskiest(party: np.ndarray, probability: np.ndarray, most: int) -> np.ndarray:
+    """The `most` parties with the riskiest decisions."""
     order = np.argsort(-probability, kind="stable")
     _, first = np.unique(party[order], return_index=True)
-    riskiest = party[order][np.sort(first)[:most]]
-    return float(np.isin(riskiest, party[label]).mean())
+    return party[order][np.sort(first)[:most]]
 
 
 def reference_of(margins: np.ndarray) -> np.ndarray:

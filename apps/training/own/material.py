@@ -133,9 +133,11 @@ def _require(label: np.ndarray, label_then: np.ndarray, split: Split) -> None:
         part = getattr(split, name)
         frauds = int((label if name == "measured" else label_then)[part].sum())
         if frauds < least:
+            later = int(label[part].sum()) - frauds
+            told = f" {later} more were known only later, by the known_at of their labels." if later else ""
             raise UnusableData(
-                f"Too few known frauds {PARTS[name]}: {frauds} of at least {least}. Send more labels, or train on a "
-                "longer span."
+                f"Too few known frauds {PARTS[name]}: {frauds} of at least {least}.{told} Send more labels, or train "
+                "on a longer span."
             )
         if frauds == int(part.sum()):
             raise UnusableData(f"There are no honest decisions {PARTS[name]}.")
