@@ -102,7 +102,9 @@ WORK: Mapping[str, Work] = {
     "score_chunk": Work("apps.batches.tasks.score", BATCHES),
     "assemble_batch": Work("apps.batches.tasks.assemble", BATCHES),
     # A model that was asked for begins within seconds; those that are trained again every week are asked for by night.
+    # What own models know of parties and Valkey lost is there again within minutes.
     "own_models": Work("apps.own_models.tasks.go_on", MODELS, 5.0),
+    "own_pasts": Work("apps.own_models.tasks.refill_lost", HEAVY, 60.0),
     "retrain": Work("apps.own_models.tasks.retrain", MODELS, crontab(hour=4, minute=40)),
     # A policy held against a span's decisions: somebody waits for it, and it takes a processor for as long as a chunk.
     "simulate": Work("apps.simulation.tasks.simulate", BATCHES),

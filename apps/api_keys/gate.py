@@ -221,6 +221,9 @@ class Names:
     def own_past(self, schema: str, field: str, name_hash: str) -> str:
         return f"{self.mode}:own1:{schema}:{field}:{name_hash}"
 
+    def own_pasts_filled(self, schema: str) -> str:
+        return f"{self.mode}:own1:{schema}"
+
     def journal(self) -> str:
         return f"{self.tag}:journal"
 

@@ -5,31 +5,60 @@ That is the parties' pasts as own models know them, and of what came by files th
 learned from features that know of it.
 """
 
+import logging
 from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
 from apps.accounts.models import Tenant
+from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
-from apps.own_models.reading import Read, key_of
+from apps.own_models.reading import Read, key_of, read
+from apps.scoring.engine.decide import OwnModels
 from apps.scoring.engine.own_decisions import Decisions
 from apps.scoring.engine.own_features import parties_of
 from apps.scoring.engine.own_past import BUCKET_MS, FOR_GOOD, KEPT_BUCKETS, KEPT_SECONDS, MOST_KNOWN, Past
+from apps.scoring.models import OwnModel
+from apps.scoring.policies import get_policies
 from apps.scoring.serving import own_pasts
 from apps.valkey import Valkey
+
+log = logging.getLogger(__name__)
 
 #: `own_past.BUCKET` and `own_past.KNOWN` as arrays.
 _BUCKETS = np.dtype([("bucket", "<u4"), ("decisions", "<u4"), ("hundredths", "<f8")])
 _KNOWN = np.dtype([("transaction", "<u8"), ("second", "<u4")])
 
 
-def refill(tenant: Tenant, valkey: Valkey, schema_name: str, livemode: bool, read: Read) -> int:
+def refill(tenant: Tenant, valkey: Valkey, schema_name: str, livemode: bool, known: Read) -> int:
     """Bring what is kept of all parties up to what was read; how many parties that are. Raises `Away`."""
-    pasts = dict(pasts_of(schema_name, read))
-    own_pasts.refill(valkey, names_of(tenant.handle, livemode), schema_name, pasts)
-    read.filling.write(valkey)
+    pasts = dict(pasts_of(schema_name, known))
+    names = names_of(tenant.handle, livemode)
+    own_pasts.refill(valkey, names, schema_name, pasts)
+    known.filling.write(valkey)
+    valkey.command("SET", names.own_pasts_filled(schema_name), "")
     return len(pasts)
+
+
+def refill_lost(tenant: Tenant, valkey: Valkey) -> int:
+    """Bring back what own models need to know where Valkey has lost it; of how many kinds of transactions. A training
+    under way fills it itself. Raises `Away`."""
+    policy, filled = get_policies().get(tenant.schema_name, tenant.policy_version), 0
+    for entry in policy.own_models:
+        names = names_of(tenant.handle, entry.livemode)
+        if valkey.command("EXISTS", names.own_pasts_filled(entry.schema)) or _is_trained(tenant, entry):
+            continue
+        parties = refill(tenant, valkey, entry.schema, entry.livemode, read(tenant, entry.schema, entry.livemode))
+        log.warning("what own models of %s know was lost; %d parties filled", tenant.schema_name, parties)
+        filled += 1
+    return filled
+
+
+def _is_trained(tenant: Tenant, entry: OwnModels) -> bool:
+    with in_tenant(tenant):
+        rows = OwnModel.objects.filter(schema=entry.schema, livemode=entry.livemode, state=OwnModel.State.TRAINING)
+        return rows.exists()
 
 
 def pasts_of(schema_name: str, read: Read) -> Iterator[tuple[tuple[str, str], Past]]:

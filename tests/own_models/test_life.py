@@ -8,13 +8,14 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import names_of
 from apps.api_keys.services import get_gate
 from apps.batches import chunks, planning
-from apps.own_models import services, tasks
+from apps.own_models import refill, services, tasks
 from apps.own_models.reading import read
-from apps.own_models.refill import pasts_of
 from apps.scoring.models import Decision, OwnModelFiles
-from apps.scoring.serving import own_shelf
+from apps.scoring.serving import own_pasts, own_shelf
+from apps.valkey import Valkey
 from tests.cast import Api
 from tests.own_models.made_up import DAYS, payments, store
 
@@ -113,13 +114,21 @@ def test_too_few_labels_and_a_smaller_plan_are_refused(alice: Api, bob: Api) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_postgres_tells_of_parties_is_what_requests_and_labels_would_have_kept(alice: Api) -> None:
+def test_what_valkey_lost_of_the_parties_is_read_from_postgres_again(alice: Api, valkey: Valkey) -> None:
     log = payments(BEGIN)[-1500:]
     store(alice.tenant, log)
     known = read(alice.tenant, "payments", True)
     assert len(known.decisions.at_ms) == len(log) and known.left_out == 0
     assert int(known.decisions.is_fraud.sum()) == sum(one.is_fraud for one in log)
-    pasts = dict(pasts_of("payments", known))
-    assert {field for field, _ in pasts} == {"user_id", "merchant_id"}
-    assert services.policy_of(alice.tenant).own_models == ()
-    assert get_gate() is not None
+    assert refill.refill_lost(alice.tenant, valkey) == 0  # it has no model of its own
+    services.begin_keeping(
+        tenant=alice.tenant, schema="payments", livemode=True, gate=get_gate(), now=datetime.now(UTC), actor="test"
+    )
+    alice.tenant.refresh_from_db()
+    names = names_of(alice.tenant.handle, True)
+    for _ in range(2):
+        assert refill.refill_lost(alice.tenant, valkey) == 1
+        assert refill.refill_lost(alice.tenant, valkey) == 0
+        for (field, party), past in refill.pasts_of("payments", known):
+            assert own_pasts.pasts_of(valkey, names, "payments", field, [party]) == [past]
+        valkey.command("FLUSHDB")
