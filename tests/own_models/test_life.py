@@ -40,7 +40,9 @@ def scored_as_file(api: Api, merchants: list[str]) -> list[Decision]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_model_is_trained_shadows_decides_and_goes_back(alice: Api, bob: Api, drain: Callable[[], int]) -> None:
+def test_a_model_is_trained_shadows_decides_and_goes_back(
+    alice: Api, bob: Api, drain: Callable[[], int], valkey: Valkey
+) -> None:
     log = payments(BEGIN)
     store(alice.tenant, log)
     asked = alice.post("/v1/models/train", {"schema": "payments", "families": ["lightgbm"]})
@@ -71,6 +73,9 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(alice: Api, bob: Api, 
     decided = paid(alice, "m2", 2, datetime.now(UTC))
     assert (decided["model"]["name"], decided["model"]["version"]) == ("own", name)
     assert decided["decisive"]["id"] == "own" and not decided["degraded"]
+    before = valkey.round_trips
+    assert paid(alice, "m2", 5, datetime.now(UTC))["model"]["name"] == "own"
+    assert valkey.round_trips - before == 2  # as everybody's: what is known of the parties rides in the gate's call
     bad = next(one.merchant for one in reversed(log) if one.is_fraud)
     many = [{"transaction_id": f"b{number}", "timestamp": datetime.now(UTC).isoformat(), "amount": 40.0,
              "user_id": "u1", "merchant_id": merchant} for number, merchant in enumerate((bad, "m2"))]  # fmt: skip
