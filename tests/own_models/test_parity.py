@@ -23,7 +23,7 @@ from tests.own_models.made_up import DAYS, KNOWN_AFTER, Payment, payments, store
 
 BEGIN = datetime(2018, 4, 1, tzinfo=UTC)
 CUT = BEGIN + timedelta(days=DAYS)
-LIVE_DAYS = 20
+LIVE_DAYS = 10
 WIDTH = len(features_of("payments"))
 SCHEMA = SCHEMAS["payments"]
 
