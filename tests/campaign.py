@@ -25,11 +25,14 @@ class Size(NamedTuple):
     columns: int  # of a kind that the description is tried with
     requests: int  # made up from the description, an address
     storm: tuple[int, int]  # decisions while everything is killed, decisions between two kills
+    alike: int  # places of one kind that share what is tried at them: each value is tried at every so many-th
 
 
 SIZES = {
-    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (3, 2), (20, 500), 37, 2, 6, (4_400, 200)),
-    "whole": Size(3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24), (50, 2_000), 1, 1_000, 40, (20_000, 500)),
+    "small": Size(300, (4, 5), 3_000, 60, 3, 4, 24, (3, 2), (20, 500), 37, 2, 6, (2_400, 200), 5),
+    "whole": Size(
+        3_600, (200, 24), 100_000, 1_000, 50, 25, 720, (200, 24), (50, 2_000), 1, 1_000, 40, (20_000, 500), 1
+    ),
 }
 SIZE = SIZES[os.environ.get("CAMPAIGN", "small")]
 

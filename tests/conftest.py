@@ -53,6 +53,7 @@ from tests.pace import within  # noqa: E402
 from tests.parallel import (  # noqa: E402, F401 - hooks of the run
     pytest_collection_modifyitems,
     pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
     pytest_xdist_setupnodes,
 )
 from tests.progress import Progress  # noqa: E402

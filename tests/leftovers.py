@@ -31,15 +31,15 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def descendants(pid: int) -> set[int]:
-    """Everybody below a process who has not ended."""
+def descendants(*pids: int) -> set[int]:
+    """Everybody below these processes who has not ended."""
     below: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError, IndexError):
                 parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
                 below.setdefault(int(parent), []).append(int(folder.name))
-    found, look = set(), [pid]
+    found, look = set(), [*pids]
     while look:
         children = below.get(look.pop(), [])
         found.update(children)
@@ -79,7 +79,7 @@ class Ground:
         return [f"thread {one.name}" for one in left]
 
     def _processes(self) -> list[str]:
-        left = _those_left(lambda: descendants(os.getpid()) - self.processes - self.kept_processes - _servers())
+        left = _those_left(lambda: descendants(os.getpid()) - self.processes - _with_all_below(self.kept_processes))
         commands = [f"process {pid}: {said(pid)}" for pid in left]
         for pid in left:
             with suppress(ProcessLookupError):
@@ -87,10 +87,10 @@ class Ground:
         return commands
 
 
-def _servers() -> set[int]:
-    """The session's own, which a test may have stopped and started again."""
-    pids = {server.pid() for server in embedded.servers()} - {None}
-    return {pid for pid in pids if pid} | {below for pid in pids if pid for below in descendants(pid)}
+def _with_all_below(kept: set[int]) -> set[int]:
+    """These, the session's own servers, which a test may have stopped and started again, and whom they have started."""
+    above = kept | {pid for server in embedded.servers() if (pid := server.pid())}
+    return above | descendants(*above)
 
 
 def _connections() -> list[str]:

@@ -1,12 +1,15 @@
 """Several processes share the tests, a file at a time (`pytest -n auto --dist loadfile --no-loadscope-reorder`).
 
 Each lays the whole ground of tests/conftest.py for itself: servers, data folder, database, cast. So a test may stop its
-servers, and a fixture of the session is there once a process.
+servers, and a fixture of the session is there once a process. Files that share something running, or long in the
+making, go to one process together.
 """
 
 import os
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 #: Processes: no more than this, each has a gigabyte and servers of its own.
 MOST = 4
@@ -21,6 +24,21 @@ LONGEST = (
     "training/test_training.py",
     "training/test_model_commands.py",
 )
+#: Parts of paths: whatever has one is given out with all that has it.
+TOGETHER = ("survival/test_races.py", "survival/test_storm.py"), ("config/serving/",), ("clients/",), ("training/",)
+
+
+class Scheduling(LoadFileScheduling):
+    """By file, but for those that share what their first one has begun."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((parts[0] for parts in TOGETHER if any(part in file for part in parts)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(optionalhook=True)

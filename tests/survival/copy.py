@@ -14,6 +14,7 @@ import redis
 from environ import Env
 
 from bench.copy import Copy, running
+from config.local.embedded import CHECKOUT
 from tests.pace import within
 
 
@@ -24,7 +25,7 @@ class Inside:
         self.copy = copy
         said = subprocess.run(
             [sys.executable, "-c", "from config.local import embedded as e; print(e.database_url(), e.redis_url())"],
-            cwd=Path(__file__).parent.parent.parent,
+            cwd=CHECKOUT,
             env=copy.environment,
             capture_output=True,
             text=True,
@@ -77,12 +78,18 @@ def wait_until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> Non
     raise AssertionError(otherwise)
 
 
-def tenant(copy: Copy, slug: str, **limits: int) -> dict[str, Any]:
-    """A tenant on Enterprise with these limits and a key: {"tenant": …, "key": …}."""
-    said = [part for name, value in limits.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    made = json.loads(copy.manage("tenant_create", "--slug", slug, "--plan", "enterprise", "--json", *said))
-    key = json.loads(copy.manage("key_create", "--tenant", slug, "--scopes", "read,predict,batch", "--json"))
-    return made | {"key": key["key"], "key_id": key["id"]}
+def tenants(copy: Copy, **wanted: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Tenants on Enterprise by slug, with limits of their own: {"id", "handle", "schema", "key", "key_id"} of each."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.survival.tenants", json.dumps(wanted)],
+        cwd=CHECKOUT,
+        env=copy.environment | {"DJANGO_SETTINGS_MODULE": "config.settings.portal"},
+        capture_output=True,
+        text=True,
+        timeout=within(60),
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
 
 def _command(folder: Path) -> str:

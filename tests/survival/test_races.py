@@ -3,7 +3,6 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
@@ -12,17 +11,26 @@ import pytest
 from bench.transactions import question
 from tests.pace import within
 from tests.survival.client import Client
-from tests.survival.copy import Inside, palisade, tenant
+from tests.survival.copy import Inside, tenants
 from tests.together import together
 
 CLIENTS = 8
+PER_MINUTE = 600
+#: Who races, with limits of their own.
+RACERS: dict[str, dict[str, int]] = {
+    **{f"new-{number}": {} for number in range(3)},
+    "fast": {"rate_per_minute": PER_MINUTE, "included": 1_000_000},
+    "slow": {"rate_per_minute": 2, "included": 1_000},
+    "small": {"rate_per_minute": 1_000_000, "included": 150},
+    "twins": {"rate_per_minute": 1_000_000, "included": 1_000},
+    "same": {"rate_per_minute": 1_000_000, "included": 1_000},
+    "gone": {"rate_per_minute": 1_000_000, "included": 100_000},
+}
 
 
 @pytest.fixture(scope="module")
-def inside() -> Iterator[Inside]:
-    """A copy with four API processes."""
-    with palisade(PALISADE_API_WORKERS="4") as copy:
-        yield copy
+def racers(inside: Inside) -> dict[str, dict[str, Any]]:
+    return tenants(inside.copy, **RACERS)
 
 
 def hammer(inside: Inside, key: str, seed: int, seconds: float, patience: float = 0.0) -> Counter[int]:
@@ -41,18 +49,17 @@ def milliseconds(client: Client, transaction: dict[str, Any]) -> float:
     return float(headers["server-timing"].partition("dur=")[2])
 
 
-def test_the_first_decision_of_a_new_key_is_as_fast_as_the_next(inside: Inside) -> None:
+def test_the_first_decision_of_a_new_key_is_as_fast_as_the_next(inside: Inside, racers: dict[str, Any]) -> None:
     """First on this copy, so that it is the first after a start. The bound is generous: it was ten times as long."""
-    clients = [Client(inside.copy.api, tenant(inside.copy, f"new-{number}")["key"]) for number in range(3)]
+    clients = [Client(inside.copy.api, racers[f"new-{number}"]["key"]) for number in range(3)]
     chance = random.Random(1)
     took = [[milliseconds(client, question(chance)) for _ in range(8)] for client in clients]
     firsts, later = [times[0] for times in took], [time for times in took for time in times[1:]]
     assert median(firsts) <= 4 * median(later) + 2.0, took
 
 
-def test_four_processes_give_the_rate_exactly(inside: Inside) -> None:
-    per_minute = 600
-    fast = tenant(inside.copy, "fast", rate_per_minute=per_minute, included=1_000_000)
+def test_four_processes_give_the_rate_exactly(inside: Inside, racers: dict[str, Any]) -> None:
+    fast, per_minute = racers["fast"], PER_MINUTE
     hammer(inside, fast["key"], 99, seconds=0.2)  # the key is cached; its share of the allowance is used up below
     time.sleep(1.0)
     begun = time.monotonic()
@@ -76,8 +83,8 @@ def _first_share(served: int, later: int) -> int:
     return served - later
 
 
-def test_a_refused_request_changes_no_counter(inside: Inside) -> None:
-    slow = tenant(inside.copy, "slow", rate_per_minute=2, included=1_000)
+def test_a_refused_request_changes_no_counter(inside: Inside, racers: dict[str, Any]) -> None:
+    slow = racers["slow"]
     chance, client = random.Random(1), Client(inside.copy.api, slow["key"])
     statuses = [client.post("/v1/decisions", question(chance))[0] for _ in range(2)]
     inside.drained()  # or the recorder forgets their places meanwhile
@@ -90,8 +97,8 @@ def test_a_refused_request_changes_no_counter(inside: Inside) -> None:
     assert _counters(inside, slow["handle"]) == before
 
 
-def test_the_included_volume_is_exact_over_processes(inside: Inside) -> None:
-    small = tenant(inside.copy, "small", rate_per_minute=1_000_000, included=150)
+def test_the_included_volume_is_exact_over_processes(inside: Inside, racers: dict[str, Any]) -> None:
+    small = racers["small"]
     found = sum(together(CLIENTS, lambda seed: _some(inside, small["key"], 50, seed)), Counter[int]())
     assert found == {200: 150, 429: CLIENTS * 50 - 150}
 
@@ -101,8 +108,10 @@ def _some(inside: Inside, key: str, number: int, seed: int) -> Counter[int]:
     return Counter(client.post("/v1/decisions", question(chance))[0] for _ in range(number))
 
 
-def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(inside: Inside) -> None:
-    twins = tenant(inside.copy, "twins", rate_per_minute=1_000_000, included=1_000)
+def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(
+    inside: Inside, racers: dict[str, Any]
+) -> None:
+    twins = racers["twins"]
     body = question(random.Random(3))
 
     def twin(_: int) -> tuple[int, bytes]:
@@ -121,8 +130,8 @@ def test_a_hundred_twins_of_one_idempotency_key_are_one_decision_and_one_unit(in
     assert [value for name, value in _counters(inside, twins["handle"]).items() if b":quota:" in name] == [b"1"]
 
 
-def test_twins_of_one_transaction_id_are_one_decision(inside: Inside) -> None:
-    same = tenant(inside.copy, "same", rate_per_minute=1_000_000, included=1_000)
+def test_twins_of_one_transaction_id_are_one_decision(inside: Inside, racers: dict[str, Any]) -> None:
+    same = racers["same"]
     body = question(random.Random(4))
     body["transaction"]["transaction_id"] = "only-one"
     statuses = together(40, lambda _: Client(inside.copy.api, same["key"]).post("/v1/decisions", body)[0])
@@ -132,8 +141,8 @@ def test_twins_of_one_transaction_id_are_one_decision(inside: Inside) -> None:
     assert [value for name, value in _counters(inside, same["handle"]).items() if b":quota:" in name] == [b"1"]
 
 
-def test_a_revoked_key_is_refused_by_every_process_at_once(inside: Inside) -> None:
-    gone = tenant(inside.copy, "gone", rate_per_minute=1_000_000, included=100_000)
+def test_a_revoked_key_is_refused_by_every_process_at_once(inside: Inside, racers: dict[str, Any]) -> None:
+    gone = racers["gone"]
     clients = [Client(inside.copy.api, gone["key"]) for _ in range(16)]
     body = question(random.Random(5))
     assert {client.post("/v1/decisions", body)[0] for client in clients} == {200}

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from bench.transactions import question
 from tests.campaign import SIZE, campaign
 from tests.survival.client import Client
-from tests.survival.copy import Inside, palisade, tenant
+from tests.survival.copy import Inside, tenants
 from tests.together import together
 
-CLIENTS, KILLS_A_KIND = 8, 4
+CLIENTS = 8
 #: Answers between two kills are no time: a slow machine must have come back, whatever it takes, and every machine sees
 #: as many kills.
 REQUESTS, ANSWERS_A_KILL = SIZE.storm
@@ -27,6 +27,7 @@ VICTIMS = {
     "master of the API": ("config.serving.api", OLDEST),
     "PostgreSQL": ("postgres -D", NEWEST),
 }
+KILLS_A_KIND = (REQUESTS // ANSWERS_A_KILL - 2) // len(VICTIMS)
 
 
 class Storm:
@@ -68,24 +69,23 @@ class Storm:
 
 
 @campaign
-def test_every_answer_is_recorded_and_billed_once_through_any_kill() -> None:
-    with palisade() as inside:
-        made = tenant(inside.copy, "storm", rate_per_minute=10_000_000, included=1_000_000)
-        storm, begun = Storm(inside, made["key"]), time.monotonic()
-        storm.rage()
-        print(f"{REQUESTS} answers in {time.monotonic() - begun:.0f} s; killed: {len(storm.killed)}")
-        inside.drained()
-        first = inside.copy.manage("reconcile", "--tenant", "storm")
+def test_every_answer_is_recorded_and_billed_once_through_any_kill(inside: Inside) -> None:
+    made = tenants(inside.copy, storm={"rate_per_minute": 10_000_000, "included": 1_000_000})["storm"]
+    storm, begun = Storm(inside, made["key"]), time.monotonic()
+    storm.rage()
+    print(f"{REQUESTS} answers in {time.monotonic() - begun:.0f} s; killed: {len(storm.killed)}")
+    inside.drained()
+    first = inside.copy.manage("reconcile", "--tenant", "storm")
 
-        decisions = [row[0] for row in inside.rows(f"SELECT id FROM {made['schema']}.scoring_decision")]
-        events = inside.rows("SELECT id, units FROM usage_usageevent WHERE tenant_id = %s", made["id"])
-        days = inside.rows("SELECT sum(decisions), sum(units) FROM usage_usageday WHERE tenant_id = %s", made["id"])
-        counter = int(inside.valkey().get(next(inside.valkey().scan_iter(f"*:{made['handle']}:quota:*", count=10_000))))
+    decisions = [row[0] for row in inside.rows(f"SELECT id FROM {made['schema']}.scoring_decision")]
+    events = inside.rows("SELECT id, units FROM usage_usageevent WHERE tenant_id = %s", made["id"])
+    days = inside.rows("SELECT sum(decisions), sum(units) FROM usage_usageday WHERE tenant_id = %s", made["id"])
+    counter = int(inside.valkey().get(next(inside.valkey().scan_iter(f"*:{made['handle']}:quota:*", count=10_000))))
 
-        assert min(storm.killed.count(victim) for victim in VICTIMS) >= KILLS_A_KIND
-        assert len(set(storm.given)) == REQUESTS
-        assert sorted(decisions) == sorted(storm.given)
-        assert sorted(event for event, _ in events) == sorted(storm.given)
-        assert days == [(REQUESTS, sum(units for _, units in events))]
-        assert counter == sum(units for _, units in events), first
-        assert inside.copy.manage("reconcile", "--tenant", "storm").strip().endswith("The books agree.")
+    assert min(storm.killed.count(victim) for victim in VICTIMS) >= KILLS_A_KIND
+    assert len(set(storm.given)) == REQUESTS
+    assert sorted(decisions) == sorted(storm.given)
+    assert sorted(event for event, _ in events) == sorted(storm.given)
+    assert days == [(REQUESTS, sum(units for _, units in events))]
+    assert counter == sum(units for _, units in events), first
+    assert inside.copy.manage("reconcile", "--tenant", "storm").strip().endswith("The books agree.")

@@ -1,4 +1,4 @@
-"""Real servers, each of one worker: the API and the portal."""
+"""Real servers, each of one worker, for all tests here: the API and the portal."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cast import Cast
+from tests.leftovers import Ground
 from tests.live import serving
 
 _HERE = Path(__file__).parent
@@ -17,13 +18,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api(cast: Cast) -> Iterator[str]:
     with serving() as address:
+        Ground.keep()
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def portal(cast: Cast) -> Iterator[str]:
     with serving("portal") as address:
+        Ground.keep()
         yield address

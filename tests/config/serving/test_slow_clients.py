@@ -13,6 +13,7 @@ from config.serving import limits
 from tests.cast import Api
 from tests.config.serving.sockets import Crowd, Honest, Peer
 from tests.pace import within
+from tests.together import together
 
 SLOW = 200
 SECONDS = limits.SECONDS + 2  # long enough that the crowd is cut and comes back
@@ -72,7 +73,7 @@ def test_two_hundred_slow_clients_hold_up_no_page(portal: str) -> None:
     assert not held_up(clients)
 
 
-def test_who_is_too_slow_is_told_so_and_cut(api: str) -> None:
+def who_is_too_slow_is_told_so_and_cut(api: str, _: Api) -> None:
     with ExitStack() as stack:
         peers = {name: stack.enter_context(Peer(api)) for name in SLOW_BODIES}
         for name, peer in peers.items():
@@ -91,7 +92,7 @@ def test_who_is_too_slow_is_told_so_and_cut(api: str) -> None:
         assert all(peer.is_closed() for peer in peers.values())
 
 
-def test_a_large_body_may_take_longer_while_it_comes_at_a_fair_pace(api: str, alice: Api) -> None:
+def a_large_body_may_take_longer_while_it_comes_at_a_fair_pace(api: str, alice: Api) -> None:
     body = b'{"schema": "payments", "dry_run": true, "transactions": [' + b" " * (4 * limits.SPAN_BYTES) + b"]}"
     key = alice.player.text  # type: ignore[union-attr]
     head = (
@@ -108,9 +109,21 @@ def test_a_large_body_may_take_longer_while_it_comes_at_a_fair_pace(api: str, al
         assert one.answer().status == 422  # an empty batch, understood as one
 
 
-def test_a_connection_may_rest_between_two_requests(api: str) -> None:
+def a_connection_may_rest_between_two_requests(api: str, _: Api) -> None:
     with Peer(api) as one:
         for _ in range(2):
             one.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert one.answer().status == 200
             time.sleep(limits.SECONDS + 1)
+
+
+#: Each spends its time waiting, so that they may do it side by side.
+PATIENT = (
+    who_is_too_slow_is_told_so_and_cut,
+    a_large_body_may_take_longer_while_it_comes_at_a_fair_pace,
+    a_connection_may_rest_between_two_requests,
+)
+
+
+def test_who_is_too_slow_is_cut_and_who_keeps_a_fair_pace_is_not(api: str, alice: Api) -> None:
+    together(len(PATIENT), lambda number: PATIENT[number](api, alice))
