@@ -11,6 +11,7 @@ committed. Django's flush after such a test would delete the template and the ca
 exactly what the test made (5 ms). Plain `django_db`, rolled back, is for tests of rows and forms alone.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -46,9 +47,11 @@ from apps.usage.admission.refused_keys import get_guesses  # noqa: E402
 from apps.usage.metering.journal import Journal  # noqa: E402
 from apps.valkey import Valkey, server  # noqa: E402
 from config.local import embedded  # noqa: E402
+from config.local.servers import Postgres  # noqa: E402
 from tests import leftovers  # noqa: E402
 from tests.campaign import SIZE  # noqa: E402
 from tests.cast import Api, Cast, stage  # noqa: E402
+from tests.faces import look_for_files_once  # noqa: E402
 from tests.pace import within  # noqa: E402
 from tests.parallel import (  # noqa: E402, F401 - hooks of the run
     pytest_collection_modifyitems,
@@ -60,6 +63,8 @@ from tests.progress import Progress  # noqa: E402
 from tests.sweeping import Snapshot  # noqa: E402
 
 _DATA = os.environ["PALISADE_DATA"]
+#: What the kernel was given outlives a killed server; the disk needs it against a power cut alone.
+Postgres.options += ("fsync=off", "full_page_writes=off")
 #: What holds of an example holds of it on a slow machine, too. As many examples as a test doesn't say otherwise.
 laws.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None, max_examples=SIZE.examples
@@ -71,10 +76,21 @@ laws.load_profile("suite")
 def pytest_configure(config: pytest.Config) -> None:
     """Time-outs end what would never end, on slow machines too; how far the run is, is told as it goes."""
     leftovers.adopt_orphans()
+    look_for_files_once()
     if not hasattr(config, "workerinput"):  # who shares our tests is told this time-out
         config.option.timeout = within(config.option.timeout)
     if terminal := config.pluginmanager.get_plugin("terminalreporter"):  # not where others tell of our tests
         config.pluginmanager.register(Progress(terminal))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Whatever there is before the first test stays until the last: garbage is never looked for in it again."""
+    gc.disable()
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -102,12 +118,13 @@ def cast(django_db_setup: None, django_db_blocker: Any) -> Iterator[Cast]:
 
 
 @pytest.fixture(scope="session")
-def snapshot(cast: Cast) -> Snapshot:
+def snapshot(cast: Cast) -> Iterator[Snapshot]:
     """What every test begins with; after transactional ones the database is swept back to it."""
     taken = Snapshot.take(cast)
     setattr(TransactionTestCase, "_fixture_teardown", lambda case: taken.sweep())  # noqa: B010 - Django's own hook
     setattr(TransactionTestCase, "_should_reload_connections", lambda case: False)  # noqa: B010 - 10 ms for a new one
-    return taken
+    yield taken
+    taken.sweeper.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -115,6 +132,7 @@ def _before_any_transaction(request: pytest.FixtureRequest) -> None:
     """The ground is laid before the first test's transaction opens, or it would be rolled back with it."""
     if any(item.get_closest_marker("django_db") for item in request.session.items):
         request.getfixturevalue("snapshot")
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -39,6 +39,7 @@ from apps.sla.models import BurnAlert, Incident, Maintenance, PartState, SlaStat
 from apps.support.services import ask
 from tests.api.bodies import HONEST
 from tests.cast import Api, Cast
+from tests.faces import as_the_api
 from tests.factories import MembershipFactory, UsageDayFactory, UsageHourFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -212,7 +213,7 @@ def act(browser: Client, model: str, action: str, *rows: Any) -> None:
 
 
 def score(api: Api) -> int:
-    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+    with as_the_api():
         return api.post("/v1/decisions", HONEST).status_code
 
 

@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 
 from config import files
-from config.settings import portal
 from tests.cast import Cast
+from tests.faces import as_the_portal
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 
 @pytest.fixture(autouse=True)
 def _as_the_portal() -> Any:
-    with override_settings(ROOT_URLCONF=portal.ROOT_URLCONF, MIDDLEWARE=portal.MIDDLEWARE):
+    with as_the_portal():
         yield
 
 

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import pytest
 from allauth.usersessions.models import UserSession
 from django.core.cache import cache
-from django.test import Client, override_settings
+from django.test import Client
 
 from apps.accounts.models import User
-from config.settings import portal
+from tests.faces import as_the_portal
 from tests.factories import OperatorFactory
 
 
 @pytest.fixture(autouse=True)
 def _as_the_portal() -> Iterator[None]:
-    with override_settings(ROOT_URLCONF=portal.ROOT_URLCONF, MIDDLEWARE=portal.MIDDLEWARE):
+    with as_the_portal():
         yield
 
 

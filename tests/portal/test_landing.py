@@ -9,6 +9,7 @@ from django.test import Client, override_settings
 
 from apps.billing.rating.plans import CURRENT, PLANS, Plan
 from tests.cast import Api
+from tests.faces import as_the_api
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +23,7 @@ def page(**environ: str) -> str:
 def test_the_call_on_the_page_works_and_is_answered_as_the_page_says(alice: Api) -> None:
     call = html.unescape(page())
     body = json.loads(re.search(r"-d '(.*?)'</pre>", call, re.DOTALL)[1])  # type: ignore[index]
-    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+    with as_the_api():
         told = alice.post("/v1/decisions", body).json()
     assert (told["recommended_action"], told["risk_level"], told["billed_units"]) == ("block", "critical", 1)
     assert told["reasons"][0]["code"] == "ACCOUNT_EMPTIED"

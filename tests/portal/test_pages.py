@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client
 
 from apps.api_keys.models import ApiKey
 from apps.billing.subscriptions.services import subscription_of
@@ -16,6 +16,7 @@ from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policy_file import changed
 from tests.cast import Api, Cast, enter
+from tests.faces import as_the_api
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +42,7 @@ def decide(api: Api, transaction_id: str = "first-call") -> dict[str, Any]:
         "schema": "payments",
         "transaction": {"transaction_id": transaction_id, "amount": 25.0, "user_id": "u", "merchant_id": "m"},
     }
-    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+    with as_the_api():
         answer = api.post("/v1/decisions", body)
     assert answer.status_code == 200, answer.content
     return dict(answer.json())
@@ -116,7 +117,7 @@ def test_a_key_is_shown_once_and_ends_when_revoked(owner: Client, cast: Cast) ->
     assert text not in text_of(owner.get("/keys/"))
     decide(Api(cast.alice, text))
     assert owner.post(f"/keys/{key.pk}/revoke/").status_code == 302
-    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+    with as_the_api():
         assert Api(cast.alice, text).get("/v1/usage").status_code == 401
 
 
@@ -127,7 +128,7 @@ def test_a_keys_networks_are_changed_and_hold_at_once(owner: Client, cast: Cast,
     assert f'<td class="number">{1}</td>' in text_of(owner.get("/keys/"))
     for networks, status in (("203.0.113.0/24", 403), ("10.0.0.0/99", 403), ("", 200)):
         assert owner.post(f"/keys/{key.pk}/networks/", {"networks": networks}).status_code == 302
-        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+        with as_the_api():
             assert api.get("/v1/usage").status_code == status
     assert "10.0.0.0/99" in text_of(owner.get("/keys/"))
 

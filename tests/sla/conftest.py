@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import override_settings
 
 from apps.accounts.models import Tenant
 from apps.billing.subscriptions.services import sign_up
 from apps.usage.metering import events
 from apps.usage.metering.events import UsageEvent
 from tests.cast import Api, Player, new_key
+from tests.faces import as_the_api
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def calls() -> Callable[..., Any]:
     """Call the API as a player: `calls(player, path)`."""
 
     def call(player: Player, path: str, **headers: str) -> Any:
-        with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+        with as_the_api():
             return Api(player).get(path, **headers)
 
     return call

@@ -21,6 +21,7 @@ from apps.valkey import Valkey
 from config.local.embedded import CHECKOUT
 from tests.api.bodies import HONEST
 from tests.cast import Api, Player
+from tests.faces import as_the_api
 from tests.live import environment_of
 from tests.pace import within
 
@@ -88,7 +89,7 @@ def test_what_hangs_is_late_and_nothing_is_begun_beside_it() -> None:
 
 def test_a_call_for_scoring_that_fails_is_counted_in_its_minute(dora: Player, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(get_admissions().gate, "journal_limit", 0)
-    with override_settings(ROOT_URLCONF="config.urls_api", MIDDLEWARE=[]):
+    with as_the_api():
         callers = (Api(dora), Api(dora), Api(dora).in_test_mode())
         assert [caller.post("/v1/decisions", HONEST).status_code for caller in callers] == [503, 503, 503]
         assert Api(dora).post("/v1/decisions", {}).status_code == 422

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client, override_settings
+from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry, Tenant
 from apps.billing.collecting import payments, refunds
 from apps.billing.collecting.stripe_gateway import StripeGateway
 from apps.billing.models import Payment, Refund, Subscription
-from config.settings import portal
 from tests.billing.collecting.conftest import ISSUED, bill, give_card
+from tests.faces import as_the_portal
 from tests.factories import OperatorFactory
 from tests.stripe_server import Stand
 from tests.together import together
@@ -26,7 +26,7 @@ ADD = "/admin/billing/refund/add/"
 
 @pytest.fixture(autouse=True)
 def _as_the_portal() -> Iterator[None]:
-    with override_settings(ROOT_URLCONF=portal.ROOT_URLCONF, MIDDLEWARE=portal.MIDDLEWARE):
+    with as_the_portal():
         yield
 
 
