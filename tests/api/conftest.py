@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names
-from apps.billing.subscriptions.services import plan_for
+from apps.billing.rating.plans import current
+from apps.billing.subscriptions.services import agree, plan_for
 from apps.scoring.models import Decision
 from apps.usage.admission.admission import period_of
 from apps.usage.models import UsageEvent
@@ -68,6 +69,14 @@ def use_up(valkey: Valkey) -> Callable[[Api], None]:
         valkey.command("SET", counter, plan_for(api.tenant.pk)[2])
 
     return spend
+
+
+@pytest.fixture
+def stranger(alice: Api) -> Api:
+    """Somebody whom no limit stops. It is alice: a tenant's schema made and dropped costs more than most tests."""
+    plan, now = current("enterprise").code, timezone.now()
+    agree(tenant_id=alice.tenant.pk, plan_code=plan, rate_per_minute=50_000_000, included=10**9, now=now)
+    return alice
 
 
 @pytest.fixture

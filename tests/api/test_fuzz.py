@@ -5,7 +5,6 @@ No answer is a 5xx, none holds NaN or Infinity, and a refusal has the members of
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.api import dialects
 from tests.api.test_problems import MEMBERS
-from tests.cast import Api, enter
+from tests.cast import Api
 
 #: Requests a target; all targets together stay below 25 s.
 EXAMPLES = 100
@@ -92,12 +91,6 @@ def bodies(draw: st.DrawFn, target: Target) -> bytes:
     fields |= draw(st.dictionaries(names, values, min_size=1, max_size=3))
     written = ", ".join(f"{json.dumps(name)}: {value}" for name, value in fields.items())
     return f"{target.before}{{{written}}}{target.after}".encode("utf-8", "surrogatepass")
-
-
-@pytest.fixture
-def stranger() -> Iterator[Api]:
-    """Somebody whom no limit stops."""
-    yield Api(enter("stranger", "enterprise", rate_per_minute=50_000_000, included=10**9))
 
 
 def strict(content: bytes) -> Any:

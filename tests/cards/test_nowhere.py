@@ -21,6 +21,7 @@ from django.utils import timezone
 from apps.billing.collecting import provider_events
 from apps.billing.collecting.stripe_gateway import StripeGateway
 from config.local import embedded
+from tests.campaign import campaign
 from tests.cards.asked import Place, everywhere
 from tests.cards.pans import forms, pan, readable
 from tests.cast import Api, enter
@@ -94,6 +95,7 @@ def stand() -> Iterator[Stand]:
         yield stand
 
 
+@campaign
 def test_no_card_number_stays_anywhere(
     stand: Stand, drain: Callable[[], int], capfd: pytest.CaptureFixture[str], flush: None
 ) -> None:
