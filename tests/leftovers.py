@@ -72,6 +72,7 @@ class Ground:
     def check(self) -> list[str]:
         connections.close_all()
         gc.collect()  # a thread's forgotten connection is a cycle: closed when it is collected
+        gc.freeze()  # what is left now is the run's: models, views, tables
         return [*self._threads(), *self._processes(), *_connections()]
 
     def _threads(self) -> list[str]:

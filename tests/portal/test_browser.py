@@ -3,6 +3,7 @@
 Needs a Chromium (`apt-get install --no-install-recommends chromium`); without one these are skipped.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -25,26 +26,33 @@ WIDER_TABLES = "[...document.querySelectorAll('.scroll')].filter(one => one.scro
 pytestmark = [pytest.mark.django_db(transaction=True), needs_chromium]
 
 
-def test_admin_works_under_its_policy(operator: User, settings: Any) -> None:
+@pytest.fixture(scope="module")
+def portal(cast: Cast) -> Iterator[str]:
+    """A running one's address."""
+    with serving("portal") as address:
+        yield address
+
+
+def test_admin_works_under_its_policy(portal: str, operator: User, settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["apps.accounts.passwords.BoundedArgon2"]
     operator.set_password("a-long-password")
     operator.save()
-    with serving("portal") as address, looking() as page:
-        page.goto(f"{address}/admin/")
+    with looking() as page:
+        page.goto(f"{portal}/admin/")
         page.fill("input[name=username]", operator.email)
         page.fill("input[name=password]", "a-long-password")
         page.click("[type=submit]")
-        page.wait_for_url(f"{address}/admin/")
+        page.wait_for_url(f"{portal}/admin/")
         for path in ("", "accounts/tenant/", "api_keys/apikey/", "api_keys/apikey/add/", "accounts/user/add/"):
-            page.goto(f"{address}/admin/{path}")
+            page.goto(f"{portal}/admin/{path}")
             page.wait_for_function("window.Alpine !== undefined")
         assert page.locator("[x-data]").count() > 0
         assert page.evaluate("document.querySelector('[x-data]')._x_dataStack !== undefined")  # Alpine could evaluate
 
 
-def test_first_page_works_under_its_policy() -> None:
-    with serving("portal") as address, looking() as page:
-        page.goto(f"{address}/")
+def test_first_page_works_under_its_policy(portal: str) -> None:
+    with looking() as page:
+        page.goto(f"{portal}/")
         assert page.inner_text("h1") == "Fraud decisions in about a millisecond."
 
 
@@ -72,24 +80,26 @@ def test_documentation_works_under_its_policy_and_fits_a_telephone() -> None:
                     page.wait_for_selector(".opblock.is-open")
 
 
-def test_a_case_is_worked_by_keyboard_and_nothing_is_stolen_from_who_types(cast: Cast, settings: Any) -> None:
+def test_a_case_is_worked_by_keyboard_and_nothing_is_stolen_from_who_types(
+    portal: str, cast: Cast, settings: Any
+) -> None:
     """Down the list, into the case, what it was, sent: six keys."""
     reviewer = Client()
     membership = MembershipFactory(tenant=cast.alice.tenant, role="analyst")
     reviewer.force_login(membership.user, backend="allauth.account.auth_backends.AuthenticationBackend")
     due = timezone.now() - timedelta(days=2)
     first, second = (a_case(cast.alice.tenant, livemode=False, at=due + timedelta(hours=n)) for n in range(2))
-    with serving("portal") as address, looking() as page:
+    with looking() as page:
         cookie = reviewer.cookies[settings.SESSION_COOKIE_NAME].value
-        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": address}])
-        page.goto(f"{address}/cases/")
+        page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": portal}])
+        page.goto(f"{portal}/cases/")
         page.keyboard.press("?")
         assert page.locator("dialog[open]").count() == 1
         page.keyboard.press("Escape")
         page.locator("input[name=q]").focus()
         page.keyboard.type("jc?")
         assert (page.locator("input[name=q]").input_value(), page.locator("dialog[open]").count()) == ("jc?", 0)
-        page.goto(f"{address}/cases/")
+        page.goto(f"{portal}/cases/")
         for key in "jjk":
             page.keyboard.press(key)
         assert page.evaluate("document.activeElement.pathname") == f"/cases/{first.pk}/"
