@@ -54,6 +54,8 @@ WORK: Mapping[str, Work] = {
     # Payments: what the provider told, what is due or unanswered, and what nobody told.
     "provider_events": Work("apps.billing.tasks.work_through_events", MONEY, 5.0),
     "payments": Work("apps.billing.tasks.collect_payments", MONEY, 30.0),
+    # A tax id that was changed is the provider's within the minute.
+    "tax_ids": Work("apps.billing.tasks.tell_tax_ids", MONEY, 60.0),
     "provider_books": Work("apps.billing.tasks.reconcile_with_provider", MONEY, crontab(hour=4, minute=20)),
     # Scheduled plans begin and trials end within a minute; the gate knows to the second by itself.
     "plans": Work("apps.usage.tasks.follow_plans", MONEY, 60.0),

@@ -272,6 +272,7 @@ class SubscriptionAdmin(OperatorAdmin):
         "status",
         "currency",
         *AGREED,
+        "tax_id_state",
     )
 
     @display(description="plan", ordering="plan_code")
@@ -288,7 +289,8 @@ class SubscriptionAdmin(OperatorAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """A tenant has one currency; its status is what its payments make of it."""
-        return ("plans", "status") if obj is None else ("plans", "tenant", "status", "currency")
+        always = ("plans", "status", "tax_id_state")
+        return always if obj is None else (*always, "tenant", "currency")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **options)

@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import PROVIDER_BOOKS, record_check
-from apps.billing.collecting import payments, provider_events, reconciliation, refunds
+from apps.billing.collecting import customer_tax_ids, payments, provider_events, reconciliation, refunds
 from apps.billing.collecting.gateway import GatewayError
 from apps.billing.collecting.providers import get_gateway
 from apps.billing.receivables import receivables
@@ -42,6 +42,12 @@ def _on_real_time(tenant_ids: Iterable[int]) -> list[int]:
     ids = list(tenant_ids)
     real = set(Tenant.objects.on_real_time().filter(pk__in=ids).values_list("pk", flat=True))
     return [tenant_id for tenant_id in ids if tenant_id in real]
+
+
+@shared_task
+def tell_tax_ids() -> int:
+    """Tell the provider of tax ids that changed; how many were told."""
+    return customer_tax_ids.tell_due(get_gateway())
 
 
 @shared_task

@@ -4,6 +4,7 @@
 """
 
 import copy
+import re
 import secrets
 import threading
 import time
@@ -15,6 +16,11 @@ from tests.stripe_server.cards import CARDS, GENERIC, Card, Decline
 
 Json = dict[str, Any]
 MOST_A_PAGE = 100
+#: Numbers that are looked at before they are taken, and asked about at a tax office.
+TAX_IDS = {
+    "eu_vat": re.compile("[A-Z]{2}[A-Z0-9+*]{2,12}"),
+    "gb_vat": re.compile("GB[A-Z0-9]{5,12}"),
+}
 #: An intent in these may still be confirmed or cancelled.
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -91,6 +97,28 @@ class Ledger:
             del self.objects[gone]
         self._happened("customer.deleted", customer)
         return {"id": wanted, "object": "customer", "deleted": True}
+
+    def create_tax_id(self, customer: str, said: Json) -> Json:
+        """Of the European ones the tax office is asked, which takes a while."""
+        self.get("customer", customer)
+        if not TAX_IDS.get(said["type"], re.compile(".+")).fullmatch(said["value"]):
+            raise invalid(f"Invalid value for {said['type']}.", "tax_id_invalid", param="value")
+        status = "pending" if said["type"] in TAX_IDS else "unavailable"
+        facts = {"type": said["type"], "value": said["value"], "customer": customer}
+        made = self._new("tax_id", "txi", {}, **facts, verification={"status": status})
+        return self._happened("customer.tax_id.created", made)
+
+    def delete_tax_id(self, customer_and_own: str) -> Json:
+        wanted = customer_and_own.partition("/")[2]
+        self._happened("customer.tax_id.deleted", self.get("tax_id", wanted))
+        del self.objects[wanted]
+        return {"id": wanted, "object": "tax_id", "deleted": True}
+
+    def verify_tax_id(self, wanted: str, status: str) -> Json:
+        """The tax office answers: verified, unverified, unavailable."""
+        tax_id = self.get("tax_id", wanted)
+        tax_id["verification"] = {"status": status}
+        return self._happened("customer.tax_id.updated", tax_id)
 
     def attach(self, wanted: str, said: Json) -> Json:
         card = CARDS.get(wanted)

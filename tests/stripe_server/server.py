@@ -34,7 +34,7 @@ Ask = Callable[[Ledger, Json, str], Json]
 
 
 class Route(NamedTuple):
-    """A call: how it is addressed, the type of its parameters, what it does (`wanted` is the id in the path)."""
+    """A call: how it is addressed, the type of its parameters, what it does (`wanted`: the ids in its path)."""
 
     method: str
     path: re.Pattern[str]
@@ -59,6 +59,9 @@ ROUTES = (
     _route("GET", "customers/ID", params.CustomerRetrieveParams, _get("customer")),
     _route("POST", "customers/ID", params.CustomerModifyParams, lambda at, said, one: at.update_customer(one, said)),
     _route("DELETE", "customers/ID", params.CustomerDeleteParams, lambda at, said, one: at.delete_customer(one)),
+    _route("POST", "customers/ID/tax_ids", params.CustomerTaxIdCreateParams, lambda at, said, one: at.create_tax_id(one, said)),  # noqa: E501
+    _route("GET", "customers/ID/tax_ids", params.CustomerTaxIdListParams, lambda at, said, one: at.listed("tax_id", said | {"customer": one})),  # noqa: E501
+    _route("DELETE", "customers/ID/tax_ids/ID", params.CustomerTaxIdDeleteParams, lambda at, said, both: at.delete_tax_id(both)),  # noqa: E501
     _route("GET", "payment_methods/ID", params.PaymentMethodRetrieveParams, _get("payment_method")),
     _route("POST", "payment_methods/ID/attach", params.PaymentMethodAttachParams, lambda at, said, one: at.attach(one, said)),  # noqa: E501
     _route("POST", "payment_methods/ID/detach", params.PaymentMethodDetachParams, lambda at, said, one: at.detach(one, said)),  # noqa: E501
@@ -207,7 +210,7 @@ class Stand:
         for route in ROUTES:
             match = route.path.match(path) if route.method == method else None
             if match:
-                return route, match[1] if match.groups() else ""
+                return route, "/".join(match.groups())
         self.complaints.append(f"{method} {path}: the stand-in has no such call")
         return Refused(404, "invalid_request_error", f"Unrecognized request URL ({method}: {path}).")
 

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from apps.billing.collecting.payment_state import Card, PaymentState
+from apps.billing.tax_ids import ProviderTaxId
 
 
 class GatewayError(Exception):
@@ -66,7 +67,7 @@ class Order:
 
 
 class Gateway(Protocol):
-    """What payments ask. Every method may raise `GatewayError`; all that write take an idempotency key."""
+    """What payments ask. Every method may raise `GatewayError`; what writes takes a key, or looks first."""
 
     name: str
     collects: bool
@@ -76,6 +77,12 @@ class Gateway(Protocol):
 
     def delete_customer(self, *, customer: str) -> None:
         """Forget a customer and its cards, for good. Harmless when repeated."""
+
+    def set_tax_id(self, *, customer: str, tax_id: ProviderTaxId | None) -> str:
+        """Make a number the customer's only tax id, None for none; the state of its check ("" for none).
+
+        It looks before it writes, so it is harmless when repeated. Raises `Refused` for what is no number.
+        """
 
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
         """The address where a person enters a card."""

@@ -77,7 +77,8 @@ def forget_customer(customer: str, now: datetime) -> str:
     _use(tenant.pk, PaymentCard.objects.in_use(tenant.pk), now)
     known = subscription_of(tenant.pk)
     ready, label = known.has_payment_method, known.payment_method_label
-    set_payment_method(tenant_id=tenant.pk, ready=ready, label=label, now=now, stripe_customer_id="")
+    nothing = dict.fromkeys(("stripe_customer_id", "told_country", "told_tax_id", "tax_id_state"), "")
+    set_payment_method(tenant_id=tenant.pk, ready=ready, label=label, now=now, **nothing)
     return f"{tenant.slug} has no customer any more"
 
 

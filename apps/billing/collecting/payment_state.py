@@ -118,6 +118,16 @@ def of_dispute(dispute: Json) -> PaymentState:
     )
 
 
+#: What the provider says of a tax id, from what is still to come to what is known for certain.
+TAX_ID_STATES = ("", "pending", "unavailable", "unverified", "verified")
+
+
+def state_of_tax_id(tax_id: Json) -> str:
+    """How the tax office's answer to a TaxId stands, "unavailable" where no office is asked."""
+    said = Fields(tax_id).object("verification").text("status")
+    return said if said in TAX_ID_STATES and said else "unavailable"
+
+
 def reference_of(charged: Json) -> str:
     """Our reference in the metadata of what is charged, "" when it is not ours."""
     return Fields(charged).object("metadata").text(REFERENCE)

@@ -21,7 +21,7 @@ from prometheus_client import Counter, Gauge
 
 from apps import card_numbers, stripe_events
 from apps.accounts.tenancy import POSTGRES_AWAY
-from apps.billing.collecting import payment_methods, payments
+from apps.billing.collecting import customer_tax_ids, payment_methods, payments
 from apps.billing.collecting.gateway import Gateway, GatewayError, Refused
 from apps.billing.collecting.payment_state import (
     Card,
@@ -246,6 +246,10 @@ def _customer_deleted(event: Json, gateway: Gateway, now: datetime) -> str:
     return payment_methods.forget_customer(customer, test_clock.now_for(tenant.pk, now) if tenant else now)
 
 
+def _tax_id_told(event: Json, gateway: Gateway, now: datetime) -> str:
+    return customer_tax_ids.learn(_object(event))
+
+
 def _object(event: Json) -> Any:
     """What an event is about, if it says so: rows of before events were looked at may say anything."""
     data = event.get("data")
@@ -269,6 +273,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "checkout.session.completed": _checked_out,
     "customer.updated": _customer_updated,
     "customer.deleted": _customer_deleted,
+    "customer.tax_id.": _tax_id_told,
 }
 
 

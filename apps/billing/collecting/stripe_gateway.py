@@ -21,9 +21,11 @@ from apps.billing.collecting.payment_state import (
     of_intent,
     of_payment_method,
     reference_of,
+    state_of_tax_id,
 )
 from apps.billing.provider_objects import Json, Unreadable
 from apps.billing.rating.money import to_minor
+from apps.billing.tax_ids import ProviderTaxId
 from apps.currencies import CURRENCIES
 
 T = TypeVar("T")
@@ -66,6 +68,20 @@ class StripeGateway:
         except Refused as said:
             if said.code != "resource_missing":  # it was deleted before
                 raise
+
+    def set_tax_id(self, *, customer: str, tax_id: ProviderTaxId | None) -> str:
+        found = list(_pages(_asked(lambda: self._v1.customers.tax_ids.list(customer, {"limit": PAGE}))))
+        kept = next((one for one in found if tax_id and (one["type"], one["value"]) == tax_id), None)
+        for one in found:
+            if one is not kept:
+                _asked(lambda gone=str(one["id"]): self._v1.customers.tax_ids.delete(customer, gone))  # type: ignore[misc]
+        if tax_id is None:
+            return ""
+        return _read(state_of_tax_id, kept or self._new_tax_id(customer, tax_id))
+
+    def _new_tax_id(self, customer: str, tax_id: ProviderTaxId) -> Json:
+        made = _asked(lambda: self._v1.customers.tax_ids.create(customer, {"type": tax_id.kind, "value": tax_id.value}))
+        return made.to_dict()
 
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:
         session = _asked(

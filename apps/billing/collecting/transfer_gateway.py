@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.billing.collecting.gateway import NotCollecting, Order
 from apps.billing.collecting.payment_state import Card, PaymentState
+from apps.billing.tax_ids import ProviderTaxId
 
 
 class TransferGateway:
@@ -19,6 +20,9 @@ class TransferGateway:
         raise NotCollecting
 
     def delete_customer(self, *, customer: str) -> None:
+        raise NotCollecting
+
+    def set_tax_id(self, *, customer: str, tax_id: ProviderTaxId | None) -> str:
         raise NotCollecting
 
     def card_page(self, *, customer: str, currency: str, success_url: str, cancel_url: str) -> str:

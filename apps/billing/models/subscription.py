@@ -54,6 +54,10 @@ class Subscription(models.Model):
     billing_address = models.TextField(blank=True)
     country = models.CharField(max_length=2, blank=True, choices=list(COUNTRIES.items()))
     tax_id = models.CharField(max_length=40, blank=True)
+    #: What the provider was told of the two, and what it says of the number since (`TAX_ID_STATES`).
+    told_country = models.CharField(max_length=2, blank=True, db_default="")
+    told_tax_id = models.CharField(max_length=40, blank=True, db_default="")
+    tax_id_state = models.CharField(max_length=20, blank=True, db_default="")
     tax_name = models.CharField(max_length=40, blank=True, help_text="Such as: VAT.")
     tax_percent = models.DecimalField(max_digits=6, decimal_places=3, default=Decimal(0))
 

@@ -1,4 +1,4 @@
-"""Billing details: who invoices are made out to, where they are sent, the VAT number on them."""
+"""Billing details: who invoices are made out to, where they are sent, the tax number on them."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from apps.billing import tax_ids
+from apps.billing.collecting import customer_tax_ids
 from apps.billing.subscriptions.services import BillingDetails, set_billing_details, subscription_of
 from apps.countries import COUNTRIES
 from apps.portal.page import Page
@@ -33,7 +34,10 @@ class BillingForm(forms.Form):
         required=False, label="Country", choices=[("", "Not said"), *sorted(COUNTRIES.items(), key=lambda one: one[1])]
     )
     tax_id = forms.CharField(
-        max_length=40, required=False, label="VAT number", help_text="With its country's letters, such as DE123456789."
+        max_length=40,
+        required=False,
+        label="Tax number",
+        help_text="VAT, GST, ABN or EIN: with its country's letters where it has some, such as DE136695976.",
     )
     email = forms.EmailField(
         max_length=254,
@@ -58,7 +62,7 @@ class BillingForm(forms.Form):
         return "\n".join(lines)
 
     def clean(self) -> dict[str, Any]:
-        """The VAT number as its country writes it."""
+        """The tax number as its country writes it."""
         said = super().clean() or self.cleaned_data
         if "country" in said and "tax_id" in said:
             try:
@@ -83,6 +87,7 @@ class BillingPage(Page):
             "name": details.name or self.tenant.name,
             "country": COUNTRIES.get(details.country, ""),
             "subscription": subscription,
+            "tax_id_said": customer_tax_ids.SAID.get(subscription.tax_id_state, ""),
         }
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -91,5 +96,5 @@ class BillingPage(Page):
             return self.page(**self.context() | {"form": form}, status=422)
         details = BillingDetails(**form.cleaned_data)
         set_billing_details(tenant_id=self.tenant.pk, details=details, now=self.now, actor=self.actor)
-        messages.success(request, "The billing details are kept; they stand on every invoice from now on.")
+        messages.success(request, "The billing details are saved and appear on every invoice from now on.")
         return redirect("billing")
