@@ -16,21 +16,23 @@ class Entry(NamedTuple):
 
 MENU: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("/start/", "First steps"), Entry("/dashboard/", "Overview")),
-    "Decide": (
+    "Monitor": (
         Entry("/decisions/", "Decisions"),
         Entry("/cases/", "Review"),
-        Entry("/analytics/", "Analytics"),
         Entry("/alerts/", "Alerts"),
-        Entry("/batches/", "Batches"),
-        Entry("/labels/", "Labels"),
+        Entry("/analytics/", "Analytics"),
         Entry("/quality/", "Data quality"),
-        Entry("/try/", "Try it out", Permission.SCORE),
+    ),
+    "Decide": (
         Entry("/rules/", "Rules"),
-        Entry("/policy/", "Policy"),
         Entry("/lists/", "Lists"),
+        Entry("/policy/", "Policy"),
+        Entry("/policy/simulate/", "Simulate"),
+        Entry("/try/", "Try it out", Permission.SCORE),
         Entry("/models/", "Models"),
         Entry("/own-models/", "Own models"),
     ),
+    "Files": (Entry("/batches/", "Batches"), Entry("/labels/", "Labels")),
     "Connect": (Entry("/keys/", "API keys"), Entry("/webhooks/", "Webhooks")),
     "Pay": (
         Entry("/usage/", "Usage and cost"),
@@ -43,7 +45,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
         Entry("/team/", "Team"),
         Entry("/security/", "Security"),
         Entry("/audit/", "Audit log", Permission.AUDIT),
-        Entry("/data/", "Data"),
+        Entry("/data/", "Data retention"),
         Entry("/closing/", "Leave or close"),
     ),
     "Help": (Entry("/help/", "Guides and API"), Entry("/support/", "Support")),
@@ -60,12 +62,10 @@ class Line(NamedTuple):
 
 def menu_for(role: str, path: str) -> dict[str, list[Line]]:
     """The menu as somebody of that role sees it on the page at `path`; groups without a line are left out."""
+    paths = [entry.path for entries in MENU.values() for entry in entries if path.startswith(entry.path)]
+    here = max(paths, key=len, default="")
     drawn = {
-        group: [
-            Line(entry.path, entry.name, path.startswith(entry.path))
-            for entry in entries
-            if may(role, entry.permission)
-        ]
+        group: [Line(entry.path, entry.name, entry.path == here) for entry in entries if may(role, entry.permission)]
         for group, entries in MENU.items()
     }
     return {group: lines for group, lines in drawn.items() if lines}

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from django import forms
 
-from apps.portal.rule_forms import OUTCOMES
+from apps.portal.rule_words import OUTCOMES
 from apps.scoring.engine.expressions.lowering import CLOCKS, FUNCTIONS, TEXT_TESTS
 from apps.scoring.engine.expressions.tokens import LONGEST
 from apps.scoring.engine.rule_fields import names_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from apps.portal.rule_forms import COMPARISONS, in_figures
+from apps.portal.rule_words import COMPARISONS, in_figures
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.features import Feature
 from apps.scoring.engine.rules import BuiltIn, Condition, Tuning, tuned

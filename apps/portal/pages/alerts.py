@@ -1,6 +1,6 @@
 """Alerts: the inbox, one alert with the decisions behind it, rules and the channels they are sent to."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -17,7 +17,7 @@ from apps.notifications import services as notifications
 from apps.notifications.models import ChatChannel
 from apps.notifications.targets import NotAllowed
 from apps.portal.alert_forms import AlertRuleForm, ChannelForm
-from apps.portal.filters import choice, days, search
+from apps.portal.filters import choice, choice_in, days, search, search_in
 from apps.portal.page import InOtherMode, Page, zone_of
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
@@ -42,7 +42,40 @@ TABLE = Table(
         Column("actions", "Actions", lambda one: ""),
     ),
 )
-NOTHING = Empty("No alerts", "What the rules find is kept here, and told to people, servers and chats.")
+
+
+class RuleRow(NamedTuple):
+    """A rule, and what its kind watches."""
+
+    rule: Rule
+    about: str
+
+    @property
+    def state(self) -> str:
+        return "on" if self.rule.enabled else "off"
+
+
+RULES = Table(
+    row="portal/rows/alert_rule.html",
+    filters=(
+        search_in("Words", lambda one: one.rule.name, lambda one: one.about),
+        choice_in("severity", "Severity", ((one, one) for one in SEVERITIES), lambda one: one.rule.severity),
+        choice_in("state", "State", (("on", "on"), ("off", "off")), lambda one: one.state),
+    ),
+    columns=(
+        Column("name", "Rule", lambda one: one.rule.name, ("name",)),
+        Column("watches", "Watches", lambda one: one.about),
+        Column("severity", "Severity", lambda one: one.rule.severity, ("severity",)),
+        Column("state", "State", lambda one: one.state, ("state",)),
+    ),
+)
+NO_RULES = Empty("No rules", "Make one below.")
+NOTHING = Empty(
+    "No alerts",
+    "When a rule finds something it appears here, and you are notified by e-mail, webhook or chat.",
+    "/alerts/rules/",
+    "Alert rules",
+)
 
 
 class AlertsPage(Page):
@@ -75,10 +108,10 @@ class AlertPage(Page):
         alert, asked = self.alert(alert_id), request.POST.get("do", "")
         if asked == "acknowledge":
             services.acknowledge(alert=alert, now=self.now, actor=self.actor)
-            messages.success(request, "It is yours now: nobody else is told of it.")
+            messages.success(request, "You have acknowledged the alert; no further people are notified.")
         elif asked == "resolve":
             services.resolve(alert=alert, now=self.now, actor=self.actor)
-            messages.success(request, "It is resolved.")
+            messages.success(request, "The alert is resolved.")
         return redirect(
             "alerts" if request.POST.get("back") else "alert", *([] if request.POST.get("back") else [alert_id])
         )
@@ -98,9 +131,15 @@ class AlertRulesPage(Page):
     title, template = "Alert rules", "portal/pages/alert_rules.html"
     changes = Permission.ALERT_RULES
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(RULES, self._rows(), "alert-rules") if RULES.exports(request) else super().get(request)
+
+    def _rows(self) -> list[RuleRow]:
+        return [RuleRow(rule, KINDS[rule.kind].about) for rule in rules.listed(self.tenant, self.livemode)]
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {
-            "rules": [(rule, KINDS[rule.kind]) for rule in rules.listed(self.tenant, self.livemode)],
+            "table": RULES.show(self.request, self._rows(), NO_RULES),
             "kinds": KINDS,
             "channels": _channels(self),
             "form": ChannelForm(),
@@ -124,7 +163,7 @@ class AlertRulesPage(Page):
             except notifications.TooMany:
                 form.add_error(None, f"A company may have {notifications.MOST_CHANNELS} channels in each mode.")
             else:
-                messages.success(request, "The channel is there; send it a test.")
+                messages.success(request, "The channel is added. Send it a test.")
                 return redirect("alert_rules")
         return self.page(**self.context() | {"form": form}, status=422)
 
@@ -167,11 +206,11 @@ class AlertRulePage(Page):
         rule, asked = self.rule(rule_id), request.POST.get("do", "")
         if asked == "test":
             sending.send_test(rule, self.now, self.actor)
-            messages.success(request, "A test is on its way to all whom the rule is sent to.")
+            messages.success(request, "A test is on its way to everyone the rule notifies.")
             return redirect("alert_rule", rule_id)
         if asked == "delete":
             rules.delete_rule(rule=rule, now=self.now, actor=self.actor)
-            messages.success(request, "It is as it was for everybody." if rule.is_default else "The rule is deleted.")
+            messages.success(request, "The rule is back to its default." if rule.is_default else "The rule is deleted.")
             return redirect("alert_rules")
         form = AlertRuleForm(rule, _channels(self), request.POST)
         if form.is_valid():
@@ -180,7 +219,7 @@ class AlertRulePage(Page):
             except InvalidRule as invalid:
                 form.tell(invalid)
             else:
-                messages.success(request, "The rule is saved; it holds from the next look on.")
+                messages.success(request, "The rule is saved and applies from the next check.")
                 return redirect("alert_rules")
         return self.page(rule=rule, kind=KINDS[rule.kind], form=form, status=422)
 

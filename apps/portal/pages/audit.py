@@ -63,7 +63,7 @@ TABLE = Table(
         Column("request_id", "Request", lambda row: row[0].request_id, shown=False),
     ),
 )
-NOTHING = Empty("Nothing changed yet", "Whoever changes something here leaves a line.")
+NOTHING = Empty("No changes yet", "Every change to your account is listed here.")
 
 
 class AuditPage(Page):

@@ -155,7 +155,7 @@ class BatchPage(_OneBatch):
         draft, asked = self._draft(batch_id), request.POST.get("do", "")
         if asked == "delete":
             services.delete_batch(batch=draft or self.batch(batch_id), now=self.now, actor=self.actor)
-            messages.success(request, "It is deleted, with its files. Decisions that were made stay.")
+            messages.success(request, "The batch and its files are deleted. Its decisions are kept.")
             return redirect("batches")
         if draft is not None:
             return self._change_draft(draft, starts=asked == "start")

@@ -34,7 +34,12 @@ from apps.valkey import server
 STATE_WORDS = {
     "open": "Open", "second_review": "Second pair of eyes", "disputed": "Disputed", "resolved": "Resolved"
 }  # fmt: skip
-NOTHING = Empty("Nothing to review", "Decisions whose action is review come here as soon as they are recorded.")
+NOTHING = Empty(
+    "Nothing to review",
+    "Decisions with the action “review” appear here within a second. Lower “Review from” in the policy to get more.",
+    "/policy/",
+    "Policy",
+)
 TABLE = Table(
     row="portal/rows/case.html",
     key=("due_at", "id"),
@@ -137,7 +142,7 @@ class NextCase(_Reviewing):
     def post(self, request: HttpRequest) -> HttpResponse:
         found = work.claim_next(**self.whose, queue=request.POST.get("queue") or None)
         if found is None:
-            messages.info(request, "Nothing waits for you.")
+            messages.info(request, "No case is waiting.")
             return redirect("cases")
         return redirect("case", found.pk)
 
@@ -232,7 +237,7 @@ class CasePage(_Reviewing):
     def _assign(self, case: Case) -> HttpResponse:
         form = self._assign_form(case, self.request.POST) if self._may_assign(case) else None
         if form is None or not form.is_valid():
-            messages.error(self.request, "The case was not given to anybody.")
+            messages.error(self.request, "The case was not assigned.")
         else:
             work.assign(**self.whose, case_id=case.pk, to=form.cleaned_data["to"])
         return redirect("case", case.pk)

@@ -59,7 +59,7 @@ class ClosingPage(Page):
         """Close the account, or undo that."""
         if request.POST.get("do") == "undo":
             closing.reopen_tenant(tenant=self.tenant, gate=get_gate(), now=self.now, actor=self.actor)
-            messages.success(request, "Everything is as it was: keys work again, and the plan is the one from before.")
+            messages.success(request, "The account is open again: keys work, and the previous plan is back.")
             return redirect("closing")
         form = CloseForm(request.POST, self.tenant.name)
         if not form.is_valid():

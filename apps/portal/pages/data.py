@@ -71,14 +71,14 @@ class EraseForm(forms.Form):
 class DataPage(Page):
     """Retention, removal, receipts."""
 
-    title, template = "Data", "portal/pages/data.html"
+    title, template = "Data retention", "portal/pages/data.html"
     changes, sensitive = Permission.DATA, True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.exported(TABLE, self._receipts(), "removals") if TABLE.exports(request) else super().get(request)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        empty = Empty("Nobody was removed yet", "A receipt stays of everybody who is; it does not say who it was.")
+        empty = Empty("No one was removed yet", "Each removal leaves a receipt here that does not name the person.")
         return {
             "form": RetentionForm(initial=retention.of(self.tenant)),
             "erase_form": EraseForm(),
@@ -94,7 +94,7 @@ class DataPage(Page):
         if not form.is_valid():
             return self.page(**self.context() | {"form": form}, status=422)
         retention.change(tenant=self.tenant, days=form.cleaned_data, now=self.now, actor=self.actor)
-        messages.success(request, "Kept as you say; what is older goes tonight.")
+        messages.success(request, "Saved. Older data is removed tonight.")
         return redirect("data")
 
     def _erase(self, request: HttpRequest) -> HttpResponse:
@@ -105,7 +105,9 @@ class DataPage(Page):
         try:
             receipt = erasures.erase(tenant=self.tenant, person=person, valkey=valkey, now=self.now, actor=self.actor)
         except Away:
-            messages.warning(request, "It is begun, and goes on within a minute: a store of ours is away.")
+            messages.warning(
+                request, "Removal has started and continues within a minute: one of our stores is unavailable."
+            )
             return redirect("data")
         done = receipt.state == Erasure.State.COMPLETED
         words = "Everything is gone" if done else "What is still being written is waited for"

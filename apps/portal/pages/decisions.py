@@ -210,7 +210,7 @@ class DecisionDrawing(_OneDecision):
 
 
 class TurnedDecision(_OneDecision):
-    """What would have turned it. The model is loaded here when it is first asked for: the page itself needs none."""
+    """What would have changed the outcome. The model is loaded when this is first asked for: the page needs none."""
 
     template = "portal/parts/turned.html"
     http_method_names = ["get", "head"]

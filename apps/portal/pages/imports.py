@@ -53,7 +53,7 @@ class Brought(forms.Form):
 class ImportRules(Page):
     """The form, and what becomes of what was brought along."""
 
-    title, template = "Bring rules along", "portal/pages/import_rules.html"
+    title, template = "Import rules", "portal/pages/import_rules.html"
     permission = changes = Permission.POLICY
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
@@ -76,5 +76,6 @@ class ImportRules(Page):
         except (InvalidRules, TooMany) as refused:
             form.add_error(None, str(refused))
             return self.page(form=form, plan=plan, status=422)
-        messages.success(self.request, f"{made.rules} drafts and {made.lists} lists came; no draft decides.")
+        told = f"{made.rules} draft rules and {made.lists} lists are imported."
+        messages.success(self.request, f"{told} Drafts decide nothing until you make them live.")
         return redirect("rules")

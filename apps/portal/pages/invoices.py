@@ -28,7 +28,7 @@ TABLE = Table(
         Column("paper", "Papers", lambda one: one.public_id),
     ),
 )
-NOTHING = Empty("No invoices yet", "The first comes when a month is over that costs something.")
+NOTHING = Empty("No invoices yet", "The first invoice comes after the first month with a cost.")
 
 
 class InvoicesPage(Page):

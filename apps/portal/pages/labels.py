@@ -123,7 +123,7 @@ class LabelsPage(_Labelling):
             if one.row is None
         ]
         kept = sum(1 for one in added if one.row is not None and one.status != "unchanged")
-        messages.success(request, f"{kept} label{'' if kept == 1 else 's'} kept, {len(wrong)} refused.")
+        messages.success(request, f"{kept} label{'' if kept == 1 else 's'} saved, {len(wrong)} refused.")
         if not wrong:
             return redirect("labels")
         return self.page(**self.context() | {"wrong": sorted(wrong)[:SHOWN], "more": max(0, len(wrong) - SHOWN)})
@@ -165,7 +165,9 @@ class LabelDecision(_Labelling):
             said = form.cleaned_data
             lost = None if said["amount_lost"] is None else float(said["amount_lost"])
             (one,) = self.keep([Meant(said["label"], said["source"], decision_id, None, None, None, lost)])
-            messages.success(request, "That was known." if one.status == "unchanged" else "The label is kept.")
+            messages.success(
+                request, "This label was there already." if one.status == "unchanged" else "The label is saved."
+            )
         else:
-            messages.error(request, "The label was not kept: say what it was, and who says so.")
+            messages.error(request, "The label was not saved: choose a label and a source.")
         return redirect("decision", decision_id)

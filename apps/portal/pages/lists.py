@@ -174,7 +174,7 @@ class ListPage(_Lists):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         row = self.found(kwargs["name"])
-        empty = Empty("Nothing in it yet", f"It takes {TYPES[row.item_type].takes}.")
+        empty = Empty("This list is empty", f"It takes {TYPES[row.item_type].takes}.")
         return {
             "title": row.name,
             "list": row,
@@ -247,7 +247,7 @@ class ListPage(_Lists):
         try:
             services.delete(row=row, now=self.now, **self.by)
         except services.InUse as wrong:
-            messages.error(self.request, f"Rules in force ask for it: {wrong}. Change or retire them first.")
+            messages.error(self.request, f"These rules use it: {wrong}. Change or retire them first.")
             return redirect("list", row.name)
         messages.success(self.request, f"{row.name} is deleted.")
         return redirect("lists")

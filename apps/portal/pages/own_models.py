@@ -1,11 +1,11 @@
 """The tenant's own models: trained, compared with the shared champion, put in shadow, made champion, taken back."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.accounts.tenancy import in_tenant
@@ -13,9 +13,11 @@ from apps.api_keys.services import get_gate
 from apps.billing.subscriptions.services import plan_for
 from apps.own_models import services
 from apps.own_models.services import FAMILIES, NotNow, TooLittle
+from apps.portal.filters import choice_in
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
+from apps.portal.table import Column, Empty, Table
 from apps.scoring.models import OwnModel
 from apps.scoring.serving.model_cards import FAMILIES as FAMILY_WORDS
 
@@ -57,6 +59,40 @@ class RetrainingForm(forms.Form):
     promotes = forms.BooleanField(required=False, label="Make it champion when it is better beyond the interval")
 
 
+class ModelRow(NamedTuple):
+    """A model as it is listed: its own average precision and the shared champion's, None before they are known."""
+
+    model: OwnModel
+    kind: str
+    own: float | None
+    shared: float | None
+
+
+MODELS = Table(
+    row="portal/rows/own_model.html",
+    filters=(
+        choice_in("schema", "Kind", KINDS.items(), lambda one: one.model.schema),
+        choice_in("state", "State", ((one, one) for one in State.values), lambda one: one.model.state),
+    ),
+    columns=(
+        Column("id", "Model", lambda one: one.model.pk),
+        Column("kind", "Kind", lambda one: one.kind, ("kind",)),
+        Column("state", "State", lambda one: one.model.state, ("state",)),
+        Column("asked_at", "Asked for", lambda one: one.model.asked_at, ("asked_at",)),
+        Column("average_precision", "Average precision", lambda one: one.own, ("own",), number=True),
+        Column("shared_average_precision", "Shared model's", lambda one: one.shared, ("shared",), number=True),
+    ),
+)
+
+
+NONE_YET = Empty(
+    "No models of your own yet",
+    "Say what became of your transactions first: a model learns from known frauds.",
+    "/labels/",
+    "Bring labels",
+)
+
+
 class _OwnModels(Page):
     changes = Permission.POLICY
 
@@ -81,13 +117,18 @@ class OwnModelsPage(_OwnModels):
 
     title, template = "Own models", "portal/pages/own_models.html"
 
-    def context(self, **kwargs: Any) -> dict[str, Any]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(MODELS, self._rows(), "models") if MODELS.exports(request) else super().get(request)
+
+    def _rows(self) -> list[ModelRow]:
         rows = services.all_of(self.tenant.schema_name, self.livemode)
+        return [ModelRow(row, KINDS[row.schema], *_worth(row)) for row in rows]
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
         with in_tenant(self.tenant):
             frauds = [(title, services.known_frauds(self.livemode, name)) for name, title in KINDS.items()]
         return {
-            "rows": [(row, KINDS[row.schema], _worth(row)) for row in rows],
-            "training": any(row.state == State.TRAINING for row in rows),
+            "table": MODELS.show(self.request, self._rows(), NONE_YET),
             "included": self.included,
             "frauds": frauds,
             "least": services.LEAST_FRAUDS,
@@ -100,7 +141,7 @@ class OwnModelsPage(_OwnModels):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if not self.included:
-            return self.refused("Models of your own come with the Professional plan.", "own_models")
+            return self.refused("Own models are part of the Professional plan and up.", "own_models")
         form = TrainForm(request.POST)
         if not form.is_valid():
             return self.page(**self.context() | {"form": form}, status=422)
@@ -112,7 +153,7 @@ class OwnModelsPage(_OwnModels):
             )  # fmt: skip
         except (NotNow, TooLittle) as wrong:
             return self.refused(str(wrong), "own_models")
-        messages.success(request, "The model is being trained. This page says how far it is.")
+        messages.success(request, "Training has started. This page shows its progress.")
         return redirect("own_model", model.pk)
 
 
@@ -128,7 +169,7 @@ class RetrainingPage(_OwnModels):
         services.set_retraining(
             tenant=self.tenant, livemode=self.livemode, now=self.now, actor=self.actor, **form.cleaned_data
         )
-        messages.success(request, "Set.")
+        messages.success(request, "The retraining schedule is saved.")
         return redirect("own_models")
 
 
@@ -148,6 +189,13 @@ class OwnModelPage(_OwnModels):
             "steps": [(step, name) for step, (name, _) in STEPS.items() if model.state in services.FROM[step]],
             "may_delete": model.state in (State.CANDIDATE, State.RETIRED, State.FAILED),
         }
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The page; asked by itself while the model is trained, and loaded anew when it ends."""
+        response = super().get(request, *args, **kwargs)
+        if "HX-Request" in request.headers and self.model(kwargs["model_id"]).state != State.TRAINING:
+            response["HX-Refresh"] = "true"
+        return response
 
     def post(self, request: HttpRequest, model_id: str) -> HttpResponse:
         model, step = self.model(model_id), request.POST.get("step", "")
@@ -175,12 +223,10 @@ COMPARED = {
 }
 
 
-def _worth(model: OwnModel) -> tuple[str, str] | None:
-    """The average precisions, own and shared."""
+def _worth(model: OwnModel) -> tuple[float | None, float | None]:
+    """The average precisions, own and shared; None before they are measured."""
     found = model.comparison
-    return (
-        (_number(found["own"]["average_precision"]), _number(found["shared"]["average_precision"])) if found else None
-    )
+    return (found["own"]["average_precision"], found["shared"]["average_precision"]) if found else (None, None)
 
 
 def _compared(model: OwnModel) -> list[tuple[str, str, str, str, str]]:

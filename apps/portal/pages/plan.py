@@ -49,7 +49,7 @@ class PlanPage(Page):
                 card_needed=get_gateway().collects,
             )
         except PaymentMethodRequired:
-            messages.error(request, "Add a payment method first: a dearer plan is paid by it.")
+            messages.error(request, "Add a payment method first: it pays for the larger plan.")
         except (NotPossible, KeyError):
             messages.error(request, "There is no such plan.")
         else:

@@ -19,10 +19,9 @@ from apps.portal.histogram import histogram
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
-from apps.portal.rule_forms import RuleForm, in_words
 from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_fields import fields_of
+from apps.scoring.engine.rule_meaning import text_of
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policy_file import InvalidPolicy, changed, members
@@ -88,7 +87,7 @@ class _OfPolicy(Page):
 
     def published(self, policy: Policy) -> HttpResponse:
         version = policies.publish(tenant=self.tenant, policy=policy, gate=get_gate(), now=self.now, actor=self.actor)
-        messages.success(self.request, f"Version {version} is published; it decides from the next call on.")
+        messages.success(self.request, f"Version {version} is published and takes effect with the next call.")
         return redirect("policy")
 
     def in_force(self) -> Policy:
@@ -115,13 +114,11 @@ class PolicyPage(_OfPolicy):
             "policy": policy,
             "is_default": msgspec.structs.replace(policy, version=0) == Policy(),
             "form": PolicyForm(initial=initial_of(policy)),
-            "rule_form": RuleForm(kinds=KINDS),
             "scores": self._scores(policy, kind if kind in SCHEMAS else None),
             "kind": kind,
             "kinds": KINDS,
-            "own": [(rule, [in_words(one) for one in rule.all] or [rule.when]) for rule in policy.rules],
+            "own": [(rule, text_of(rule)) for rule in policy.rules],
             "built_in": [(name, KINDS[name], _tuned(policy, name)) for name in SCHEMAS],
-            "fields": sorted({name for schema in SCHEMAS.values() for name in fields_of(schema)}),
             "versions": [(row, difference(row, before)) for row, before in zip_longest(published, published[1:])],
         }
 
@@ -138,37 +135,6 @@ class PolicyPage(_OfPolicy):
         since = self.now.date() - timedelta(days=SCORES_OF)
         counts = tallies.scores(self.tenant.schema_name, self.livemode, since, kind)
         return histogram(counts, {name: getattr(policy, name) for name in (*LEVELS, *ACTS)})
-
-
-class AddRule(PolicyPage):
-    """A rule of one's own, added by a form."""
-
-    permission = Permission.POLICY
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        form, policy = RuleForm(request.POST, KINDS), self.in_force()
-        if form.is_valid():
-            try:
-                own = [rule for rule in msgspec.to_builtins(policy.rules) if rule["id"] != form.cleaned_data["id"]]
-                return self.published(changed(policy, {"rules": [*own, form.rule()]}))
-            except InvalidPolicy as wrong:
-                form.tell(str(wrong))
-        return self.page(**self.context() | {"rule_form": form}, status=422)
-
-
-class RemoveRule(_OfPolicy):
-    """One of them, taken out."""
-
-    permission = Permission.POLICY
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest, rule_id: str = "") -> HttpResponse:
-        policy = self.in_force()
-        left = [rule for rule in msgspec.to_builtins(policy.rules) if rule["id"] != rule_id]
-        if len(left) == len(policy.rules):
-            raise Http404
-        return self.published(changed(policy, {"rules": left}))
 
 
 class BuiltInRules(_OfPolicy):
@@ -228,7 +194,9 @@ class RestorePolicy(_OfPolicy):
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
         self.version(version)
         made = policies.roll_back(tenant=self.tenant, version=version, gate=get_gate(), now=self.now, actor=self.actor)
-        messages.success(self.request, f"Version {made} is published as version {version} was; it decides now.")
+        messages.success(
+            self.request, f"Version {made} is published with the contents of version {version}. It is in force now."
+        )
         return redirect("policy")
 
 

@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.db.models import Sum
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import get_gate
+from apps.portal.filters import choice_in, search_in
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.portal.rule_editor import STATES, Rollout, RuleText, Wrong, completions, wrong_of
+from apps.portal.rule_words import OUTCOMES
+from apps.portal.table import Column, Empty, Table
 from apps.scoring import policies, rule_life
 from apps.scoring.engine.rule_meaning import text_of
 from apps.scoring.engine.rules import SHADOW, Rule
@@ -35,6 +38,39 @@ class Counted(NamedTuple):
     hits: int = 0
     decided: int = 0
     shadow: int = 0
+
+
+class RuleRow(NamedTuple):
+    """A rule as it is listed: its condition as text, and what it did."""
+
+    rule: Rule
+    text: str
+    did: Counted
+
+    @property
+    def kind(self) -> str:
+        return KINDS.get(self.rule.schema, "")
+
+
+RULES = Table(
+    row="portal/rows/rule.html",
+    filters=(
+        search_in("Words", lambda one: one.rule.id, lambda one: one.text, lambda one: one.rule.description),
+        choice_in("state", "State", ((one, one) for one in STATES), lambda one: one.rule.state),
+        choice_in("outcome", "Outcome", OUTCOMES, lambda one: one.rule.outcome),
+    ),
+    columns=(
+        Column("id", "Rule", lambda one: one.rule.id, ("id",)),
+        Column("schema", "Kind", lambda one: one.kind or "all kinds", ("schema",)),
+        Column("outcome", "Outcome", lambda one: one.rule.outcome, shown=False),
+        Column("when", "Condition", lambda one: one.text),
+        Column("state", "State", lambda one: one.rule.state, ("state",)),
+        Column("share", "Share", lambda one: one.rule.share, shown=False),
+        Column("hits", f"Hits in {HITS_OF} days", lambda one: one.did.hits, ("hits",), number=True),
+        Column("shadow_hits", "As a shadow", lambda one: one.did.shadow, ("shadow",), number=True),
+        Column("decided", "Decided", lambda one: one.did.decided, ("decided",), number=True),
+    ),
+)
 
 
 class _OfRules(Page):
@@ -77,10 +113,21 @@ class RulesPage(_OfRules):
 
     title, template = "Rules", "portal/pages/rules.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.exported(RULES, self._rows(), "rules") if RULES.exports(request) else super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
+        may_change = self.may(Permission.POLICY)
+        text = "A rule stops or lets pass what you know better than a model: too many payments in an hour, a country."
+        begin = ("/rules/new/", "Write the first rule") if may_change else ()
+        return {
+            "table": RULES.show(self.request, self._rows(), Empty("No rules of your own yet", text, *begin)),
+            "may_change": may_change,
+        }
+
+    def _rows(self) -> list[RuleRow]:
         rules, counted = policies.in_force(self.tenant).rules, self.counted()
-        told = [(rule, text_of(rule), counted.get(rule.id, Counted())) for rule in rules]
-        return {"rules": told, "days": HITS_OF, "may_change": self.may(Permission.POLICY)}
+        return [RuleRow(rule, text_of(rule), counted.get(rule.id, Counted())) for rule in rules]
 
 
 class NewRule(_OfRules):
@@ -166,7 +213,7 @@ class RulePage(_OfRules):
         except (WrongStep, InvalidPolicy) as refused:
             form.add_error(None, str(refused))
             return self.page(**context, status=422)
-        messages.success(self.request, "Saved: it holds from the next call on.")
+        messages.success(self.request, "Saved. It takes effect with the next call.")
         return redirect("rule", rule_id)
 
 

@@ -1,16 +1,18 @@
 """Simulations: a draft of the policy held against one's own decisions, drawn, with every decision that flips."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from apps.accounts.tenancy import in_tenant
-from apps.portal.filters import choice
+from apps.portal.filters import choice, days, search
 from apps.portal.page import InOtherMode, Page
 from apps.portal.pages.decisions import KINDS
 from apps.portal.pages.policy import PolicyForm, field_of, initial_of
@@ -30,8 +32,6 @@ State = Simulation.State
 GOING = (State.QUEUED, State.RUNNING)
 SPANS = (1, 7, 30, 90, 365)
 USUAL = 30
-#: Simulations that are listed.
-NEWEST = 10
 #: Points of a curve as it is drawn: one a hundredth.
 DRAWN = 100
 
@@ -57,7 +57,25 @@ FLIPS = Table(
         Column("decisive_before", "Was by", lambda one: one.decisive_before, shown=False),
     ),
 )
-NO_FLIPS = Empty("Nothing comes out otherwise", "The draft decides all of them as they were decided.")
+SIMULATIONS = Table(
+    row="portal/rows/simulation.html",
+    key=("asked_at", "id"),
+    limit=10,
+    filters=(
+        search("Asked by", "asked_by"),
+        choice("state", "State", ((one, one) for one in State.values)),
+        *days("asked_at"),
+    ),
+    columns=(
+        Column("asked_at", "Asked", lambda one: one.asked_at, ("asked_at", "id")),
+        Column("asked_by", "By", lambda one: one.asked_by),
+        Column("begin", "From", lambda one: one.begin, ("begin", "id")),
+        Column("end", "To", lambda one: one.end, ("end", "id")),
+        Column("state", "State", lambda one: one.state),
+    ),
+)
+NONE_YET = Empty("No simulations yet", "Change a threshold or a rule above, and see what it would have decided.")
+NO_FLIPS = Empty("No decision changes", "The draft decides every transaction the way it was decided.")
 
 
 class SpanForm(forms.Form):
@@ -69,19 +87,19 @@ class SpanForm(forms.Form):
     )  # fmt: skip
     schema = forms.ChoiceField(required=False, choices=[("", "All kinds"), *KINDS.items()], label="Kind of transaction")
     loss = forms.FloatField(
-        min_value=0, max_value=100, initial=1.0, label="A missed fraud costs",
+        min_value=0, max_value=100, initial=1.0, label="Cost of a missed fraud",
         help_text="Times its amount.", widget=forms.NumberInput(attrs={"step": "any"}),
     )  # fmt: skip
     review = forms.FloatField(
-        min_value=0, max_value=100_000, initial=3.0, label="A review costs",
+        min_value=0, max_value=100_000, initial=3.0, label="Cost of a review",
         help_text="In your currency.", widget=forms.NumberInput(attrs={"step": "any"}),
     )  # fmt: skip
     lost_sale = forms.FloatField(
-        min_value=0, max_value=100, initial=0.05, label="A lost sale costs",
+        min_value=0, max_value=100, initial=0.05, label="Cost of a lost sale",
         help_text="Times its amount.", widget=forms.NumberInput(attrs={"step": "any"}),
     )  # fmt: skip
     unlabelled_are_legitimate = forms.BooleanField(
-        required=False, label="What nobody labelled counts as legitimate", initial=False
+        required=False, label="Count unlabelled decisions as legitimate", initial=False
     )
 
     def costs(self) -> Costs:
@@ -95,11 +113,16 @@ class SimulatePage(Page):
     title, template = "Simulate a policy", "portal/pages/simulate.html"
     changes = Permission.SCORE
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if SIMULATIONS.exports(request):
+            return self.exported(SIMULATIONS, self._rows(), "simulations", self.inside)
+        return super().get(request)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
         return {
             "form": PolicyForm(initial=initial_of(policies.in_force(self.tenant))),
             "span_form": SpanForm(),
-            "newest": self._newest(),
+            "table": SIMULATIONS.show(self.request, self._rows(), NONE_YET, self.inside),
         }
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -128,15 +151,26 @@ class SimulatePage(Page):
             later=simulate.delay,
         )
 
-    def _newest(self) -> list[Simulation]:
-        with in_tenant(self.tenant):
-            return list(services.listed(self.livemode).defer("policy", "result").order_by("-asked_at", "-id")[:NEWEST])
+    def inside(self) -> AbstractContextManager[None]:
+        return in_tenant(self.tenant)
+
+    def _rows(self) -> QuerySet[Simulation]:
+        return services.listed(self.livemode).defer("policy", "result")
 
 
 class SimulationPage(Page):
     """One simulation: how far it is, and what came of it."""
 
     title, template = "Simulation", "portal/pages/simulation.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not FLIPS.exports(request):
+            return super().get(request, *args, **kwargs)
+        row = self.simulation(kwargs["simulation_id"])
+        return self.exported(FLIPS, row.flips.all(), f"simulation-{row.pk}", self.inside)
+
+    def inside(self) -> AbstractContextManager[None]:
+        return in_tenant(self.tenant)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         row = self.simulation(kwargs["simulation_id"])
@@ -155,13 +189,11 @@ class SimulationPage(Page):
         raise Http404
 
     def _drawn(self, row: Simulation, outcome: Outcome) -> dict[str, Any]:
-        with in_tenant(self.tenant):
-            flips = row.flips.all()
         return {
             "sides": _sides(outcome),
             "rules": [one for one in outcome.rules if one.state != "live"],
             "curves": [(one, KINDS[one.schema], _charts(one)) for one in outcome.thresholds if one.decisions],
-            "table": FLIPS.show(self.request, flips, NO_FLIPS, lambda: in_tenant(self.tenant)),
+            "table": FLIPS.show(self.request, row.flips.all(), NO_FLIPS, self.inside),
         }
 
 

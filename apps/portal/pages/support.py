@@ -29,7 +29,7 @@ TABLE = Table(
         Column("state", "State", lambda one: "answered" if one.answered_at else "open"),
     ),
 )
-NOTHING = Empty("Nothing asked yet", "What you ask is kept here, with its state.")
+NOTHING = Empty("No support requests yet", "Your requests and their state are listed here.")
 
 
 class SupportForm(forms.ModelForm):

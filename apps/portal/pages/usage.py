@@ -70,7 +70,7 @@ BY_DAY = Table(
     limit=10,
 )
 TABLES = (BY_KEY, BY_ENDPOINT, BY_KIND, BY_DAY)
-NOTHING = Empty("No live calls yet", "What is called with live keys is counted here within a second.")
+NOTHING = Empty("No live calls yet", "Calls with live keys are counted here within a second.")
 
 
 class BudgetForm(forms.Form):
@@ -173,7 +173,7 @@ class UsagePage(Page):
                 form.add_error("spend_cap", str(wrong))
             else:
                 invalidate_pending(get_gate())  # the gate knows of a new cap before the page is read
-                messages.success(request, "The budget is changed; it holds from the next call on.")
+                messages.success(request, "The budget is changed; it applies from the next call.")
                 return redirect("usage")
         return self.page(**self.context() | {"form": form}, status=422)
 

@@ -113,7 +113,7 @@ class WebhookPage(Page):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         webhook = self.webhook(kwargs["webhook_id"])
-        empty = Empty("Nothing was sent yet", "Send a test to see it work.")
+        empty = Empty("No deliveries yet", "Send a test to see one.")
         return {"webhook": webhook, "table": DELIVERIES.show(self.request, _deliveries(webhook), empty)}
 
     def is_sensitive(self, request: HttpRequest) -> bool:
@@ -168,5 +168,5 @@ class ReplayDelivery(Page):
             messages.error(request, "The webhook is switched off: switch it on first.")
         else:
             services.replay(delivery=lost, now=self.now, actor=self.actor)
-            messages.success(request, "It is sent again; the new try appears below.")
+            messages.success(request, "It is sent again; the new attempt appears below.")
         return redirect("webhook", lost.endpoint.pk)
