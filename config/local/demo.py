@@ -13,6 +13,8 @@ A_DAY, MORE_A_DAY = 10.0, 0.15
 CUSTOMERS, SHOPS = 60, 25
 #: One transaction in so many is made with the test key; one is a theft; one is a transfer of mobile money.
 TEST_EVERY, THEFT_EVERY, TRANSFER_EVERY = 6, 24, 4
+#: One honest transaction in so many is confirmed by its customer.
+CONFIRMED_EVERY = 12
 CATEGORIES = ("grocery_pos", "shopping_net", "gas_transport", "misc_net", "food_dining", "travel")
 
 
@@ -24,6 +26,24 @@ class Question(NamedTuple):
     schema: str
     transaction: dict[str, Any]
     took_ms: float
+    theft: bool
+
+
+class Learned(NamedTuple):
+    """What became of a transaction, who said so, and when."""
+
+    label: str
+    source: str
+    at: datetime
+
+
+def learned(chance: random.Random, question: Question) -> Learned | None:
+    """A theft is charged back within weeks; of an honest payment the customer says so at times."""
+    if question.theft:
+        return Learned("fraud", "chargeback", question.at + timedelta(days=chance.uniform(4, 24)))
+    if chance.randrange(CONFIRMED_EVERY) == 0:
+        return Learned("legitimate", "customer", question.at + timedelta(days=chance.uniform(0.1, 2)))
+    return None
 
 
 def demo_transactions(chance: random.Random, begin: datetime, end: datetime) -> Iterator[Question]:
@@ -40,7 +60,8 @@ def _question(chance: random.Random, at: datetime) -> Question:
     schema = "paysim" if chance.randrange(TRANSFER_EVERY) == 0 else "payments"
     transaction = _transfer(chance, at, theft) if schema == "paysim" else _payment(chance, theft)
     transaction["transaction_id"] = f"order-{chance.randrange(10**6):06d}"
-    return Question(at, chance.randrange(TEST_EVERY) != 0, schema, transaction, round(chance.uniform(0.6, 2.4), 3))
+    livemode, took_ms = chance.randrange(TEST_EVERY) != 0, round(chance.uniform(0.6, 2.4), 3)
+    return Question(at, livemode, schema, transaction, took_ms, theft)
 
 
 def _payment(chance: random.Random, theft: bool) -> dict[str, Any]:

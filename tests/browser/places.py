@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from django.urls import resolve
+
 from apps.backoffice.site import MENU as ADMIN
 from apps.portal.navigation import MENU
 from apps.portal.pages.analytics import VIEWS
@@ -64,17 +66,24 @@ def addresses(house: Copy, places: Iterable[Place]) -> Iterator[tuple[str, str]]
         yield place.name, f"{house.api if place.process == 'api' else house.portal}{place.path}"
 
 
+#: Pages of one thing: its address's name → the list whose first row leads to it.
+DEEPER = {
+    "decision": "/decisions/", "webhook": "/webhooks/", "change_plan": "/plan/", "alert": "/alerts/", "list": "/lists/",
+    "case": "/cases/", "rule": "/rules/", "policy_version": "/policy/", "sla_month": "/sla/",
+}  # fmt: skip
+#: Pages of what has to be made first: here, or where a test of its own makes it.
+MADE = {"batch", "simulation", "own_model"}
+
+
 def deeper(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of the first row's own page, for each list that has rows."""
-    lists = (
-        ("decision", "/decisions/"), ("webhook", "/webhooks/"), ("plan-change", "/plan/"), ("alert", "/alerts/"),
-        ("list", "/lists/"), ("case", "/cases/"),
-    )  # fmt: skip
-    for name, path in lists:
+    for name, path in DEEPER.items():
         page.goto(house.portal + path)
-        rows = page.locator(f"main tbody a[href^='{path}']:not([href*='?'])")
-        if rows.count():
-            yield name, house.portal + str(rows.first.get_attribute("href"))
+        rows = page.locator(f"main :is(tbody, .versions, .card) a[href^='{path}']:not([href*='?'], [href$='.pdf'])")
+        found = rows.evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+        own = next((href for href in found if resolve(href, "apps.portal.urls").url_name == name), None)
+        if own:
+            yield name.replace("_", "-"), house.portal + own
 
 
 #: Views and pages that no line of the menu leads to at once.
@@ -85,6 +94,10 @@ INNER = (
     Place("review-queue", "/cases/queues/default/"),
     Place("alert-rule", "/alerts/rules/volume_drop/"),
     Place("rule-new", "/rules/new/"),
+    Place("rules-import", "/rules/import/"),
+    Place("built-in-rules", "/policy/built-in/payments/"),
+    Place("api-reference", "/help/api/"),
+    Place("guide", "/help/answers/"),
 )
 ROWS = (
     "step,type,amount,nameOrig,oldbalanceOrg,newbalanceOrig,nameDest,oldbalanceDest,newbalanceDest,note\\n"
@@ -113,6 +126,16 @@ def of_a_batch(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("heading", name="completed").wait_for(timeout=within(60_000))  # the page asks by itself
     yield "batch", address
+
+
+def of_a_simulation(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
+    """(name, address) of a simulation: half of all is blocked, over the last week."""
+    page.goto(f"{house.portal}/policy/simulate/")
+    page.get_by_label("Block from").first.fill("0.1")
+    page.get_by_label("Over the last").select_option("30")
+    page.get_by_role("button", name="Simulate", exact=True).click()
+    page.get_by_role("heading", name="What is decided").wait_for(timeout=within(60_000))  # the page asks by itself
+    yield "simulation", page.url
 
 
 def opened(page: Any, address: str) -> None:

@@ -22,6 +22,7 @@ from tests.browser.places import (
     deeper,
     menu,
     of_a_batch,
+    of_a_simulation,
     opened,
 )
 from tests.copies import Copy
@@ -42,6 +43,7 @@ def test_pages_of_a_company_with_history(house: Copy, browser: Any) -> None:
         as_the_demo(house, page)
         assert found(page, [*addresses(house, [*menu(), *ACCOUNT, *INNER]), *deeper(house, page)]) == []
         assert found(page, of_a_batch(house, page)) == []
+        assert found(page, of_a_simulation(house, page)) == []
 
 
 def test_pages_of_a_new_company(house: Copy, browser: Any) -> None:

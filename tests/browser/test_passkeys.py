@@ -24,7 +24,7 @@ def test_a_passkey_takes_the_passwords_place(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         devices = page.context.new_cdp_session(page)
         devices.send("WebAuthn.enable")
-        devices.send("WebAuthn.addVirtualAuthenticator", {"options": BUILT_IN})
+        authenticator = devices.send("WebAuthn.addVirtualAuthenticator", {"options": BUILT_IN})["authenticatorId"]
         petra = Person(house, page, "petra@passkeys.example")
         page.goto(f"{portal}/account/signup/")
         petra.fills_the_sign_up_form("Passkeys Ltd")
@@ -43,3 +43,6 @@ def test_a_passkey_takes_the_passwords_place(house: Copy, browser: Any) -> None:
         page.goto(f"{portal}/account/login/")
         petra.presses("Log in with a passkey")
         page.wait_for_url("**/start/")
+        [passkey] = devices.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})["credentials"]
+        assert (passkey["rpId"], passkey["signCount"]) == ("localhost", 2)  # made, and logged in with
+        assert petra.email in page.locator(".person").inner_html()

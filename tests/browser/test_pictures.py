@@ -17,11 +17,14 @@ from tests.browser.places import (
     OUTSIDE,
     WIDGETS,
     addresses,
+    admin,
     as_somebody_new,
     as_the_demo,
+    as_the_operator,
     deeper,
     menu,
     of_a_batch,
+    of_a_simulation,
     opened,
 )
 from tests.copies import Copy
@@ -42,12 +45,19 @@ def test_pictures_of_a_company_with_history(house: Copy, browser: Any) -> None:
         as_the_demo(house, page)
         take(page, "full", [*addresses(house, [*menu(), *ACCOUNT, *INNER]), *deeper(house, page)])
         take(page, "full", of_a_batch(house, page))
+        take(page, "full", of_a_simulation(house, page))
 
 
 def test_pictures_of_a_new_company(house: Copy, browser: Any) -> None:
     with window(browser) as page:
         as_somebody_new(house, page, "new@example.com")
         take(page, "empty", addresses(house, [*menu(), *INNER]))
+
+
+def test_pictures_of_the_operators_pages(house: Copy, browser: Any) -> None:
+    with window(browser) as page:
+        as_the_operator(house, page)
+        take(page, "operators", addresses(house, admin()))
 
 
 def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:

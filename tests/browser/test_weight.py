@@ -1,11 +1,12 @@
 """What a first page load costs: bytes over the wire, and when its largest part is painted on a slow machine."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.chromium import needs_chromium, window
-from tests.browser.places import as_the_demo
+from tests.browser.places import INNER, as_the_demo, menu
 from tests.copies import Copy
 from tests.pace import within
 
@@ -15,7 +16,7 @@ MOST_BYTES = 150_000
 MOST_MS = 1_000
 SLOWED = 4
 OUTSIDE = ("/", "/account/login/", "/account/signup/", "/status")
-INSIDE = ("/dashboard/", "/decisions/", "/usage/", "/try/", "/sla/")
+INSIDE = [place.path for place in (*menu(), *INNER)]
 LARGEST_PAINT = """() => new Promise(done => new PerformanceObserver(
     list => done(list.getEntries().at(-1).startTime)).observe({type: 'largest-contentful-paint', buffered: true}))"""
 
@@ -26,11 +27,17 @@ def test_first_page_is_light_and_soon_there(house: Copy, browser: Any, path: str
         hold(page, house.portal + path)
 
 
-def test_pages_of_a_company_are_light_and_soon_there(house: Copy, browser: Any) -> None:
+@pytest.fixture(scope="module")
+def demo(house: Copy, browser: Any) -> Iterator[Any]:
+    """A window of somebody in a company with some weeks of history."""
     with window(browser) as page:
         as_the_demo(house, page)
-        for path in INSIDE:
-            hold(page, house.portal + path)
+        yield page
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_pages_of_a_company_are_light_and_soon_there(house: Copy, demo: Any, path: str) -> None:
+    hold(demo, house.portal + path)
 
 
 def hold(page: Any, address: str) -> None:

@@ -236,12 +236,12 @@ def test_a_budget_holds_and_a_wrong_one_is_told(owner: Client, cast: Cast) -> No
 
 
 def test_billing_details_are_kept_as_their_country_writes_them_and_a_wrong_number_is_told(owner: Client) -> None:
-    said = {"name": " Alice  AG ", "address": "Ring 1\r\n\r\n10115 Berlin", "country": "DE", "tax_id": "de 123 456 789"}
+    said = {"name": " Alice  AG ", "address": "Ring 1\r\n\r\n10115 Berlin", "country": "DE", "tax_id": "de 136 695 976"}
     assert owner.post("/billing/", said).status_code == 302
     shown = text_of(owner.get("/billing/"))
-    assert "<address>Alice AG<br>Ring 1<br>10115 Berlin<br>Germany<br>Tax id DE123456789</address>" in shown
+    assert "<address>Alice AG<br>Ring 1<br>10115 Berlin<br>Germany<br>Tax id DE136695976</address>" in shown
     for changes, told in (
-        ({"tax_id": "DE12"}, "A VAT number of Germany looks like DE123456789."),
+        ({"tax_id": "DE12"}, "A tax number of Germany looks like DE136695976."),
         ({"country": ""}, "Choose the country first"),
         ({"address": "\n".join("abcdefg")}, "At most 6 lines."),
         ({"email": "nobody"}, "valid e-mail address"),
@@ -309,44 +309,6 @@ def test_a_policy_is_published_felt_and_taken_back(owner: Client, cast: Cast, dr
 def test_a_policy_that_can_not_be_is_told_at_its_field(owner: Client, cast: Cast, changes: Any, said: str) -> None:
     answer = owner.post("/policy/", POLICY | changes)
     assert (answer.status_code, said in text_of(answer)) == (422, True), text_of(answer)[-3000:]
-    cast.alice.tenant.refresh_from_db()
-    assert cast.alice.tenant.policy_version == 0
-
-
-RULE = {
-    "id": "night_abroad", "outcome": "challenge", "schema": "payments", "description": "Seen in May",
-    "field_0": "amount", "op_0": "ge", "value_0": "20", "field_1": "country", "op_1": "not_in", "value_1": "DE, AT",
-    "op_2": "ge",
-}  # fmt: skip
-
-
-def test_a_rule_made_by_the_form_decides_and_is_taken_out(owner: Client, cast: Cast) -> None:
-    assert owner.post("/policy/rules/", RULE).status_code == 302
-    shown = text_of(owner.get("/policy/"))
-    assert "amount is at least 20 <strong>and</strong> country is none of DE, AT" in shown
-    api = Api(cast.alice, cast.alice.test_text)
-    assert {"id": "night_abroad", "outcome": "no_hit"} in decide(api, "without-country")["rules"]
-    assert owner.post("/policy/rules/night_abroad/remove/").status_code == 302
-    assert owner.post("/policy/rules/night_abroad/remove/").status_code == 404
-    assert "No rules of your own yet" in text_of(owner.get("/policy/"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"id": "with space"}, "Letters, digits"),
-        ({"id": "device_farm"}, "built-in rule; choose another"),
-        ({"field_0": "amuont"}, "amuont"),
-        ({"value_0": "much"}, "like 5000, without quotes"),
-        ({"op_1": "near"}, "Select a valid choice"),
-        ({"field_0": ""}, "required"),
-    ],
-)
-def test_what_is_wrong_with_a_rule_is_told_beside_it(owner: Client, cast: Cast, changes: Any, said: str) -> None:
-    answer = owner.post("/policy/rules/", RULE | changes)
-    shown = text_of(answer)
-    assert (answer.status_code, said in shown) == (422, True), re.findall('class="error"[^<]*<', shown)
-    assert "night_abroad" in shown or "id" in changes
     cast.alice.tenant.refresh_from_db()
     assert cast.alice.tenant.policy_version == 0
 

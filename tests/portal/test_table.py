@@ -14,10 +14,11 @@ from apps.portal import table
 from apps.portal.export import as_csv
 from apps.portal.filters import choice, search_in
 from apps.portal.pages.decisions import TABLE
-from apps.portal.table import Column, Empty, Table
+from apps.portal.table import Column, Empty, Shown, Table
 from apps.scoring.models import Decision
 from tests.cast import Cast
 from tests.factories import MembershipFactory
+from tests.portal.test_roles import ARGUMENTS, PAGES, address
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -208,3 +209,14 @@ def test_a_choice_that_is_none_is_refused_in_words() -> None:
 def test_decisions_tell_all_their_columns() -> None:
     one = json.loads(answer(1)) | {"amount": 5}
     assert [column.value(one) for column in TABLE.columns][1] == "txn-1"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PAGES if name not in ARGUMENTS))
+def test_every_table_of_a_page_gives_the_file_it_offers(cast: Cast, name: str) -> None:
+    owner = browser(cast)
+    page = owner.get(address(name))
+    context = [layer for one in page.context or [] for layer in one.dicts]
+    tables = [value for values in context for value in values.values() if isinstance(value, Shown)]
+    for shown in tables:
+        exported = owner.get(address(name) + shown.exports["csv"])
+        assert "attachment" in exported.get("Content-Disposition", ""), shown.name

@@ -26,6 +26,8 @@ from apps.api_keys.services import create_key, get_gate
 from apps.billing.collecting.transfers import record_transfer
 from apps.billing.models import Invoice
 from apps.periods import Period
+from apps.review.given import Meant
+from apps.review.labels import add_labels
 from apps.scoring import rule_life
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import services as lists
@@ -40,7 +42,7 @@ from apps.usage.closing.closing import close_due
 from apps.usage.metering.events import moment
 from apps.usage.metering.journal import Entry
 from apps.usage.models import UsageDay
-from config.local.demo import DAYS, Question, demo_transactions
+from config.local.demo import DAYS, Learned, Question, demo_transactions, learned
 
 SEED = 20
 #: Seconds until the recorder has caught up.
@@ -66,10 +68,11 @@ class Command(BaseCommand):
         _make_rules(tenant, now)
         made = _decide(tenant, now)
         _wait_until_recorded()
+        _label(tenant, made, now)
         _close_months(tenant, now)
         _make_alert_rules(tenant, now)
         _make_lists(tenant, now)
-        self.stdout.write(f"the demo has {made:,} decisions of the last {DAYS} days")
+        self.stdout.write(f"the demo has {len(made):,} decisions of the last {DAYS} days")
 
 
 #: Rules of the demo's own, to be looked at and changed: kind → what differs from the default one.
@@ -134,16 +137,36 @@ def _is_without_past(tenant: Tenant, now: datetime) -> bool:
     return begun and not UsageDay.objects.filter(tenant_id=tenant.pk, day__lt=now.date()).exists()
 
 
-def _decide(tenant: Tenant, now: datetime) -> int:
-    """Journal a decision on each transaction of the demo's past; how many."""
-    journal, answering, count = get_scoring().journal, Answering(tenant, now), 0
+def _decide(tenant: Tenant, now: datetime) -> list[tuple[str, Question]]:
+    """Journal a decision on each transaction of the demo's past; its id beside what was asked."""
+    journal, answering, made = get_scoring().journal, Answering(tenant, now), list[tuple[str, Question]]()
     for question in demo_transactions(random.Random(SEED), now - timedelta(days=DAYS), now):  # noqa: S311 - no secret
         entry, names = answering.entry(question)
         at = moment(entry.event.occurred_us)
         claim, period = ("", ""), period_of(at)
         journal.append([entry], names, period=period, day=at.day, claim=claim, settle=False, surplus=0)
-        count += 1
-    return count
+        made.append((entry.event.id, question))
+    return made
+
+
+def _label(tenant: Tenant, made: Sequence[tuple[str, Question]], now: datetime) -> None:
+    """Say of each transaction what was learned of it until now."""
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+    found = [(decision, question, learned(chance, question)) for decision, question in made]
+    for livemode in (True, False):
+        labels = [
+            _meant(decision, question, outcome)
+            for decision, question, outcome in found
+            if outcome and outcome.at <= now and question.livemode == livemode
+        ]
+        add_labels(
+            tenant=tenant, livemode=livemode, labels=labels, journal=get_scoring().journal, now=now, actor="seed_demo"
+        )
+
+
+def _meant(decision: str, question: Question, outcome: Learned) -> Meant:
+    lost = question.transaction["amount"] if outcome.label == "fraud" else None
+    return Meant(outcome.label, outcome.source, decision, None, question.at, outcome.at, lost)
 
 
 class Answering:
