@@ -106,10 +106,10 @@ KINDS: Mapping[str, Kind] = {
         mailed=False,  # who reviews elsewhere has cases, too
     ),
     "fraud_alert": Kind(
-        "Fraud told by you", "POST /fraud-alert", "critical", "told", {}, over_after=_OF_PEOPLE
+        "Fraud alert you sent", "POST /fraud-alert", "critical", "told", {}, over_after=_OF_PEOPLE
     ),
     "system_alert": Kind(
-        "System alert told by you", "POST /system-alert", "warning", "told", {}, over_after=_OF_PEOPLE
+        "System alert you sent", "POST /system-alert", "warning", "told", {}, over_after=_OF_PEOPLE
     ),
 }  # fmt: skip
 

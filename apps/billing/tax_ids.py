@@ -96,7 +96,7 @@ def _swiss(number: str) -> str:
 
 def _norwegian(number: str) -> str:
     """123456789MVA."""
-    return f"{_SUFFIX.sub('', number)}MVA"
+    return f"{_SUFFIX.sub('', number).removeprefix('NO')}MVA"
 
 
 FORMS: Mapping[str, Form] = {

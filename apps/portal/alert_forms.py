@@ -18,18 +18,16 @@ class AlertRuleForm(forms.Form):
     """A rule. What is wrong with it is told at its field (`tell`)."""
 
     name = forms.CharField(max_length=LONGEST_NAME, label="Name")
-    enabled = forms.BooleanField(required=False, label="It looks, and is sent")
+    enabled = forms.BooleanField(required=False, label="Switched on")
     severity = forms.ChoiceField(choices=[(one, one.title()) for one in SEVERITIES], label="Severity")
     period_minutes = forms.IntegerField(
-        min_value=LEAST_PERIOD, max_value=LONGEST_PERIOD, label="One message in so many minutes"
+        min_value=LEAST_PERIOD, max_value=LONGEST_PERIOD, label="Minutes between messages"
     )
-    mailed = forms.ChoiceField(choices=MAILED, label="Mail to")
-    mail_to = forms.CharField(required=False, label="Addresses", help_text="Separated by commas.")
-    quiet_start = forms.TimeField(
-        required=False, label="Quiet from", help_text="What is critical is sent all the same."
-    )
+    mailed = forms.ChoiceField(choices=MAILED, label="E-mail to")
+    mail_to = forms.CharField(required=False, label="E-mail addresses", help_text="Separated by commas.")
+    quiet_start = forms.TimeField(required=False, label="Quiet from", help_text="Critical alerts are sent anyway.")
     quiet_end = forms.TimeField(required=False, label="Quiet until")
-    quiet_zone = forms.CharField(required=False, max_length=64, label="Zone", help_text="Such as Europe/Berlin.")
+    quiet_zone = forms.CharField(required=False, max_length=64, label="Time zone", help_text="Such as Europe/Berlin.")
 
     def __init__(self, rule: Rule, channels: Sequence[ChatChannel], data: Any = None, zone: str = "UTC") -> None:
         super().__init__(data, initial=_initial(rule, zone))
@@ -43,9 +41,11 @@ class AlertRuleForm(forms.Form):
             self.initial["channels"] = list(rule.channels if rule.channels is not None else [c.pk for c in channels])
         for number in range(MOST_STEPS):
             self.fields[f"step_{number}_minutes"] = forms.IntegerField(
-                required=False, min_value=1, max_value=LONGEST_PERIOD, label=f"Step {number + 1}: after minutes"
+                required=False, min_value=1, max_value=LONGEST_PERIOD, label=f"Escalation {number + 1}: after minutes"
             )
-            self.fields[f"step_{number}_mail_to"] = forms.CharField(required=False, label=f"Step {number + 1}: mail to")
+            self.fields[f"step_{number}_mail_to"] = forms.CharField(
+                required=False, label=f"Escalation {number + 1}: e-mail to"
+            )
         self._kind, self._all = rule.kind, {one.pk for one in channels}
 
     def facts(self) -> dict[str, Any]:

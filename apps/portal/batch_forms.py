@@ -39,7 +39,7 @@ class UploadForm(forms.Form):
         help_text="CSV, JSON Lines or Parquet, plain or in gzip or zstd, up to 1 GB and 10 million rows. Choose it, or "
         "drop it here.",
     )  # fmt: skip
-    schema = forms.ChoiceField(label="It holds transactions of the kind", choices=[(name, name) for name in SCHEMAS])
+    schema = forms.ChoiceField(label="Kind of transaction", choices=[(name, name) for name in SCHEMAS])
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]

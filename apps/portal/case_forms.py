@@ -32,7 +32,7 @@ class LinesField(forms.CharField):
 class ResolveForm(forms.Form):
     """What a case was."""
 
-    resolution = forms.ChoiceField(choices=tuple(RESOLUTION_WORDS.items()), widget=forms.RadioSelect, label="It was")
+    resolution = forms.ChoiceField(choices=tuple(RESOLUTION_WORDS.items()), widget=forms.RadioSelect, label="Verdict")
     note = LinesField(required=False, label="Why")
     amount_lost = forms.FloatField(
         required=False, min_value=0, max_value=1e12, label="Amount lost",
@@ -60,7 +60,7 @@ class EvidenceForm(forms.Form):
 class AssignForm(forms.Form):
     """Whom a case is given to."""
 
-    to = forms.ChoiceField(required=False, label="Given to")
+    to = forms.ChoiceField(required=False, label="Assign to")
 
     def __init__(self, people: Sequence[str], *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -72,7 +72,10 @@ class QueueForm(forms.Form):
 
     name = forms.CharField(max_length=60, label="Name")
     rules = forms.CharField(
-        required=False, max_length=1_000, label="Rules", help_text="Ids of rules, with commas; one of them was hit."
+        required=False,
+        max_length=1_000,
+        label="Rules",
+        help_text="Names of rules, separated by commas: one of them matched.",
     )
     schemas = forms.MultipleChoiceField(
         required=False,
@@ -89,7 +92,7 @@ class QueueForm(forms.Form):
         min_value=1,
         max_value=525_600,
         label="Waiting for minutes",
-        help_text="Cases move here by themselves.",
+        help_text="Older cases move to this queue.",
     )
     position = forms.IntegerField(
         min_value=0,
@@ -98,13 +101,13 @@ class QueueForm(forms.Form):
         label="Position",
         help_text="A case goes to the first queue that takes it.",
     )
-    order = forms.ChoiceField(choices=tuple(ORDER_WORDS.items()), label="First comes")
+    order = forms.ChoiceField(choices=tuple(ORDER_WORDS.items()), label="Order")
     sla_minutes = forms.IntegerField(
         min_value=queues.LEAST_SLA, max_value=queues.LONGEST_SLA, initial=queues.USUAL_SLA, label="Due after minutes"
     )
     second_review_above = forms.FloatField(
         required=False, min_value=0, max_value=1e15, label="Two people above an amount of",
-        help_text="Empty: as the default queue says; there: never.",
+        help_text="Empty: as in the default queue.",
     )  # fmt: skip
 
     def __init__(self, *args: Any, queue: Queue | None = None, **options: Any) -> None:

@@ -29,16 +29,20 @@ class RuleText(forms.Form):
         r"^[A-Za-z0-9_.:-]{1,64}\Z", label="Name", help_text="Letters, digits and _ . : - such as large_abroad.",
         error_messages={"invalid": "Letters, digits and _ . : - only, 64 at most."},
     )  # fmt: skip
-    outcome = forms.ChoiceField(choices=OUTCOMES, label="When it hits")
-    schema = forms.ChoiceField(required=False, label="For")
+    outcome = forms.ChoiceField(choices=OUTCOMES, label="Outcome")
+    schema = forms.ChoiceField(required=False, label="Kind of transaction")
     when = forms.CharField(max_length=LONGEST, label="Condition", widget=forms.Textarea(attrs=_TEXT))
-    description = forms.CharField(required=False, max_length=200, label="What is told when it decides")
-    reason_code = forms.CharField(required=False, max_length=200, label="Its code", help_text="Empty: its name.")
-    reason = forms.CharField(required=False, max_length=500, label="Why you change it", help_text="For its history.")
+    description = forms.CharField(required=False, max_length=200, label="Reason shown when it decides")
+    reason_code = forms.CharField(
+        required=False, max_length=200, label="Reason code", help_text="Empty: the rule's name."
+    )
+    reason = forms.CharField(
+        required=False, max_length=500, label="Reason for the change", help_text="Shown in its history."
+    )
 
     def __init__(self, *args: Any, is_new: bool, kinds: dict[str, str], **more: Any) -> None:
         super().__init__(*args, **more)
-        choices = [("", "Every kind that has the names"), *kinds.items()]
+        choices = [("", "All kinds that have these fields"), *kinds.items()]
         self.fields["schema"].choices = choices  # type: ignore[attr-defined]
         if not is_new:
             del self.fields["id"]
@@ -60,9 +64,9 @@ class Rollout(forms.Form):
 
     state = forms.ChoiceField(choices=[(name, name) for name in STATES], label="State")
     share = forms.IntegerField(
-        min_value=1, max_value=100, label="Percent of the parties", help_text="Live: always the same ones."
+        min_value=1, max_value=100, label="Share in percent", help_text="Of parties, when live: always the same ones."
     )
-    why = forms.CharField(required=False, max_length=500, label="Why", help_text="For its history.")
+    why = forms.CharField(required=False, max_length=500, label="Reason", help_text="Shown in its history.")
 
 
 class Wrong(NamedTuple):

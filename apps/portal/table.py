@@ -25,6 +25,8 @@ A_PAGE = 25
 #: Rows of an export that are read at once.
 AT_ONCE = 1_000
 LONGEST = 128
+#: What addresses ask of a table beside its filters, which have other names.
+ASKED = ("sort", "cursor", "before", "export")
 #: What leads to the first page.
 _FROM_THE_START = {"cursor": "", "before": ""}
 
@@ -115,6 +117,11 @@ class Table:
     #: What is drawn and told of a row that was read.
     prepare: Callable[[Any], Any] = field(default=lambda row: row)
 
+    def __post_init__(self) -> None:
+        taken = {one.name for one in self.filters}.intersection(ASKED)
+        if taken:
+            raise ValueError(f"A filter can't be called {', '.join(sorted(taken))}: addresses ask that of every table.")
+
     def show(self, request: HttpRequest, rows: Rows, empty: Empty, within: Within | None = None) -> Shown:
         """The page of the rows that is asked for, by a reader whose zone is active. `within`: where rows are read."""
         asked = self._asked(request)
@@ -162,7 +169,7 @@ class Table:
     def _asked(self, request: HttpRequest) -> dict[str, str]:
         """Of the address what concerns this table."""
         begins = f"{self.name}." if self.name else ""
-        names = [one.name for one in self.filters] + ["sort", "cursor", "before", "export"]
+        names = (*(one.name for one in self.filters), *ASKED)
         said = {name: request.GET.get(f"{begins}{name}", "").strip() for name in names}
         return {name: value for name, value in said.items() if value}
 

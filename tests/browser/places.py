@@ -117,8 +117,8 @@ def of_a_batch(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
     """(name, address) of a batch's pages: a file that was dropped on the form, looked at, and scored meanwhile."""
     page.goto(f"{house.portal}/batches/")
     page.evaluate(f"() => {{{DROPPED}}}")
-    page.get_by_label("It holds transactions of the kind").select_option("paysim")
-    page.get_by_role("button", name="Upload it").click()
+    page.get_by_label("Kind of transaction").first.select_option("paysim")
+    page.get_by_role("button", name="Upload").click()
     page.get_by_role("button", name="Start", exact=True).wait_for()
     address = page.url
     yield "batch-draft", address
@@ -129,8 +129,9 @@ def of_a_batch(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
 
 
 def of_a_simulation(house: Copy, page: Any) -> Iterator[tuple[str, str]]:
-    """(name, address) of a simulation: half of all is blocked, over the last week."""
+    """(name, address) of a simulation: lower thresholds, over the last month."""
     page.goto(f"{house.portal}/policy/simulate/")
+    page.get_by_label("Review from").first.fill("0.05")
     page.get_by_label("Block from").first.fill("0.1")
     page.get_by_label("Over the last").select_option("30")
     page.get_by_role("button", name="Simulate", exact=True).click()

@@ -80,7 +80,7 @@ def test_every_address_is_a_page_or_named_here() -> None:
 
 def test_every_page_is_looked_at_in_a_browser() -> None:
     """What tests/browser/places.py leaves out has no picture, and axe has not seen it."""
-    seen = {resolve(place.path, "apps.portal.urls").url_name for place in (*menu(), *INNER)}
+    seen = {resolve(place.path.partition("?")[0], "apps.portal.urls").url_name for place in (*menu(), *INNER)}
     whole = {name for name, view in PAGES.items() if getattr(view, "template", "").startswith("portal/pages/")}
     whole = {name for name in whole if "get" in PAGES[name].http_method_names}
     assert whole - {"sla_paper"} == (seen | DEEPER.keys() | MADE) - OUTSIDE

@@ -86,7 +86,7 @@ def test_what_rules_did_is_told(browser: Client, cast: Cast) -> None:
             RuleDay.objects.create(rule="large", decisions=1234, decided=77, livemode=livemode, **day)
             RuleDay.objects.create(rule="shadow:large", decisions=4321, decided=0, livemode=livemode, **day)
     for path in ("/rules/", "/rules/large/"):
-        page = browser.get(path).content.decode()
+        page = browser.get(path).content.decode().replace(",", "")
         assert "1234" in page and "77" in page and "4321" in page
 
 

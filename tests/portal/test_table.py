@@ -215,7 +215,7 @@ def test_decisions_tell_all_their_columns() -> None:
 def test_every_table_of_a_page_gives_the_file_it_offers(cast: Cast, name: str) -> None:
     owner = browser(cast)
     page = owner.get(address(name))
-    context = [layer for one in page.context or [] for layer in one.dicts]
+    context = [layer for one in page.context or [] for layer in getattr(one, "dicts", [one])]
     tables = [value for values in context for value in values.values() if isinstance(value, Shown)]
     for shown in tables:
         exported = owner.get(address(name) + shown.exports["csv"])

@@ -72,11 +72,13 @@ class BatchesPage(Page):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         plan = plan_for(self.tenant.pk)[0]
+        included = "batch" in plan.features
+        nothing = NOTHING if included else Empty("No batches yet")
         return {
-            "table": TABLE.show(self.request, services.of_tenant(self.tenant, self.livemode), NOTHING),
+            "table": TABLE.show(self.request, services.of_tenant(self.tenant, self.livemode), nothing),
             "drafts": services.drafts_of(self.tenant, self.livemode),
             "plan": plan,
-            "included": "batch" in plan.features,
+            "included": included,
             "form": UploadForm(),
         }
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 
 from apps.api_keys.services import get_gate
 from apps.imports import fraud_detector, services, stripe_radar
@@ -35,8 +36,8 @@ class Brought(forms.Form):
         label="Rules",
         max_length=MOST_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false"}),
-        help_text="Of Stripe Radar the rules as its page shows them, one a line. Of Amazon Fraud Detector what its get "
-        "calls answer, in one JSON object.",
+        help_text="Stripe Radar: the rules as its page shows them, one a line. Amazon Fraud Detector: the answers of "
+        "its Get calls, in one JSON object.",
     )
 
     def plan(self) -> ImportPlan | None:
@@ -76,6 +77,6 @@ class ImportRules(Page):
         except (InvalidRules, TooMany) as refused:
             form.add_error(None, str(refused))
             return self.page(form=form, plan=plan, status=422)
-        told = f"{made.rules} draft rules and {made.lists} lists are imported."
+        told = f"{made.rules} draft rule{pluralize(made.rules)} and {made.lists} list{pluralize(made.lists)} imported."
         messages.success(self.request, f"{told} Drafts decide nothing until you make them live.")
         return redirect("rules")

@@ -43,8 +43,8 @@ class ListForm(forms.Form):
         NAME, label="Name", help_text="Rules ask for it as lists.NAME: small letters, digits and _.",
         error_messages={"invalid": "Small letters, digits and _, a letter first: mules, trusted_cards."},
     )  # fmt: skip
-    item_type = forms.ChoiceField(choices=TYPE_WORDS, label="It holds")
-    description = forms.CharField(max_length=200, required=False, label="What it is for")
+    item_type = forms.ChoiceField(choices=TYPE_WORDS, label="Type of items")
+    description = forms.CharField(max_length=200, required=False, label="Description")
 
 
 class ItemsForm(forms.Form):
@@ -93,14 +93,14 @@ LISTS = Table(
     row="portal/rows/list.html",
     filters=(
         search_in("Name", lambda one: one.row.name, lambda one: one.row.description),
-        choice_in("item_type", "It holds", TYPE_WORDS, lambda one: one.row.item_type),
+        choice_in("item_type", "Type of items", TYPE_WORDS, lambda one: one.row.item_type),
     ),
     columns=(
         Column("name", "List", lambda one: one.row.name, ("name",)),
-        Column("item_type", "It holds", lambda one: one.row.item_type),
+        Column("item_type", "Type of items", lambda one: one.row.item_type),
         Column("items", "Items", lambda one: one.row.size, ("items",), number=True),
-        Column("rules", "Rules that ask", lambda one: " ".join(one.rules)),
-        Column("created_at", "Made", lambda one: one.row.created_at, ("created_at",)),
+        Column("rules", "Used by rules", lambda one: " ".join(one.rules)),
+        Column("created_at", "Created", lambda one: one.row.created_at, ("created_at",)),
         Column("created_by", "By", lambda one: one.row.created_by),
     ),
 )
@@ -253,7 +253,7 @@ class ListPage(_Lists):
         return redirect("lists")
 
     def _told(self, added: Added) -> None:
-        told = f"{added.added:,} added, {added.changed:,} changed, {added.unchanged:,} as they were."
+        told = f"{added.added:,} added, {added.changed:,} changed, {added.unchanged:,} unchanged."
         messages.success(self.request, f"{told} In force now.")
 
     def _within(self) -> Any:

@@ -43,10 +43,10 @@ class TrainForm(forms.Form):
     schema = forms.ChoiceField(choices=tuple(KINDS.items()), label="Kind of transaction")
     families = forms.MultipleChoiceField(
         choices=[(name, FAMILY_WORDS[name]) for name in FAMILIES], initial=list(services.USUAL_FAMILIES),
-        widget=forms.CheckboxSelectMultiple, label="Families that are tried",
+        widget=forms.CheckboxSelectMultiple, label="Model families to try",
     )  # fmt: skip
     maturity_days = forms.FloatField(
-        required=False, min_value=0, max_value=180, label="Days until no label means legitimate",
+        required=False, min_value=0, max_value=180, label="Days after which no label counts as legitimate",
         help_text="Empty: the time within which 95 % of your frauds became known.",
     )  # fmt: skip
 
@@ -56,7 +56,9 @@ class RetrainingForm(forms.Form):
 
     schema = forms.ChoiceField(choices=tuple(KINDS.items()), label="Kind of transaction")
     weekly = forms.BooleanField(required=False, label="Train again every week")
-    promotes = forms.BooleanField(required=False, label="Make it champion when it is better beyond the interval")
+    promotes = forms.BooleanField(
+        required=False, label="Make it champion if it is better by more than the 95 % interval"
+    )
 
 
 class ModelRow(NamedTuple):
@@ -89,7 +91,7 @@ NONE_YET = Empty(
     "No models of your own yet",
     "Say what became of your transactions first: a model learns from known frauds.",
     "/labels/",
-    "Bring labels",
+    "Add labels",
 )
 
 

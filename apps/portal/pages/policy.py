@@ -38,7 +38,7 @@ MEMBERS = (
     LEVELS
     | ACTS
     | {
-        "default_action": "When nothing can be said",
+        "default_action": "If no score is available",
         "home_country": "Home country",
         "rules": "Your rules",
         "built_in": "Built-in rules",
@@ -67,7 +67,7 @@ class PolicyForm(forms.Form):
     review_at = _threshold(ACTS["review_at"])
     block_at = _threshold(ACTS["block_at"])
     default_action = forms.ChoiceField(
-        choices=ACTIONS, label="When nothing can be said", help_text="Neither a rule nor a model could decide."
+        choices=ACTIONS, label="If no score is available", help_text="Neither a rule nor a model could decide."
     )
     home_country = forms.CharField(
         required=False, max_length=128, label="Home country", help_text="As your transactions name it. Empty: learned."
@@ -128,7 +128,7 @@ class PolicyPage(_OfPolicy):
             try:
                 return self.published(changed(self.in_force(), form.said()))
             except InvalidPolicy as wrong:
-                form.add_error(field_of(str(wrong)), str(wrong))
+                form.add_error(field_of(str(wrong)), in_labels(str(wrong)))
         return self.page(**self.context() | {"form": form}, status=422)
 
     def _scores(self, policy: Policy, kind: str | None) -> Any:
@@ -243,6 +243,15 @@ def initial_of(policy: Policy) -> dict[str, Any]:
         for name in ("rules", "built_in")
     }
     return {**told, **lists}
+
+
+def in_labels(wrong: str) -> str:
+    """A message of `InvalidPolicy` about the order of thresholds with the fields' own labels."""
+    if "must hold" not in wrong:
+        return wrong
+    names = [name for name in (*LEVELS, *ACTS) if f"{name} is " in wrong]
+    given = ", ".join(f"“{PolicyForm.base_fields[name].label}”" for name in names)
+    return f"These take numbers from 0 to 1, none smaller than the one before it: {given}."
 
 
 def field_of(wrong: str) -> str | None:

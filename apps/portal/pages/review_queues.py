@@ -33,7 +33,7 @@ QUEUES = Table(
     filters=(search_in("Name", lambda one: one.queue.name, lambda one: one.queue.code),),
     columns=(
         Column("name", "Queue", lambda one: one.queue.name, ("name",)),
-        Column("order", "First comes", lambda one: one.order),
+        Column("order", "Order", lambda one: one.order),
         Column("sla_minutes", "Due after minutes", lambda one: one.queue.sla_minutes, ("sla_minutes",), number=True),
         Column("second_review_above", "Two people above", lambda one: one.queue.second_review_above, number=True),
         Column("waiting", "Waiting", lambda one: one.waiting, ("waiting",), number=True),

@@ -15,7 +15,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.portal.filters import choice, days, search
 from apps.portal.page import InOtherMode, Page
 from apps.portal.pages.decisions import KINDS
-from apps.portal.pages.policy import PolicyForm, field_of, initial_of
+from apps.portal.pages.policy import PolicyForm, field_of, in_labels, initial_of
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.scoring import policies
@@ -40,8 +40,8 @@ FLIPS = Table(
     key=("id",),
     rising=True,
     filters=(
-        choice("before", "Was", ((one, one) for one in ACTIONS)),
-        choice("after", "Would be", ((one, one) for one in ACTIONS)),
+        choice("was", "Was", ((one, one) for one in ACTIONS), "before"),
+        choice("would_be", "Would be", ((one, one) for one in ACTIONS), "after"),
         choice("label", "Labelled", (("fraud", "fraud"), ("legitimate", "legitimate"))),
         choice("schema", "Kind", ((name, KINDS[name]) for name in SCHEMAS)),
     ),
@@ -132,7 +132,7 @@ class SimulatePage(Page):
             try:
                 return redirect("simulation", self._started(form, span).pk)
             except InvalidPolicy as wrong:
-                form.add_error(field_of(str(wrong)), str(wrong))
+                form.add_error(field_of(str(wrong)), in_labels(str(wrong)))
         return self.page(**self.context() | {"form": form, "span_form": span}, status=422)
 
     def _started(self, form: PolicyForm, span: SpanForm) -> Simulation:
