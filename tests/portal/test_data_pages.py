@@ -69,7 +69,7 @@ def test_quality_points_out_what_became_worse_and_leads_to_the_day(cast: Cast) -
     page = browser(cast).get("/quality/?days=7").content.decode()
     assert "1 worse" in page and "30.00 %" in page and "1.00 %" in page
     assert f"schema=payments&amp;from={today}&amp;to={today}" in page
-    assert "No transactions were sent" in browser(cast).get("/quality/?schema=paysim").content.decode()
+    assert "No transactions were stored" in browser(cast).get("/quality/?schema=paysim").content.decode()
 
 
 def test_retention_is_set_and_a_person_removed_after_naming_them_twice(cast: Cast) -> None:

@@ -90,4 +90,4 @@ def test_requests_of_others_are_not_shown(viewer: Client, cast: Cast) -> None:
     other.force_login(
         MembershipFactory(tenant=cast.bob.tenant).user, backend="allauth.account.auth_backends.AuthenticationBackend"
     )
-    assert "Nothing asked yet" in text_of(other.get("/support/"))
+    assert "No support requests yet" in text_of(other.get("/support/"))

@@ -77,7 +77,7 @@ def test_a_list_in_use_says_by_which_rules_and_stays(cast: Cast) -> None:
     publish(tenant=cast.alice.tenant, policy=Policy(rules=(rule,)), gate=get_gate(), now=timezone.now())
     assert "at_home" in text_of(analyst.get("/lists/")) and "at_home" in text_of(analyst.get("/lists/offices/"))
     analyst.post("/lists/offices/", {"do": "delete"})
-    assert "Rules in force ask for it: at_home" in text_of(analyst.get("/lists/offices/"))
+    assert "These rules use it: at_home" in text_of(analyst.get("/lists/offices/"))
     publish(tenant=cast.alice.tenant, policy=Policy(), gate=get_gate(), now=timezone.now())
     assert analyst.post("/lists/offices/", {"do": "delete"})["Location"] == "/lists/"
     assert analyst.get("/lists/offices/").status_code == 404
