@@ -1,6 +1,11 @@
-"""Traces: one request is one trace, through gate, engine, journal and recorder. Off unless a tracer is handed in.
+"""Traces: one request is one trace, through gate, engine, journal and recorder, and through the tasks it asks for.
 
     request ─► gate ─► engine ─► journal ─ ─ ─ the entry carries the trace ─ ─ ─► record
+    page ─ ─ ─ the message carries the trace ─ ─ ─► task
+    messages of a stream ─► gate ─► engine ─► journal ─ ─ ─► record
+                                                     └► deliver
+
+Off unless a tracer is handed in.
 
 Nothing of OpenTelemetry is imported here; config/tracing.py does, where the setting asks for it. While it is off a step
 costs one look at a name.
@@ -17,12 +22,17 @@ class Span(Protocol):
 
     def set_attribute(self, name: str, value: Value) -> None: ...
 
+    def update_name(self, name: str) -> None: ...
+
 
 class Tracer(Protocol):
     """Whoever keeps traces."""
 
     def request(self, name: str) -> AbstractContextManager[Span]:
         """The beginning of a trace: whoever calls says no more of it than that it calls."""
+
+    def work(self, name: str, carried: str) -> AbstractContextManager[Span]:
+        """What was taken from a queue: a part of the carried trace; the beginning of one where "" is carried."""
 
     def step(self, name: str) -> AbstractContextManager[Span]:
         """A part of what is done at the moment; outside of a trace it is none."""
@@ -43,6 +53,9 @@ class _Nothing:
     def set_attribute(self, name: str, value: Value) -> None:
         pass
 
+    def update_name(self, name: str) -> None:
+        pass
+
 
 NOTHING = nullcontext(_Nothing())
 _tracer: Tracer | None = None
@@ -61,6 +74,11 @@ def is_on() -> bool:
 def request(name: str) -> AbstractContextManager[Span]:
     """See `Tracer.request`."""
     return NOTHING if _tracer is None else _tracer.request(name)
+
+
+def work(name: str, carried: str = "") -> AbstractContextManager[Span]:
+    """See `Tracer.work`."""
+    return NOTHING if _tracer is None else _tracer.work(name, carried)
 
 
 def step(name: str) -> AbstractContextManager[Span]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
-from celery.signals import before_task_publish, celeryd_after_setup, setup_logging
+from celery.signals import before_task_publish, celeryd_after_setup, setup_logging, worker_process_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
 
@@ -22,6 +22,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 
+from apps import tracing  # noqa: E402
 from apps.batches.pandas_kept_out import keep_pandas_out  # noqa: E402
 from apps.monitoring.queues import ASKED_AT  # noqa: E402
 
@@ -118,6 +119,8 @@ HANDED_BACK = 900
 LOOKED_FOR = 10
 
 CONFIGURATION = {
+#: The header of a message that carries the trace it was asked for in.
+TRACE = "traceparent"
     "broker_url": settings.BROKER_URL.replace("unix://", "redis+socket://", 1),
     "broker_connection_retry_on_startup": True,
     "broker_transport_options": {
@@ -143,7 +146,10 @@ CONFIGURATION = {
 
 
 class Alone(Task):
-    """A task that runs once at a time in a process: the same one asked for meanwhile has nothing to add."""
+    """A task that runs once at a time in a process: the same one asked for meanwhile has nothing to add.
+
+    It is a part of the trace it was asked for in, or one of its own where the clock asked.
+    """
 
     _running: ClassVar[defaultdict[str, Lock]] = defaultdict(Lock)
 
@@ -152,7 +158,8 @@ class Alone(Task):
         if not running.acquire(blocking=False):
             return None
         try:
-            return super().__call__(*args, **kwargs)
+            with tracing.work(f"task {self.name}", self.request.get(TRACE) or ""):
+                return super().__call__(*args, **kwargs)
         finally:
             running.release()
 
@@ -183,13 +190,21 @@ def log_as_all_do(**_: Any) -> None:
 
 @before_task_publish.connect
 def say_when(headers: dict[str, Any], **_: Any) -> None:
-    """Let every task say since when it waits."""
+    """Let every task say since when it waits, and in which trace it was asked for."""
     headers[ASKED_AT] = time.time()
 
 
 ROOMS = (
     "notifications",
     "billing",
+    if carried := tracing.carried():
+        headers[TRACE] = carried
+
+
+@worker_process_shutdown.connect
+def send_last_spans(**_: Any) -> None:
+    """A process of a pool ends without saying goodbye."""
+    tracing.flush()
     "usage",
     "sla",
     "scoring",

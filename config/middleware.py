@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.core.cache import close_caches
+from django.core.exceptions import MiddlewareNotUsed
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Histogram
 
+from apps import tracing
 from apps.accounts.audit import ORIGIN, Origin
 from apps.addresses import came_over_tls, client_address
 from apps.log_context import ANSWERING, Answering
@@ -89,11 +91,34 @@ def time_pages(respond: Respond) -> Respond:
     def handle(request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         response = respond(request)
-        page = (request.resolver_match and request.resolver_match.url_name) or NO_PAGE
-        PAGE_SECONDS.labels(page, response.status_code).observe(time.perf_counter() - began)
+        PAGE_SECONDS.labels(_page_of(request), response.status_code).observe(time.perf_counter() - began)
         return response
 
     return handle
+
+
+def trace_pages(respond: Respond) -> Respond:
+    """Make each page a trace, where there are any. It stands inside `note_origin`, which knows what is answered."""
+    if not tracing.is_on():
+        raise MiddlewareNotUsed
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        with tracing.request(f"{request.method} {NO_PAGE}") as span:
+            response = respond(request)
+            answering = ANSWERING.get()
+            span.update_name(f"{request.method} {_page_of(request)}")
+            span.set_attribute("http.request.method", str(request.method))
+            span.set_attribute("http.response.status_code", response.status_code)
+            span.set_attribute("palisade.request_id", answering.request_id)
+            span.set_attribute("palisade.tenant", answering.tenant)
+            return response
+
+    return handle
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The name of a page's address."""
+    return (request.resolver_match and request.resolver_match.url_name) or NO_PAGE
 
 
 def note_origin(respond: Respond) -> Respond:

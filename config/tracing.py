@@ -28,15 +28,17 @@ class Otel:
         self._tracer = provider.get_tracer(SERVICE)
         self._form = tracecontext.TraceContextTextMapPropagator()
 
-    @contextmanager
-    def request(self, name: str) -> Iterator[Span]:
-        with self._tracer.start_as_current_span(name, kind=self._trace.SpanKind.SERVER) as span:
-            yield span
+    def request(self, name: str) -> AbstractContextManager[Span]:
+        return self._span(name, kind=self._trace.SpanKind.SERVER)
+
+    def work(self, name: str, carried: str) -> AbstractContextManager[Span]:
+        context = self._form.extract({"traceparent": carried}) if carried else None
+        return self._span(name, kind=self._trace.SpanKind.CONSUMER, context=context)
 
     def step(self, name: str) -> AbstractContextManager[Span]:
         if not self._trace.get_current_span().get_span_context().is_valid:
             return tracing.NOTHING
-        return self._tracer.start_as_current_span(name)
+        return self._span(name)
 
     def carried(self) -> str:
         found: dict[str, str] = {}
@@ -48,11 +50,26 @@ class Otel:
         span = self._tracer.start_span(name, context, start_time=int(begun * 1e9))
         span.end(int(ended * 1e9))
 
+    @contextmanager
+    def _span(self, name: str, **options: Any) -> Iterator[Span]:
+        """A span; of what fails in it the kind alone is told, for the text may name what is the tenant's."""
+        quiet = {"record_exception": False, "set_status_on_exception": False}
+        with self._tracer.start_as_current_span(name, **quiet, **options) as span:
+            try:
+                yield span
+            except Exception as failure:
+                span.set_status(self._trace.StatusCode.ERROR, type(failure).__name__)
+                raise
+
     def flush(self) -> None:
         self._provider.force_flush(FLUSH_MS)
 
+    def end(self) -> None:
+        """Send what waits, and nothing more after it."""
+        self._provider.shutdown()
 
-def begin(url: str, share: float) -> None:
+
+def begin(url: str, share: float) -> Otel:
     """Trace this process and those it forks; `share` of all requests. Raises `ImproperlyConfigured`."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -67,4 +84,6 @@ def begin(url: str, share: float) -> None:
     resource = Resource.create({"service.name": SERVICE})
     provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)), resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url), schedule_delay_millis=SEND_MS))
-    tracing.use(Otel(provider))
+    tracer = Otel(provider)
+    tracing.use(tracer)
+    return tracer

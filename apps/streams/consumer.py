@@ -19,6 +19,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Raw
 
+from apps import tracing
 from apps.streams import messages as forms
 from apps.streams import metrics
 from apps.streams.budget import Budget
@@ -111,12 +112,19 @@ class Stream:
         if not batch:
             return 0
         started = time.perf_counter()
-        outcomes = self.decider.decide(batch, time.time_ns() // 1000)
-        self._hold([one for one in outcomes if isinstance(one, Waiting)])
-        done = self._delivered([one for one in outcomes if not isinstance(one, Waiting)])
+        with tracing.work(f"messages {self.topics.source}") as span:
+            span.set_attribute("messaging.batch.message_count", len(batch))
+            done = self._decided(batch)
         self.budget.took(len(batch), time.perf_counter() - started)
         metrics.BATCH.observe(len(batch))
         return done
+
+    def _decided(self, batch: Sequence[Message]) -> int:
+        """Decide on a batch and deliver what can be; the number of messages that were answered or put aside."""
+        outcomes = self.decider.decide(batch, time.time_ns() // 1000)
+        self._hold([one for one in outcomes if isinstance(one, Waiting)])
+        with tracing.step("deliver"):
+            return self._delivered([one for one in outcomes if not isinstance(one, Waiting)])
 
     def close(self) -> None:
         """Leave the group, so that others have our partitions at once; with no broker there is nobody to tell."""

@@ -39,6 +39,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "config.middleware.permit_nothing",
     "config.middleware.note_origin",
+    "config.middleware.trace_pages",
     "config.readable.ReadableOnly",
     "config.files.SmallFiles",
     "config.files.SmallPages",

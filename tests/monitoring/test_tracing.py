@@ -1,33 +1,44 @@
-"""Traces: one request is one trace over two processes, sent to a collector of this test's; off, there is nothing."""
+"""Traces: one request is one trace over its processes, sent to a collector of this test's; off, there is nothing."""
 
 import re
 import sys
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any
 
 import msgspec
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from apps import tracing
+from apps.accounts.tenancy import in_tenant
+from apps.simulation.models import Simulation
 from apps.usage.metering import journal
 from apps.usage.metering.journal import Entry
 from apps.valkey import Valkey
 from config import tracing as otel
 from config.local.embedded import CHECKOUT
+from config.middleware import trace_pages
 from tests.api.bodies import HONEST
-from tests.cast import Api, Cast
+from tests.cast import Api, Cast, Player
+from tests.factories import MembershipFactory
 from tests.http_server import EndingServer
 from tests.live import serving
 from tests.monitoring.house import call, process
 from tests.pace import within
 
 STEPS = ("gate", "engine", "journal", "record")
+WORKER = [sys.executable, "-m", "celery", "--quiet", "-A", "config", "worker", "--queues", "batches", "--pool", "solo",
+          "--without-gossip", "--without-mingle"]  # fmt: skip
 
 
 @contextmanager
@@ -64,9 +75,7 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
             asked = [call(api, "/v1/decisions", HONEST, cast.alice.text) for _ in range(3)]
             call(api, "/v1/usage", None, cast.alice.text)
             refused = call(api, "/v1/decisions", HONEST, "pk_live_no")
-            deadline = time.monotonic() + within(30)
-            while sum(span.name == "record" for span in spans) < len(asked) and time.monotonic() < deadline:
-                time.sleep(0.1)
+            until(lambda: sum(span.name == "record" for span in spans) >= len(asked))
     requests = {span.trace_id: span for span in spans if not span.parent_span_id}
     assert len(requests) == len(asked) + 2
     decided = [one for one in requests.values() if (one.name, status(one)) == ("POST decisions", 200)]
@@ -82,6 +91,97 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
     (wrong,) = [one for one in requests.values() if status(one) == 401]
     assert attributes(wrong)["palisade.request_id"] == refused["request_id"]
     assert cast.alice.text not in str(spans)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_and_the_task_it_asks_for_are_one_trace(cast: Cast) -> None:
+    with collecting() as (address, spans):
+        more = {"PALISADE_TRACES_URL": address}
+        with process(WORKER, more), serving("portal", **more) as portal:
+            page = urllib.request.Request(
+                f"{portal}/simulations/{standing(cast.alice)}/", headers={"Cookie": logged_in(cast.alice)}
+            )
+            with urllib.request.urlopen(page, timeout=within(20)) as answer:
+                request_id = answer.headers["X-Request-Id"]
+            until(lambda: any(span.name.startswith("task ") for span in spans) and any(is_page(span) for span in spans))
+    (asked,) = (span for span in spans if is_page(span))
+    (task,) = (span for span in spans if span.name == "task apps.simulation.tasks.simulate")
+    assert not asked.parent_span_id
+    assert (task.trace_id, task.parent_span_id) == (asked.trace_id, asked.span_id)
+    assert attributes(asked) == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "palisade.request_id": request_id,
+        "palisade.tenant": cast.alice.tenant.schema_name,
+    }
+
+
+def standing(player: Player) -> str:
+    """A simulation that stands still: whoever looks at it asks for it anew."""
+    now = timezone.now()
+    with in_tenant(player.tenant):
+        made = Simulation.objects.create(
+            id="sim_traced", livemode=False, asked_at=now, policy={}, against=0, begin=now - timedelta(days=1), end=now,
+            costs={}, total=1, touched_at=now - timedelta(hours=1),
+        )  # fmt: skip
+    return str(made.pk)
+
+
+def logged_in(player: Player) -> str:
+    client = Client()
+    user = MembershipFactory(tenant=player.tenant).user
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return f"sessionid={client.cookies['sessionid'].value}"
+
+
+def is_page(span: Any) -> bool:
+    return bool(span.name == "GET simulation")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it, or go on without it: what is looked at then says what is missing."""
+    deadline = time.monotonic() + within(30)
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+@contextmanager
+def traced() -> Iterator[list[Any]]:
+    """This process traces; what it has sent once it traces no more."""
+    with collecting() as (address, spans):
+        tracer = otel.begin(address, 1.0)
+        try:
+            yield spans
+        finally:
+            tracing.use(None)
+            tracer.end()
+
+
+def test_work_goes_on_with_what_is_carried_or_begins_a_trace() -> None:
+    with traced() as spans:
+        with tracing.request("page"):
+            carried = tracing.carried()
+        with tracing.work("asked for", carried):
+            pass
+        with tracing.work("by the clock"):
+            pass
+    found = {span.name: span for span in spans}
+    assert found["asked for"].parent_span_id == found["page"].span_id
+    assert not found["by the clock"].parent_span_id
+    assert len({span.trace_id for span in spans}) == 2
+
+
+def test_of_a_failure_its_kind_alone_is_told() -> None:
+    with traced() as spans, pytest.raises(ValueError), tracing.work("task"):
+        raise ValueError("4111111111111111")
+    (span,) = spans
+    assert span.status.message == "ValueError"
+    assert "4111" not in str(span)
+
+
+def test_off_pages_pass_nothing_of_it() -> None:
+    with pytest.raises(MiddlewareNotUsed):
+        trace_pages(lambda request: HttpResponse())
 
 
 def attributes(span: Any) -> dict[str, Any]:
@@ -102,6 +202,7 @@ def test_off_the_journal_carries_no_trace(alice: Api, valkey: Valkey) -> None:
 def test_off_a_step_is_the_same_nothing_and_nothing_is_sent() -> None:
     assert not tracing.is_on()
     assert tracing.step("gate") is tracing.step("engine") is tracing.request("some") is tracing.NOTHING
+    assert tracing.work("task", "00-" + "1" * 32 + "-" + "2" * 16 + "-01") is tracing.NOTHING
     tracing.went_on("record", "00-" + "1" * 32 + "-" + "2" * 16 + "-01", 1.0, 2.0)
     tracing.flush()
     assert tracing.carried() == ""

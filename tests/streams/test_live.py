@@ -20,6 +20,7 @@ from apps.streams.management.commands.stream import create_topics
 from apps.streams.waits import WAITS, Wait
 from apps.usage.admission.admission import get_admissions, period_of
 from tests.cast import Api, Cast, new_key
+from tests.monitoring.test_tracing import traced
 from tests.pace import within
 from tests.streams.broker import Ground, decisions, until
 from tests.streams.transactions import TRANSACTION, transaction
@@ -61,6 +62,21 @@ def test_messages_are_answered_as_calls_are_and_billed_once(
     called = alice.post("/v1/decisions", {"schema": "paysim", "transaction": transaction(7)}).json()
     assert called == answer | {"status": "duplicate", "billed_units": 0}
     until(lambda: ground.committed() == 41, stream.step)
+
+
+def test_a_batch_of_messages_is_one_trace_through_gate_engine_journal_and_recorder(
+    ground: Ground, stream: Stream, drain: Callable[[], int]
+) -> None:
+    ground.send(transaction("traced"))
+    ground.sent()
+    with traced() as spans:
+        work(stream, 1)
+        drain()
+    (batch,) = (span for span in spans if span.name == f"messages {ground.topics.source}")
+    parts = [span for span in spans if span is not batch]
+    assert sorted(span.name for span in parts) == ["deliver", "engine", "gate", "journal", "record"]
+    assert {span.parent_span_id for span in parts} == {batch.span_id}
+    assert {span.trace_id for span in spans} == {batch.trace_id}
 
 
 def test_a_message_that_comes_again_is_answered_with_the_same_decision_for_nothing(
