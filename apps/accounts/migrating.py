@@ -30,9 +30,10 @@ class Change(NamedTuple):
 
 
 def change_of(schema: str) -> Change | None:
-    """What migrating a schema would do; None where SQL can't tell it."""
+    """What migrating a schema would do; None where SQL can't tell it. Raises `InconsistentMigrationHistory`."""
     with in_tenant(schema):
         executor = MigrationExecutor(connection)
+        executor.loader.check_consistent_history(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         rooms = {room.rpartition(".")[2] for room in settings.TENANT_APPS}
         ours = [(migration, backwards) for migration, backwards in plan if migration.app_label in rooms]

@@ -13,8 +13,9 @@ from apps.accounts.audit import record_audit
 from apps.accounts.models import Membership, RegularCheck, Tenant, User, new_handle
 from apps.accounts.naming import RESERVED
 
-#: Names of regular checks: served = journaled = recorded = rolled up = invoiced; and the provider's payments = ours.
-USAGE_BOOKS, PROVIDER_BOOKS = "usage books", "provider's books"
+#: Names of regular checks: served = journaled = recorded = rolled up = invoiced; the provider's payments = ours; the
+#: decisions = what their receipts say.
+USAGE_BOOKS, PROVIDER_BOOKS, RECEIPTS = "usage books", "provider's books", "receipts of decisions"
 #: Noted like a check when it was made, for what watches its age; it has no differences.
 BACKUP = "backup"
 #: Differences that a regular check keeps in words.

@@ -29,10 +29,10 @@ class Command(MigrateSchemasCommand):
             if options.get("schema_name") or any(options.get(name) for name in PARTICULAR):
                 super().handle(*args, **options)
                 self._migrate(settings.TEMPLATE_SCHEMA, *args, **options)
+                tenant_connection().set_schema_to_public()
+                template.refresh()
             else:
                 self._all(*args, **options)
-            tenant_connection().set_schema_to_public()
-            template.refresh()
 
     def _all(self, *args: Any, **options: Any) -> None:
         if options.get("shared") or not options.get("tenant"):
@@ -42,17 +42,23 @@ class Command(MigrateSchemasCommand):
 
     def _tenants(self, *args: Any, **options: Any) -> None:
         before, change = self._template_stands()
-        self._migrate(settings.TEMPLATE_SCHEMA, *args, **options)
+        if change is None:
+            self._migrate(settings.TEMPLATE_SCHEMA, *args, **options)
+        elif change.migrations:
+            migrating.make(settings.TEMPLATE_SCHEMA, change)
+        tenant_connection().set_schema_to_public()
         found = dict(migrating.states(migrating.tenants()))
         alike, others = migrating.apart(found, before, migrating.state_of(settings.TEMPLATE_SCHEMA))
         if change is None:
             alike, others = [], alike + others
-        for number, schema in enumerate(alike, 1):
-            migrating.make(schema, change)  # type: ignore[arg-type]  # there are none alike where it is None
-            if options.get("verbosity", 1) and number % 100 == 0:
-                self.stdout.write(f"{number} of {len(alike)} schemas")
-        for schema in others:
-            self._migrate(schema, *args, **options)
+        with template.refreshing():
+            for number, schema in enumerate(alike, 1):
+                migrating.make(schema, change)  # type: ignore[arg-type]  # there are none alike where it is None
+                if options.get("verbosity", 1) and number % 100 == 0:
+                    self.stdout.write(f"{number} of {len(alike)} schemas")
+            for schema in others:
+                self._migrate(schema, *args, **options)
+            tenant_connection().set_schema_to_public()
 
     def _template_stands(self) -> tuple[str, migrating.Change | None]:
         """Where the template stands, and what leads on from there."""
