@@ -67,6 +67,10 @@ class Valkey:
         self._away_until = 0.0
         self.round_trips = 0
 
+    def primaries(self) -> Sequence["Valkey"]:
+        """The servers that have the keys: this one; of a cluster several."""
+        return [self]
+
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script: one round trip, two when the server has just been started and does not know it yet."""
         try:

@@ -97,6 +97,8 @@ WORK: Mapping[str, Work] = {
     # What a tenant keeps no longer goes by night, before the vectors are compared.
     "retention": Work("apps.offboarding.tasks.remove_old", HEAVY, crontab(hour=1, minute=20)),
     "closures": Work("apps.offboarding.tasks.finish_closures", HEAVY, crontab(minute=50)),
+    # What was recorded in the last days is as its receipts say.
+    "receipts": Work("apps.operations.tasks.verify_receipts", HEAVY, crontab(hour=3, minute=40)),
     # A backup a night, before what is old is removed; nothing where no folder is named.
     "backup": Work("apps.operations.tasks.back_up", HEAVY, crontab(hour=0, minute=30)),
     # Batches that wait are planned, scored chunk by chunk and put together; whatever a killed worker left goes on.
@@ -117,10 +119,10 @@ WORK: Mapping[str, Work] = {
 #: What a killed worker had in hand comes again after so many seconds; workers look for it as often as `LOOKED_FOR`.
 HANDED_BACK = 900
 LOOKED_FOR = 10
-
-CONFIGURATION = {
 #: The header of a message that carries the trace it was asked for in.
 TRACE = "traceparent"
+
+CONFIGURATION = {
     "broker_url": settings.BROKER_URL.replace("unix://", "redis+socket://", 1),
     "broker_connection_retry_on_startup": True,
     "broker_transport_options": {
@@ -192,11 +194,6 @@ def log_as_all_do(**_: Any) -> None:
 def say_when(headers: dict[str, Any], **_: Any) -> None:
     """Let every task say since when it waits, and in which trace it was asked for."""
     headers[ASKED_AT] = time.time()
-
-
-ROOMS = (
-    "notifications",
-    "billing",
     if carried := tracing.carried():
         headers[TRACE] = carried
 
@@ -205,6 +202,11 @@ ROOMS = (
 def send_last_spans(**_: Any) -> None:
     """A process of a pool ends without saying goodbye."""
     tracing.flush()
+
+
+ROOMS = (
+    "notifications",
+    "billing",
     "usage",
     "sla",
     "scoring",

@@ -17,7 +17,7 @@ from django.db.models import Count, F, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from apps.accounts.models import RegularCheck, Tenant
-from apps.accounts.services import BACKUP, PROVIDER_BOOKS, USAGE_BOOKS
+from apps.accounts.services import BACKUP, PROVIDER_BOOKS, RECEIPTS, USAGE_BOOKS
 from apps.alerts.kinds import KINDS
 from apps.alerts.models import RESOLVED, Alert
 from apps.batches.models import Batch
@@ -38,7 +38,7 @@ PACES: tuple[Pace, ...] = ("often", "hourly")
 MOST_TENANTS = 10
 #: Of a tenant without a plan of its own.
 FREE = "free"
-BOOKS = {"usage": USAGE_BOOKS, "provider": PROVIDER_BOOKS}
+BOOKS = {"usage": USAGE_BOOKS, "provider": PROVIDER_BOOKS, "receipts": RECEIPTS}
 UNDER_WAY = (Batch.State.QUEUED, Batch.State.RUNNING, Batch.State.PAUSED)
 #: Figures are forgotten when they are this old: then there are none rather than wrong ones.
 KEPT_SECONDS = 3 * 3600

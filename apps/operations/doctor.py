@@ -9,9 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -20,39 +18,17 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from redis.exceptions import ResponseError
 
-from apps.accounts.models import Tenant
+from apps.accounts.models import RegularCheck, Tenant
 from apps.accounts.postgres_programs import ProgramMissing, program
+from apps.accounts.services import BACKUP
 from apps.accounts.tenancy import POSTGRES_AWAY, in_tenant, tenant_connection
 from apps.monitoring import figures, stores
+from apps.operations import tenant_looks
 from apps.operations.backups.manifest import applied, known
+from apps.operations.findings import Finding, Level, Patient
 from apps.operations.models import Backup
 from apps.usage.metering.journal import Journal
 from apps.valkey import Away, Valkey, server
-
-
-class Level(IntEnum):
-    """How grave it is."""
-
-    FINE = 0
-    WARNING = 1
-    WRONG = 2
-
-
-class Finding(NamedTuple):
-    """What was looked at, how it is, and what to do where it is not well."""
-
-    about: str
-    level: Level
-    says: str
-    do: str = ""
-
-
-class Patient(NamedTuple):
-    """What looks are given."""
-
-    valkey: Valkey
-    now: datetime
-
 
 #: The recorder takes entries within this; beyond the second figure it stands still. Seconds.
 RECORDER_LATE, RECORDER_AWAY = 10, 60
@@ -60,12 +36,17 @@ RECORDER_LATE, RECORDER_AWAY = 10, 60
 CLOCK_LATE = 120
 #: Of tasks and messages that wait. Seconds.
 QUEUE_LATE, OUTBOX_LATE = 300, 300
+#: What Valkey is to be set to, each server of a cluster, and what would be otherwise.
+VALKEY_WANTED: Mapping[str, tuple[str, str]] = {
+    "appendonly": ("yes", "what is acknowledged would not survive its end"),
+    "maxmemory-policy": ("noeviction", "the journal could be forgotten"),
+}
 #: Share of a disk that is free.
 DISK_LOW, DISK_FULL = 0.15, 0.05
 #: Clocks may differ by so much, in seconds: rates and tokens are told by them.
 CLOCKS_DIFFER = 1.0
-#: A nightly backup is late after this.
-BACKUP_LATE = timedelta(hours=26)
+#: A nightly backup is late after this, and so are the nightly checks.
+BACKUP_LATE = CHECK_LATE = timedelta(hours=26)
 #: Tenants' schemas looked at for their migrations: the last ones are what a run that was broken off left.
 SCHEMAS = 20
 OLDEST_POSTGRES = 140_000
@@ -110,17 +91,18 @@ def _valkey(patient: Patient) -> Iterator[Finding]:
         yield Finding("Valkey", Level.WRONG, "It does not answer.", "Start it; look at REDIS_URL.")
         return
     yield Finding("Valkey", Level.FINE, "It answers.")
-    wanted = {
-        "appendonly": ("yes", "what is acknowledged would not survive its end"),
-        "maxmemory-policy": ("noeviction", "the journal could be forgotten"),
-    }
-    for name, (value, why) in wanted.items():
-        try:
-            has = patient.valkey.command("CONFIG", "GET", name)[1].decode()
-        except (ResponseError, IndexError):  # hosted ones don't tell
-            continue
-        if has != value:
+    servers = patient.valkey.primaries()
+    for name, (value, why) in VALKEY_WANTED.items():
+        for has in sorted({has for one in servers if (has := _setting(one, name)) and has != value}):
             yield Finding("Valkey", Level.WRONG, f"{name} is {has}: {why}.", f"Set it to {value}.")
+
+
+def _setting(one: Valkey, name: str) -> str:
+    """A setting of a server's; "" where it does not tell, as hosted ones, or has none of that name."""
+    try:
+        return str(one.command("CONFIG", "GET", name)[1].decode())
+    except (ResponseError, IndexError):
+        return ""
 
 
 def _migrations(patient: Patient) -> Iterator[Finding]:
@@ -296,6 +278,20 @@ def _backups(patient: Patient) -> Iterator[Finding]:
         yield Finding("Backups", Level.FINE, f"The last is of {kept.made_at:%Y-%m-%d %H:%M} UTC, {kept.size:,} bytes.")
 
 
+def _checks(patient: Patient) -> Iterator[Finding]:
+    """What the regular checks found last: served = recorded = invoiced, payments, decisions as their receipts say."""
+    rows = list(RegularCheck.objects.exclude(name=BACKUP).order_by("name"))
+    for row in rows:
+        if row.count:
+            said = f"{row.name}: {row.count} differences, the first: {row.differences[0]}"
+            yield Finding("Checks", Level.WRONG, said, "docs/runbook.md: PalisadeBooksDiffer.")
+        elif row.checked_at < patient.now - CHECK_LATE:
+            said = f"{row.name}: not checked since {row.checked_at:%Y-%m-%d %H:%M} UTC."
+            yield Finding("Checks", Level.WARNING, said, "Look at the worker of `heavy` and at `beat`.")
+    if not any(row.count for row in rows):
+        yield Finding("Checks", Level.FINE, "The last ones found no difference.")
+
+
 def _programs(patient: Patient) -> Iterator[Finding]:
     try:
         program("pg_dump")
@@ -328,6 +324,10 @@ LOOKS: Mapping[str, Callable[[Patient], Iterator[Finding]]] = {
     "Mail": _mail,
     "Stripe": _stripe,
     "Backups": _backups,
+    "Checks": _checks,
+    "Own models": tenant_looks.own_models,
+    "Simulations": tenant_looks.simulations,
+    "Lists": tenant_looks.lists,
     "Programs": _programs,
     "Settings": _settings,
 }

@@ -8,6 +8,7 @@ the database could cut receipts off the chain's end together with their decision
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -23,12 +24,14 @@ from apps.scoring.sought import sought_of
 
 #: Receipts read together.
 TOGETHER = 20
+#: A decision's time is a server's clock's, a receipt's the recorder's: they may be so far apart.
+CLOCKS_DIFFER = timedelta(minutes=15)
 #: Decisions read together.
 READ = 2_000
 _STRAYS = """
 SELECT id FROM scoring_decision AS decision
-WHERE made_on IS NOT NULL AND NOT EXISTS (
-    SELECT FROM (SELECT unnest(ids) AS id FROM scoring_receipt WHERE kind = 'recorded') AS known
+WHERE made_on IS NOT NULL AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s) AND NOT EXISTS (
+    SELECT FROM (SELECT unnest(ids) AS id FROM scoring_receipt WHERE kind = 'recorded' AND number > %(after)s) AS known
     WHERE known.id = decision.id
 )
 ORDER BY id
@@ -49,12 +52,18 @@ class Fault(NamedTuple):
         return f"receipt {self.number}: {self.what}" if self.number else self.what
 
 
-def faults(tenant_schema: str, others: Others, kept: Head | None = None) -> Iterator[Fault]:
-    """Everything that is wrong, from the front; nothing where all is as it was written. `kept`: a head of before."""
+def faults(
+    tenant_schema: str, others: Others, kept: Head | None = None, since: datetime | None = None
+) -> Iterator[Fault]:
+    """Everything that is wrong, from the front; nothing where all is as it was written. `kept`: a head of before.
+
+    `since`: only what was recorded after that, and the chain from the receipt before it on.
+    """
     with in_tenant(tenant_schema):
-        removed = {one for ids in Receipt.objects.filter(kind=REMOVED).values_list("ids", flat=True) for one in ids}
-        head = Head()
-        for row in Receipt.objects.order_by("number").iterator(TOGETHER):
+        head = first = _head_before(since) if since else Head()
+        chain = Receipt.objects.filter(number__gt=first.number)
+        removed = {one for ids in chain.filter(kind=REMOVED).values_list("ids", flat=True) for one in ids}
+        for row in chain.order_by("number").iterator(TOGETHER):
             head, wrong = _followed(head, row)
             yield from wrong
             if row.kind != REMOVED:
@@ -63,7 +72,7 @@ def faults(tenant_schema: str, others: Others, kept: Head | None = None) -> Iter
                 yield Fault(row.number, "is not the one whose digest was kept")
         if kept and kept.number > head.number:
             yield Fault(head.number, f"is the last one, and {kept.number} were kept: those behind it are gone")
-        yield from _strays()
+        yield from _strays(first, since)
 
 
 def head_of(tenant_schema: str) -> Head:
@@ -71,6 +80,12 @@ def head_of(tenant_schema: str) -> Head:
     with in_tenant(tenant_schema):
         row = Receipt.objects.order_by("-number").first()
         return Head(row.number, bytes(row.digest)) if row else Head()
+
+
+def _head_before(since: datetime) -> Head:
+    """The last receipt that was certainly written before a moment."""
+    row = Receipt.objects.filter(at__lt=since - CLOCKS_DIFFER).order_by("-number").first()
+    return Head(row.number, bytes(row.digest)) if row else Head()
 
 
 def _followed(head: Head, row: Receipt) -> tuple[Head, list[Fault]]:
@@ -101,9 +116,10 @@ def _decisions(row: Receipt, removed: set[str], others: Others) -> Iterator[Faul
                 yield Fault(row.number, f"decision {name} was changed")
 
 
-def _strays() -> Iterator[Fault]:
+def _strays(first: Head, since: datetime | None) -> Iterator[Fault]:
+    """Decisions of that time that no receipt behind the first names."""
     with connection.cursor() as cursor:
-        cursor.execute(_STRAYS)
+        cursor.execute(_STRAYS, {"since": since, "after": first.number})
         for (name,) in cursor.fetchall():
             yield Fault(0, f"decision {name} has no receipt: it was not recorded by us")
 

@@ -256,6 +256,13 @@ ALERTS: tuple[Alert, ...] = (
         "A task waits in heavy for {{ $value | humanizeDuration }}.",
     ),
     Alert(
+        "PalisadeModelsQueueOld",
+        'max(palisade_queue_age_seconds{queue="models"}) > 18000',
+        "10m",
+        "warning",
+        "A task waits in models for {{ $value | humanizeDuration }}: a training ends after four hours at most.",
+    ),
+    Alert(
         "PalisadeFiguresOld",
         'min(palisade_figures_age_seconds{pace="often"}) > 300',
         "1m",

@@ -10,10 +10,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from apps.accounts.models import RegularCheck
+from apps.accounts.services import RECEIPTS
 from apps.accounts.tenancy import in_tenant
 from apps.batches.models import Batch
 from apps.batches.receipted import contents_of
 from apps.offboarding import retention
+from apps.operations.tasks import verify_receipts
 from apps.scoring import receipt_check, receipts
 from apps.scoring.models import Decision, Receipt
 from tests.api.bodies import DRAINED, asking
@@ -44,6 +47,36 @@ def past(alice: Api, drain: Callable[[], int], send: Callable[..., Batch]) -> li
     drain()
     with in_tenant(alice.tenant):
         return list(Decision.objects.order_by("id").values_list("id", flat=True))
+
+
+def test_by_night_what_was_recorded_lately_is_held_against_its_receipts(alice: Api, past: list[str]) -> None:
+    with in_tenant(alice.tenant):
+        oldest = timezone.now() - timedelta(days=5)
+        first = Receipt.objects.order_by("number").first()
+        assert first
+        old = set(first.ids)
+        head = receipts.Head()
+        for row in Receipt.objects.order_by("number"):  # the first one as it would be of days ago, the chain after it
+            at = oldest if row.number == 1 else row.at
+            head = receipts.Head(
+                row.number, receipts.digest(head.digest, row.number, at, row.kind, row.ids, row.leaves)
+            )
+            Receipt.objects.filter(pk=row.pk).update(at=at, digest=head.digest)
+        Decision.objects.filter(pk__in=old).update(created_at=oldest, amount=1)  # told by `receipts_verify` alone
+    assert verify_receipts() == 0
+    with in_tenant(alice.tenant):
+        changed = Decision.objects.exclude(pk__in=old).order_by("pk").first()
+        assert changed
+        Decision.objects.filter(pk=changed.pk).update(amount=3)
+        stray = Decision.objects.exclude(pk__in=[*old, changed.pk]).order_by("pk").first()
+        assert stray
+        stray.pk = "dec_stray"
+        stray.save(force_insert=True)
+    assert verify_receipts() == 2
+    check = RegularCheck.objects.get(name=RECEIPTS)
+    assert check.count == 2
+    assert f"decision {changed.pk} was changed" in check.differences[0]
+    assert "decision dec_stray has no receipt" in check.differences[1]
 
 
 def test_what_was_recorded_is_whole(alice: Api, bob: Api, past: list[str], tmp_path: Path) -> None:
