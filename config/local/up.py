@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from config.local import embedded, preloading
+from config.local import embedded, preloading, procfile
 from config.local.embedded import Unavailable
 from config.local.servers import Server, Valkey
-from config.local.supervisor import FIRST_PAUSE, Pause, Supervisor, read_procfile
+from config.local.supervisor import FIRST_PAUSE, Pause, Supervisor
 
 CHECKOUT = embedded.CHECKOUT
 #: A process that doesn't answer by then is named; it goes on being tried.
@@ -128,7 +128,7 @@ def _named(servers: list[Server]) -> str:
 
 
 def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, str], steps: Steps) -> None:
-    commands = _commands(environment)
+    commands = procfile.commands(environment)
     steps.say(f"starting {', '.join(commands)}")
     supervisor = Supervisor(commands, environment, CHECKOUT)
     welcome, watch = Welcome(supervisor, doors, prepared, steps), Watch(supervisor)
@@ -140,12 +140,6 @@ def _supervise(doors: Doors, prepared: dict[str, Any], environment: dict[str, st
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda *_: supervisor.stop())
     supervisor.run(look)
-
-
-def _commands(environment: Mapping[str, str]) -> dict[str, list[str]]:
-    """The Procfile's processes, and the stream's where brokers are named."""
-    files = ["Procfile", *(["Procfile.stream"] if environment.get("PALISADE_STREAM_BROKERS") else [])]
-    return {name: line for file in files for name, line in read_procfile(CHECKOUT / file, environment).items()}
 
 
 class Watch:

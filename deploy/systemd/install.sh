@@ -9,3 +9,4 @@ done
 for unit in "$here"/*.service; do
   install -D -m 0644 "$here/common.conf" "$to/$(basename "$unit").d/common.conf"
 done
+install -D -m 0644 "$here/models.conf" "$to/palisade@models.service.d/models.conf"

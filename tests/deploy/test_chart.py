@@ -24,6 +24,9 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
+WITH_STREAM: Mapping[str, Any] = {"workers": {"stream": {"enabled": True}}}
+
+
 def rendered(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     with helm.Chart.load(str(DEPLOY / "helm" / "palisade")) as chart:
         files = chart.render(dict(values), name="palisade", namespace="prod")
@@ -118,6 +121,12 @@ def test_queue_s_age_and_requests_say_how_many_there_are() -> None:
     }
     assert {metric["type"] for metric in found["palisade-api"]} == {"Resource", "Pods"}
     assert found["palisade-batches"][0]["external"]["metric"]["name"] == "palisade_queue_age_seconds"
+
+
+def test_stream_runs_where_it_is_wanted_alone() -> None:
+    deployed = {name: pod["containers"][0]["args"] for name, pod in workloads(rendered(WITH_STREAM))}
+    assert deployed["stream"] == ["python", "manage.py", "stream"]
+    assert "stream" not in dict(workloads(rendered({})))
 
 
 def test_beat_is_never_two() -> None:

@@ -33,10 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def services(folder: Path) -> Mapping[str, Any]:
-    command = [str(COMPOSE), "-f", str(folder / "compose.yaml"), "config", "--format", "json"]
+    return read(folder)
+
+
+def read(folder: Path, *options: str) -> Mapping[str, Any]:
+    command = [str(COMPOSE), "-f", str(folder / "compose.yaml"), *options, "config", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=within(60))
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["services"]
+    return dict(json.loads(done.stdout)["services"])
 
 
 def ours(services: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -49,6 +53,11 @@ def test_every_process_of_the_procfile_runs_and_migrations_run_before(services: 
     for name, one in ours(services):
         if name != "migrate":
             assert one["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+def test_stream_runs_where_it_is_wanted_alone(folder: Path, services: Mapping[str, Any]) -> None:
+    assert "stream" not in services
+    assert read(folder, "--profile", "stream")["stream"]["command"] == ["python", "manage.py", "stream"]
 
 
 def test_nobody_has_more_rights_than_needed(services: Mapping[str, Any]) -> None:

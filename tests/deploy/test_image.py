@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from config.local.embedded import CHECKOUT
@@ -14,6 +15,13 @@ from tests.pace import within
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+#: Of glibc, GCC and zlib, which Python itself needs.
+IN_THE_BASE_IMAGE = {
+    *(f"lib{name}.so.{version}" for name, version in (("c", 6), ("dl", 2), ("m", 6), ("pthread", 0), ("resolv", 2))),
+    *("librt.so.1", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "libutil.so.1"),
+}
+#: Debian's other libraries and their packages.
+INSTALLED = {"libgomp.so.1": "libgomp1", "libgomp.so.1.0.0": "libgomp1"}
 HADOLINT = shutil.which("hadolint", path=str(Path(sys.executable).parent))
 
 
@@ -48,11 +56,24 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
         assert name in kept, f"{name} is kept out by .dockerignore"
 
 
-def test_what_serving_imports_is_in_it() -> None:
+def test_what_serving_uses_is_in_it() -> None:
     """`tests`, `bench` and `requirements/dev.txt` are not."""
     copied = set(re.findall(r"^COPY (\w+) \w+$", DOCKERFILE, re.MULTILINE))
-    used = {"apps", "config", "ml_artifacts", "static", "templates", "docs"}
-    assert copied == used
+    sources = [file.read_text() for room in ("apps", "config") for file in (CHECKOUT / room).rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r'BASE_DIR / "(\w+)"', text)}
+    assert copied == {"apps", "config"} | {name for name in named if (CHECKOUT / name).is_dir()}
+
+
+def test_debian_s_libraries_that_ours_are_linked_to_are_in_it() -> None:
+    """What a wheel does not bring itself: missing, it is found out by whoever imports it first."""
+    wheels = Path(np.__file__).parents[1]
+    said = subprocess.run(
+        ["ldd", *map(str, wheels.rglob("*.so"))], capture_output=True, text=True, timeout=within(120)
+    ).stdout
+    linked = set(re.findall(r"=> /(?:usr/)?lib/\S+/(\S+) ", said))
+    assert linked - IN_THE_BASE_IMAGE <= INSTALLED.keys()
+    for library in linked & INSTALLED.keys():
+        assert re.search(rf"install .*\b{INSTALLED[library]}\b", LAST_STAGE), library
 
 
 def test_container_script_makes_room_for_metrics_and_becomes_the_process(tmp_path: Path) -> None:

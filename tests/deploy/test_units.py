@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.local.embedded import CHECKOUT
+from config.local.procfile import commands
 from tests.deploy.processes import DEPLOY, procfile
 from tests.pace import within
 
@@ -56,3 +57,8 @@ def test_process_is_become_by_its_name() -> None:
     )
     assert done.returncode == 1
     assert "has no 'nothing', but api, portal, recorder" in done.stderr
+
+
+def test_stream_is_a_process_where_brokers_are_named() -> None:
+    assert "stream" not in commands({})
+    assert commands({"PALISADE_STREAM_BROKERS": "kafka:9092"})["stream"][:3] == ["python", "manage.py", "stream"]
