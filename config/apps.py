@@ -22,7 +22,7 @@ class ConfigConfig(AppConfig):
         from apps.scoring.reconciliation import ask_for_removed
         from apps.scoring.serving.store import follow
         from apps.usage.admission.admission import introduce_key
-        from config import checks, hidden_commands, tracing
+        from config import celery, checks, hidden_commands, tracing  # noqa: F401 - whoever asks for a task asks our app
 
         hidden_commands.hide()
         if settings.TRACES_URL:

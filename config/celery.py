@@ -168,6 +168,7 @@ class Alone(Task):
 
 app = Celery("palisade", task_cls=Alone)
 app.conf.update(CONFIGURATION)
+app.set_default()  # of all threads: otherwise those of the portal would send their tasks to a broker that is not ours
 
 
 @celeryd_after_setup.connect

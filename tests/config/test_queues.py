@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -13,6 +14,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from apps.notifications.services import create_webhook, send_test
+from apps.simulation.tasks import simulate
 from config import celery
 from config.local.embedded import CHECKOUT
 from config.local.supervisor import read_procfile
@@ -65,6 +67,12 @@ def test_clock_loads_neither_apps_nor_models() -> None:
         [sys.executable, "-c", CLOCK], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=within(60)
     )
     assert done.stdout.split() == ["False", "False", "True"]
+
+
+def test_each_thread_asks_our_app() -> None:
+    """Pages are answered in threads: Celery's own default would send their tasks to a broker on this machine."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(lambda: simulate.app).result() is celery.app
 
 
 def test_same_task_asked_for_meanwhile_has_nothing_to_add() -> None:
