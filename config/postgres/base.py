@@ -21,7 +21,8 @@ _TABLES = """
 SELECT relname, CASE WHEN relispartition THEN 'p' WHEN relkind IN ('m', 'v') THEN 'v' ELSE 't' END,
     obj_description(oid, 'pg_class')
 FROM pg_catalog.pg_class
-WHERE relkind IN ('f', 'm', 'p', 'r', 'v') AND relnamespace = to_regnamespace(quote_ident(%s))
+WHERE relkind IN ('f', 'm', 'p', 'r', 'v')
+    AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %s)
 """
 
 
