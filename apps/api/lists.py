@@ -319,6 +319,7 @@ class ListImportView(_ListsView):
         change = self.change(admission) | {"clock": timezone.now}
         del change["now"]
         is_csv = "csv" in (sent.format, sent.filename.rpartition(".")[2].lower())
+        _check_length(sent)
         with _text_of(sent) as rows:
             found = _allowed(lambda: importing.import_lines(row=row, rows=rows, is_csv=is_csv, **change))
         problems = [LineProblem(line.number, *line.problem) for line in found.problems if line.problem is not None]
@@ -402,6 +403,17 @@ def _file(request: HttpRequest) -> Sent:
     if not sent.size:
         raise Problem("file_unreadable", "The file is empty.")
     return sent
+
+
+def _check_length(sent: Sent) -> None:
+    """Raises `Problem` for a file that is too long to be waited for."""
+    with sent.path.open("rb") as file:
+        file.seek(sent.offset)
+        part = io.BufferedReader(_Part(file, sent.size))
+        try:
+            importing.check_length(iter(lambda: part.read(MEGABYTE), b""))
+        except importing.TooLong as wrong:
+            raise Problem("body_too_large", str(wrong)) from wrong
 
 
 @contextmanager
@@ -606,9 +618,9 @@ OPERATIONS: Sequence[Operation] = (
     _operation(
         "POST", "/{list_name}/import", "importItems", "Add a file of items",
         "As the body (`Content-Type: text/csv`, `text/plain`) or as the part `file` of a form: CSV whose first line "
-        "names the columns (value, expires_at, note), or a value a line; up to 1 million of them, 100 MB. It is read "
-        "as it comes: a wrong line is left out and told, and what was added stays when the rest can't be read. Sending "
-        "it again is harmless.",
+        "names the columns (value, expires_at, note), or a value a line; up to 100,000 of them: a longer one is "
+        "refused before any of it is in force, and is sent in parts. It is read as it comes: a wrong line is left out "
+        "and told, and what was added stays when the rest can't be read. Sending it again is harmless.",
         Answer(AddedItems, "What became of the lines."),
         body=described.Body(_FORM, media_type=uploads.FORM, files=tuple(_FILES)),
         problems=("media_type_unsupported", "body_too_large", "file_missing", "file_unreadable", "form_malformed",

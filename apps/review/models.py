@@ -168,6 +168,8 @@ class Case(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["livemode", "-created_at", "-id"], name="case_newest_first"),
             models.Index(fields=["transaction_hash"], name="case_of_transaction"),
+            models.Index(fields=["transaction_id"], name="case_by_transaction_id"),
+            models.Index(fields=["decision_id"], name="case_by_decision"),
             models.Index(
                 fields=["livemode", "queue", "-rank", "-id"],
                 condition=~models.Q(state="resolved"),

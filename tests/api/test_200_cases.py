@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import storages
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import AuditEntry
@@ -35,6 +35,15 @@ from tests.cast import Api, enter, new_key
 from tests.review.cases import a_case
 from tests.review.cases import asking as a_decision
 from tests.together import together
+
+MANY_CASES = """
+INSERT INTO review_case (id, livemode, schema, transaction_id, transaction_hash, created_at, state, decision_id,
+    decided_at, decisions, amount, rules_hit, expected_loss, queue, rank, due_at, holder, assignee, resolution,
+    resolved_by, label_id)
+SELECT 'cas_' || n, true, 'payments', 'x' || n, md5(n::text), now(), 'open', 'x' || n, now(), 1, 1, '{}', 1, 'default',
+    1, now(), '', '', '', '', ''
+FROM generate_series(1, 4000) n
+"""
 
 
 @pytest.fixture
@@ -333,3 +342,15 @@ def test_the_graph_shows_who_shares_what_and_what_became_of_it(alice: Api, bob: 
     assert {(one["field"], one["value"]) for one in told["parties"]} == {("user_id", "ann"), ("merchant_id", "m1")}
     assert len(told["decisions"]) == 13 and told["truncated"] is True
     assert len(told["edges"]) == 26
+
+
+@pytest.mark.parametrize("column", ["transaction_id", "decision_id"])
+def test_one_case_is_found_among_many_by_an_index(alice: Api, column: str) -> None:
+    """By the statement of the list itself, among so many cases that reading all of them would cost more."""
+    with in_tenant(alice.tenant), connection.cursor() as cursor:
+        cursor.execute(MANY_CASES)
+        cursor.execute("ANALYZE review_case")
+        page = work.listed(True).filter(**{column: "x77"}).order_by("-created_at", "-id")[:21]
+        plan = page.explain()
+        assert [case.pk for case in page] == ["cas_77"]
+    assert "case_by_" in plan and "Seq Scan" not in plan

@@ -6,6 +6,7 @@ import pytest
 
 from apps.api.lists import OPERATIONS
 from apps.scoring.lists import services
+from apps.scoring.lists.importing import MOST_LINES, TooLong, check_length
 from tests.cast import Api
 
 NEW = {"name": "mules", "item_type": "user"}
@@ -114,3 +115,19 @@ def test_there_is_an_end_to_lists_and_items(alice: Api, monkeypatch: pytest.Monk
     assert alice.post("/v1/lists/mules/items", three).json()["code"] == "limit_reached"
     assert alice.get("/v1/lists/mules").json()["items"] == 0
     assert alice.post("/v1/lists", NEW).json()["code"] in ("limit_reached", "name_taken")
+
+
+def test_a_file_that_is_too_long_is_refused_before_any_of_it_is_in_force(alice: Api) -> None:
+    item(alice)
+    lines = "\n".join(str(number) for number in range(MOST_LINES + 2)).encode()
+    refused = alice.post("/v1/lists/mules/import", lines, "text/plain")
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+    assert "100,002 lines" in refused.json()["detail"] and "in parts" in refused.json()["detail"]
+    assert alice.get("/v1/lists/mules").json()["items"] == 1
+
+
+@pytest.mark.parametrize("head", [b"", b"value,note\r\n"])
+def test_the_longest_file_there_may_be_is_not(head: bytes) -> None:
+    check_length([head, b"1\n" * MOST_LINES])
+    with pytest.raises(TooLong):
+        check_length([b"value,note\n", b"1\n" * MOST_LINES, b"1\n"])

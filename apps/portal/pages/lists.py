@@ -20,7 +20,7 @@ from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.scoring.lists import importing, reads, services
 from apps.scoring.lists.given import LONGEST_NOTE, GivenItem, NewItem, UnreadableList, read
-from apps.scoring.lists.importing import Imported
+from apps.scoring.lists.importing import MOST_LINES, Imported
 from apps.scoring.lists.item_types import TYPES
 from apps.scoring.lists.services import Added
 from apps.scoring.models import ValueList
@@ -64,7 +64,8 @@ class FileForm(forms.Form):
 
     file = forms.FileField(
         label="A CSV or text file",
-        help_text=f"Up to {MOST_MEGABYTES} MB: a value a line, or columns value, expires_at, note. More: the API.",
+        help_text=f"Up to {MOST_LINES:,} lines, {MOST_MEGABYTES} MB: a value a line, or columns value, expires_at, "
+        "note. A longer one: in parts.",
     )
 
 
@@ -227,6 +228,8 @@ class ListPage(_Lists):
         """A file's items put in force. Raises `ValueError` in words, `services.TooMany`."""
         if file.size > MOST_MEGABYTES * MEGABYTE:
             raise UnreadableList(f"The file has more than {MOST_MEGABYTES} MB.")
+        importing.check_length(file.chunks())
+        file.seek(0)
         try:
             rows = io.TextIOWrapper(file, "utf-8-sig", newline="")
             is_csv = file.name.lower().endswith(".csv")

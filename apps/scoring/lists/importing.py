@@ -1,6 +1,7 @@
 """A file of items, put in force some at a time while it is read: memory does not grow with it.
 
-What was put in force stays when the rest can't be read. Sending the file again is harmless.
+What was put in force stays when the rest can't be read. Sending the file again is harmless. A file is as long as a call
+may wait for; whoever has more sends it in parts, and each answer says how far it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +19,14 @@ from apps.valkey import Valkey
 
 #: Lines of one transaction.
 AT_ONCE = 5_000
+#: Lines of a file that is sent: some ten seconds of a small, busy machine.
+MOST_LINES = 100_000
 #: Wrong lines that are told.
 MOST_TOLD = 100
+
+
+class TooLong(ValueError):
+    """The file has more lines than are read at once; the message says what to do."""
 
 
 class Imported(NamedTuple):
@@ -28,6 +35,20 @@ class Imported(NamedTuple):
     added: Added
     wrong: int
     problems: tuple[Line, ...]
+
+
+def check_length(pieces: Iterable[bytes]) -> None:
+    """Refuse a file, read in pieces, that is too long to be waited for, before any of it is in force. Raises
+    `TooLong`."""
+    lines, last = 0, b"\n"
+    for piece in filter(None, pieces):
+        lines, last = lines + piece.count(b"\n"), piece[-1:]
+    lines += last != b"\n"
+    if lines > MOST_LINES + 1:  # one for the columns' names
+        raise TooLong(
+            f"The file has {lines:,} lines; {MOST_LINES:,} are read at once. Send it in parts: each is in force "
+            "when it is answered."
+        )
 
 
 def import_lines(
