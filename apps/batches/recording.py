@@ -40,7 +40,7 @@ def record(
         tallies.add(cursor, tenant_schema, tallies.counted(counted))
         events.record(cursor, [event])
     _open_cases(tenant_schema, stored, counted)
-    return list(map(receipts.leaf, lines_of(stored, copied)))
+    return receipts.leaves(lines_of(stored, copied))
 
 
 def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns) -> None:

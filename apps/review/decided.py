@@ -111,7 +111,7 @@ def _last_on_its_way(journal: Journal, names: Names, transaction_id: str) -> Dec
 
 
 def _of_record(record: Record) -> Decided:
-    found_by, _ = sought.read(record.schema, record.facts, record.answer, record.untold)
+    found_by = sought.sought_of(record.schema, record.facts, record.answer, record.untold)
     return Decided(
         record.id,
         moment(record.created_us),

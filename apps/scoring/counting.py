@@ -142,10 +142,10 @@ def rules(columns: Columns) -> Sums:
     hits: Counter[tuple[Any, ...]] = Counter()
     risky: Counter[tuple[Any, ...]] = Counter()
     decided: Counter[tuple[Any, ...]] = Counter()
-    rows = zip(columns.created_us, columns.rules_hit, columns.decisive, columns.risky, strict=True)
-    for (day, names, decisive, bad), count in Counter(
-        (us // DAY_US, tuple(sorted(names)), decisive, bad) for us, names, decisive, bad in rows if names
-    ).items():
+    days = _numbers(columns.created_us, DAY_US)
+    alike = Counter(zip(days, map(tuple, columns.rules_hit), columns.decisive, columns.risky, strict=True))
+    for (day, hit, decisive, bad), count in alike.items():
+        names = sorted(hit)
         keys = [*((day, name, "") for name in names), *((day, *pair) for pair in combinations(names, 2))]
         hits.update(dict.fromkeys(keys, count))
         if bad:

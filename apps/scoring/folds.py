@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from apps.periods import Period
+from apps.roll_ups import RollUp
 from apps.scoring import tallies
 from apps.scoring.models import FeatureDay, FeatureMonth
 from apps.scoring.months import Fold, Subject
-from apps.scoring.tallies import OUTCOMES, PATTERNS, RULES, SCORES, RollUp
+from apps.scoring.tallies import OUTCOMES, PATTERNS, RULES, SCORES
 
 
 def _by_month(roll_up: RollUp, table: str, *keys: str) -> Fold:

@@ -25,7 +25,7 @@ _place = Struct("<QQ").pack  # number, µs since 1970
 _LAST = "SELECT number, digest FROM {}.scoring_receipt ORDER BY number DESC LIMIT 1"
 _APPEND = """
 INSERT INTO {0}.scoring_receipt (number, at, kind, ids, leaves, digest)
-SELECT %s, %s, %s, %s, %s, %s
+SELECT %s, %s, %s, string_to_array(convert_from(%s, 'UTF8'), E'\n'), %s, %s
 WHERE %s = 1 OR EXISTS (SELECT FROM {0}.scoring_receipt WHERE number = %s - 1 AND digest = %s)
 ON CONFLICT (number) DO NOTHING RETURNING number
 """
@@ -42,11 +42,19 @@ class Head(NamedTuple):
 _heads: dict[str, Head] = {}
 
 
+def leaves(contents: Iterable[bytes]) -> list[bytes]:
+    """What a receipt keeps of decisions' contents."""
+    begun, found = _keyed("decision", LEAF_BYTES), []
+    for content in contents:
+        made = begun.copy()
+        made.update(content)
+        found.append(made.digest())
+    return found
+
+
 def leaf(content: bytes) -> bytes:
-    """What a receipt keeps of a decision's content."""
-    made = _keyed("decision", LEAF_BYTES).copy()
-    made.update(content)
-    return made.digest()
+    """What a receipt keeps of one decision's content."""
+    return leaves([content])[0]
 
 
 def digest(before: bytes, number: int, at: datetime, kind: str, ids: Sequence[str], leaves: bytes) -> bytes:
@@ -63,12 +71,13 @@ def append(tenant_schema: str, kind: str, ids: Sequence[str], leaves: Iterable[b
     if not ids:
         return
     schema, joined, head = connection.ops.quote_name(tenant_schema), b"".join(leaves), _heads.get(tenant_schema)
+    named = "\n".join(ids).encode()  # in one piece: of a list psycopg asks of each id what it is
     with connection.cursor() as cursor:
         while True:
             head = head or _last(cursor, schema)
             number = head.number + 1
             made = Head(number, digest(head.digest, number, now, kind, ids, joined))
-            said: list[Any] = [number, now, kind, list(ids), joined, made.digest, number, number, head.digest]
+            said: list[Any] = [number, now, kind, named, joined, made.digest, number, number, head.digest]
             cursor.execute(_APPEND.format(schema), said)
             if cursor.fetchone():
                 break

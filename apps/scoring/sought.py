@@ -4,7 +4,8 @@ hit; what kind of payment it was, and where. Pure.
 Read from what the journal carries, by the recorder, so that the request that scores pays nothing for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from apps.countries import code_of, name_of
 from apps.scoring.engine.rules import SHADOW, RuleResult
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.text import recognised
+from apps.text import all_recognised, recognised
 
 #: What is not one of a field's known values is counted together.
 OTHER = "other"
@@ -32,20 +33,34 @@ class Sought(NamedTuple):
     `rules_hit` those that were not told begin with `rules.SHADOW`."""
 
     amount: float
-    parties: list[str]
-    rules_hit: list[str]
+    parties: Sequence[str]
+    rules_hit: Sequence[str]
 
 
-class Traits(NamedTuple):
-    """What it is added up by and not stored: one of few words each, "" where it was not told.
+class Found(NamedTuple):
+    """Of n decisions what is stored (`Sought`), and what they are added up by and is not stored: one of few words each,
+    "" where it was not told. Lists of n values each.
 
     `party_fields`: which field named each of the parties.
     """
 
-    category: str
-    country: str
-    fraud_type: str
-    party_fields: list[str]
+    amount: Sequence[float]
+    parties: Sequence[Sequence[str]]
+    rules_hit: Sequence[Sequence[str]]
+    category: Sequence[str]
+    country: Sequence[str]
+    fraud_type: Sequence[str]
+    party_fields: Sequence[Sequence[str]]
+
+
+class _OfFacts(NamedTuple):
+    """Of `Found` what facts say."""
+
+    amount: Sequence[float]
+    parties: Sequence[Sequence[str]]
+    category: Sequence[str]
+    country: Sequence[str]
+    party_fields: Sequence[Sequence[str]]
 
 
 class _Answer(msgspec.Struct):
@@ -67,36 +82,94 @@ class _Reader:
             recognised(other): value for other, value in known.synonyms.items()
         }
         fields = dict.fromkeys(name for name in (*self.parties, self.amount, self.category, self.country) if name)
+        self.fields = tuple(fields)
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(
             msgspec.defstruct("Facts", [(name, Any, None) for name in fields])
         ).decode
+
+    def read(self, facts: Sequence[bytes]) -> _OfFacts:
+        """What facts (JSON) say, by column."""
+        told = zip(*map(msgspec.structs.astuple, map(self.decode, facts)), strict=True)
+        values = dict(zip(self.fields, told, strict=True))
+        names = [_party_names(values[field]) for field in self.parties]
+        parties, fields = self._told(names, len(facts))
+        return _OfFacts(
+            amount=[float(amount or 0) for amount in values[self.amount]],
+            parties=parties,
+            category=_looked_up(partial(_known, names=self.categories), values[self.category]),
+            country=_looked_up(_country, values[self.country]) if self.country else [""] * len(facts),
+            party_fields=fields,
+        )
+
+    def _told(
+        self, names: Sequence[Sequence[str | None]], count: int
+    ) -> tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]:
+        """Of each decision the parties that were named, and by which fields."""
+        rows: Iterable[Sequence[Any]] = zip(*names, strict=True)
+        if not any(None in column for column in names):
+            return list(rows), [self.parties] * count
+        pairs = [[pair for pair in zip(row, self.parties, strict=True) if pair[0] is not None] for row in rows]
+        return [tuple(name for name, _ in one) for one in pairs], [tuple(field for _, field in one) for one in pairs]
 
 
 _readers: Mapping[str, _Reader] = {name: _Reader(name) for name in SORTED_BY}
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
-def read(schema_name: str, facts: bytes, answer: bytes, untold: Sequence[str] = ()) -> tuple[Sought, Traits]:
-    """What the decision on these facts (JSON) is found and added up by, `answer` (JSON) being what was said, and
-    `untold` the rules that hit beside."""
-    reader, said = _readers[schema_name], _answer(answer)
-    told = reader.decode(facts)
-    named = [(field, value) for field in reader.parties if (value := getattr(told, field)) is not None]
-    sought = Sought(
-        amount=float(getattr(told, reader.amount) or 0),
-        parties=[party_name(value) for _, value in named],
+def told_by(answers: Sequence[bytes]) -> tuple[Sequence[Sequence[str]], Sequence[str]]:
+    """Of answers (JSON) the rules that hit, and the kind of fraud, "" of none."""
+    said = list(map(_answer, answers))
+    hits = [tuple([rule.id for rule in one.rules if rule.outcome == "hit"]) for one in said]
+    return hits, [one.fraud_type or "" for one in said]
+
+
+def read(
+    schemas: Sequence[str],
+    facts: Sequence[bytes],
+    hits: Sequence[Sequence[str]],
+    fraud_types: Sequence[str],
+    untold: Sequence[Sequence[str]],
+) -> Found:
+    """What decisions on these facts (JSON) are found and added up by: `hits` are the rules that hit and were told,
+    `untold` those that hit beside."""
+    told = _facts_read(schemas, facts)
+    return Found(
+        amount=told.amount,
+        parties=told.parties,
         rules_hit=[
-            *(rule.id for rule in said.rules if rule.outcome == "hit"),
-            *(f"{SHADOW}{rule}" for rule in untold),
+            (*one, *(f"{SHADOW}{rule}" for rule in beside)) if beside else one
+            for one, beside in zip(hits, untold, strict=True)
         ],
+        category=told.category,
+        country=told.country,
+        fraud_type=fraud_types,
+        party_fields=told.party_fields,
     )
-    traits = Traits(
-        category=_known(getattr(told, reader.category), reader.categories),
-        country=_country(getattr(told, reader.country)) if reader.country else "",
-        fraud_type=said.fraud_type or "",
-        party_fields=[field for field, _ in named],
-    )
-    return sought, traits
+
+
+def _facts_read(schemas: Sequence[str], facts: Sequence[bytes]) -> _OfFacts:
+    """What facts of several kinds say: each kind's are read together."""
+    kinds = set(schemas)
+    if len(kinds) == 1:
+        return _readers[schemas[0]].read(facts)
+    rows: dict[int, tuple[Any, ...]] = {}
+    for kind in kinds:
+        mine = [row for row, one in enumerate(schemas) if one == kind]
+        rows |= zip(mine, zip(*_readers[kind].read([facts[row] for row in mine]), strict=True), strict=True)
+    return _OfFacts(*zip(*(rows[row] for row in range(len(facts))), strict=True))
+
+
+def _party_names(values: Sequence[Any]) -> Sequence[str | None]:
+    if set(map(type, values)) == {str}:
+        return all_recognised(values)
+    return [None if value is None else party_name(value) for value in values]
+
+
+def _looked_up(word: Callable[[Any], str], values: Sequence[Any]) -> Sequence[str]:
+    """The word of each value; of texts each different one is looked up once."""
+    if set(map(type, values)) != {str}:
+        return list(map(word, values))
+    return list(map({value: word(value) for value in set(values)}.__getitem__, values))
 
 
 def category_of(schema_name: str, value: Any) -> str:
@@ -109,9 +182,10 @@ def country_of(value: Any) -> str:
     return _country(value)
 
 
-def sought_of(schema_name: str, facts: bytes, answer: bytes) -> Sought:
-    """What the decision on these facts is found by."""
-    return read(schema_name, facts, answer)[0]
+def sought_of(schema_name: str, facts: bytes, answer: bytes, untold: Sequence[str] = ()) -> Sought:
+    """What the decision on these facts is found by, `answer` (JSON) being what was said."""
+    found = read([schema_name], [facts], *told_by([answer]), [untold])
+    return Sought(found.amount[0], list(found.parties[0]), list(found.rules_hit[0]))
 
 
 def party_name(value: object) -> str:

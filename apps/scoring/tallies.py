@@ -1,8 +1,8 @@
 """Decisions added up by hour and by day: what charts are drawn from, however many there are.
 
 Written in the transaction that inserts the decisions, from the rows that were really new: repeating a batch changes
-nothing. `counting.py` says what is added up; one statement a roll-up and batch adds it. Months that are over are added
-up once more (`folds.py`), without the recorder.
+nothing. `counting.py` says what is added up; one message a batch adds all sums. Months that are over are added up once
+more (`folds.py`), without the recorder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,12 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import TruncDay, TruncHour
 
+from apps import roll_ups
 from apps.accounts.tenancy import in_tenant
 from apps.periods import Period
+from apps.roll_ups import Added, RollUp, added
 from apps.scoring import counting, heavy_hitters, months
-from apps.scoring.counting import Columns
+from apps.scoring.counting import Columns, Sums
 from apps.scoring.engine.models import ModelRefused, read_card
 from apps.scoring.engine.reference import Reference, load_reference
 from apps.scoring.models import OutcomeHour, PartyDay, ScoreDay
@@ -30,26 +32,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DECISIONS = "decisions"
 #: A batch apart by mode and kind of transaction.
 Kinds = Sequence[tuple[bool, str, Columns]]
-
-
-class RollUp(NamedTuple):
-    """A roll-up's table, what its rows are keyed by beside mode and kind, and its sums: column → type."""
-
-    table: str
-    keys: Mapping[str, str]
-    sums: Mapping[str, str]
-
-    def statement(self, tenant_schema: str) -> str:
-        """Add rows, of arrays a column, to those there are: in the order of their keys, lest two writers lock both."""
-        columns = {"livemode": "boolean", "schema": "varchar", **self.keys, **self.sums}
-        unique = ["livemode", *list(self.keys)[:1], "schema", *list(self.keys)[1:]]
-        arrays = ", ".join(f"%s::{of_type}[]" for of_type in columns.values())
-        added = ", ".join(f"{name} = known.{name} + EXCLUDED.{name}" for name in self.sums)
-        return (
-            f"INSERT INTO {connection.ops.quote_name(tenant_schema)}.{self.table} AS known ({', '.join(columns)})"
-            f" SELECT * FROM unnest({arrays}) ORDER BY {', '.join(map(str, range(1, len(self.keys) + 3)))}"
-            f" ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {added}"
-        )
 
 
 class BytesRollUp(NamedTuple):
@@ -102,10 +84,11 @@ def _both_histograms(kept: bytes, fresh: bytes) -> bytes:
     return (np.frombuffer(kept, "<i8") + np.frombuffer(fresh, "<i8")).astype("<i8").tobytes()
 
 
-_DAY = {"day": "date"}
+_KIND = {"livemode": "boolean", "schema": "varchar"}
+_DAY = {**_KIND, "day": "date"}
 _COUNTED = {"decisions": "bigint", "fraud": "bigint"}
 _AMOUNTS = {"amount": "float8", "fraud_amount": "float8"}
-OUTCOMES = RollUp("scoring_outcomehour", {"hour": "timestamptz", "recommended_action": "varchar"}, _COUNTED)
+OUTCOMES = RollUp("scoring_outcomehour", {**_KIND, "hour": "timestamptz", "recommended_action": "varchar"}, _COUNTED)
 SCORES = RollUp("scoring_scoreday", {**_DAY, "percent": "smallint"}, {"decisions": "bigint"})
 PATTERNS = RollUp("scoring_patternday", {**_DAY, "dimension": "varchar", "word": "varchar"}, {**_COUNTED, **_AMOUNTS})
 RULES = RollUp("scoring_ruleday", {**_DAY, "rule": "varchar", "other": "varchar"}, {**_COUNTED, "decided": "bigint"})
@@ -128,10 +111,9 @@ FEATURES = BytesRollUp(
 
 
 class Counted(NamedTuple):
-    """What decisions add to their tenant's roll-ups: columns of keys and sums of each, and values in bytes by key; and
-    to which months."""
+    """What decisions add to their tenant's roll-ups: rows of sums, and values in bytes by key; and to which months."""
 
-    sums: Sequence[tuple[RollUp, list[list[Any]]]]
+    sums: Added
     parties: Mapping[tuple[Any, ...], tuple[bytes]]
     features: Mapping[tuple[Any, ...], tuple[bytes, int]]
     months: Sequence[Period]
@@ -140,15 +122,7 @@ class Counted(NamedTuple):
 def counted(columns: Columns) -> Counted:
     """Count decisions of one tenant, before any transaction: the recorder does it while another batch is written."""
     kinds = list(counting.by_kind(columns))
-    sums = []
-    for roll_up, count, unit in ROLL_UPS:
-        rows = [
-            (livemode, schema, EPOCH + key[0] * unit, *key[1:], *added)
-            for livemode, schema, of_kind in kinds
-            for key, added in count(of_kind).items()
-        ]
-        if rows:
-            sums.append((roll_up, [list(column) for column in zip(*rows, strict=True)]))
+    sums = [one for roll_up, count, unit in ROLL_UPS for one in added(roll_up, _by_key(kinds, count, unit))]
     return Counted(sums, _parties(kinds), _features(kinds), _months(columns.created_us))
 
 
@@ -157,14 +131,22 @@ def _months(created_us: Sequence[int]) -> list[Period]:
     return sorted({Period.of(_day(number)) for number in {us // counting.DAY_US for us in created_us}})
 
 
+def _by_key(kinds: Kinds, count: Callable[[Columns], Sums], unit: timedelta) -> Sums:
+    """What is counted of all kinds, by the keys of its roll-up: with mode and kind, its hour or day told as a time."""
+    return {
+        (livemode, schema, EPOCH + key[0] * unit, *key[1:]): sums
+        for livemode, schema, of_kind in kinds
+        for key, sums in count(of_kind).items()
+    }
+
+
 def add(cursor: Any, tenant_schema: str, found: Counted) -> None:
     """Add decisions that were inserted in this transaction to all roll-ups of their tenant.
 
-    The recorder and batches call it with the rows that were new. It asks once a roll-up, and once more for the sketches
-    and histograms that were there.
+    The recorder and batches call it with the rows that were new. It asks once for all sums, once for all sketches, once
+    for all histograms, and once more for those of them that were there.
     """
-    for roll_up, arrays in found.sums:
-        cursor.execute(roll_up.statement(tenant_schema), arrays)
+    roll_ups.add(cursor, connection.ops.quote_name(tenant_schema), found.sums)
     PARTIES.add(cursor, tenant_schema, found.parties)
     FEATURES.add(cursor, tenant_schema, found.features)
     months.changed(cursor, tenant_schema, DECISIONS, found.months)

@@ -15,7 +15,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.scoring import counting, heavy_hitters, tallies
 from apps.scoring.models import Decision, FeatureDay, PartyDay, PatternDay, RuleDay
 from apps.scoring.serving.store import record
-from apps.scoring.sought import party_name, sought_of
+from apps.scoring.sought import Found, party_name, read, sought_of
 from apps.usage.metering.journal import Journal, decode
 from apps.usage.models import LatencyHour, UsageHour
 from apps.valkey import server
@@ -61,7 +61,7 @@ def test_recording_twice_adds_up_once(cast: Cast, decided: list[dict], settings:
     journal = Journal(server(settings.REDIS_URL, 5.0))  # type: ignore[attr-defined]
     journal.prepare()
     entries = [decode(held.data) for held in journal.read(100, block_ms=100)]
-    assert (record(entries), record(entries)) == (4, 0)
+    assert (record(entries[:1]), record(entries), record(entries)) == (1, 3, 0)
     assert sum(one.decisions for mode in (True, False) for one in hours(cast, mode)) == 4
     assert LatencyHour.objects.filter(tenant_id=cast.alice.tenant.pk).aggregate(Sum("decisions"))["decisions__sum"] == 4
 
@@ -142,3 +142,17 @@ def test_two_batches_add_to_one_day(cast: Cast, drain: Callable[[], int]) -> Non
 def test_each_kind_says_what_it_is_found_by(schema: str, facts: dict, amount: float, parties: list[str]) -> None:
     answer = msgspec.json.encode({"rules": [{"id": "a", "outcome": "hit"}, {"id": "b", "outcome": "no_hit"}]})
     assert sought_of(schema, msgspec.json.encode(facts), answer) == (amount, parties, ["a"])
+
+
+def test_decisions_of_many_kinds_are_read_as_each_alone() -> None:
+    said = [("payments", {"amount": 5, "user_id": "Ann", "country": "de"}), ("paysim", {"type": "TRANSFER", **NAMED})]
+    said += [("payments", {"merchant_id": "M"}), ("ieee_cis", {"ProductCD": "W", "addr2": 87.0, "card1": 13926})]
+    schemas, facts = [name for name, _ in said], [msgspec.json.encode(one) for _, one in said]
+    hits, untold = [("a",), (), ("b", "c"), ()], [(), ("d",), ("e",), ()]
+    kinds = ["", "theft", "", ""]
+    alone = [read([schemas[n]], [facts[n]], [hits[n]], [kinds[n]], [untold[n]]) for n in range(4)]
+    together = Found(*map(list, read(schemas, facts, hits, kinds, untold)))
+    assert together == Found(*([values[0] for values in columns] for columns in zip(*alone, strict=True)))
+    assert [one.rules_hit[0] for one in alone] == [("a",), ("shadow:d",), ("b", "c", "shadow:e"), ()]
+    assert [one.country[0] for one in alone] == ["Germany", "", "", "87"]
+    assert [one.party_fields[0] for one in alone][2:] == [("merchant_id",), ("card1",)]

@@ -78,10 +78,16 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     contributions: bytes
     row: int = 0
     hidden: dict[str, str] | None = None
-    untold: tuple[str, ...] = ()  # rules that hit and were not told; no column of its own
+    untold: tuple[str, ...] = ()  # rules that hit and were not told
     shadows: tuple[ShadowScore, ...] | None = None
     policy_version: int | None = None
     made_on: bytes | None = None
+    hits: tuple[str, ...] | None = None  # rules that hit and were told; None: the answer says so alone
+    fraud_type: str = ""  # with `hits`
+
+
+#: Of a record what has no column: it goes into what the decision is found by and added up by (`sought.py`).
+NO_COLUMNS = ("untold", "hits", "fraud_type")
 
 
 class Short(msgspec.Struct, frozen=True):

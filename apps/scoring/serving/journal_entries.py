@@ -88,6 +88,8 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
         shadows=found.shadows or None,
         policy_version=found.policy_version,
         made_on=found.made_on,
+        hits=tuple([rule.id for rule in decision.rules if rule.outcome == "hit"]),
+        fraud_type=decision.fraud_type or "",
     )
 
 

@@ -35,7 +35,7 @@ AWAY = "model:"
 #: How the sentences begin that the engine adds to those of reading a request.
 OF_THE_ENGINE = ("Rules that could not be evaluated", "Not sent: ")
 #: Of a journaled decision, what is not stored with it.
-NO_COLUMNS = ("tenant_schema", "untold")
+NO_COLUMNS = ("tenant_schema", *decision_formats.NO_COLUMNS)
 #: Models of the past that a process keeps loaded.
 KEPT = 8
 

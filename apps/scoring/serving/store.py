@@ -20,8 +20,8 @@ from apps.scoring.engine.decide import ShadowScore
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.serving import decision_formats, ids
-from apps.scoring.serving.decision_formats import Record
-from apps.scoring.sought import Sought, Traits
+from apps.scoring.serving.decision_formats import NO_COLUMNS, Record
+from apps.scoring.sought import Found, Sought
 from apps.scoring.tallies import Counted
 from apps.times import instant_us
 from apps.usage.metering import events
@@ -32,9 +32,8 @@ from apps.usage.metering.journal import Entry
 Columns = Mapping[str, Sequence[Any]]
 #: Fields of a record that have another name as a column.
 _RENAMED = {"created_us": "created_at"}
-_UNTOLD = "untold"  # it goes into what the decision is found by
 _AS_JSON = ("hidden", "shadows")
-_TENANT, *_FIELDS = [name for name in Record.__struct_fields__ if name != _UNTOLD]
+_TENANT, *_FIELDS = [name for name in Record.__struct_fields__ if name not in NO_COLUMNS]
 _COLUMNS = [_RENAMED.get(name, name) for name in _FIELDS]
 _STORED = [*_COLUMNS, *Sought._fields]
 
@@ -70,17 +69,17 @@ def _incoming() -> str:
 class Prepared(NamedTuple):
     """Entries as they will be written: all that can be made of them without a database.
 
-    `decisions` (by the tenant's schema) and `events` are rows as COPY reads them, `counted` (likewise) is what all of
-    them add to the roll-ups, of `facts`; `leaves` are those of their receipts.
+    `decisions` (by the tenant's schema) are rows as COPY reads them, `counted` (likewise) is what all of them add to
+    the roll-ups, of `facts`; `leaves` are those of their receipts.
     """
 
     columns: Columns
-    stored: Sequence[Sought]
+    found: Found
     facts: counting.Columns
     leaves: Sequence[bytes]
     decisions: Mapping[str, bytes]
     counted: Mapping[str, Counted]
-    events: bytes
+    events: events.Prepared
     uses: list[Use]
     last_uses: dict[int, tuple[datetime, str]]
 
@@ -111,32 +110,38 @@ def record(entries: Sequence[Entry]) -> int:
 def prepare(entries: Sequence[Entry]) -> Prepared:
     """What `write` needs of entries. Touches no store: the recorder prepares a batch while another one is written."""
     columns = columns_of([decision_formats.unpack(entry.record) for entry in entries])
-    found = map(sought.read, columns["schema"], columns["facts"], columns["answer"], columns[_UNTOLD])
-    stored, traits = zip(*found, strict=True)
-    facts = _facts(columns, stored, traits)
+    found = _found(columns)
+    facts = _facts(columns, found)
     return Prepared(
         columns=columns,
-        stored=stored,
+        found=found,
         facts=facts,
-        leaves=list(map(receipts.leaf, _contents(columns, [one.rules_hit for one in stored]))),
-        decisions=_rows_by_tenant(columns, stored),
+        leaves=receipts.leaves(_contents(columns, found.rules_hit)),
+        decisions=_rows_by_tenant(columns, found),
         counted=_counted(facts, columns[_TENANT], range(len(entries))),
-        events=events.rows_of([entry.event for entry in entries]),
+        events=events.prepare([entry.event for entry in entries]),
         uses=_first_uses(entries),
         last_uses=_last_uses(entries),
     )
 
 
+def _found(columns: Columns) -> Found:
+    hits, fraud_types = columns["hits"], columns["fraud_type"]
+    if None in hits:  # journaled by a version that did not tell
+        hits, fraud_types = sought.told_by(columns["answer"])
+    return sought.read(columns["schema"], columns["facts"], hits, fraud_types, columns["untold"])
+
+
 def write(prepared: Prepared) -> int:
     """Store what was prepared; the number of events that was new. Commits or raises."""
     with in_tenant("public"), transaction.atomic(), connection.cursor() as cursor:
-        inserted = insert_decisions(cursor, prepared)
-        new = events.record_rows(cursor, prepared.events)
+        inserted, new = _insert_all(cursor, prepared)
+        events.add(cursor, new)
         touch(cursor, prepared.last_uses)
         networks.note_networks(cursor, prepared.uses)
         _give_receipts(prepared, inserted)
     networks.remember(prepared.uses)
-    return new
+    return len(new.events)
 
 
 def columns_of(records: Sequence[Record]) -> Columns:
@@ -160,7 +165,7 @@ def content_of(row: Decision) -> bytes:
 def _contents(columns: Columns, rules_hit: Sequence[Sequence[str]]) -> Iterator[bytes]:
     """What leaves are of: all that is stored of a decision. For its facts stands their hash; of masked ones, whose hash
     is of what was sent, one of the facts themselves."""
-    told = [values for name, values in columns.items() if name not in (_TENANT, _UNTOLD, "facts")]
+    told = [values for name, values in columns.items() if name not in (_TENANT, "facts", *NO_COLUMNS)]
     masked = [
         _facts_hash(schema, facts) if hidden else ""
         for schema, facts, hidden in zip(columns["schema"], columns["facts"], columns["hidden"], strict=True)
@@ -183,22 +188,22 @@ def _give_receipts(prepared: Prepared, rows: Sequence[int]) -> None:
         receipts.append(tenant_schema, receipts.RECORDED, [names[row] for row in mine], leaves, now)
 
 
-def insert_decisions(cursor: Any, prepared: Prepared) -> Sequence[int]:
-    """Insert decisions, add those that were new to every roll-up and tell who follows them; which these are.
+def _insert_all(cursor: Any, prepared: Prepared) -> tuple[Sequence[int], events.Prepared]:
+    """Insert decisions and events, add the decisions that were new to every roll-up of theirs and tell who follows
+    them; which rows these are, and which events were new.
 
     Inside the caller's transaction. What they hold was masked before, field by field: this passes the net below every
     connection.
     """
     rows: Sequence[int] = range(len(prepared.columns["id"]))
-    if _copied(cursor, prepared):
-        counted = prepared.counted
-    else:
-        rows = _inserted(cursor, prepared)
+    new, counted = prepared.events, prepared.counted
+    if not _copied(cursor, prepared):
+        rows, new = _inserted(cursor, prepared), events.insert(cursor, prepared.events)
         counted = _counted(prepared.facts, prepared.columns[_TENANT], rows)
     for tenant_schema, found in counted.items():
         tallies.add(cursor, tenant_schema, found)
     _tell_followers(prepared, rows)
-    return rows
+    return rows, new
 
 
 def _tell_followers(prepared: Prepared, rows: Sequence[int]) -> None:
@@ -210,11 +215,12 @@ def _tell_followers(prepared: Prepared, rows: Sequence[int]) -> None:
 
 
 def _copied(cursor: Any, prepared: Prepared) -> bool:
-    """Copy the rows straight into their tenants' tables; False, with nothing done, when one of them is there."""
+    """Copy decisions and events straight into their tables; False, with nothing done, when one of them is there."""
     try:
         with transaction.atomic():
             for tenant_schema, rows in prepared.decisions.items():
                 binary_copy.copy_into(cursor, f"{_decisions_of(tenant_schema)} ({', '.join(_STORED)})", rows)
+            events.copy(cursor, prepared.events)
     except IntegrityError:
         return False
     return True
@@ -223,16 +229,16 @@ def _copied(cursor: Any, prepared: Prepared) -> bool:
 def _inserted(cursor: Any, prepared: Prepared) -> list[int]:
     """Insert what is not there yet, by way of a temporary table; its rows. Named twice, a decision is the last one."""
     types = {_TENANT: "varchar", **_copied_types()}
-    values = _values(prepared.columns, prepared.stored)
+    values = _values(prepared.columns, prepared.found)
     cursor.execute(_incoming())
     binary_copy.copy_into(cursor, _table(), binary_copy.rows_of(list(types.values()), values))
     new = {name for tenant_schema in sorted(prepared.decisions) for name in _insert(cursor, tenant_schema)}
     return list({name: row for row, name in enumerate(prepared.columns["id"]) if name in new}.values())
 
 
-def _rows_by_tenant(columns: Columns, stored: Sequence[Sought]) -> Mapping[str, bytes]:
+def _rows_by_tenant(columns: Columns, found: Found) -> Mapping[str, bytes]:
     """Decisions as they are copied into their tenants' tables."""
-    tenants, *values = _values(columns, stored)
+    tenants, *values = _values(columns, found)
     types, rows = list(_copied_types().values()), _by_tenant(tenants, range(len(tenants)))
     if len(rows) == 1:
         return {tenants[0]: binary_copy.rows_of(types, values)}
@@ -258,13 +264,13 @@ def _counted(facts: counting.Columns, tenants: Sequence[str], rows: Sequence[int
     }
 
 
-def _values(columns: Columns, stored: Sequence[Sought]) -> list[Sequence[Any]]:
+def _values(columns: Columns, found: Found) -> list[Sequence[Any]]:
     """The tenant's schema and what is stored, in columns."""
     json = {
         name: [None if value is None else msgspec.json.encode(value) for value in columns[name]] for name in _AS_JSON
     }
-    told = {name: column for name, column in {**columns, **json}.items() if name != _UNTOLD}
-    return [*told.values(), *zip(*stored, strict=True)]
+    told = {name: column for name, column in {**columns, **json}.items() if name not in NO_COLUMNS}
+    return [*told.values(), *(getattr(found, name) for name in Sought._fields)]
 
 
 def _decisions_of(tenant_schema: str) -> str:
@@ -282,30 +288,34 @@ def _insert(cursor: Any, tenant_schema: str) -> list[str]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def _facts(columns: Columns, stored: Sequence[Sought], traits: Sequence[Traits]) -> counting.Columns:
+def _facts(columns: Columns, found: Found) -> counting.Columns:
     """What roll-ups are made of."""
     models = zip(columns["model_name"], columns["model_version"], strict=True)
     beside = {
         **columns,
         "model": [f"{name}@{version}" if name else "" for name, version in models],
-        **dict(zip(Sought._fields, zip(*stored, strict=True), strict=True)),
-        **dict(zip(Traits._fields, zip(*traits, strict=True), strict=True)),
+        **found._asdict(),
     }
     return counting.Columns(*(beside[name] for name in counting.Columns._fields))
 
 
 def _first_uses(entries: Sequence[Entry]) -> list[Use]:
     """The first use of the batch of every key from every address."""
-    found: dict[tuple[int, str], int] = {}
-    for entry in entries:
-        pair, at = (entry.event.key_id, entry.event.address), entry.event.occurred_us
-        found[pair] = min(at, found.get(pair, at))
-    return [Use(key_id, address, moment(at)) for (key_id, address), at in found.items()]
+    return [Use(key_id, address, moment(min(times))) for (key_id, address), times in _uses(entries).items()]
 
 
 def _last_uses(entries: Sequence[Entry]) -> dict[int, tuple[datetime, str]]:
-    """The last use of every key in the batch: entries come in order of time within a bucket, keys belong to one."""
-    return {
-        entry.event.key_id: (moment(entry.event.occurred_us), entry.event.address)
-        for entry in sorted(entries, key=lambda entry: entry.event.occurred_us)
-    }
+    """The last use of every key in the batch."""
+    last: dict[int, tuple[int, str]] = {}
+    for (key_id, address), times in _uses(entries).items():
+        last[key_id] = max(last.get(key_id, (0, "")), (max(times), address))
+    return {key_id: (moment(at), address) for key_id, (at, address) in last.items()}
+
+
+def _uses(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Sequence[int]]:
+    """When each key was used from each address."""
+    found: dict[tuple[int, str], list[int]] = {}
+    for entry in entries:
+        event = entry.event
+        found.setdefault((event.key_id, event.address), []).append(event.occurred_us)
+    return found

@@ -5,6 +5,7 @@ full it may get is the gate's business. An entry is opaque here except for its u
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,10 +167,11 @@ class Journal:
     def forget(self, recorded: Iterable[tuple[Held, Entry]]) -> None:
         """Acknowledge entries that are committed in Postgres, remove them and the notes of their places."""
         by_stream: dict[bytes, tuple[list[bytes], list[str]]] = {}
+        names = cache(Names)  # of each tenant and mode once: of a batch most are of few
         for held, entry in recorded:
             ids, places = by_stream.setdefault(held.stream, ([], []))
             ids.append(held.entry_id)
-            places.append(Names(entry.handle, entry.event.livemode).decision(entry.event.id))
+            places.append(names(entry.handle, entry.event.livemode).decision(entry.event.id))
         commands: list[Sequence[Argument]] = []
         for stream, (ids, places) in by_stream.items():
             commands += [("XACK", stream, GROUP, *ids), ("XDEL", stream, *ids), ("UNLINK", *places)]
