@@ -1,6 +1,6 @@
 """Every analytics answer over ten million decisions of one tenant, and what the roll-ups cost the recorder.
 
-    python -m bench.analytics [--decisions 10000000]          (`make bench-analytics`)
+    python -m bench.analytics [--decisions 10000000] [--labels 100000]          (`make bench-analytics`)
 
 Servers and data of its own. Decisions, labels and roll-ups of a year are made by SQL, without the texts nobody counts;
 sketches and histograms are as full as they may get. Each answer is asked for through the API's whole application, each
@@ -26,8 +26,9 @@ DAYS = 365
 SPANS = (7, 30, 90, 365)
 REPEATS = 15
 MOST_MS = 100.0
-#: A label a hundred decisions; rules of each kind of transaction, and how many others each is hit with.
-LABEL_EVERY, RULES, WITH_OTHERS = 100, 40, 5
+LABELS = 100_000
+#: Rules of each kind of transaction, and how many others each is hit with.
+RULES, WITH_OTHERS = 40, 5
 WORDS = {"category": 20, "country": 60, "fraud_type": 6}
 #: Recorder: batches of a thousand, half of them with roll-ups.
 BATCHES, A_BATCH, MADE = 40, 1_000, 4_000
@@ -123,8 +124,8 @@ class Answered(NamedTuple):
         return f"| `{self.path}`{mark} | {self.days} | {took} | {self.kilobytes:.0f} KB |"
 
 
-def fill(decisions: int, now: datetime) -> tuple[Any, str]:
-    """A tenant with that many decisions of a year, and its key."""
+def fill(decisions: int, labels: int, now: datetime) -> tuple[Any, str]:
+    """A tenant with that many decisions and labels of a year, and its key."""
     from django.db import connection
 
     from apps.accounts.tenancy import in_tenant
@@ -138,7 +139,7 @@ def fill(decisions: int, now: datetime) -> tuple[Any, str]:
     begin, kinds = now - timedelta(days=DAYS), champions()
     said = {
         "begin": begin, "end": now, "step": timedelta(days=DAYS) / decisions, "rules": RULES, "others": WITH_OTHERS,
-        "decisions": decisions, "every": LABEL_EVERY, "kinds": len(kinds),
+        "decisions": decisions, "every": decisions // labels, "kinds": len(kinds),
     }  # fmt: skip
     with in_tenant(tenant), connection.cursor() as cursor:
         cursor.execute(f"DROP INDEX {', '.join(DROPPED.split())}")
@@ -311,14 +312,14 @@ def _processor(pid: int) -> float:
 
 
 def table(
-    found: Sequence[Answered], shown: Sequence[str], decisions: int, seconds: float, cost: tuple[Cost, Cost]
+    found: Sequence[Answered], shown: Sequence[str], rows: tuple[int, int], seconds: float, cost: tuple[Cost, Cost]
 ) -> list[str]:
     missed = [f"{one.path} ({one.days} days)" for one in found if one.p95_ms > MOST_MS]
     verdict = "missed by " + ", ".join(missed) if missed else "all hold"
     counted, plain = cost
     share = 1 - (plain.python + plain.postgres) / (counted.python + counted.postgres)
     return [
-        f"{decisions:,} decisions of one tenant over {DAYS} days, {decisions // LABEL_EVERY:,} labels (made in"
+        f"{rows[0]:,} decisions of one tenant over {DAYS} days, {rows[1]:,} labels (made in"
         f" {seconds:.0f} s), {REPEATS} requests an answer. Asked is ≤ {MOST_MS:.0f} ms of server time: {verdict}.",
         "",
         "| answer | days | median | p95 | processor | size |",
@@ -341,19 +342,20 @@ def table(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decisions", type=int, default=10_000_000)
+    parser.add_argument("--labels", type=int, default=LABELS)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.api")
     os.environ.setdefault("PALISADE_CONNECTION_SECONDS", "60")
     os.environ["PALISADE_LOG_LEVEL"] = "WARNING"
     with servers():
         begun, now = time.perf_counter(), datetime.now(UTC)
-        tenant, key = fill(options.decisions, now)
+        tenant, key = fill(options.decisions, options.labels, now)
         seconds = time.perf_counter() - begun
         found = list(answers(key))
         print("\n".join(one.row() for one in found), flush=True)
         shown = pages()
         print("\n".join(shown), flush=True)
-        lines = table(found, shown, options.decisions, seconds, roll_up_cost(tenant, now))
+        lines = table(found, shown, (options.decisions, options.labels), seconds, roll_up_cost(tenant, now))
         print("\n".join(lines))
         if options.decisions >= 10_000_000:
             _write(lines)
