@@ -15,6 +15,7 @@ def main() -> int:
     import django
 
     django.setup()
+    from django.core.management import call_command
     from django.test import Client
     from django.utils import timezone
 
@@ -23,6 +24,7 @@ def main() -> int:
     from apps.portal.pages.analytics import VIEWS
     from bench.portal import measure
 
+    call_command("migrate_schemas", shared=True, verbosity=0)  # tables the API does without
     owner = User.objects.create_user("owner@bench.example", "a-long-password")
     make_owner(tenant=Tenant.objects.get(slug="bench"), user=owner, now=timezone.now(), actor="bench")
     client = Client(headers={"Host": "localhost"})
