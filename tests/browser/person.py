@@ -146,7 +146,7 @@ class Person:
     def tests_a_webhook_and_has_it_replayed(self, receiver: Receiver) -> None:
         self.opens("Webhooks")
         self.page.get_by_role("textbox", name="Address").fill(receiver.url)
-        self.presses("Make it")
+        self.presses("Create")
         secret = self.page.locator("#new-secret").inner_text()
         self.follows("To the webhook")
         self.presses("Send a test")
