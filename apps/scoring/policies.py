@@ -17,6 +17,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Gate
 from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.paging import Page, page_of
+from apps.scoring.engine.aggregate_check import check_aggregates
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.models import PublishedPolicy
@@ -113,11 +114,12 @@ def publish(
     """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
 
     A card number in it is masked first, and so holds of every transaction whose own is masked alike. Raises
-    `InvalidRules` for rules that would err, never hit or always do. Those published before are not asked again. Raises
-    `Outdated` when `based_on` is no longer the newest.
+    `InvalidRules` for rules that would err, never hit or always do, and for aggregates that can't be counted. Those
+    published before are not asked again. Raises `Outdated` when `based_on` is no longer the newest.
     """
     policy = _masked(policy)
-    check_rules(policy.rules, policy.home_country)
+    check_aggregates(policy.aggregates)
+    check_rules(policy.rules, policy.home_country, policy.aggregates)
     check_tunings(policy.built_in)
     return _published(tenant, policy, gate, now, actor, note, based_on)
 

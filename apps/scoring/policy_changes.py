@@ -8,13 +8,16 @@ import msgspec
 from msgspec import Meta
 
 from apps import times
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule, Tuning
 
 #: Characters the audit trail keeps of a rule: a list of accounts may have ten thousand.
 LONGEST = 1_000
 #: What is not said of a rule: that it is as rules usually are.
-USUAL = {"state": "live", "share": 100}
+USUAL = {"state": "live", "share": 100, "archived": False}
+#: Members by which it is called, said before.
+NAMES = ("id", "name")
 
 
 class PolicyChange(msgspec.Struct, frozen=True):
@@ -24,7 +27,7 @@ class PolicyChange(msgspec.Struct, frozen=True):
         str,
         Meta(
             description="By its name; a rule is `rules.<id>`, a tuning `built_in.<id>` with its schema, if it has one, "
-            "and `order of rules` are the ids of the same rules in another order."
+            "an aggregate `aggregates.<name>`, and `order of rules` are the ids of the same rules in another order."
         ),
     ]
     before: Any
@@ -59,23 +62,26 @@ def changes(was: Policy, new: Policy) -> Changes:
 def _members(policy: Policy) -> dict[str, Any]:
     """A policy's members, its rules one by one."""
     told = msgspec.to_builtins(policy)
-    plain = {name: value for name, value in told.items() if name not in ("rules", "built_in", "snoozes")}
+    plain = {name: value for name, value in told.items() if name not in ("rules", "built_in", "snoozes", "aggregates")}
     snoozes = {f"snoozes.{one.rule} {one.field} {one.value}": times.rfc3339(one.until) for one in policy.snoozes}
-    return plain | _by_id("rules", policy.rules) | _by_id("built_in", policy.built_in) | snoozes
+    named = (("rules", policy.rules), ("built_in", policy.built_in), ("aggregates", policy.aggregates))
+    return plain | {name: said for member, listed in named for name, said in _by_id(member, listed).items()} | snoozes
 
 
-def _by_id(member: str, listed: Iterable[Rule | Tuning]) -> dict[str, dict[str, Any]]:
+def _by_id(member: str, listed: Iterable[Rule | Tuning | Aggregate]) -> dict[str, dict[str, Any]]:
     """Each of them by its name, without what is not said."""
     return {f"{member}.{_name(one)}": _said(msgspec.to_builtins(one)) for one in listed}
 
 
-def _name(one: Rule | Tuning) -> str:
-    """A rule's id; of a tuning with the schema it is for, since several may have one id."""
+def _name(one: Rule | Tuning | Aggregate) -> str:
+    """A rule's id; of a tuning with the schema it is for, since several may have one id; an aggregate's name."""
+    if isinstance(one, Aggregate):
+        return one.name
     return f"{one.id} ({one.schema})" if isinstance(one, Tuning) and one.schema else one.id
 
 
 def _said(rule: dict[str, Any]) -> dict[str, Any]:
-    said = {name: value for name, value in rule.items() if name != "id" and value not in (None, "", {}, [], ())}
+    said = {name: value for name, value in rule.items() if name not in NAMES and value not in (None, "", {}, [], ())}
     return {name: value for name, value in said.items() if USUAL.get(name) != value}
 
 

@@ -18,6 +18,8 @@ import msgspec
 from apps import card_numbers, text
 from apps.decoding import decode
 from apps.errors import Problem
+from apps.scoring.engine.aggregate_check import check_aggregates
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import check_rules, check_tunings
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, decode_rules
@@ -53,7 +55,8 @@ def changed(policy: Policy, value: Mapping[str, Any]) -> Policy:
         _check_country(found.home_country)
     try:
         decode_rules(msgspec.to_builtins(found.rules), _known_fields())
-        check_rules(found.rules, found.home_country)
+        check_aggregates(found.aggregates)
+        check_rules(found.rules, found.home_country, found.aggregates)
         check_tunings(found.built_in)
     except InvalidRules as wrong:
         raise InvalidPolicy(str(wrong)) from wrong
@@ -213,7 +216,12 @@ def _near(wrong: Problem) -> str:
     """The member that may have been meant, for one there is none of."""
     if not wrong.detail.startswith("There is no field"):
         return ""
-    members = (*Rule.__struct_fields__, *Condition.__struct_fields__, *Tuning.__struct_fields__)
+    members = (
+        *Rule.__struct_fields__,
+        *Aggregate.__struct_fields__,
+        *Condition.__struct_fields__,
+        *Tuning.__struct_fields__,
+    )
     near = get_close_matches(wrong.detail.split("'")[1], members, 1)
     return f" Did you mean '{near[0]}'?" if near else ""
 

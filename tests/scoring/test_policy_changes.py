@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import OwnModels, Policy
 from apps.scoring.engine.rules import Condition, Rule, Tuning
 from apps.scoring.engine.snoozes import Snooze
@@ -18,6 +19,7 @@ OTHER: dict[str, Any] = {
     "default_action": "block", "home_country": "Kenya", "built_in": (Tuning("black_hole", "paysim", "off"),),
     "snoozes": (Snooze("mine", "user_id", "Ann", datetime(2027, 1, 1, tzinfo=UTC)),),
     "own_models": (OwnModels("paysim", "mdl_1"),),
+    "aggregates": (Aggregate("mine", "payments", ("card_bin",), "count", "1h"),),
 }  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def test_every_member_that_changed_is_told_and_no_other(member: str) -> None:
     before, after = changes(Policy(), msgspec.structs.replace(Policy(), **{member: OTHER[member]}))
     assert {name.partition(".")[0] for name in after} == {member}
     assert before.keys() == after.keys()
-    if member not in ("rules", "built_in", "snoozes", "own_models"):
+    if member not in ("rules", "built_in", "snoozes", "own_models", "aggregates"):
         assert (before, after) == ({member: getattr(Policy(), member)}, {member: OTHER[member]})
 
 

@@ -44,6 +44,7 @@ MEMBERS = (
         "built_in": "Built-in rules",
         "own_models": "Your own models",
         "snoozes": "Snoozes",
+        "aggregates": "Aggregates",
     }
 )
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.scoring.engine import made_on
+from apps.scoring.engine.aggregates import counted_by
 from apps.scoring.engine.asking import Chosen, asked, scored_of
 from apps.scoring.engine.conclusion import conclude
 from apps.scoring.engine.decide import Decision, Policy
@@ -37,8 +38,10 @@ def decide_again(schema: TransactionSchema, kept: Kept, policy: Policy, chosen: 
     scored = scored_of(chosen, answer, 0, vector.tobytes())
     pasts = made_on.pasts_of(schema, kept.made_on.counts)
     lists = made_on.known_lists(policy.list_checks, kept.made_on.lists)
+    counted = counted_by(policy.aggregates, schema.name)
+    aggregates = made_on.known_aggregates(counted, len(policy.list_checks), kept.made_on.lists)
     parsed = parsed_again(schema, kept.facts, kept.came_ms)
-    return conclude(schema, parsed, row.tolist(), policy, scored, answer.away, pasts, lists)
+    return conclude(schema, parsed, row.tolist(), policy, scored, answer.away, pasts, lists, aggregates)
 
 
 def parsed_again(schema: TransactionSchema, facts: Mapping[str, Any], came_ms: int) -> Parsed:

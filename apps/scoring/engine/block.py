@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.asking import Answer, Chosen, ensemble_of
 from apps.scoring.engine.decide import SEVERITY, Action, Cause, Decision, ModelUsed, RiskLevel
 from apps.scoring.engine.explain import Reason
@@ -131,6 +132,7 @@ class BlockDecisions:
     degraded: tuple[str, ...]
     policy_version: int
     list_checks: tuple[ListCheck, ...]
+    aggregates: tuple[Aggregate, ...]
     values: "BlockValues"
     exact: np.ndarray | None  # float64[n]: the probability
     chosen: Chosen
@@ -171,7 +173,7 @@ class BlockDecisions:
             None if self.features is None else self.features[rows],
             None if self.exact is None else self.exact[rows],
             counted_block(schema, values.pasts, rows),
-            self._answers_of_lists(rows),
+            np.column_stack([self._answers_of_lists(rows), self._aggregated(rows)]),
         )
 
     def _answers_of_lists(self, rows: np.ndarray) -> np.ndarray:
@@ -181,6 +183,13 @@ class BlockDecisions:
             if check in self.values.known_lists:
                 found[:, place] = self.values.known_lists[check][rows]
         return found
+
+    def _aggregated(self, rows: np.ndarray) -> np.ndarray:
+        """uint8[len(rows), 8 an aggregate]: what they came to, float64 each."""
+        columns = [self.values.aggregate(one.asked_as)[rows] for one in self.aggregates]
+        if not columns:
+            return np.empty((len(rows), 0), dtype=np.uint8)
+        return np.ascontiguousarray(np.column_stack(columns), dtype="<f8").view(np.uint8)
 
     def warnings(self, row: int) -> tuple[str, ...]:
         """What the sender of one row is told: the row is read once more for it."""

@@ -59,6 +59,7 @@ def conclude_block(
         degraded=degraded,
         policy_version=policy.version,
         list_checks=policy.list_checks,
+        aggregates=programs.aggregates,
         values=values,
         exact=scores.probability if scores else None,
         chosen=chosen,

@@ -6,6 +6,7 @@ the conditions before it left, so that a rule errs where it would err alone.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from math import nan
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from apps.scoring.engine.block import Block, RuleHits
 from apps.scoring.engine.expressions.many_rows import Rows
 from apps.scoring.engine.expressions.meaning import Of
 from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.known_aggregates import PREFIX
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rule_fields import counted_of, names_of
 from apps.scoring.engine.rule_programs import BROKEN, WHOLE, Compiled, Programs, text_of
@@ -45,9 +47,10 @@ class BlockValues:
         home_country: str,
         pasts: Sequence[Any] = (),
         known_lists: Mapping[ListCheck, np.ndarray] | None = None,
+        known_aggregates: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.schema, self.block, self.features = block.schema, block, features
-        self.known_lists = known_lists or {}
+        self.known_lists, self.known_aggregates = known_lists or {}, known_aggregates or {}
         self._home, self.pasts = home_country, pasts
         self.rows = Rows(len(features), self.column, self.known_lists.get)
         self._asked: dict[str, Asked | None] = {}
@@ -58,6 +61,8 @@ class BlockValues:
 
     def column(self, name: str, of: Of) -> np.ndarray:
         """What expressions see under a name: float64[n], nan for unknown, or of texts object[n], None for unknown."""
+        if name.startswith(PREFIX):
+            return self.aggregate(name)
         counted = counted_of(self.schema).get(name)
         if counted is not None:
             return getattr(self.pasts[counted.role], counted.what)
@@ -70,6 +75,11 @@ class BlockValues:
         if of == "text":
             return np.array([text_of(value) for value in sent.tolist()], dtype=object)
         return sent if place == NOWHERE else np.where(sent == sent, sent, self.features[:, place])
+
+    def aggregate(self, name: str) -> np.ndarray:
+        """float64[n]: what an aggregate came to, nan where that is not known."""
+        found = self.known_aggregates.get(name)
+        return np.full(len(self), nan) if found is None else found
 
     def known_lists_of(self, row: int) -> dict[ListCheck, bool]:
         """What is known of the lists for one row."""
@@ -100,6 +110,7 @@ class BlockValues:
         """The same of a row that was read already."""
         values = self.schema.values(parsed.facts, self.features[index].tolist(), self._home)
         values.look_back(counted_of(self.schema), [_PastOf(past, index) for past in self.pasts])
+        values.tell({name: float(found[index]) for name, found in self.known_aggregates.items()})
         return values
 
     def _column(self, name: str) -> Asked | None:

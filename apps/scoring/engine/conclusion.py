@@ -9,6 +9,7 @@ from apps.scoring.engine import made_on
 from apps.scoring.engine.asking import Scored
 from apps.scoring.engine.decide import Decision, Policy, Verdict, decide
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
+from apps.scoring.engine.known_aggregates import KnownAggregates
 from apps.scoring.engine.list_checks import KnownLists
 from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rule_programs import programs_of
@@ -26,14 +27,19 @@ def conclude(
     degraded: tuple[str, ...],
     pasts: Sequence[Activity],
     known_lists: KnownLists | None = None,
+    known_aggregates: KnownAggregates | None = None,
 ) -> Decision:
     """From the row and its score to the answer: rules, verdict, reasons. `pasts` follow the schema's roles."""
     programs = programs_of(policy, schema)
     rules = programs.rules
     values = schema.values(parsed.facts, row, policy.home_country)
     values.look_back(counted_of(schema), pasts)
+    if known_aggregates:
+        values.tell(known_aggregates)
     results, untold = programs.found(parsed, values, known_lists)
     probability, features = (scored.probability, scored.features) if scored else (None, b"")
+    said = made_on.answered(policy.list_checks, known_lists)
+    said += made_on.aggregated(programs.aggregates, known_aggregates)
     verdict = decide(policy, rules, results, scored.used.name if scored else "", probability)
     return Decision(
         fraud_probability=None if probability is None else round(probability, 6),
@@ -50,9 +56,7 @@ def conclude(
         features=features,
         contributions=scored.contributions.tobytes() if scored else b"",
         policy_version=policy.version,
-        made_on=made_on.packed(
-            row, features, probability, made_on.counted(pasts), made_on.answered(policy.list_checks, known_lists)
-        ),
+        made_on=made_on.packed(row, features, probability, made_on.counted(pasts), said),
         ensemble=scored.ensemble if scored else None,
         untold=untold,
     )

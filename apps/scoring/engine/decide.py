@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.explain import Reason
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.rules import PRECEDENCE, BuiltIn, Outcome, Rule, RuleResult, Tuning, tuned
@@ -14,6 +15,7 @@ from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import logarithms_of
 
 if TYPE_CHECKING:
+    from apps.scoring.engine.aggregate_plan import Plan
     from apps.scoring.engine.rule_programs import Programs
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
@@ -57,6 +59,7 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
     built_in: tuple[Tuning, ...] = ()  # what is changed of the rules every tenant has
     snoozes: tuple[Snooze, ...] = ()
     own_models: tuple[OwnModels, ...] = ()  # the tenant's own, one entry a kind of transaction and mode
+    aggregates: tuple[Aggregate, ...] = ()  # what is counted for its rules beside what always is
 
     def own_models_for(self, schema_name: str, livemode: bool) -> OwnModels | None:
         """The tenant's own models of one kind of transaction; None where nothing is kept for any."""
@@ -71,9 +74,14 @@ class Policy(msgspec.Struct, frozen=True, dict=True):
         return {}
 
     @cached_property
+    def aggregate_plans(self) -> "dict[str, Plan]":
+        """What it has counted, by kind of transaction; `aggregate_plan.plan_of` fills it."""
+        return {}
+
+    @cached_property
     def list_checks(self) -> tuple[ListCheck, ...]:
         """What its live and shadow rules ask of the tenant's lists."""
-        asked = (rule for rule in self.rules if rule.state in ("live", "shadow"))
+        asked = (rule for rule in self.rules if rule.is_in_force)
         return tuple(dict.fromkeys(check for rule in asked for check in rule.list_checks))
 
 

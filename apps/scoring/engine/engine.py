@@ -18,6 +18,7 @@ from apps.scoring.engine.block_rules import BlockValues
 from apps.scoring.engine.conclusion import conclude
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.history import PastColumns, told_home, unknown
+from apps.scoring.engine.known_aggregates import KnownAggregates
 from apps.scoring.engine.list_checks import KnownLists, ListCheck
 from apps.scoring.engine.models import LoadedModel, ModelRefused
 from apps.scoring.engine.own import OwnAsked, OwnBlock, packed, shadowed
@@ -51,21 +52,23 @@ class Engine:
         model: str | None = None,
         known_lists: KnownLists | None = None,
         own: OwnAsked | None = None,
+        known_aggregates: KnownAggregates | None = None,
     ) -> Decision:
         """One transaction with its history (None: unavailable) under a policy, with what is known of the lists its
-        rules ask (`policy.list_checks`); the tenant's own models are asked where no model is named. Raises
-        `UnknownModel`."""
+        rules ask (`policy.list_checks`) and of its aggregates; the tenant's own models are asked where no model is
+        named. Raises `UnknownModel`."""
         schema = _schema(schema)
         chosen = self._choose(schema.name, model)
         pasts = self._pasts(schema, parsed, activity, policy)
         row = schema.row(parsed.transaction, parsed.at_ms, pasts)
         if own is not None and model is None:
-            asides = _Asides([parsed], [activity], [pasts], [known_lists], policy)
+            asides = _Asides([parsed], [activity], [pasts], [known_lists], [known_aggregates], policy)
             return _with_own(own, chosen, schema, [row], asides)[0]
         features = self._pack[schema.name](*row)
         answer = asked(chosen, np.frombuffer(features, "<f4").reshape(1, -1))
         scored = scored_of(chosen, answer, 0, features)
-        return conclude(schema, parsed, row, policy, scored, _degraded(activity, answer), pasts, known_lists)
+        away = _degraded(activity, answer)
+        return conclude(schema, parsed, row, policy, scored, away, pasts, known_lists, known_aggregates)
 
     def decide_many(
         self,
@@ -76,6 +79,7 @@ class Engine:
         model: str | None = None,
         known_lists: Sequence[KnownLists | None] | None = None,
         own: OwnAsked | None = None,
+        known_aggregates: Sequence[KnownAggregates | None] | None = None,
     ) -> list[Decision]:
         """The same for many transactions, with models and explanation run over the whole block."""
         if not parsed:
@@ -86,7 +90,8 @@ class Engine:
         pasts = [self._pasts(schema, *one, policy) for one in zip(parsed, activities, strict=True)]
         columns = schema.columns([one.transaction for one in parsed])
         rows = schema.block(columns, at_ms, [PastColumns(role) for role in zip(*pasts, strict=True)])
-        asides = _Asides(parsed, activities, pasts, known_lists or [None] * len(parsed), policy)
+        nothing = [None] * len(parsed)
+        asides = _Asides(parsed, activities, pasts, known_lists or nothing, known_aggregates or nothing, policy)
         if own is not None and model is None:
             return _with_own(own, chosen, schema, rows.tolist(), asides)
         return asides.concluded(schema, chosen, rows.tolist(), rows.astype("<f4"))
@@ -100,10 +105,11 @@ class Engine:
         explain: Explain = "flagged",
         known_lists: Mapping[ListCheck, np.ndarray] | None = None,
         own: OwnBlock | None = None,
+        known_aggregates: Mapping[str, np.ndarray] | None = None,
     ) -> BlockDecisions:
         """The same for a block, in columns out as in: `pasts` are those of each of the schema's roles, with the numbers
         of `Activity` (or `Habits`) as float64[n] under their names; None: unavailable. `known_lists` are bool[n] by
-        check. Raises `UnknownModel`."""
+        check, `known_aggregates` float64[n] by the names rules ask for. Raises `UnknownModel`."""
         schema, chosen = block.schema, self._choose(block.schema.name, model)
         known = [Unknown(len(block))] * len(schema.roles) if pasts is None else pasts
         told = with_home(block, known, policy.home_country)
@@ -114,12 +120,12 @@ class Engine:
                 answer = asked(mine, wide.astype("<f4"), explain=False)
             if answer.explained_by is not None:
                 widely = replace(block, schema=widened(schema.name))
-                values = BlockValues(widely, wide, policy.home_country, told, known_lists)
+                values = BlockValues(widely, wide, policy.home_country, told, known_lists, known_aggregates)
                 return conclude_block(values, policy, mine, answer, HISTORY_AWAY if pasts is None else (), explain)
         with np.errstate(over="ignore"):
             answer = asked(chosen, features.astype("<f4"), explain=False)
         away = HISTORY_AWAY + answer.away if pasts is None else answer.away
-        values = BlockValues(block, features, policy.home_country, told, known_lists)
+        values = BlockValues(block, features, policy.home_country, told, known_lists, known_aggregates)
         return conclude_block(values, policy, chosen, answer, away, explain)
 
     def require(self, schema: str | TransactionSchema, model: str | None) -> None:
@@ -163,6 +169,7 @@ class _Asides(NamedTuple):
     activities: Sequence[Mapping[str, Activity] | None]
     pasts: Sequence[Sequence[Activity]]
     known_lists: Sequence[KnownLists | None]
+    known_aggregates: Sequence[KnownAggregates | None]
     policy: Policy
 
     def concluded(
@@ -175,6 +182,7 @@ class _Asides(NamedTuple):
             conclude(
                 schema, one, row, self.policy, scored_of(chosen, answer, index, features[index].tobytes()),
                 _degraded(self.activities[index], answer), self.pasts[index], self.known_lists[index],
+                self.known_aggregates[index],
             )
             for index, (one, row) in enumerate(zip(self.parsed, rows, strict=True))
         ]  # fmt: skip

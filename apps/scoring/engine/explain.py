@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from apps.scoring.engine.features import Feature
+from apps.scoring.engine.known_aggregates import PREFIX
 from apps.scoring.engine.models import Card, schema_of
 from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rules import BuiltIn, Rule
@@ -244,6 +245,8 @@ def rule_reason(schema: TransactionSchema, rule: Rule, transaction: Any, values:
         value, unit = _seen(schema, transaction, feature, number)
         usual = schema.usuals[field](transaction, number) if field in schema.usuals else None
         field = feature.field
+    elif field.startswith(PREFIX):
+        value = _rounded(finite_or_none(float(values[field])))
     elif field in counted_of(schema):
         value = _rounded(finite_or_none(float(values[field])))
         field = schema.roles[counted_of(schema)[field].role].name

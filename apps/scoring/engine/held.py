@@ -63,11 +63,17 @@ class Held:
     deciding: np.ndarray
 
 
-def hold(stored: Stored, policy: Policy, known_lists: Mapping[ListCheck, np.ndarray]) -> Held:
-    """Hold stored decisions against a policy; `known_lists` are bool[n] by check, as lists were then."""
+def hold(
+    stored: Stored,
+    policy: Policy,
+    known_lists: Mapping[ListCheck, np.ndarray],
+    known_aggregates: Mapping[str, np.ndarray] | None = None,
+) -> Held:
+    """Hold stored decisions against a policy; `known_lists` are bool[n] by check, as lists were then, and
+    `known_aggregates` float64[n] by the names rules ask for, as they were counted then."""
     programs = programs_of(policy, stored.block.schema)
     pasts = made_on.pasts_of_block(stored.block.schema, stored.made.counts)
-    values = BlockValues(stored.block, stored.made.rows, policy.home_country, pasts, known_lists)
+    values = BlockValues(stored.block, stored.made.rows, policy.home_country, pasts, known_lists, known_aggregates)
     hits, rules = evaluate_block(programs, values), programs.rules
     deciding = _deciding(hits, policy, stored.probability)
     return Held(

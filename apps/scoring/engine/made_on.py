@@ -6,10 +6,11 @@ rules float64: only the features that a float32 does not hold are kept a second 
 
     1 byte: form │ 8: probability (float64, nan: none) │ a bit a feature: kept
     │ a bit a count: not 0 │ a bit a count: unknown
-    │ 8 each: features kept │ 8 each: counts that are known and not 0 │ 1 each: answers of lists
+    │ 8 each: features kept │ 8 each: counts that are known and not 0 │ 1 each: answers of lists │ 8 each: aggregates
 
 Numbers are little-endian; bit n of byte m stands for feature, or count, 8m + n. Counts are those of each role's past,
-in the order of its struct; answers of lists follow the policy's checks.
+in the order of its struct; answers of lists follow the policy's checks, and aggregates (float64, nan: unknown) those
+the policy has of the kind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from apps.scoring.engine.aggregates import Aggregate, told
 from apps.scoring.engine.habits import Habits
+from apps.scoring.engine.known_aggregates import KnownAggregates
 from apps.scoring.engine.list_checks import KnownLists, ListCheck
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.windows import Activity
@@ -39,7 +42,7 @@ class Unreadable(ValueError):
 
 class MadeOn(NamedTuple):
     """`row`: float64[F], in the order of the schema's features; `probability`: calibrated, None without a model;
-    `counts`: float64[W], nan for unknown; `lists`: an answer a check."""
+    `counts`: float64[W], nan for unknown; `lists`: an answer a check, behind them 8 bytes an aggregate."""
 
     row: np.ndarray
     probability: float | None
@@ -125,6 +128,25 @@ def known_lists(checks: Sequence[ListCheck], lists: bytes) -> dict[ListCheck, bo
     return {check: said == YES for check, said in zip(checks, lists, strict=False) if said != UNKNOWN}
 
 
+def aggregated(asked: Sequence[Aggregate], known: KnownAggregates | None) -> bytes:
+    """What aggregates came to, float64 each."""
+    return Struct(f"<{len(asked)}d").pack(*told(asked, known)) if asked else b""
+
+
+def known_aggregates(asked: Sequence[Aggregate], checks: int, lists: bytes) -> dict[str, float]:
+    """What was known of aggregates by what is kept behind so many answers of lists."""
+    values = aggregates_of_block(asked, checks, [lists])[0].tolist() if asked else ()
+    return dict(zip([one.asked_as for one in asked], values, strict=True))
+
+
+def aggregates_of_block(asked: Sequence[Aggregate], checks: int, lists: Sequence[bytes]) -> np.ndarray:
+    """float64[n, aggregates]: the same of n decisions; nan of one of which it was not kept."""
+    size = _DOUBLE * len(asked)
+    nothing = Struct(f"<{len(asked)}d").pack(*[nan] * len(asked))
+    kept = [one[checks:] if len(one) == checks + size else nothing for one in lists]
+    return np.frombuffer(b"".join(kept), "<f8").reshape(len(lists), len(asked))
+
+
 # --- as bytes ---------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +169,7 @@ def packed_block(
     lists: np.ndarray,
 ) -> list[bytes]:  # fmt: skip
     """The same for float64[n, F] rows, float32[n, F] vectors, float64[n] probabilities, float64[n, W] counts and
-    uint8[n, checks] answers."""
+    uint8[n, …] answers of lists, behind them the bytes of aggregates."""
     count = len(rows)
     held = np.full_like(rows, nan) if features is None else features.astype(np.float64)
     kept, unknown = (rows != held) & (rows == rows), counts != counts

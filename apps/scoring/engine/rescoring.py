@@ -14,6 +14,7 @@ import numpy as np
 from apps.scoring.engine.asking import Chosen, asked, scored_of
 from apps.scoring.engine.candidates import UNCHANGED, Candidate
 from apps.scoring.engine.decide import Action, Policy, Verdict, decide
+from apps.scoring.engine.known_aggregates import PREFIX
 from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
 from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rule_programs import programs_of
@@ -134,9 +135,12 @@ class Rescoring:
         return frozenset((*fields, *(schema.feature_names[place] for place in places), *counts))
 
     def _can_be_asked(self, rule: Rule, built: _Built) -> bool:
-        """Whether all that a rule asks for was stored: no list was, and of a past what its features tell."""
+        """Whether all that a rule asks for is known: no list and no aggregate is, and of a past what its features
+        tell."""
         counts = (self._counted[name] for name in rule.names if name in self._counted)
-        return not rule.list_checks and all(built.pasts[one.role].knows(one.what) for one in counts)
+        if rule.list_checks or any(name.startswith(PREFIX) for name in rule.names):
+            return False
+        return all(built.pasts[one.role].knows(one.what) for one in counts)
 
     def _results(self, built: _Built) -> tuple[RuleResult, ...]:
         """The rules' results: of those that ask for what is moved made again, of the others as they were stored."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps import text
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import tune
 from apps.scoring.engine.ranges import Range
 from apps.scoring.engine.rule_fields import Field, Kind, fields_of
@@ -54,8 +55,9 @@ class Place(NamedTuple):
         return InvalidRules(f"rules[{self.number}]{'.' if member else ''}{member} (rule '{self.rule.id}'): {what}")
 
 
-def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
-    """Refuse rules of a tenant that err, never hit or always do. Raises `InvalidRules` naming the first."""
+def check_rules(rules: Sequence[Rule], home_country: str = "", aggregates: tuple[Aggregate, ...] = ()) -> None:
+    """Refuse rules of a tenant, who has these aggregates, that err, never hit or always do. Raises `InvalidRules`
+    naming the first."""
     for number, rule in enumerate(rules):
         place = Place(rule, number)
         if rule.id in built_in_ids():
@@ -66,14 +68,19 @@ def check_rules(rules: Sequence[Rule], home_country: str = "") -> None:
             if said and (why := text.refusal(said)):
                 raise place.wrong_rule(f"it {why}.", member)
         if rule.when:
-            _check_when(place, home_country)
+            _check_when(place, home_country, aggregates if rule.is_in_force else known_to_drafts(aggregates))
         else:
             _check_for_each(place, home_country)
 
 
-def _check_when(place: Place, home_country: str) -> None:
+def known_to_drafts(aggregates: tuple[Aggregate, ...]) -> tuple[Aggregate, ...]:
+    """The aggregates a rule that is not asked may name: archived ones too."""
+    return tuple(msgspec.structs.replace(one, archived=False) for one in aggregates)
+
+
+def _check_when(place: Place, home_country: str, aggregates: tuple[Aggregate, ...]) -> None:
     _check_schema(place)
-    if wrong := problem_of(place.rule, home_country):
+    if wrong := problem_of(place.rule, home_country, aggregates=aggregates):
         meant = f" Did you mean {' or '.join(wrong.meant)}?" if wrong.meant else ""
         at = f"line {wrong.place.line}, column {wrong.place.column}: "
         raise place.wrong_rule(f"{at}{wrong.said}{meant}", "when")

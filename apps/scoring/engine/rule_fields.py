@@ -2,7 +2,8 @@
 
 Fields, features, and what is counted of its parties: `user.count_1h` is what the schema's history keeps of a party of
 the transaction: payments, money, counterparties of an hour, a day and a week, the seconds since the last; of parties
-whose habits are kept, those too. A party is asked for by what it is called (`user`) or by its role (`user_id`).
+whose habits are kept, those too. A party is asked for by what it is called (`user`) or by its role (`user_id`). What a
+tenant has counted beside is `aggregates.NAME`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,11 @@ from typing import Literal, NamedTuple
 
 from msgspec import inspect
 
+from apps.scoring.engine.aggregates import NEVER_BELOW_NOTHING as AGGREGATED_FROM_NOTHING
+from apps.scoring.engine.aggregates import UP_TO_LOOKED_AT, Aggregate, counted_by
 from apps.scoring.engine.habits import Habits
 from apps.scoring.engine.parties import Role
+from apps.scoring.engine.past_events import LOOKED_AT
 from apps.scoring.engine.ranges import ANYTHING, Range
 from apps.scoring.engine.transaction import HOME_COUNTRY, TransactionSchema
 from apps.scoring.engine.windows import Activity
@@ -48,14 +52,21 @@ def fields_of(schema: TransactionSchema) -> Mapping[str, Field]:
 
 
 @lru_cache(maxsize=64)
-def names_of(schema: TransactionSchema) -> Mapping[str, Field]:
-    """Every name an expression may ask for: `fields_of`, and what is counted of each party."""
+def names_of(schema: TransactionSchema, aggregates: tuple[Aggregate, ...] = ()) -> Mapping[str, Field]:
+    """Every name an expression may ask for: `fields_of`, what is counted of each party, and the tenant's aggregates."""
     counts, others = Field("a number", Range.within(None, 0.0, None, None)), Field("a number")
     counted = {
         name: counts if asked.what.startswith(NEVER_BELOW_NOTHING) else others
         for name, asked in counted_of(schema).items()
     }
-    return {**fields_of(schema), **counted}
+    named = {one.asked_as: Field("a number", _aggregated(one)) for one in counted_by(aggregates, schema.name)}
+    return {**fields_of(schema), **counted, **named}
+
+
+def _aggregated(one: Aggregate) -> Range:
+    """How far an aggregate reaches."""
+    least = 0.0 if one.function in AGGREGATED_FROM_NOTHING else None
+    return Range.within(None, least, None, float(LOOKED_AT) if one.function in UP_TO_LOOKED_AT else None)
 
 
 @lru_cache(maxsize=64)

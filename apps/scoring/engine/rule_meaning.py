@@ -3,6 +3,7 @@
 import json
 from functools import lru_cache
 
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.expressions import tree
 from apps.scoring.engine.expressions.errors import InvalidExpression
 from apps.scoring.engine.expressions.lowering import Meant, lower
@@ -15,12 +16,12 @@ SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 @lru_cache(maxsize=4_096)
-def meaning_of(rule: Rule, schema_name: str) -> Meant:
+def meaning_of(rule: Rule, schema_name: str, aggregates: tuple[Aggregate, ...] = ()) -> Meant:
     """When a rule surely holds for this kind of transaction, and when it surely does not.
 
     Raises `InvalidExpression` for one that asks for what the kind has not, or compares what can't be.
     """
-    fields = names_of(SCHEMAS[schema_name])
+    fields = names_of(SCHEMAS[schema_name], aggregates)
     root = rule.root
     if root is None:
         root = _conditions(rule, {name for name, field in fields.items() if field.kind == "a time"})

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from math import nan
 from typing import Any
 
+from apps.scoring.engine.aggregates import Aggregate, counted_by
 from apps.scoring.engine.decide import Policy, tune
 from apps.scoring.engine.expressions.errors import InvalidExpression
 from apps.scoring.engine.expressions.meaning import Always, Condition, Of, list_checks, variables
@@ -16,7 +17,7 @@ from apps.scoring.engine.list_checks import KnownLists, ListCheck
 from apps.scoring.engine.operations import instant
 from apps.scoring.engine.rule_fields import names_of
 from apps.scoring.engine.rule_meaning import meaning_of
-from apps.scoring.engine.rules import BuiltIn, Rule, RuleResult, asks_only_for, evaluate, told
+from apps.scoring.engine.rules import BuiltIn, Rule, RuleResult, evaluate, told
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.snoozes import Snooze, by_rule
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
@@ -61,6 +62,7 @@ class Programs:
     names: Mapping[str, Of]
     checks: tuple[ListCheck, ...]
     function: Conditions
+    aggregates: tuple[Aggregate, ...]  # all the tenant has counted of this kind
     snoozes: Mapping[str, tuple[Snooze, ...]]  # by rule
 
     @cached_property
@@ -134,7 +136,7 @@ class Programs:
         return result
 
     def _values(self, values: Mapping[str, Any]) -> list[Any]:
-        return [_number(values[name]) if of == "number" else text_of(values[name]) for name, of in self.names.items()]
+        return [number_of(values[name]) if of == "number" else text_of(values[name]) for name, of in self.names.items()]
 
 
 def _alone(function: Conditions, seen: Sequence[Any]) -> bool | None:
@@ -153,35 +155,37 @@ def programs_of(policy: Policy, schema: TransactionSchema) -> Programs:
 
 
 def _compiled(policy: Policy, schema: TransactionSchema) -> Programs:
-    own = [rule for rule in policy.rules if meant_for(schema.name, rule)]
-    live = tuple(_each(rule, schema) for rule in own if rule.state == "live")
-    shadows = tuple(_each(rule, schema) for rule in own if rule.state == "shadow")
+    aggregates = policy.aggregates
+    own = [rule for rule in policy.rules if meant_for(schema.name, rule, aggregates)]
+    live = tuple(_each(rule, schema, aggregates) for rule in own if rule.state == "live")
+    shadows = tuple(_each(rule, schema, aggregates) for rule in own if rule.state == "shadow")
     conditions = [NEVER if one.condition is None else one.condition for one in (*live, *shadows)]
     asked = sorted(frozenset[str]().union(*map(variables, conditions)))
-    fields = names_of(schema)
+    fields = names_of(schema, aggregates)
     names: dict[str, Of] = {name: "text" if fields[name].kind == "text" else "number" for name in asked}
     checks = tuple(dict.fromkeys(check for one in (*live, *shadows) for check in one.checks))
     function = function_of(conditions, tuple(names), checks)
     snoozes = by_rule(policy.snoozes, fields)
-    return Programs(schema, tune(schema, policy.built_in), live, shadows, names, checks, function, snoozes)
+    counted = counted_by(aggregates, schema.name)
+    return Programs(schema, tune(schema, policy.built_in), live, shadows, names, checks, function, counted, snoozes)
 
 
-def _each(rule: Rule, schema: TransactionSchema) -> Compiled:
+def _each(rule: Rule, schema: TransactionSchema, aggregates: tuple[Aggregate, ...]) -> Compiled:
     try:
-        condition = meaning_of(rule, schema.name).true
+        condition = meaning_of(rule, schema.name, aggregates).true
     except InvalidExpression:  # published before it was asked for, or what it asks for is gone since
         return Compiled(rule, None, ())
     return Compiled(rule, condition, list_checks(condition))
 
 
-def meant_for(schema: str, rule: Rule) -> bool:
+def meant_for(schema: str, rule: Rule, aggregates: tuple[Aggregate, ...] = ()) -> bool:
     """Whether a tenant's rule is asked of this kind of transaction: by its name, or by the names it asks for.
 
     Names that no kind has together are asked for everywhere: the rule errs, and is told so.
     """
     if rule.schema:
         return rule.schema == schema
-    able = [name for name, one in SCHEMAS.items() if asks_only_for(rule, frozenset(names_of(one)))]
+    able = [name for name, one in SCHEMAS.items() if rule.names <= names_of(one, aggregates).keys()]
     return schema in able or not able
 
 
@@ -205,7 +209,7 @@ def party_of(schema: TransactionSchema, parsed: Parsed) -> str:
     return schema.transaction_id(parsed.shown) or repr(sorted(parsed.facts.items(), key=lambda one: one[0]))
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
     """A number, a flag or a time (ms) as expressions know it; nan for what is unknown."""
     if type(value) is float:
         return value

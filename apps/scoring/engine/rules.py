@@ -63,6 +63,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     state: State = "live"
     share: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100  # percent of the parties it decides for
 
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it is asked: it is live, or a shadow."""
+        return self.state in ("live", "shadow")
+
     @cached_property
     def root(self) -> tree.Node | None:
         """Its `when` as a tree; None without one. Raises `InvalidExpression`."""

@@ -1,9 +1,12 @@
 """A transaction's values as rules ask for them by name, and many transactions' as one array a field."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
+
+from apps.scoring.engine.known_aggregates import PREFIX, KnownAggregates
 
 NOWHERE = -1
 
@@ -21,7 +24,13 @@ class Values(dict[str, Any]):
         """Know what is counted of parties too: names like `user.count_1h`, whose past they ask and for what."""
         self._counted, self._pasts = counted, pasts
 
+    def tell(self, aggregates: KnownAggregates) -> None:
+        """Know what the tenant's aggregates came to; of others nothing is known."""
+        self.update(aggregates)
+
     def __missing__(self, name: str) -> Any:
+        if name.startswith(PREFIX):
+            return nan
         place = self._place_of.get(name)
         if place is None:
             asked = self._counted[name]

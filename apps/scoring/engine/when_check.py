@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from itertools import islice, product
 from typing import Any, NamedTuple
 
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.expressions import meaning, tree
 from apps.scoring.engine.expressions.errors import InvalidExpression, Place
 from apps.scoring.engine.expressions.lowering import Meant
@@ -36,11 +37,13 @@ class Problem(NamedTuple):
     meant: tuple[str, ...]
 
 
-def problem_of(rule: Rule, home_country: str, lists: Collection[str] | None = None) -> Problem | None:
+def problem_of(
+    rule: Rule, home_country: str, lists: Collection[str] | None = None, aggregates: tuple[Aggregate, ...] = ()
+) -> Problem | None:
     """The first thing that is wrong with a rule's `when`; None when it may be published. `lists` are the names of those
-    there are; None: nobody asked."""
+    there are; None: nobody asked. `aggregates` are the tenant's."""
     try:
-        check_when(rule, home_country)
+        check_when(rule, home_country, aggregates)
         if lists is not None:
             _check_lists(rule, lists)
     except InvalidExpression as wrong:
@@ -48,7 +51,7 @@ def problem_of(rule: Rule, home_country: str, lists: Collection[str] | None = No
     return None
 
 
-def check_when(rule: Rule, home_country: str) -> None:
+def check_when(rule: Rule, home_country: str, aggregates: tuple[Aggregate, ...] = ()) -> None:
     """Refuse what can't be asked, never hits or always does. Raises `InvalidExpression`.
 
     One for every kind of transaction must make sense for one of those that have its names.
@@ -57,9 +60,9 @@ def check_when(rule: Rule, home_country: str) -> None:
     assert root is not None  # noqa: S101  # asked of rules with a `when`
     read_by_cel(rule.when)
     wrong = []
-    for schema in _kinds(rule, root):
+    for schema in _kinds(rule, root, aggregates):
         try:
-            _check_for(rule, root, schema, home_country)
+            _check_for(rule, root, schema, home_country, aggregates)
         except InvalidExpression as refusal:
             wrong.append(refusal)
         else:
@@ -87,26 +90,29 @@ def read_by_cel(text: str) -> None:
         raise InvalidExpression(f"This is no CEL: {str(wrong).splitlines()[0][:200]}") from wrong
 
 
-def _kinds(rule: Rule, root: tree.Node) -> Sequence[TransactionSchema]:
+def _kinds(rule: Rule, root: tree.Node, aggregates: tuple[Aggregate, ...]) -> Sequence[TransactionSchema]:
     asked = [SCHEMAS[rule.schema]] if rule.schema else list(SCHEMAS.values())
-    able = [schema for schema in asked if rule.names <= names_of(schema).keys()]
+    names = {schema.name: names_of(schema, aggregates).keys() for schema in asked}
+    able = [schema for schema in asked if rule.names <= names[schema.name]]
     if able or rule.schema:
         return able or asked
-    known = frozenset[str]().union(*(names_of(schema) for schema in asked))
+    known = frozenset[str]().union(*names.values())
     for node in tree.nodes(root):
         if isinstance(node, tree.Name) and node.name not in known:
-            return sorted(asked, key=lambda schema: -len(rule.names & names_of(schema).keys()))
+            return sorted(asked, key=lambda schema: -len(rule.names & names[schema.name]))
     raise InvalidExpression("No kind of transaction has all these fields together; name one 'schema'.")
 
 
-def _check_for(rule: Rule, root: tree.Node, schema: TransactionSchema, home_country: str) -> None:
-    meant = meaning_of(rule, schema.name)
+def _check_for(
+    rule: Rule, root: tree.Node, schema: TransactionSchema, home_country: str, aggregates: tuple[Aggregate, ...]
+) -> None:
+    meant = meaning_of(rule, schema.name, aggregates)
     for node in tree.nodes(root):
         if isinstance(node, tree.Name) and node.name == HOME_COUNTRY and not home_country:
             raise InvalidExpression("The policy has no 'home_country'; set it as your transactions name it.", node.at)
         if isinstance(node, tree.Binary) and node.sign in EQUALS:
             _check_constants(node, schema)
-    _check_reach(meant, schema)
+    _check_reach(meant, schema, names_of(schema, aggregates))
 
 
 # --- what a field can hold --------------------------------------------------------------------------------------------
@@ -151,8 +157,7 @@ def _shown(value: Any) -> str:
 # --- could it ever hit, and not always --------------------------------------------------------------------------------
 
 
-def _check_reach(meant: Meant, schema: TransactionSchema) -> None:
-    fields = names_of(schema)
+def _check_reach(meant: Meant, schema: TransactionSchema, fields: Mapping[str, Field]) -> None:
     if not _possible(meant.true, fields):
         raise InvalidExpression(f"It never holds for {schema.name}: {_bounds(meant.true, fields)}.")
     certain = all(fields[name].always for name in meaning.variables(meant.true))

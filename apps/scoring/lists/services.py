@@ -133,9 +133,7 @@ def rules_asking(tenant: Tenant, name: str) -> list[str]:
     """The rules in force, live or as shadows, that ask for a list of that name."""
     policy = get_policies().get(tenant.schema_name, tenant.policy_version)
     return [
-        rule.id
-        for rule in policy.rules
-        if rule.state in ("live", "shadow") and any(check.list == name for check in rule.list_checks)
+        rule.id for rule in policy.rules if rule.is_in_force and any(check.list == name for check in rule.list_checks)
     ]
 
 

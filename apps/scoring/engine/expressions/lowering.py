@@ -34,6 +34,7 @@ from apps.scoring.engine.expressions.meaning import (
     Variable,
     Whole,
 )
+from apps.scoring.engine.known_aggregates import PREFIX
 from apps.scoring.engine.list_checks import ListCheck
 from apps.scoring.engine.operations import instant
 from apps.scoring.engine.rule_fields import Field
@@ -322,6 +323,8 @@ def _unknown(node: tree.Name, fields: Collection[str]) -> InvalidExpression:
     root, dot, _ = name.partition(".")
     beside = [one for one in fields if one.startswith(f"{root}.")] if dot else []
     close = get_close_matches(name, beside or sorted(fields), 3)
+    if name.startswith(PREFIX):
+        return InvalidExpression(f"You have no aggregate '{name[:60]}' of this kind.", node.at, tuple(close))
     if dot and root in fields and not beside:
         return InvalidExpression(f"'{root}' is no party: nothing is counted of it.", node.at, tuple(close))
     return InvalidExpression(f"'{name[:60]}' is no field.", node.at, tuple(close))
