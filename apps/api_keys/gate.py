@@ -212,8 +212,8 @@ class Names:
         # The number tells the form of events and names; pasts in an older form are not read and expire.
         return f"{self.mode}:hist4:{schema}:{role}:{name_hash}"
 
-    def party_ahead(self, schema: str, role: str, name_hash: str) -> str:
-        return f"{self.party(schema, role, name_hash)}:ahead"
+    def aggregate(self, schema: str, source: str, name_hash: str) -> str:
+        return f"{self.mode}:agg1:{schema}:{source}:{name_hash}"
 
     def list(self, name: str) -> str:
         return f"{self.mode}:list:{name}"

@@ -28,14 +28,15 @@ from apps.offboarding.persons import Person
 from apps.review import label_months
 from apps.review.cases import evidence
 from apps.review.models import Case, CaseNote, Label
-from apps.scoring import receipts, tallies
+from apps.scoring import aggregate_changes, receipts, tallies
+from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.lists import services as list_changes
 from apps.scoring.lists.item_types import NoItem, item_of
 from apps.scoring.lists.tokens import token_of
 from apps.scoring.models import Decision, SavedSearch, ValueList
-from apps.scoring.serving import activity, decision_formats, ids, own_pasts
+from apps.scoring.serving import activity, aggregate_pasts, decision_formats, ids, own_pasts
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 from apps.scoring.sought import party_name
 from apps.simulation.models import Flip
@@ -90,16 +91,18 @@ def batches(sweep: Sweep) -> list[str]:
 
 
 def history(sweep: Sweep) -> list[str]:
-    """The person's own recent activity and habits, and what own models know of them."""
+    """The person's own recent activity and habits, what aggregates count of them, and what own models know of them."""
     named = [
         (schema, field, sweep.person.name)
         for schema, fields in sweep.person.fields.items()
         for field in fields
         if field in own_pasts.parties_of(schema)
     ]
+    counted = aggregate_changes.ever(sweep.tenant).aggregates
     removed = sum(
         activity.forget_parties(sweep.valkey, names, sweep.person.parties)
         + own_pasts.forget_parties(sweep.valkey, names, named)
+        + aggregate_pasts.forget_parties(sweep.valkey, names, counted, sweep.person.fields, sweep.person.name)
         for names in sweep.names
     )
     return ["past"] * removed
@@ -241,8 +244,9 @@ def _sent_until(sweep: Sweep) -> Q:
 
 def _remove(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
     """Valkey first: when it is away nothing is removed, and all of it is found again."""
+    counted = aggregate_changes.ever(sweep.tenant)
     for livemode, names in zip((True, False), sweep.names, strict=True):
-        _forget_answers(sweep.valkey, names, [row for row in rows if row.livemode == livemode])
+        _forget_answers(sweep.valkey, names, [row for row in rows if row.livemode == livemode], counted)
     removed = [row.pk for row in rows]
     with in_tenant(sweep.tenant), transaction.atomic():
         labels = _remove_labels(sweep, removed)
@@ -276,11 +280,13 @@ def _remove_cases(sweep: Sweep, rows: Sequence[Decision]) -> list[str]:
     return cases
 
 
-def _forget_answers(valkey: Valkey, names: Names, rows: Sequence[Decision]) -> None:
+def _forget_answers(valkey: Valkey, names: Names, rows: Sequence[Decision], counted: Policy) -> None:
     """What Valkey knows of decisions: events in pasts, pointers of transactions, answers of Idempotency-Keys."""
     if not rows:
         return
-    activity.forget(valkey, names, [seen for row in rows if (seen := _seen(row))])
+    seen = [one for row in rows if (one := _seen(row))]
+    activity.forget(valkey, names, seen)
+    aggregate_pasts.forget(valkey, names, seen, counted)
     keys = [names.decision(row.pk) for row in rows]
     keys += [names.transaction(row.schema, _known_by(row)) for row in rows]
     keys += [names.claim(row.idempotency_hash) for row in rows if row.idempotency_hash]

@@ -110,7 +110,7 @@ def snooze(*, tenant: Tenant, what: Snooze, gate: Gate, now: datetime, actor: st
             raise WrongSnooze("rule", f"At most {MOST_SNOOZES} snoozes are kept at a time; end one first.")
         return msgspec.structs.replace(policy, snoozes=(*kept, what))
 
-    _republished(tenant, added, gate, now, actor, reason)
+    republished(tenant, added, gate, now, actor, reason)
 
 
 def wake(
@@ -123,7 +123,7 @@ def wake(
         kept = tuple(one for one in policy.snoozes if _entity(one) != (rule_id, field, recognised(value)))
         return msgspec.structs.replace(policy, snoozes=kept)
 
-    _republished(tenant, without, gate, now, actor, reason)
+    republished(tenant, without, gate, now, actor, reason)
 
 
 def check_there_is(policy: Policy, rule_id: str) -> None:
@@ -198,11 +198,11 @@ def _published(
     tenant: Tenant, rule_id: str, rules: Callable[[Policy], list[Any]], gate: Gate, now: datetime, actor: str,
     reason: str,
 ) -> Rule:  # fmt: skip
-    policy = _republished(tenant, lambda was: changed(was, {"rules": rules(was)}), gate, now, actor, reason)
+    policy = republished(tenant, lambda was: changed(was, {"rules": rules(was)}), gate, now, actor, reason)
     return find(policy, rule_id)
 
 
-def _republished(
+def republished(
     tenant: Tenant, change: Callable[[Policy], Policy], gate: Gate, now: datetime, actor: str, reason: str
 ) -> Policy:
     """Change the policy in force, whoever else changes it meanwhile; nothing is published where nothing is changed."""

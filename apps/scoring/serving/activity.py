@@ -37,6 +37,8 @@ def lua_of(name: str) -> str:
 
 
 ACTIVITY = with_rider(f"{lua_of('activity.lua')}\n{lua_of('lists.lua')}\n{own_pasts.OBSERVING}")
+#: The same without a gate, of whose rows none is a duplicate.
+ALONE = Script(f"{lua_of('alone.lua')}\n{lua_of('activity.lua')}\nreturn ridden")
 REFUSAL = Script(lua_of("refusal.lua"))
 FORGET = Script(lua_of("forget.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
@@ -64,23 +66,23 @@ def seen(schema: TransactionSchema, parsed: Parsed, transaction_hash: int) -> Se
     return Seen(schema, parsed, transaction_hash, tuple(parties))
 
 
+class Past(NamedTuple):
+    """A past that is read, and an event that is added to it for the row of that number (0: for none)."""
+
+    key: str
+    row: int
+    life_seconds: int
+    event: bytes
+
+
 def rider(
-    names: Names, rows: Sequence[Seen], *, add: bool, lists: Sequence[Fields] = (), own: Sequence[Doing] = ()
-) -> Rider | None:
-    """What the gate's call has to read and add, what of `lists` to read, and what to read and add for own models; None
-    when nobody is named and no list."""
-    keys: list[str] = []
-    arguments: list[Argument] = [rows[0].parsed.received_ms if rows else 0]
-    for number, row in enumerate(rows, start=1):
-        adds, ahead = number if add else 0, _is_ahead(row)
-        for party, event in zip(row.parties, events_of(row), strict=True):
-            life = life_seconds(row.schema.role_of[party.role])
-            keys.append(names.party(row.schema.name, party.role, party.name))
-            arguments += (0 if ahead else adds, life, event)
-            if ahead:
-                keys.append(names.party_ahead(row.schema.name, party.role, party.name))
-                arguments += (adds, life, event)
-    arguments[1:1] = (len(keys), len(lists))
+    names: Names, rows: Sequence[Seen], *, add: bool, counted: Sequence[Past] = (), lists: Sequence[Fields] = (),
+    own: Sequence[Doing] = (),
+) -> Rider | None:  # fmt: skip
+    """What the gate's call has to read and add, with what else is `counted`, what of `lists` to read, and what to read
+    and add for own models; None when there is nothing of all that."""
+    pasts = [*_pasts(names, rows, add=add), *counted]
+    keys, arguments = _as_asked(rows, pasts, len(lists))
     for key, fields in lists:
         keys.append(key)
         arguments += (len(fields), *fields)
@@ -88,6 +90,41 @@ def rider(
     keys += known
     arguments += told
     return Rider(ACTIVITY, keys, arguments) if keys else None
+
+
+def observe(valkey: Valkey, rows: Sequence[Seen], pasts: Sequence[Past]) -> list[bytes]:
+    """Read and add without the gate, in a call of its own. Raises `apps.valkey.Away`."""
+    keys, arguments = _as_asked(rows, pasts)
+    return list(valkey.run(ALONE, keys, arguments)) if keys else []
+
+
+def pasts_at(key: str, row: int, life: int, event: bytes, *, is_ahead: bool) -> list[Past]:
+    """What is asked under a key: one past, and that of what is dated ahead where the transaction itself is."""
+    if not is_ahead:
+        return [Past(key, row, life, event)]
+    return [Past(key, 0, life, event), Past(ahead_of(key), row, life, event)]
+
+
+def past_in(answers: Iterator[bytes], *, is_ahead: bool) -> bytes:
+    """What a transaction sees of a past, of the answers to `pasts_at`."""
+    return past_events.together(next(answers), next(answers)) if is_ahead else next(answers)
+
+
+def _pasts(names: Names, rows: Sequence[Seen], *, add: bool) -> Iterator[Past]:
+    """The pasts of all parties of rows."""
+    for number, row in enumerate(rows, start=1):
+        ahead, adds = is_ahead(row), number if add else 0
+        for party, event in zip(row.parties, events_of(row), strict=True):
+            key = names.party(row.schema.name, party.role, party.name)
+            yield from pasts_at(key, adds, life_seconds(row.schema.role_of[party.role]), event, is_ahead=ahead)
+
+
+def _as_asked(rows: Sequence[Seen], pasts: Sequence[Past], lists: int = 0) -> tuple[list[str], list[Argument]]:
+    """Keys and arguments of activity.lua, behind which so many lists stand."""
+    arguments: list[Argument] = [rows[0].parsed.received_ms if rows else 0, len(pasts), lists]
+    for past in pasts:
+        arguments += past[1:]
+    return [past.key for past in pasts], arguments
 
 
 def refuse(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> None:
@@ -104,9 +141,10 @@ def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) 
     keys: list[str] = []
     arguments: list[Argument] = []
     for row, known_ms in rows:
-        place = names.party_ahead if _is_ahead(row) else names.party
+        ahead = is_ahead(row)
         for party, event in zip(row.parties, events_of(row), strict=True):
-            keys.append(place(row.schema.name, party.role, party.name))
+            key = names.party(row.schema.name, party.role, party.name)
+            keys.append(ahead_of(key) if ahead else key)
             arguments += past_events.mark_of(event, known_ms)
     if keys:
         valkey.run(REFUSAL, keys, arguments)
@@ -117,25 +155,26 @@ def forget(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> int:
 
     Raises `apps.valkey.Away`.
     """
-    keys: list[str] = []
-    arguments: list[Argument] = []
+    keys: list[tuple[str, bytes]] = []
     for row in rows:
         for party, event in zip(row.parties, events_of(row), strict=True):
             transaction, _ = past_events.mark_of(event)
-            for place in (names.party, names.party_ahead):
-                keys.append(place(row.schema.name, party.role, party.name))
-                arguments.append(transaction)
-    return int(valkey.run(FORGET, keys, arguments)) if keys else 0
+            key = names.party(row.schema.name, party.role, party.name)
+            keys += ((key, transaction), (ahead_of(key), transaction))
+    return forget_events(valkey, keys)
+
+
+def forget_events(valkey: Valkey, events: Sequence[tuple[str, bytes]]) -> int:
+    """Take events out of pasts, each by its key and its transaction. Raises `apps.valkey.Away`."""
+    keys, transactions = [key for key, _ in events], [transaction for _, transaction in events]
+    return int(valkey.run(FORGET, keys, transactions)) if keys else 0
 
 
 def forget_parties(valkey: Valkey, names: Names, parties: Sequence[tuple[str, str, str]]) -> int:
     """Forget the whole past of somebody, by (schema, role, name); how many pasts that were. Raises `Away`."""
-    keys = [
-        place(schema, role, hide(text.recognised(name)))
-        for schema, role, name in parties
-        for place in (names.party, names.party_ahead)
-    ]
-    return int(valkey.command("UNLINK", *keys)) if keys else 0
+    keys = [names.party(schema, role, hide(text.recognised(name))) for schema, role, name in parties]
+    both = [key for one in keys for key in (one, ahead_of(one))]
+    return int(valkey.command("UNLINK", *both)) if both else 0
 
 
 def events_of(row: Seen) -> list[bytes]:
@@ -147,7 +186,7 @@ def events_of(row: Seen) -> list[bytes]:
 
 def answers_to(rows: Sequence[Seen]) -> int:
     """How many answers tell of the parties of rows."""
-    return sum(len(row.parties) * (2 if _is_ahead(row) else 1) for row in rows)
+    return sum(len(row.parties) * (2 if is_ahead(row) else 1) for row in rows)
 
 
 def summarised(rows: Sequence[Seen], answers: Sequence[bytes]) -> list[Activities]:
@@ -161,14 +200,20 @@ def life_seconds(role: Role) -> int:
     return HABITS_LIFE_SECONDS if role.habits else LIFE_SECONDS
 
 
-def _is_ahead(row: Seen) -> bool:
+def ahead_of(key: str) -> str:
+    """Where of a past that is kept which is dated ahead."""
+    return f"{key}:ahead"
+
+
+def is_ahead(row: Seen) -> bool:
+    """Whether a transaction is dated later than clocks differ."""
     return past_events.is_ahead(row.parsed.at_ms, row.parsed.received_ms)
 
 
 def _of_row(row: Seen, answers: Iterator[bytes]) -> Activities:
-    at_ms, ahead = row.parsed.at_ms, _is_ahead(row)
+    at_ms, ahead = row.parsed.at_ms, is_ahead(row)
     found = {}
     for party in row.parties:
-        past = past_events.together(next(answers), next(answers)) if ahead else next(answers)
+        past = past_in(answers, is_ahead=ahead)
         found[party.role] = history.past_of(row.schema.role_of[party.role], party, past, at_ms, row.transaction_hash)
     return found

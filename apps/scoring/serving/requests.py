@@ -12,6 +12,7 @@ from apps.errors import MOST_TOLD, FieldError
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.lists.membership import Questions
 from apps.scoring.serving import activity, ids, own_pasts
+from apps.scoring.serving.aggregate_pasts import Asked
 from apps.scoring.serving.own_pasts import Doing
 from apps.usage.admission.admission import period_of
 from apps.usage.metering.events import moment
@@ -65,17 +66,18 @@ class Item(NamedTuple):
 
 
 class Ridden(NamedTuple):
-    """Answers to what rode along with the gate's call: of the parties' activity, of lists, of the parties' pasts as own
-    models know them."""
+    """Answers to what rode along with the gate's call: of the parties' activity, of what aggregates are counted from,
+    of lists, of the parties' pasts as own models know them."""
 
     activity: Sequence[Any]
+    counted: Sequence[Any]
     lists: Sequence[Any]
     own: Sequence[Any]
 
 
 class Attempt(NamedTuple):
     """A request on its way from the gate to the journal: what is asked, what the gate said, its clock, and what was
-    looked up on the way in lists and, of each item, for own models."""
+    looked up on the way in lists, counted by aggregates and, of each item, for own models."""
 
     request: ScoringRequest
     items: Sequence[Item]
@@ -85,6 +87,8 @@ class Attempt(NamedTuple):
     elapsed_ms: Clock
     lists: Questions = MappingProxyType({})
     own: Sequence[Doing] = ()
+    counted: Asked | None = None
+    pasts_counted: int = 0  # of the gate's answer, those that are of `counted`
 
     @property
     def rows(self) -> Sequence[str]:
@@ -95,8 +99,10 @@ class Attempt(NamedTuple):
     def ridden(self) -> Ridden:
         """What rode along with the gate's call, apart."""
         answers, own = self.admission.ridden, own_pasts.answers_to(self.own)
-        lists = len(answers) - own - sum(len(one.parts) for one in self.lists.values())
-        return Ridden(answers[:lists], answers[lists : len(answers) - own], answers[len(answers) - own :])
+        end = len(answers) - own
+        lists = end - sum(len(one.parts) for one in self.lists.values())
+        counted = lists - self.pasts_counted
+        return Ridden(answers[:counted], answers[counted:lists], answers[lists:end], answers[end:])
 
     @property
     def claim(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ The degradation ladder is in this file, in `without_valkey.py` and in `apps/usag
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -18,11 +19,13 @@ from apps.errors import Problem
 from apps.scoring.engine import windows
 from apps.scoring.engine.decide import Decision, Policy
 from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.known_aggregates import KnownAggregates
 from apps.scoring.engine.list_checks import KnownLists
 from apps.scoring.engine.own import OwnAsked
 from apps.scoring.lists.membership import Answers, Lists, Wanted, fields_of
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, ids, metrics, own_pasts, without_valkey
+from apps.scoring.serving.aggregate_pasts import Aggregates
 from apps.scoring.serving.journal_entries import Made, entry_of, joined, made_of
 from apps.scoring.serving.own_asking import OwnAsking
 from apps.scoring.serving.own_pasts import Numbers
@@ -38,17 +41,18 @@ from apps.valkey import Away
 NOBODY = Admission(0, 0, "", 0, Rate(1, 1, 0), 0, 0, 0, False, ())
 
 Result = TypeVar("Result")
-LISTS_AWAY = ("lists",)
+LISTS_AWAY, HISTORY_AWAY = ("lists",), ("history",)
 
 
 class Known(NamedTuple):
     """What is known of an item beside what was sent: recent activity of its parties by role (None where it can't be
-    asked for), what its rules ask of lists, whether one of those can't be asked, and what own models know of its
-    parties (None where that did not ride along)."""
+    asked for), what its rules ask of lists, what its aggregates come to, what of all that can't be asked, and what own
+    models know of its parties (None where that did not ride along)."""
 
     past: Mapping[str, windows.Activity] | None
     lists: KnownLists
-    lists_missing: bool = False
+    aggregates: KnownAggregates = MappingProxyType({})
+    missing: tuple[str, ...] = ()
     own: Numbers | None = None
 
 
@@ -62,6 +66,7 @@ class Scoring:
         self.policies = policies
         self.answers = StoredAnswers(journal)
         self.lists = Lists(journal.valkey)
+        self.aggregates = Aggregates(journal.valkey)
         self.own = OwnAsking(journal.valkey)
 
     def decide(self, request: ScoringRequest, item: Item, elapsed_ms: Clock) -> Answered:
@@ -100,14 +105,17 @@ class Scoring:
     # --- the story ----------------------------------------------------------------------------------------------------
 
     def _admit(self, request: ScoringRequest, items: Sequence[Item], elapsed_ms: Clock) -> Attempt:
-        """Through the gate, which reads and adds to the parties' activity and looks into lists on the way. Raises
+        """Through the gate, which reads and adds to what is counted and looks into lists on the way. Raises
         `Problem`."""
-        names, ask = request.names, ask_for(request, items)
-        lists = self.lists.guess(names, items[0].schema, [item.parsed for item in items]) if items else {}
+        names, ask, add = request.names, ask_for(request, items), not request.dry_run
         seen = [item.seen for item in items]
+        lists = self.lists.guess(names, items[0].schema, [item.parsed for item in items]) if items else {}
+        asked = self.aggregates.guess(names, items[0].schema, seen) if items else None
+        counted = asked.pasts(names, add=[add] * len(items)) if asked else ()
         own = self.own.guess(names, items)
-        rider = activity.rider(names, seen, add=not request.dry_run, lists=fields_of(lists), own=own)
-        return Attempt(request, items, ask, self.admissions.admit(ask, rider), names, elapsed_ms, lists, own)
+        rider = activity.rider(names, seen, add=add, counted=counted, lists=fields_of(lists), own=own)
+        admission = self.admissions.admit(ask, rider)
+        return Attempt(request, items, ask, admission, names, elapsed_ms, lists, own, asked, len(counted))
 
     def _or_undo(self, attempt: Attempt, step: Callable[[Attempt], Result]) -> Result:
         """What a step comes to; when it fails, its units and its claim are given back."""
@@ -158,22 +166,43 @@ class Scoring:
     # --- its steps ----------------------------------------------------------------------------------------------------
 
     def _known(self, attempt: Attempt) -> list[Known]:
-        """What rode along with the gate's answer: the parties' recent activity, what is in lists, and what own models
-        know of the parties."""
-        items = attempt.items
-        wanted = Wanted.by(self._policy(attempt))
+        """What rode along with the gate's answer: the parties' recent activity, what aggregates come to, what is in
+        lists, and what own models know of the parties."""
+        items, policy = attempt.items, self._policy(attempt)
+        wanted = Wanted.by(policy)
         if attempt.admission.gate_away:
-            return [Known(None, {}, bool(items and wanted.of(items[0].schema)))] * len(items)
+            away = LISTS_AWAY if items and wanted.of(items[0].schema) else ()
+            return [Known(None, {}, missing=away)] * len(items)
+        if not items:
+            return []
         ridden = attempt.ridden
         pasts = activity.summarised([item.seen for item in items], ridden.activity)
         own: Sequence[Numbers | None] = [None] * len(items)
         if attempt.own:
             own = own_pasts.numbers_of(attempt.own, ridden.own)
-        if not items or not (wanted.checks or attempt.lists):
-            return [Known(past, {}, own=mine) for past, mine in zip(pasts, own, strict=True)]
-        lists = self._listed(attempt, wanted, ridden.lists)
-        missing = bool(lists.missing)
-        return [Known(past, of, missing, mine) for past, of, mine in zip(pasts, lists.known, own, strict=True)]
+        counted, missing = self._counted(attempt, policy, ridden.counted)
+        lists = Answers([{}] * len(items), ())
+        if wanted.checks or attempt.lists:
+            lists = self._listed(attempt, wanted, ridden.lists)
+        missing += LISTS_AWAY if lists.missing else ()
+        known = zip(pasts, lists.known, counted, own, strict=True)
+        return [Known(past, of, some, missing, mine) for past, of, some, mine in known]
+
+    def _counted(
+        self, attempt: Attempt, policy: Policy, ridden: Sequence[Any]
+    ) -> tuple[Sequence[KnownAggregates], tuple[str, ...]]:
+        """What aggregates come to for each item, and whether they could not be asked for."""
+        if not (policy.aggregates or attempt.counted):
+            return [{}] * len(attempt.items), ()
+        dry_run = attempt.request.dry_run
+        add = [not dry_run and not row.startswith("D") for row in attempt.rows]
+        try:
+            return self.aggregates.answers(
+                attempt.names, attempt.items[0].schema, [item.seen for item in attempt.items], policy,
+                attempt.counted, ridden, add,
+            ), ()  # fmt: skip
+        except Away:
+            return [{}] * len(attempt.items), HISTORY_AWAY
 
     def _listed(self, attempt: Attempt, wanted: Wanted, ridden: Sequence[Any]) -> Answers:
         """What is in lists of what each item holds; the worker is asked for lists that are missing."""
@@ -206,14 +235,17 @@ class Scoring:
             return []
         policy, schema, model = self._policy(attempt), items[0].schema, attempt.request.model
         pasts, lists = [one.past for one in known], [one.lists for one in known]
+        counted = [one.aggregates for one in known]
         own = self._own(attempt, items, known, policy)
         with tracing.step("engine"):
             if len(items) == 1:
-                found = [self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0], own)]
+                found = [
+                    self.engine.decide(schema, items[0].parsed, pasts[0], policy, model, lists[0], own, counted[0])
+                ]
             else:
                 parsed = [item.parsed for item in items]
-                found = self.engine.decide_many(schema, parsed, pasts, policy, model, lists, own)
-        return [_without_lists(one) if it.lists_missing else one for one, it in zip(found, known, strict=True)]
+                found = self.engine.decide_many(schema, parsed, pasts, policy, model, lists, own, counted)
+        return [_without(one, it.missing) if it.missing else one for one, it in zip(found, known, strict=True)]
 
     def _own(self, attempt: Attempt, items: Sequence[Item], known: Sequence[Known], policy: Policy) -> OwnAsked | None:
         """The tenant's own models that are asked, of a tenant that has some."""
@@ -248,6 +280,6 @@ class Scoring:
             raise Problem("idempotency_in_progress", retry_after=1.0) from lost
 
 
-def _without_lists(decision: Decision) -> Decision:
-    """A decision that could not ask for all the lists its rules name."""
-    return msgspec.structs.replace(decision, degraded=joined(decision.degraded, LISTS_AWAY))
+def _without(decision: Decision, missing: tuple[str, ...]) -> Decision:
+    """A decision that could not ask for all the lists its rules name, or for what is counted."""
+    return msgspec.structs.replace(decision, degraded=joined(decision.degraded, missing))
