@@ -35,6 +35,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import Names, names_of, stopped_by
 from apps.api_keys.services import get_gate
 from apps.batches import columns, duplicates, identity, outcomes, own_models
+from apps.batches.aggregate_history import by_name
 from apps.batches.columns import Common, Kept
 from apps.batches.duplicates import Named
 from apps.batches.metrics import count_rows
@@ -44,6 +45,7 @@ from apps.batches.parts import Part, part_of
 from apps.batches.recording import record
 from apps.scoring import receipts
 from apps.scoring.engine import shelf
+from apps.scoring.engine.aggregate_plan import Plan, plan_of
 from apps.scoring.engine.asking import Model
 from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
 from apps.scoring.engine.engine import ENSEMBLE, Engine
@@ -212,7 +214,8 @@ def _locked(name: str) -> Work | None:
 
 
 def _work(chunk: Chunk, at: datetime) -> Work:
-    part = part_of(chunk.batch, chunk.part, own_models.asked_of(chunk.batch) is not None)
+    with_aggregates = bool(_plan(chunk.batch).sources)
+    part = part_of(chunk.batch, chunk.part, own_models.asked_of(chunk.batch) is not None, with_aggregates)
     names = identity.row_names(chunk.batch_id, chunk.first_row - chunk.offset, len(part.rows.chunk))
     ids = [f"dec_{names[place]}" for place in part.rows.places.tolist()]
     return Work(chunk.batch, chunk, part, ids, part.rows.places - chunk.offset, at)
@@ -254,12 +257,14 @@ def _names(work: Work) -> Names:
 
 
 def _decided(work: Work) -> BlockDecisions:
-    return decide(work.batch, work.block, work.part.pasts, work.part.own, work.batch.explain, work.at)
+    part = work.part
+    return decide(work.batch, work.block, part.pasts, part.own, part.aggregates, work.batch.explain, work.at)
 
 
 def decide(
-    batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None, explain: str, at: datetime
-) -> BlockDecisions:
+    batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None, aggregates: np.ndarray | None,
+    explain: str, at: datetime,
+) -> BlockDecisions:  # fmt: skip
     """A block decided, by the models and the policy the batch began with, and by lists as they were at that moment."""
     policy = get_policies().get(batch.tenant.schema_name, batch.policy_version)
     own = None if numbers is None else own_models.champion_of(batch)
@@ -271,12 +276,20 @@ def decide(
         explain=explain,  # type: ignore[arg-type]  # Django's choices are the literal's
         known_lists=known_of_block(batch.tenant.schema_name, batch.livemode, policy, block, at),
         own=OwnBlock(own, numbers) if own is not None and numbers is not None else None,
+        known_aggregates=None if aggregates is None else by_name(_plan(batch), aggregates),
     )
 
 
-def blocked(batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None) -> np.ndarray:
+def _plan(batch: Batch) -> Plan:
+    """What the policy a batch began with has counted."""
+    return plan_of(get_policies().get(batch.tenant.schema_name, batch.policy_version), batch.schema)
+
+
+def blocked(
+    batch: Batch, block: Block, pasts: Sequence[Any], numbers: np.ndarray | None, aggregates: np.ndarray | None
+) -> np.ndarray:
     """Which rows of a block are blocked: bool[rows]."""
-    decided = decide(batch, block, pasts, numbers, Batch.Explain.NONE, batch.created_at)
+    decided = decide(batch, block, pasts, numbers, aggregates, Batch.Explain.NONE, batch.created_at)
     return decided.verdicts.action == ACTIONS.index("block")
 
 

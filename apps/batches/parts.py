@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from apps.batches import history, storage
+from apps.batches.aggregate_history import AggregateHistory
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
 from apps.batches.models import Batch
 from apps.batches.own_history import Known, OwnHistory
 from apps.batches.reading import CHUNK_ROWS, Chunk, Source
 from apps.batches.rows import Rows, read_rows
-from apps.batches.seeds import naming, seeds_of
+from apps.batches.seeds import aggregates_of, naming, seeds_of
+from apps.scoring.engine.aggregate_plan import plan_of
 from apps.scoring.engine.block import Block
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.policies import get_policies
@@ -29,6 +31,7 @@ class Part:
     headings: Headings
     pasts: Sequence[Any]
     own: np.ndarray | None = None  # what the tenant's own models know of each row's parties
+    aggregates: np.ndarray | None = None  # what the tenant's aggregates come to
 
 
 def headings_of(batch: Batch, names: Sequence[str]) -> Headings:
@@ -42,8 +45,8 @@ def read(batch: Batch, chunk: Chunk) -> tuple[Rows, Headings]:
     return read_rows(chunk, SCHEMAS[batch.schema], headings, int(batch.created_at.timestamp() * 1000)), headings
 
 
-#: Which rows of a block are blocked, with these pasts and what own models know: bool[rows].
-Blocked = Callable[[Block, Sequence[Any], np.ndarray | None], np.ndarray]
+#: Which rows of a block are blocked, with these pasts, what own models know and what aggregates come to: bool[rows].
+Blocked = Callable[[Block, Sequence[Any], np.ndarray | None, np.ndarray | None], np.ndarray]
 
 
 def store_all(
@@ -58,7 +61,10 @@ def store_all(
     def blocked_in(number: int) -> np.ndarray:
         came_further()
         rows, _ = read(batch, chunk_of(batch, number))
-        return blocked(rows.block, past.pasts(number, len(rows.block)), own.numbers(number) if own else None)
+        return blocked(
+            rows.block, past.pasts(number, len(rows.block)), own.numbers(number) if own else None,
+            counted.values(number) if counted else None,
+        )  # fmt: skip
 
     counts: list[int] = []
     with tempfile.TemporaryDirectory(dir=storage.scratch(), prefix="history-") as folder:
@@ -66,8 +72,13 @@ def store_all(
         asked = frozenset[str]().union(*(rule.names for rule in policy.rules))
         past = FileHistory(SCHEMAS[batch.schema], Path(folder), seeds_of(batch), naming(), asked)
         own = OwnHistory(batch.schema, Path(folder)) if known else None
-        scored = [_add(batch, past, own, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
+        plan = plan_of(policy, batch.schema)
+        counted = AggregateHistory(plan, Path(folder), naming()) if plan.sources else None
+        logs = [one for one in (own, counted) if one is not None]
+        scored = [_add(batch, past, logs, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
         past.count()
+        if counted is not None:
+            counted.count(aggregates_of(batch), came_further)
         if own is not None and known is not None:
             own.count(known)
         history.settle(past, len(scored), blocked_in)
@@ -75,20 +86,22 @@ def store_all(
             storage.write(_place(batch, number, ".pasts"), history.packed(past.pasts(number, rows)))
             if own is not None:
                 storage.write(_place(batch, number, ".own"), own.numbers(number).tobytes())
+            if counted is not None:
+                storage.write(_place(batch, number, ".aggregates"), counted.values(number).tobytes())
             came_further()
     return counts
 
 
 def _add(
-    batch: Batch, past: FileHistory, own: OwnHistory | None, number: int, chunk: Chunk, counts: list[int],
-    came_further: Callable[[], None],
+    batch: Batch, past: FileHistory, logs: Sequence[OwnHistory | AggregateHistory], number: int, chunk: Chunk,
+    counts: list[int], came_further: Callable[[], None],
 ) -> int:  # fmt: skip
     """Store one part and log it; how many of its rows can be scored."""
     storage.write(_place(batch, number), chunk.to_bytes())
     rows, _ = read(batch, chunk)
     past.add(number, rows.block)
-    if own is not None:
-        own.add(rows.block)
+    for log in logs:
+        log.add(rows.block)
     counts.append(len(chunk))
     came_further()
     return len(rows.block)
@@ -103,14 +116,18 @@ def chunk_of(batch: Batch, number: int) -> Chunk:
     return Chunk.from_bytes(storage.read(_place(batch, number)))
 
 
-def part_of(batch: Batch, number: int, with_own: bool = False) -> Part:
-    """A stored part, to be scored; `with_own` with what the tenant's own models know."""
+def part_of(batch: Batch, number: int, with_own: bool = False, with_aggregates: bool = False) -> Part:
+    """A stored part, to be scored; `with_own` with what the tenant's own models know, `with_aggregates` with what its
+    aggregates come to."""
     rows, headings = read(batch, chunk_of(batch, number))
     pasts = history.unpacked(SCHEMAS[batch.schema], storage.read(_place(batch, number, ".pasts")))
-    if not with_own:
-        return Part(rows, headings, pasts)
-    own = np.frombuffer(storage.read(_place(batch, number, ".own")), np.float64)
-    return Part(rows, headings, pasts, own.reshape(len(rows.block), -1))
+
+    def numbers(kind: str) -> np.ndarray:
+        kept = np.frombuffer(storage.read(_place(batch, number, kind)), np.float64)
+        return kept.reshape(len(rows.block), -1)
+
+    own = numbers(".own") if with_own else None
+    return Part(rows, headings, pasts, own, numbers(".aggregates") if with_aggregates else None)
 
 
 def _place(batch: Batch, number: int, kind: str = "") -> str:

@@ -4,7 +4,7 @@ A tenant that never made a single call has none, and nobody is asked for; unless
 what files decided is kept as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import get_gate
@@ -26,17 +26,28 @@ def naming() -> Naming:
 
 def seeds_of(batch: Batch) -> Seeds | None:
     """The live pasts of parties by role, None where there can be none. Raises `apps.valkey.Away` when it is asked."""
+    names = names_of(batch.tenant.handle, batch.livemode)
+    return _read(batch, lambda role, party: names.party(batch.schema, role, party_hash(party)))
+
+
+def aggregates_of(batch: Batch) -> Seeds | None:
+    """The same of what aggregates are counted from, by source and hidden name. Raises `apps.valkey.Away`."""
+    names = names_of(batch.tenant.handle, batch.livemode)
+    return _read(batch, lambda source, party: names.aggregate(batch.schema, source, party))
+
+
+def _read(batch: Batch, key: Callable[[str, str], str]) -> Seeds | None:
+    """Reads pasts by their keys, some at a time; None for a tenant that never made a single call."""
     mine = UsageDay.objects.filter(tenant_id=batch.tenant_id, livemode=batch.livemode)
     if not mine.exclude(endpoint=BATCHES).exists() and not own_models.keeps(batch):
         return None
-    valkey, names = get_gate().valkey, names_of(batch.tenant.handle, batch.livemode)
+    valkey = get_gate().valkey
 
-    def known(role: str, parties: Sequence[str]) -> Mapping[str, bytes]:
+    def known(kind: str, parties: Sequence[str]) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
         for start in range(0, len(parties), AT_ONCE):
             some = parties[start : start + AT_ONCE]
-            keys = [names.party(batch.schema, role, party_hash(party)) for party in some]
-            answers = valkey.command("MGET", *keys)
+            answers = valkey.command("MGET", *(key(kind, party) for party in some))
             found |= {party: past for party, past in zip(some, answers, strict=True) if past}
         return found
 
