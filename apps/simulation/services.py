@@ -28,10 +28,12 @@ from apps.scoring.engine.held import Held, hold
 from apps.scoring.models import OutcomeHour
 from apps.scoring.policies import get_policies
 from apps.simulation import reading
+from apps.simulation.aggregates_then import known_then
 from apps.simulation.curves import Costs
 from apps.simulation.lists_then import known_lists
 from apps.simulation.models import Flip, Simulation
 from apps.simulation.reading import Read, Span
+from apps.simulation.recounting import recounted
 from apps.simulation.tally import Tally, causes_of
 from apps.times import instant_us
 
@@ -152,15 +154,22 @@ def _run(tenant: Tenant, row: Simulation) -> dict[str, Any]:
     """The outcome, as it is kept."""
     policy, costs = msgspec.convert(row.policy, Policy), msgspec.convert(row.costs, Costs)
     span, tally = Span(tenant.schema_name, row.livemode, row.begin, row.end, row.schema), Tally()
-    for parts in reading.blocks(span):
-        for part in parts:
-            held = hold(part.stored, policy, known_lists(span, part, policy, get_policies()))
-            tally.add(part.schema, part.seen, held)
-            _keep_flips(row, part, held)
-        row.done += sum(len(part.rows) for part in parts)
-        Simulation.objects.filter(pk=row.pk).update(done=row.done, touched_at=timezone.now())
+    with recounted(span, policy, lambda: _came_further(row)) as anew:
+        for parts in reading.blocks(span):
+            for part in parts:
+                counted = known_then(span, part, policy, get_policies(), anew)
+                held = hold(part.stored, policy, known_lists(span, part, policy, get_policies()), counted.known)
+                tally.add(part.schema, part.seen, held)
+                tally.add_recounted(counted.recounted)
+                _keep_flips(row, part, held)
+            row.done += sum(len(part.rows) for part in parts)
+            _came_further(row)
     asked = Asked(tenant.schema_name, row.livemode, row.begin.date(), _day_after(row.end), row.schema)
     return msgspec.to_builtins(tally.outcome(costs, still_to_come(asked)))
+
+
+def _came_further(row: Simulation) -> None:
+    Simulation.objects.filter(pk=row.pk).update(done=row.done, touched_at=timezone.now())
 
 
 def _keep_flips(row: Simulation, part: Read, held: Held) -> None:

@@ -115,6 +115,13 @@ class Outcome(msgspec.Struct, frozen=True):
     money: SimulatedMoney
     rules: list[RuleEffect]
     thresholds: Annotated[list[Curve], Meta(description="A curve a kind of transaction.")]
+    recounted: Annotated[
+        dict[str, int],
+        Meta(
+            description="Aggregates by name, with how many of the decisions were made before they were counted: there "
+            "they are counted anew from the stored decisions, by what had arrived until then."
+        ),
+    ] = {}
 
 
 class Seen(NamedTuple):
@@ -161,6 +168,7 @@ class Tally:
         self.sums = {name: _Sum() for name in SimulatedMoney.__struct_fields__}
         self.rules: dict[tuple[str, str, bool], np.ndarray] = {}  # id, schema, is a note
         self.bins: dict[str, Bins] = defaultdict(Bins)
+        self.recounted: dict[str, int] = defaultdict(int)
 
     def add(self, schema: str, seen: Seen, held: Held) -> None:
         """Add a block of decisions of one kind, and what the policy makes of them."""
@@ -172,6 +180,11 @@ class Tally:
         self._add_money(seen, held)
         self._add_rules(schema, seen, held)
         self.bins[schema].add(seen.probability, seen.label, seen.amount)
+
+    def add_recounted(self, recounted: Mapping[str, int]) -> None:
+        """Add how many decisions of a block were made before each aggregate was counted."""
+        for name, decisions in recounted.items():
+            self.recounted[name] += decisions
 
     def _add_days(self, seen: Seen, held: Held) -> None:
         for day in np.unique(seen.day).tolist():
@@ -216,6 +229,7 @@ class Tally:
             money=SimulatedMoney(**{name: one.measure() for name, one in self.sums.items()}),
             rules=[_effect(*key, found) for key, found in self.rules.items()],
             thresholds=[curve_of(schema, bins, costs) for schema, bins in sorted(self.bins.items())],
+            recounted={name: decisions for name, decisions in sorted(self.recounted.items()) if decisions},
         )
 
     def _side(self, count: np.ndarray, column: int) -> Side:
