@@ -69,6 +69,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "name_taken": Kind(409, "There is one of this name", "Choose another name, or use the one there is."),
     "list_in_use": Kind(409, "Rules in force ask for the list", "Retire the rules named in `detail`, or change them."),
+    "aggregate_in_use": Kind(
+        409, "Rules in force ask for the aggregate", "Retire the rules named in `detail`, or change them."
+    ),
     "too_few_labels": Kind(422, "Too little is labelled", "Send labels (POST /v1/labels), then ask again."),
     "limit_reached": Kind(422, "There are as many as there may be", "Delete one first."),
     # --- who are you ---

@@ -7,6 +7,7 @@ from django.urls import URLPattern, re_path
 
 from apps.api import documentation, index
 from apps.api.account_usage import AccountUsageView
+from apps.api.aggregates import AggregatesView, AggregateView, ArchiveAggregateView
 from apps.api.alert_rules import (
     AlertChannelsView,
     AlertChannelTestView,
@@ -142,6 +143,7 @@ INVOICE = r"(?P<invoice_id>[A-Za-z0-9_-]{1,64})"
 NOTE = r"(?P<note_id>[A-Za-z0-9_-]{1,64})"
 ALERT = r"(?P<alert_id>[A-Za-z0-9_-]{1,64})"
 RULE = r"(?P<rule_id>[A-Za-z0-9_-]{1,64})"
+AGGREGATE = r"(?P<aggregate_name>[a-z][a-z0-9_]{0,39})"
 OWN_RULE = r"(?P<rule_name>[A-Za-z0-9_.:-]{1,64})"
 CHANNEL = r"(?P<channel_id>[A-Za-z0-9_-]{1,64})"
 BATCH = r"(?P<batch_id>[A-Za-z0-9_-]{1,64})"
@@ -271,6 +273,9 @@ urlpatterns = [
     at(f"v1/rules/{OWN_RULE}/history", RuleHistoryView.as_view()),
     at(f"v1/rules/{OWN_RULE}/snoozes", SnoozesView.as_view()),
     at(f"v1/rules/{OWN_RULE}/snoozes/end", EndSnoozeView.as_view()),
+    at("v1/aggregates", AggregatesView.as_view()),
+    at(f"v1/aggregates/{AGGREGATE}", AggregateView.as_view()),
+    at(f"v1/aggregates/{AGGREGATE}/archive", ArchiveAggregateView.as_view()),
     at("v1/alert-rules", AlertRulesView.as_view()),
     at(f"v1/alert-rules/{RULE}", AlertRuleView.as_view()),
     at(f"v1/alert-rules/{RULE}/test", AlertRuleTestView.as_view()),

@@ -17,6 +17,8 @@ from apps.api_keys.services import get_gate
 from apps.decoding import without_cards
 from apps.errors import Problem
 from apps.scoring import policies, rule_life
+from apps.scoring.engine.aggregates import Aggregate
+from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.expressions.tokens import LONGEST
 from apps.scoring.engine.rule_fields import names_of
 from apps.scoring.engine.rule_programs import meant_for
@@ -189,7 +191,7 @@ class RulesView(_RulesView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         policy = policies.in_force(self.tenant(self.admit_only(request)))
-        return json_answer(RuleList("list", [_told(rule, policy.version) for rule in policy.rules]))
+        return json_answer(RuleList("list", [_told(rule, policy) for rule in policy.rules]))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked, _ = without_cards(self.decoded(request, NewRule))
@@ -295,7 +297,8 @@ class CheckRuleView(_RulesView):
         tenant = self.tenant(self.admit_only(request))
         rule = _check(tenant, {"when": asked.when, "schema": asked.schema})
         lists = [check.list for check in rule.list_checks]
-        return json_answer(CheckedRule("checked_rule", True, _schemas(rule), sorted(rule.names), lists))
+        schemas = _schemas(rule, policies.in_force(tenant).aggregates)
+        return json_answer(CheckedRule("checked_rule", True, schemas, sorted(rule.names), lists))
 
 
 def _said(asked: NewRule | RuleChange) -> dict[str, Any]:
@@ -308,8 +311,8 @@ def _check(tenant: Tenant, said: Mapping[str, Any]) -> Rule:
     rule = Rule("checked", "note", when=said.get("when", ""), schema=said.get("schema", ""))
     if rule.schema and rule.schema not in SCHEMAS:
         raise Problem("schema_unknown", f"There are {', '.join(SCHEMAS)}.", "schema")
-    lists = types_of(tenant.schema_name)
-    wrong = problem_of(rule, policies.in_force(tenant).home_country, lists) if rule.when else None
+    policy, lists = policies.in_force(tenant), types_of(tenant.schema_name)
+    wrong = problem_of(rule, policy.home_country, lists, policy.aggregates) if rule.when else None
     if wrong:
         meant = f" Did you mean {' or '.join(wrong.meant)}?" if wrong.meant else ""
         place = wrong.place._asdict() | {"suggestions": list(wrong.meant)}
@@ -317,14 +320,15 @@ def _check(tenant: Tenant, said: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def _schemas(rule: Rule) -> list[str]:
-    return [name for name, one in SCHEMAS.items() if meant_for(name, rule) and rule.names <= names_of(one).keys()]
+def _schemas(rule: Rule, aggregates: tuple[Aggregate, ...]) -> list[str]:
+    able = (name for name, one in SCHEMAS.items() if rule.names <= names_of(one, aggregates).keys())
+    return [name for name in able if meant_for(name, rule, aggregates)]
 
 
 def _answer(tenant: Tenant, do: Callable[[], Rule]) -> HttpResponse:
     rule = _allowed(do)
     tenant.refresh_from_db(fields=["policy_version"])
-    return json_answer(_told(rule, tenant.policy_version))
+    return json_answer(_told(rule, policies.in_force(tenant)))
 
 
 def _allowed(do: Callable[[], Done]) -> Done:
@@ -343,7 +347,7 @@ def _allowed(do: Callable[[], Done]) -> Done:
         raise Problem("field_invalid", str(wrong), "rule") from wrong
 
 
-def _told(rule: Rule, version: int) -> RuleAnswer:
+def _told(rule: Rule, policy: Policy) -> RuleAnswer:
     return RuleAnswer(
         id=rule.id,
         object="rule",
@@ -351,13 +355,13 @@ def _told(rule: Rule, version: int) -> RuleAnswer:
         when=rule.when,
         all=list(rule.all),
         schema=rule.schema,
-        schemas=_schemas(rule),
+        schemas=_schemas(rule, policy.aggregates),
         lists=[check.list for check in rule.list_checks],
         reason_code=rule.reason_code,
         description=rule.description,
         state=rule.state,
         share=rule.share,
-        policy_version=version,
+        policy_version=policy.version,
     )
 
 

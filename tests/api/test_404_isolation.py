@@ -66,6 +66,7 @@ def an_attachment(owner: Api) -> str:
 
 
 A_RULE = {"id": "large", "outcome": "review", "when": "amount > 9000000", "state": "shadow"}
+AN_AGGREGATE = {"name": "counted", "schema": "payments", "by": ["user_id"], "function": "count", "window": "1h"}
 SNOOZE = {"field": "user_id", "value": "Ann", "until": f"{timezone.now() + timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"}
 #: What is sent where an empty body is refused before anything is looked for.
 BODIES: dict[str, Any] = {
@@ -76,7 +77,7 @@ BODIES: dict[str, Any] = {
     "/v1/rules/{rule_name}/snoozes/end": {"field": "user_id", "value": "Ann"},
 }
 #: What both modes share: the policy decides in both.
-IN_BOTH_MODES = {"rule_name", "policy_version"}
+IN_BOTH_MODES = {"rule_name", "aggregate_name", "policy_version"}
 
 
 def a_policy(owner: Api) -> str:
@@ -103,6 +104,9 @@ MAKE: dict[str, Callable[[Api], str]] = {
     ),
     "rule_id": lambda owner: str(owner.post("/v1/alert-rules", {"kind": "volume_drop"}).json()["id"]),
     "rule_name": lambda owner: str(owner.post("/v1/rules", A_RULE).json().get("id", A_RULE["id"])),
+    "aggregate_name": lambda owner: str(
+        owner.post("/v1/aggregates", AN_AGGREGATE).json().get("name", AN_AGGREGATE["name"])
+    ),
     "channel_id": lambda owner: str(
         owner.post("/v1/alert-channels", {"name": "#a", "url": "https://hooks.slack.com/services/T/B/X"}).json()["id"]
     ),

@@ -13,7 +13,7 @@ from apps.batches.models import Batch
 from apps.billing.models import Coupon
 from apps.notifications.services import create_webhook, send_test
 from tests.api.bodies import DRAINED, asking
-from tests.api.test_404_isolation import A_RULE, MAKE, SNOOZE
+from tests.api.test_404_isolation import A_RULE, AN_AGGREGATE, MAKE, SNOOZE
 from tests.batches.sent import csv_of
 from tests.cast import Api
 from tests.own_models.kept import enough_frauds
@@ -128,6 +128,10 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/rules/{rule_name}/snoozes": Act("policy.published", SNOOZE, lambda api: MAKE["rule_name"](api)),
     "POST /v1/rules/{rule_name}/snoozes/end": Act("policy.published", {"field": "user_id", "value": "ann"}, snoozed),
     "PATCH /v1/rules/{rule_name}": Act("policy.published", {"state": "live"}, lambda api: MAKE["rule_name"](api)),
+    "POST /v1/aggregates": Act("policy.published", AN_AGGREGATE),
+    "POST /v1/aggregates/{aggregate_name}/archive": Act(
+        "policy.published", {"reason": "Over."}, lambda api: MAKE["aggregate_name"](api)
+    ),
     "POST /v1/alert-channels": Act("chat_channel.created", CHAT),
     "DELETE /v1/alert-channels/{channel_id}": Act("chat_channel.deleted", None, lambda api: MAKE["channel_id"](api)),
     "POST /v1/alert-channels/{channel_id}/test": Act("chat_channel.tested", None, lambda api: MAKE["channel_id"](api)),

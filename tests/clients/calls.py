@@ -199,6 +199,11 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "changeRule": Call(named["rule_name"], body=_example("changeRule", "live"), kind="RuleChange"),
         **dict.fromkeys(("getRule", "getRuleHistory", "listSnoozes"), Call(named["rule_name"])),
         "createSnooze": Call(named["rule_name"], body=_SNOOZE, kind="NewSnooze"),
+        "createAggregate": Call(body=_example("createAggregate", "card"), kind="NewAggregate"),
+        "getAggregate": Call(named["aggregate_name"]),
+        "archiveAggregate": Call(
+            named["aggregate_name"], body=_example("archiveAggregate", "why"), kind="ArchiveAggregate"
+        ),
         "endSnooze": Call(named["rule_name"], body={"field": "user_id", "value": "ann"}, kind="SnoozeToEnd"),
         "trainOwnModel": Call(body=_example("trainOwnModel", "payments"), kind="TrainRequest"),
         "setRetraining": Call(body=_example("setRetraining", "weekly"), kind="RetrainingRequest"),

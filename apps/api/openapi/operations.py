@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from apps.api import (
     account_usage,
+    aggregates,
     alert_rules,
     alerts,
     analytics,
@@ -84,6 +85,7 @@ RESOURCES = (
     alerts,
     alert_rules,
     rules,
+    aggregates,
 )
 OPERATIONS: Sequence[Operation] = tuple(row for resource in RESOURCES for row in resource.OPERATIONS)
 
@@ -94,6 +96,7 @@ TAGS = {
     "Batches": "Files of transactions: scored in the background, each row once and billed once, with their results.",
     "Review": "Decisions that ask for a person: who works on which of them, what is around them, what came of them.",
     "Rules": "Your own rules: written in CEL, counted as shadows before they decide, each step a policy of its own.",
+    "Aggregates": "What is counted for your rules by fields of your choosing: how often, how much, how long ago.",
     "Labels": "What became of transactions: models are measured by it.",
     "Lists": "Cards, users, addresses and more that rules ask for by a list's name.",
     "Transactions": "Transactions sent to be stored, the quality of their data, and predictions made elsewhere.",
