@@ -25,6 +25,7 @@ MENU: Mapping[str, tuple[Entry, ...]] = {
     ),
     "Decide": (
         Entry("/rules/", "Rules"),
+        Entry("/aggregates/", "Aggregates"),
         Entry("/lists/", "Lists"),
         Entry("/policy/", "Policy"),
         Entry("/policy/simulate/", "Simulate"),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from django import forms
 
 from apps.portal.rule_words import OUTCOMES
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.expressions.lowering import CLOCKS, FUNCTIONS, TEXT_TESTS
 from apps.scoring.engine.expressions.tokens import LONGEST
 from apps.scoring.engine.rule_fields import names_of
@@ -87,9 +88,9 @@ def wrong_of(problem: Problem, text: str) -> Wrong:
     return Wrong(said, line, " " * min(problem.place.column - 1, len(line)), problem.place.offset)
 
 
-def completions() -> dict[str, list[str]]:
+def completions(aggregates: tuple[Aggregate, ...] = ()) -> dict[str, list[str]]:
     """Kind of transaction → every name and function an expression may use; under "" those of any kind."""
     functions = [f"{name}(" for name in (*FUNCTIONS, *TEXT_TESTS, *CLOCKS)]
-    found = {name: sorted(names_of(schema)) for name, schema in SCHEMAS.items()}
+    found = {name: sorted(names_of(schema, aggregates)) for name, schema in SCHEMAS.items()}
     every = sorted(frozenset[str]().union(*found.values()))
     return {name: [*names, *functions] for name, names in {**found, "": every}.items()}

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from apps.portal import kept_forms, status
 from apps.portal.landing import landing
 from apps.portal.pages import (
+    aggregates,
     alerts,
     analytics,
     audit,
@@ -136,6 +137,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/check/", rules.CheckRule.as_view(), name="check_rule"),
     path("rules/<str:rule_id>/", rules.RulePage.as_view(), name="rule"),
     path("policy/", policy.PolicyPage.as_view(), name="policy"),
+    path("aggregates/", aggregates.AggregatesPage.as_view(), name="aggregates"),
     path("policy/built-in/<str:kind>/", policy.BuiltInRules.as_view(), name="built_in_rules"),
     path("policy/simulate/", simulations.SimulatePage.as_view(), name="simulate_policy"),
     path("simulations/<str:simulation_id>/", simulations.SimulationPage.as_view(), name="simulation"),

@@ -213,6 +213,7 @@ EVIDENCE = SimpleUploadedFile("call.txt", b"Knows the merchant.")
 QUEUE = {"name": "Mine", "position": "1", "order": "oldest", "sla_minutes": "60"}
 LABELS = SimpleUploadedFile("labels.csv", b"decision_id,label,source\ndec_portal,fraud,analyst\n")
 THRESHOLDS = {"medium": 0.3, "high": 0.6, "critical": 0.8, "review_at": 0.5, "block_at": 0.9}
+AN_AGGREGATE = {"name": "counted", "schema": "payments", "by": "user_id", "function": "count", "window": "1h"}
 ACTS: Mapping[str, tuple[Act, ...]] = {
     "batches": (Act("batch.uploaded", {"file": ROWS, "schema": "paysim"}),),
     "batch": (
@@ -309,6 +310,7 @@ ACTS: Mapping[str, tuple[Act, ...]] = {
     "delete_account": (Act("user.deleted", {}, another_owner),),
     "support": (Act("support.asked", {"topic": "question", "subject": "Why?", "message": "Say."}),),
     "new_rule": (Act("policy.published", RULE_TEXT),),
+    "aggregates": (Act("policy.published", AN_AGGREGATE),),
     "import_rules": (
         Act("policy.published", {"source": "stripe_radar", "text": "Block if :amount_in_usd: > 9000", "do": "apply"}),
     ),

@@ -103,8 +103,8 @@ class _OfRules(Page):
     def wrong(self, when: str, schema: str) -> Wrong | None:
         """What is wrong with a condition, if anything is."""
         rule = Rule("checked", "note", when=when, schema=schema if schema in SCHEMAS else "")
-        home, lists = policies.in_force(self.tenant).home_country, types_of(self.tenant.schema_name)
-        problem = problem_of(rule, home, lists) if when else None
+        policy, lists = policies.in_force(self.tenant), types_of(self.tenant.schema_name)
+        problem = problem_of(rule, policy.home_country, lists, policy.aggregates) if when else None
         return wrong_of(problem, when) if problem else None
 
 
@@ -138,7 +138,7 @@ class NewRule(_OfRules):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         form = RuleText(is_new=True, kinds=KINDS)
-        return {"form": form, "names": completions()}
+        return {"form": form, "names": completions(policies.in_force(self.tenant).aggregates)}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = RuleText(request.POST, is_new=True, kinds=KINDS)
@@ -178,7 +178,7 @@ class RulePage(_OfRules):
             "counted": self.counted().get(rule.id, Counted()),
             "days": HITS_OF,
             "steps": rule_life.history(self.tenant, rule.id),
-            "names": completions(),
+            "names": completions(policies.in_force(self.tenant).aggregates),
         }
 
     def post(self, request: HttpRequest, rule_id: str) -> HttpResponse:
