@@ -1,8 +1,12 @@
-"""A hundred live rules and twenty shadows such as people write, for the benchmarks. Pure."""
+"""A hundred live rules, twenty shadows and twenty aggregates such as people write, for the benchmarks. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
 from random import Random
 
+import msgspec
+
+from apps.scoring.engine.aggregates import UP_TO_LOOKED_AT, WANTS, Aggregate, Window
 from apps.scoring.engine.rules import Outcome, Rule
 
 LIVE, SHADOWS = 100, 20
@@ -18,6 +22,11 @@ PAYSIM = (
     "(amount > {high}.0 ? oldbalanceDest : newbalanceDest) < {few} && nameOrig != null",
 )
 ON_THE_LIST = ("nameOrig in lists.mules && amount > {low}.0", "!(nameDest in lists.mules) && amount > {high}.0")
+#: By whom is counted, of which transactions, and how far back: one past each of the first two, for all windows.
+BY = (("nameOrig",), ("nameDest",), ("nameOrig", "nameDest"), ("nameOrig", "type"))
+WHERE = ("", "amount > 1000.0", "type == 'TRANSFER'")
+BACK: tuple[Window, ...] = ("1h", "24h", "7d", "30d")
+COUNTED_OF = {"": "", "number": "amount", "name": "nameDest"}
 OUTCOMES: tuple[Outcome, ...] = ("review", "challenge", "note")
 
 
@@ -37,3 +46,25 @@ def _texts(lists: bool, random: Random) -> Iterator[str]:
         yield texts[number // 10 % len(texts) if texts is ON_THE_LIST else number % len(texts)].format(
             high=10_000_000 + number, low=number + 1, few=random.randrange(3, 10)
         )
+
+
+def aggregates(count: int, seed: int = 16) -> tuple[Aggregate, ...]:
+    """As many aggregates, of any function, by payer, payee or both; some share a past."""
+    random = Random(seed)
+    chosen = [one for one in product(BY, WHERE, BACK, WANTS) if "nameDest" not in one[0] or WANTS[one[3]] != "name"]
+    random.shuffle(chosen)
+    return tuple(
+        Aggregate(f"a{number}", "paysim", by, function, window, of=COUNTED_OF[WANTS[function]], where=where)
+        for number, (by, where, window, function) in enumerate(islice(chosen, count))
+    )
+
+
+def asking_each(rules: Sequence[Rule], aggregates: Sequence[Aggregate]) -> tuple[Rule, ...]:
+    """The rules, of which the last ask for an aggregate each beside; they hit no more often."""
+    begin = len(rules) - len(aggregates)
+    asking = [
+        msgspec.structs.replace(rule, when=f"({rule.when}) || {one.asked_as} > {limit}")
+        for rule, one in zip(rules[begin:], aggregates, strict=True)
+        for limit in ("250" if one.function in UP_TO_LOOKED_AT else "1e12",)
+    ]
+    return (*rules[:begin], *asking)
