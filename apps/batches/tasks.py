@@ -27,7 +27,8 @@ AT_FIRST = 4
 def go_on() -> int:
     """Send tasks for batches that wait, as many as keep the queue from running empty; how many. And tidy up."""
     for name in services.unsettled().values_list("pk", flat=True)[:100]:
-        chunks.settle_free(name)
+        with _waiting(name):  # of one whose store is away nobody else waits for
+            chunks.settle_free(name)
     services.remove_deleted()
     if _waiting_tasks():
         return 0

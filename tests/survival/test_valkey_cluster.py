@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from redis.cluster import key_slot
 from redis.exceptions import ResponseError
 
-from apps.api_keys.keys import BUCKETS
+from apps.api_keys.gate import Names
+from apps.api_keys.keys import BUCKETS, bucket_of
+from apps.operations.backups import memory
 from apps.operations.backups.memory import _scanned
 from apps.usage.metering.journal import STREAMS, Journal
 from apps.valkey import Away, Script, Valkey, server, together
@@ -94,6 +97,28 @@ def test_the_journal_is_read_whole_and_forgotten(valkey: Valkey) -> None:
     assert len(journal.read(10, pending=True)) == 2 * BUCKETS
     journal.set_aside(held[0])
     assert sum(journal.lengths()) == 3 * BUCKETS - 1
+
+
+def test_what_a_backup_has_of_it_comes_back_to_where_it_was(valkey: Valkey) -> None:
+    handles = [f"abc{number:03d}" for number in range(60)]
+    assert len({bucket_of(handle) for handle in handles}) == BUCKETS
+    for handle in handles:
+        names = Names(handle, True)
+        valkey.command("SET", names.transaction("paysim", "t"), handle, "EX", 1_000)
+        valkey.command("HSET", names.own_past("paysim", "user", "n"), "a", handle)
+        valkey.command("SET", names.rate(), "begins anew")
+        event = ["dec_" + handle, 1, 1, 1, "decisions", "paysim", True, False, 1, 1, ""]
+        valkey.command("XADD", names.journal(), "*", "e", msgspec.msgpack.encode([handle, event, "", "h", {}]))
+    kept, waiting = list(memory.kept(valkey)), list(memory.journal(valkey))
+    assert (len({one.key for one in kept}), len(waiting)) == (2 * len(handles), len(handles))
+    alone = list(memory.kept(valkey, handles[0]))
+    assert {one.key for one in alone} == {one.key for one in kept if handles[0].encode() in one.key}
+    valkey.command("FLUSHDB")
+    assert memory.restore_kept(valkey, kept) == len({one.key for one in kept})
+    assert memory.restore_journal(valkey, waiting) == len(handles)
+    again = {one.key: one.value for one in memory.kept(valkey)}
+    assert again == {one.key: one.value for one in kept}
+    assert {one.data for one in memory.journal(valkey)} == {one.data for one in waiting}
 
 
 def test_a_slot_that_moves_is_followed(valkey: Valkey, nodes: Nodes) -> None:

@@ -5,7 +5,7 @@
 | the journal, and what was set aside | as entries | acknowledged; read before Postgres, so that none is missed |
 | Idempotency-Keys' answers, transactions' pointers | as Valkey dumps them | a repeat is known for 24 h, for 7 days |
 | parties' recent activity, what own models know of them | as Valkey dumps it | features of the next decisions |
-| keys' documents, plans, policies | no | loaded from Postgres when asked for |
+| keys' documents, plans, policies, lists | no | loaded from Postgres when asked for |
 | quota, reservations | no | counted again from what is restored; a chunk reserves again |
 | counts of what was journaled | no | counted again from what is restored |
 | rates, flags, Celery's queues | no | begin anew; the clock asks again |
