@@ -1,6 +1,8 @@
-"""What rules cost a decision: 100 live ones, 20 shadows, a list of a million items and 20 aggregates; beside none.
+"""What rules cost a decision: a hundred live ones, twenty shadows and a list of a million items, beside none at all.
 
     python -m bench.rules [--items 1000000] [--requests 3000] [--aggregates 20]
+
+`--aggregates`: so many are counted beside, each asked by a rule.
 
 An installation on a folder of its own. Decisions are made in this process (CPU time, no HTTP), of two tenants in turn,
 block by block, so that neighbours of this machine disturb both alike. Prints JSON; fails when the requirement does.
@@ -26,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=3_000)
-    parser.add_argument("--aggregates", type=int, default=20)
+    parser.add_argument("--aggregates", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
         os.environ |= {"PALISADE_DATA": folder, "DJANGO_SETTINGS_MODULE": "config.settings.api"}
