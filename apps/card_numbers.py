@@ -80,6 +80,7 @@ _ROW = rf"\d(?:{_BETWEEN}\d){{{SHORTEST - 1},}}"
 _look = re.compile(_ROW).search
 _rows = re.compile(_ROW).finditer
 _groups = re.compile(r"\d+").finditer
+_alone = re.compile(_ROW).fullmatch
 _escape = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 # Hexadecimal words: digests, our own ids, UUIDs.
 _hexadecimal = re.compile(
@@ -129,6 +130,17 @@ def mask_json(value: Any) -> Any:
         rows = [mask_json(one) for one in value]
         return value if all(one is other for one, other in zip(rows, value, strict=True)) else rows
     return value
+
+
+def name_of(name: str) -> str:
+    """A name that is a card number and nothing else by its digits, however they are set apart; any other as it is.
+
+    The issuer is not asked: a number that may be a card's is one number, whoever gave it out.
+    """
+    if len(name) < SHORTEST or not name[0].isdecimal() or not _alone(name):
+        return name
+    digits = _plain(name)
+    return digits if len(digits) <= LONGEST and _passes_luhn(digits) else name
 
 
 def holds_one(value: Any, characters: int = 20_000) -> bool:

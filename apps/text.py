@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
+from apps import card_numbers
+
 #: White space as Unicode has it, the blank pattern of Braille, and what is as wide as nothing: soft hyphens, joiners,
 #: marks of direction, byte order marks. At a name's ends they mean nothing.
 SPACES = (
@@ -69,12 +71,13 @@ def all_recognised(names: Sequence[str | None]) -> list[str]:
     """`recognised` of many names, "" of those there are not: of names of ASCII alone in half the time."""
     told = [name or "" for name in names]
     if "".join(told).isascii():
-        return [name.strip().lower() for name in told]
+        return [card_numbers.name_of(name.strip().lower()) for name in told]
     return [recognised(name) for name in told]
 
 
 def recognised(name: str) -> str:
-    """Who a name names, however it is written: composed (NFC), without case, trimmed of what nobody sees."""
+    """Who a name names, however it is written: composed (NFC), without case, trimmed of what nobody sees; a card
+    number by its digits. Parties, items of lists and the hashes of what is masked all go by it."""
     if name.isascii():
-        return name.strip().lower()
-    return _ENDS.sub("", normalize("NFC", normalize("NFD", name).casefold()))
+        return card_numbers.name_of(name.strip().lower())
+    return card_numbers.name_of(_ENDS.sub("", normalize("NFC", normalize("NFD", name).casefold())))

@@ -43,6 +43,7 @@ from apps.ingest.quality import Finding
 from apps.ingest.quality_days import Checked
 from apps.scoring.dialects import outcomes
 from apps.scoring.engine.decide import Action
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.models import Decision as StoredDecision
@@ -51,7 +52,6 @@ from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
 from apps.scoring.serving.decision_requests import parse, schema_named
 from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 from apps.scoring.serving.stored_answers import Answered
-from apps.scoring.sought import party_name
 
 GATEWAY_SCHEMA = "paysim"
 #: Rows of one exported file.

@@ -19,11 +19,12 @@ from apps import times
 from apps.scoring import counting
 from apps.scoring.engine.block import ACTIONS, LEVELS, Block, BlockDecisions
 from apps.scoring.engine.field_types import is_kind
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.rules import SHADOW
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
-from apps.scoring.sought import SORTED_BY, category_of, country_of, party_name
+from apps.scoring.sought import SORTED_BY, category_of, country_of
 
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], dtype=np.uint8)
 _BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)

@@ -15,7 +15,7 @@ from apps.batches import services, storage
 from apps.batches.identity import row_names
 from apps.batches.models import Batch
 from apps.offboarding.persons import Person
-from apps.scoring.sought import party_name
+from apps.scoring.engine.parties import party_name
 
 #: Digits of a decision's id that its batch and no other has.
 _OF_BATCH = 20

@@ -30,6 +30,7 @@ from apps.review.cases import evidence
 from apps.review.models import Case, CaseNote, Label
 from apps.scoring import aggregate_changes, receipts, tallies
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction
 from apps.scoring.lists import services as list_changes
@@ -38,7 +39,6 @@ from apps.scoring.lists.tokens import token_of
 from apps.scoring.models import Decision, SavedSearch, ValueList
 from apps.scoring.serving import activity, aggregate_pasts, decision_formats, ids, own_pasts
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
-from apps.scoring.sought import party_name
 from apps.simulation.models import Flip
 from apps.times import instant_us
 from apps.usage.metering.journal import decode

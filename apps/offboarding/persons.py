@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from apps import card_numbers
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.ids import text_hash
-from apps.scoring.sought import party_name
-from apps.text import recognised
 
 #: Kind → schema → the fields in which one stands.
 KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -65,5 +64,5 @@ class Person(NamedTuple):
 
     def _stands_in(self, field: str, value: Any, hidden: Mapping[str, str]) -> bool:
         if field in hidden:
-            return hidden[field] == text_hash(recognised(self.name))
+            return hidden[field] == text_hash(party_name(self.name))
         return party_name(value) == party_name(self.name)

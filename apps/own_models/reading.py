@@ -20,6 +20,7 @@ from apps.scoring.engine.operations import SCALAR
 from apps.scoring.engine.own_decisions import Decisions
 from apps.scoring.engine.own_features import parties_of
 from apps.scoring.engine.own_past import FOR_GOOD, hundredths_of, known_second
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.past_events import is_ahead
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import FOREVER, Parsed, TransactionSchema
@@ -27,7 +28,6 @@ from apps.scoring.serving import activity, own_pasts
 from apps.scoring.serving.filling import Filling
 from apps.scoring.serving.ids import text_hash
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
-from apps.scoring.sought import party_name
 from apps.times import instant_us
 
 AT_ONCE = 20_000  # rows

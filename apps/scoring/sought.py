@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps.countries import code_of, name_of
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.rules import SHADOW, RuleResult
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import all_recognised, recognised
@@ -186,14 +187,6 @@ def sought_of(schema_name: str, facts: bytes, answer: bytes, untold: Sequence[st
     """What the decision on these facts is found by, `answer` (JSON) being what was said."""
     found = read([schema_name], [facts], *told_by([answer]), [untold])
     return Sought(found.amount[0], list(found.parties[0]), list(found.rules_hit[0]))
-
-
-def party_name(value: object) -> str:
-    """A party's name as it is kept and looked for: numbers without a fraction, texts however they are spelled."""
-    if type(value) is str:
-        return recognised(value)
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return recognised(str(whole))
 
 
 def _known(value: object, names: Mapping[str, str]) -> str:

@@ -19,10 +19,10 @@ from apps.offboarding.models import Erasure, Export, RemovedDay
 from apps.review import label_months
 from apps.review.models import Label
 from apps.scoring import feature_drift, heavy_hitters, searches
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision, FoldedMonth, PartyDay
 from apps.scoring.reconciliation import reconcile_month
-from apps.scoring.sought import party_name
 from apps.valkey import Valkey
 from tests.cast import Api
 

@@ -13,9 +13,10 @@ from django.db.models import Sum
 
 from apps.accounts.tenancy import in_tenant
 from apps.scoring import counting, heavy_hitters, tallies
+from apps.scoring.engine.parties import party_name
 from apps.scoring.models import Decision, FeatureDay, PartyDay, PatternDay, RuleDay
 from apps.scoring.serving.store import record
-from apps.scoring.sought import Found, party_name, read, sought_of
+from apps.scoring.sought import Found, read, sought_of
 from apps.usage.metering.journal import Journal, decode
 from apps.usage.models import LatencyHour, UsageHour
 from apps.valkey import server

@@ -27,6 +27,7 @@ from apps.review.models import Case
 from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.engine import Engine
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import reads
 from apps.scoring.models import Decision
@@ -34,7 +35,6 @@ from apps.scoring.policies import get_policies
 from apps.scoring.serving import counterfactuals, decisions, explanations
 from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.serving.replay import replay
-from apps.scoring.sought import party_name
 from apps.text import spellings
 
 #: How the kinds of transaction are called.

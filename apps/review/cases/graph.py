@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from apps.accounts.tenancy import in_tenant
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
-from apps.scoring.sought import party_name
 
 SPAN = timedelta(days=90)
 #: Newest decisions of one party, decisions and parties of one graph.

@@ -45,6 +45,14 @@ class Party(msgspec.Struct, frozen=True):
         return Party(self.role, name, counterparty, kind, self.measure, place, device, self.failed)
 
 
+def party_name(value: object) -> str:
+    """A party's name as it is kept and looked for: numbers without a fraction, texts however they are spelled."""
+    if type(value) is str:
+        return text.recognised(value)
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return text.recognised(str(whole))
+
+
 def recognised_parties(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], tuple[Party, ...]]:
     """The parties by what they are recognised by, however they were written: one user has one past.
 

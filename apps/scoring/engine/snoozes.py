@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from apps.scoring.engine.operations import instant
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.rules import RuleId
 from apps.text import recognised
 
@@ -32,11 +33,8 @@ class Snooze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def name_of(value: Any) -> str:
-    """What an entity is recognised by: texts however they are spelled, numbers without a fraction."""
-    if value is None:
-        return ""
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return recognised(str(whole))
+    """What an entity is recognised by; "" for what was not sent."""
+    return "" if value is None else party_name(value)
 
 
 def by_rule(snoozes: Iterable[Snooze], known: Mapping[str, Any]) -> dict[str, tuple[Snooze, ...]]:

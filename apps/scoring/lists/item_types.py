@@ -11,14 +11,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Literal, NamedTuple, get_args
 
 from apps import card_numbers, countries
-from apps.scoring.sought import party_name
+from apps.scoring.engine.parties import party_name
 
 TypeName = Literal["card", "user", "device", "email", "domain", "ip", "country", "bin", "merchant", "text"]
 TYPE_NAMES: tuple[TypeName, ...] = get_args(TypeName)
 LONGEST_VALUE = 254  # characters, as an e-mail address may have
 _DOMAIN = re.compile(r"[^\s@/.]+(\.[^\s@/.]+)+")
 _BIN = re.compile(r"[0-9]{6,8}")
-_SEPARATORS = str.maketrans("", "", " -")
+_BETWEEN = re.compile(r"[^\w*]")
 _STARS = "***"
 
 
@@ -63,6 +63,11 @@ def names_in(type_name: str, value: Any, prefixes: Sequence[str]) -> Sequence[st
     return () if value is None or value != value else TYPES[type_name].names(value, prefixes)
 
 
+def is_whole(type_name: str) -> bool:
+    """Whether a value stands in such a list by its whole name, and not by a part of it."""
+    return TYPES[type_name].names is _whole
+
+
 # --- types ----------------------------------------------------------------------------------------------------------
 
 
@@ -84,22 +89,11 @@ def _person(value: str) -> Item:
     return Item(name, f"{name[:2]}{_STARS}{name[-2:]}" if len(name) >= 8 else f"{name[:1]}{_STARS}")
 
 
-def _digits(value: Any) -> str:
-    """A card's number by its digits, however they are set apart; what is none as any name."""
-    name = _named(value)
-    bare = name.translate(_SEPARATORS)
-    return bare if bare.isdecimal() and len(bare) >= card_numbers.SHORTEST else name
-
-
 def _card(value: str) -> Item:
-    name = _digits(value)
+    name = _named(value)
     if name.isdecimal() and len(name) >= card_numbers.SHORTEST:
         return Item(name, f"{name[:6]}{'*' * (len(name) - 10)}{name[-4:]}")
     return _person(name)
-
-
-def _card_names(value: Any, prefixes: Sequence[str]) -> Sequence[str]:
-    return (_digits(value),)
 
 
 def _email(value: str) -> Item:
@@ -138,7 +132,7 @@ def _bin(value: str) -> Item:
 
 def _bin_names(value: Any, prefixes: Sequence[str]) -> Sequence[str]:
     """The first digits of a number, masked or not, that are as long as the list's."""
-    name = _named(value).translate(_SEPARATORS)
+    name = _BETWEEN.sub("", _named(value))  # of a masked number they are still there
     known = len(name) - len(name.lstrip("0123456789"))
     return [name[: int(prefix)] for prefix in prefixes if int(prefix) <= known]
 
@@ -179,7 +173,7 @@ def _network_names(address: IPv4Address | IPv6Address, prefixes: Sequence[str]) 
 
 
 TYPES: Mapping[str, ItemType] = {
-    "card": ItemType("Cards", "a card's number, or your own id of a card", _card, _card_names, hashed=True),
+    "card": ItemType("Cards", "a card's number, or your own id of a card", _card, _whole, hashed=True),
     "user": ItemType("Users", "your id of a user", _person, _whole, hashed=True),
     "device": ItemType("Devices", "your id of a device", _text, _whole),
     "email": ItemType("E-mail addresses", "an e-mail address such as ann@example.com", _email, _whole, hashed=True),

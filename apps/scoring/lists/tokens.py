@@ -7,16 +7,18 @@ in its facts, so that it can be looked up long after the number itself is gone (
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from apps.scoring.lists.item_types import names_in
+from apps.scoring.lists.item_types import is_whole, names_in
 from apps.scoring.serving.ids import text_hash
 
 TOKEN_BYTES = 12
 
 
 class HiddenValue(NamedTuple):
-    """What a masked field held, by the keyed hash that is stored with the decision (`Decision.hidden`)."""
+    """What a masked field held, by the keyed hash that is stored with the decision (`Decision.hidden`), and as it is
+    shown."""
 
     hash: str
+    shown: Any = ""
 
 
 def token_of(name: str) -> bytes:
@@ -25,7 +27,12 @@ def token_of(name: str) -> bytes:
 
 
 def tokens_in(type_name: str, value: Any, prefixes: Sequence[str]) -> tuple[bytes, ...]:
-    """Of which tokens any has to be in a list for a transaction's value to be."""
+    """Of which tokens any has to be in a list for a transaction's value to be.
+
+    Of a masked number a list of parts knows what is shown: the first six digits, and so no BIN of more.
+    """
     if isinstance(value, HiddenValue):
-        return (bytes.fromhex(value.hash)[:TOKEN_BYTES],)
+        if is_whole(type_name):
+            return (bytes.fromhex(value.hash)[:TOKEN_BYTES],)
+        value = value.shown
     return tuple([token_of(name) for name in names_in(type_name, value, prefixes)])

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from apps import text, times
+from apps import times
 from apps.scoring.engine import decide
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.transaction import Parsed
 from apps.scoring.serving import decision_formats, ids
 from apps.scoring.serving.decision_formats import Decision, Record, Timing
@@ -94,11 +95,12 @@ def _record(attempt: Attempt, item: Item, made: Made) -> Record:
 
 
 def hidden_hashes(parsed: Parsed, transaction_hash: str) -> dict[str, str] | None:
-    """Keyed hashes by which two masked numbers differ. None where nothing is masked."""
+    """Keyed hashes by which two masked numbers differ, of the names parties and lists know them by. None where nothing
+    is masked."""
     masked = parsed.masked
     if not masked:
         return None
-    hashes = {name: ids.text_hash(text.recognised(str(parsed.sent[name]))) for name in masked}
+    hashes = {name: ids.text_hash(party_name(parsed.sent[name])) for name in masked}
     return hashes | {TRANSACTION_HASH: transaction_hash}
 
 

@@ -13,10 +13,10 @@ from apps.api_keys.gate import Names
 from apps.scoring.engine import own_past
 from apps.scoring.engine.own_features import parties_of
 from apps.scoring.engine.own_past import NOT_NAMED, Past, bucket_of, counted, hundredths_of, known_second
+from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.past_events import is_ahead
 from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.serving.ids import text_hash
-from apps.scoring.sought import party_name
 from apps.valkey import Argument, Script, Valkey
 
 NUMBERS = {

@@ -155,3 +155,20 @@ def test_a_name_is_recognised_in_every_form_and_of_itself(name: str, form: Any, 
     one = text.recognised(name)
     assert text.recognised(around + unicodedata.normalize(form, name) + around) == one
     assert text.recognised(one) == one
+
+
+#: A card's number, however its digits are set apart, and what is no card's.
+CARDS = ("4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", " 4111\u00a01111\u20111111 1111 ",
+         "\uff14\uff11\uff11\uff11 1111 1111 1111")  # fmt: skip
+NO_CARDS = ("4111 1111 1111 1112", "4111 1111 1111 1111 4", "card 4111 1111 1111 1111", "0f41-1111", "12-345678",
+            "411111******1111")  # fmt: skip
+
+
+def test_a_card_number_is_one_name_and_nothing_else_becomes_one() -> None:
+    assert {text.recognised(one) for one in CARDS} == {CARDS[0]}
+    assert [text.recognised(one) for one in NO_CARDS] == list(NO_CARDS)
+
+
+@given(st.lists(st.sampled_from((*CARDS, *NO_CARDS, *TAKEN.values(), "", "ANN")) | st.text(max_size=20), max_size=8))
+def test_many_names_are_recognised_as_one_is(names: list[str]) -> None:
+    assert text.all_recognised(names) == [text.recognised(one) for one in names]

@@ -22,6 +22,7 @@ from apps.scoring.lists.membership import Lists, Wanted
 from apps.scoring.lists.tokens import HiddenValue, token_of
 from apps.scoring.models import ListItem, ValueList
 from apps.scoring.serving.ids import text_hash
+from apps.scoring.serving.journal_entries import hidden_hashes
 from apps.valkey import Valkey
 from tests.cast import Api
 
@@ -194,6 +195,24 @@ def test_changes_are_told_in_their_order(place: Callable[..., Place]) -> None:
     assert here.valkey.command(*said, 0, 1, "1 ip 4/8", 0) == 1
     assert here.valkey.command(*said, 0, 1, "1 ip", 0) == 2
     assert here.valkey.command("HGET", key, "h") == b"1 ip 4/8"
+
+
+SPELLED = ("4111111111111111", "4111-1111 1111-1111", "4111 1111 1111 1111", 4111111111111111)
+
+
+@pytest.mark.parametrize("item_type", ["card", "merchant", "text", "user", "bin"])
+@pytest.mark.parametrize("item", SPELLED)
+def test_a_masked_card_is_found_as_the_hot_path_found_it(
+    place: Callable[..., Place], item_type: str, item: str | int
+) -> None:
+    """However the item and the transaction spell it, by the hash and the masked form that are stored."""
+    name = f"cards_{next(NUMBERS)}"
+    here = place(name, item_type)
+    here.add("411111" if item_type == "bin" else str(item), START)
+    parsed = [PAYMENTS.parse({"amount": 1.0, "user_id": "u", "merchant_id": str(one)}) for one in SPELLED]
+    stored = [HiddenValue((hidden_hashes(one, "") or {})["merchant_id"], one.facts["merchant_id"]) for one in parsed]
+    live = here.live(tuple(map(str, SPELLED)), START, ListCheck(name, "merchant_id"))
+    assert live == reads.members_at(here.tenant.schema_name, True, name, stored, START) == [True] * len(SPELLED)
 
 
 def test_hidden_cards_are_found_by_the_hash_that_is_stored_with_the_decision(place: Callable[..., Place]) -> None:
