@@ -30,7 +30,7 @@ from apps.scoring.policies import get_policies
 from apps.simulation import reading
 from apps.simulation.aggregates_then import known_then
 from apps.simulation.curves import Costs
-from apps.simulation.lists_then import known_lists
+from apps.simulation.lists_then import lists_then
 from apps.simulation.models import Flip, Simulation
 from apps.simulation.reading import Read, Span
 from apps.simulation.recounting import recounted
@@ -158,7 +158,8 @@ def _run(tenant: Tenant, row: Simulation) -> dict[str, Any]:
         for parts in reading.blocks(span):
             for part in parts:
                 counted = known_then(span, part, policy, get_policies(), anew)
-                held = hold(part.stored, policy, known_lists(span, part, policy, get_policies()), counted.known)
+                lists = lists_then(span, part, policy, get_policies())
+                held = hold(part.stored, policy, lists.members, counted.known, lists.unknown)
                 tally.add(part.schema, part.seen, held)
                 tally.add_recounted(counted.recounted)
                 _keep_flips(row, part, held)

@@ -6,18 +6,24 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
+from apps.api_keys.gate import names_of
 from apps.batches.models import Batch
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rules import Condition, Rule
+from apps.scoring.engine.models import ModelRefused
+from apps.scoring.engine.rules import Condition, Rule, Tuning
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.engine.snoozes import Snooze
 from apps.scoring.models import Decision
+from apps.scoring.serving.runtime import get_scoring
 from apps.simulation import reading, services
 from apps.simulation.curves import Costs
 from apps.simulation.models import Flip, Simulation
+from apps.valkey import Valkey
 from tests.batches.sent import csv_of, worked
 from tests.cast import Api
 from tests.simulation.past import POLICIES, as_json, decide_on, publish_to
@@ -49,6 +55,49 @@ def _any_rule(chance: random.Random, schema: str, number: int) -> Rule:
     return Rule(f"{schema}{number}", chance.choice(OUTCOMES), conditions, schema=schema)
 
 
+#: Kind → what its rules ask of a list and of what is counted, and whom a snooze is for.
+ASKED = {
+    "paysim": ("nameDest in lists.accounts", "origin.count_24h > 0.0", ("type", "transfer")),
+    "payments": ("merchant_id in lists.shops", "user.sum_7d < 200.0", ("merchant_category", "gas_transport")),
+    "card_activity": ("!(Merchant_ID in lists.shops_by_number)", "user.count_1h >= 1.0", ("Card_Type", "Visa")),
+    "ieee_cis": ("card1 in lists.cards", "TransactionAmt > 100.0", ("ProductCD", "W")),
+}
+#: List → its type, and what it holds.
+HELD: dict[str, tuple[str, list[str]]] = {
+    "accounts": ("user", [f"C{number}" for number in range(1, 8_000)]),
+    "shops": ("merchant", [f"m{number}" for number in range(1, 350)]),
+    "shops_by_number": ("merchant", [str(number) for number in range(1, 450)]),
+    "cards": ("card", [str(number) for number in range(1_000, 9_500)]),
+}
+
+
+def richer(chance: random.Random) -> Policy:
+    """Such a policy with whatever else one may say: lists, counts of parties, shares, shadows, snoozes, tunings."""
+    policy = any_policy(chance)
+    rules = [*policy.rules]
+    for schema, (on_list, counted, _) in ASKED.items():
+        for name, when in (("listed", on_list), ("counted", counted), ("both", f"{on_list} && {counted}")):
+            state = "live" if name == "listed" else chance.choice(("live", "live", "shadow", "draft"))
+            share = chance.choice((100, 100, 60, 15))
+            rule = Rule(f"{schema}.{name}", chance.choice(OUTCOMES), when=when, schema=schema, state=state, share=share)
+            rules.append(rule)
+    until = timezone.now() + timedelta(days=2)
+    snoozes = [
+        Snooze(chance.choice([rule.id for rule in rules if rule.schema in ("", schema)]), field, value, until)
+        for schema, (_, _, (field, value)) in ASKED.items()
+    ]
+    built_in = [rule for schema in SCHEMAS.values() for rule in schema.rules]
+    snoozes.append(Snooze(chance.choice(built_in).id, "type", "CASH_OUT", until))
+    tunings = [
+        Tuning(rule.id, schema.name, chance.choice(("block", "challenge", "review", "note", "off")))
+        for schema in SCHEMAS.values()
+        for rule in chance.sample(list(schema.rules), min(2, len(schema.rules)))
+    ]
+    return msgspec.structs.replace(
+        policy, rules=tuple(rules), snoozes=tuple(snoozes), built_in=tuple(tunings), home_country="USA"
+    )
+
+
 def simulated(api: Api, **asked: Any) -> dict[str, Any]:
     answer = api.post("/v1/policies/simulate", {"days": 2, **asked})
     assert answer.status_code == 200, answer.content
@@ -73,6 +122,43 @@ def test_the_policy_that_decided_would_have_decided_what_it_did(
         assert (outcome["flips"], outcome["flipped"], outcome["not_exact"]) == ([], 0, 0), seed
         assert outcome["before"] == outcome["after"]
         assert {name: count for name, count in outcome["after"]["actions"].items() if count} == happened
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_it_asks_for_and_whatever_was_away_it_would_have_decided_what_it_did(
+    alice: Api, valkey: Valkey, drain: Callable[[], int], send: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+) -> None:  # fmt: skip
+    """Every kind, one by one and many at once, by the champion, another model and the ensemble; with lists that change
+    meanwhile, a list that is lost, and a model that is away."""
+    chance = random.Random(seed)
+    for name, (item_type, values) in HELD.items():
+        alice.post("/v1/lists", {"name": name, "item_type": item_type})
+        added = alice.post(f"/v1/lists/{name}/items", {"items": [{"value": value} for value in values]})
+        assert added.status_code == 200
+    publish_to(alice, richer(chance))
+    decide_on(alice, chance, 25)
+    decide_on(alice, chance, 5, ["paysim", "card_activity"], model="ensemble")
+    alice.post("/v1/lists/shops/items/remove", {"values": HELD["shops"][1][:200]})
+    alice.post("/v1/lists/accounts/items", {"items": [{"value": f"C{number}"} for number in range(8_000, 14_000)]})
+    decide_on(alice, chance, 15)
+    worked(send(alice, csv_of(30)))
+    valkey.command("UNLINK", names_of(alice.tenant.handle, True).list("shops"))
+    decide_on(alice, chance, 10, ["payments", "ieee_cis"])
+    models = get_scoring().engine.models
+    away = {name: ModelRefused("for the test") for name in models["paysim"]}
+    with monkeypatch.context() as patched:
+        patched.setitem(models, "paysim", away)  # type: ignore[arg-type]  # a mapping that may be changed
+        decide_on(alice, chance, 10, ["paysim"])
+    drain()
+    with in_tenant(alice.tenant):
+        decisions = list(Decision.objects.values_list("recommended_action", "answer"))
+    degraded = Counter(word for _, answer in decisions for word in ("lists", "model:") if f'"{word}' in answer)
+    assert degraded["lists"] >= 10 and degraded["model:"] >= 10
+    outcome = simulated(alice)["outcome"]
+    assert (outcome["flips"], outcome["flipped"], outcome["not_exact"]) == ([], 0, 0)
+    happened = Counter(action for action, _ in decisions)
+    assert {name: count for name, count in outcome["after"]["actions"].items() if count} == happened
 
 
 def test_what_a_draft_would_decide_is_what_it_then_decides(alice: Api, drain: Callable[[], int]) -> None:

@@ -48,9 +48,13 @@ class BlockValues:
         pasts: Sequence[Any] = (),
         known_lists: Mapping[ListCheck, np.ndarray] | None = None,
         known_aggregates: Mapping[str, np.ndarray] | None = None,
+        unknown_lists: Mapping[ListCheck, np.ndarray] | None = None,
     ) -> None:
+        """`known_lists` are bool[n] by check; a check that is not there is unknown, and so are the rows of one that
+        `unknown_lists` (bool[n]) names."""
         self.schema, self.block, self.features = block.schema, block, features
         self.known_lists, self.known_aggregates = known_lists or {}, known_aggregates or {}
+        self.unknown_lists = unknown_lists or {}
         self._home, self.pasts = home_country, pasts
         self.rows = Rows(len(features), self.column, self.known_lists.get)
         self._asked: dict[str, Asked | None] = {}
@@ -83,7 +87,11 @@ class BlockValues:
 
     def known_lists_of(self, row: int) -> dict[ListCheck, bool]:
         """What is known of the lists for one row."""
-        return {check: bool(found[row]) for check, found in self.known_lists.items()}
+        return {
+            check: bool(found[row])
+            for check, found in self.known_lists.items()
+            if check not in self.unknown_lists or not self.unknown_lists[check][row]
+        }
 
     def ask(self, name: str) -> Asked | None:
         """A name's column; None for one that has none of a single kind."""
@@ -187,6 +195,8 @@ def _unknown_lists(one: Compiled, values: BlockValues) -> np.ndarray:
     for check in one.checks:
         if check not in values.known_lists:
             wrong |= values.is_known(check.field)
+        elif check in values.unknown_lists:
+            wrong |= values.unknown_lists[check] & values.is_known(check.field)
     return wrong
 
 

@@ -68,12 +68,16 @@ def hold(
     policy: Policy,
     known_lists: Mapping[ListCheck, np.ndarray],
     known_aggregates: Mapping[str, np.ndarray] | None = None,
+    unknown_lists: Mapping[ListCheck, np.ndarray] | None = None,
 ) -> Held:
-    """Hold stored decisions against a policy; `known_lists` are bool[n] by check, as lists were then, and
-    `known_aggregates` float64[n] by the names rules ask for, as they were counted then."""
+    """Hold stored decisions against a policy; `known_lists` are bool[n] by check, as lists were then, `unknown_lists`
+    bool[n] where nobody could tell, and `known_aggregates` float64[n] by the names rules ask for, as they were counted
+    then."""
     programs = programs_of(policy, stored.block.schema)
     pasts = made_on.pasts_of_block(stored.block.schema, stored.made.counts)
-    values = BlockValues(stored.block, stored.made.rows, policy.home_country, pasts, known_lists, known_aggregates)
+    values = BlockValues(
+        stored.block, stored.made.rows, policy.home_country, pasts, known_lists, known_aggregates, unknown_lists
+    )
     hits, rules = evaluate_block(programs, values), programs.rules
     deciding = _deciding(hits, policy, stored.probability)
     return Held(
