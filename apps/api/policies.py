@@ -1,7 +1,7 @@
 """The doors of `/v1/policies`: versions, what is between two of them, publishing one and going back to one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -19,6 +19,8 @@ from apps.decoding import without_cards
 from apps.errors import Problem
 from apps.scoring import policies
 from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.rules import InvalidRules
+from apps.scoring.lists.reads import types_of
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import Outdated, policy_of
 from apps.scoring.policy_changes import PolicyChange, differences
@@ -134,7 +136,7 @@ class PoliciesView(_PoliciesView):
         admission = self.admit_only(request)
         tenant = self.tenant(admission)
         was = policies.in_force(tenant)
-        new = read_policy(was, asked.policy)
+        new = read_policy(was, asked.policy, types_of(tenant.schema_name))
         version = None if asked.dry_run else self._publish(tenant, new, asked, admission.actor)
         told = msgspec.to_builtins(msgspec.structs.replace(new, version=version or was.version))
         return json_answer(PublishedVersion(version, "policy", asked.dry_run, differences(was, new), told))
@@ -153,6 +155,8 @@ class PoliciesView(_PoliciesView):
             )
         except Outdated as outdated:
             raise Problem("policy_outdated", f"Version {outdated.version} was published meanwhile.") from outdated
+        except InvalidRules as wrong:  # a list was deleted meanwhile
+            raise _refused(wrong, "policy.") from wrong
 
 
 class PolicyView(_PoliciesView):
@@ -190,11 +194,18 @@ class PolicyRollBackView(_PoliciesView):
         admission = self.admit_only(request)
         row, tenant = self.version(admission, policy_version), self.tenant(admission)
         was = policies.in_force(tenant)
-        version = policies.roll_back(
-            tenant=tenant, version=row.version, gate=get_gate(), now=self.now, actor=admission.actor, note=asked.note
-        )
+        version = self._rolled_back(tenant, row.version, admission.actor, asked.note)
         new = policies.load(admission.tenant_schema, version)
         return json_answer(PublishedVersion(version, "policy", False, differences(was, new), msgspec.to_builtins(new)))
+
+    def _rolled_back(self, tenant: Tenant, version: int, actor: str, note: str) -> int:
+        """Raises `Problem` for rules that ask for lists which are there no more."""
+        try:
+            return policies.roll_back(
+                tenant=tenant, version=version, gate=get_gate(), now=self.now, actor=actor, note=note
+            )
+        except InvalidRules as wrong:
+            raise _refused(wrong, "") from wrong
 
 
 def _against(request: HttpRequest) -> str | None:
@@ -205,13 +216,19 @@ def _against(request: HttpRequest) -> str | None:
     return asked
 
 
-def read_policy(was: Policy, said: Mapping[str, Any], at: str = "policy.") -> Policy:
-    """A policy with what is said of it `at` this place of a request. Raises `Problem` with the place of a mistake."""
+def read_policy(was: Policy, said: Mapping[str, Any], lists: Collection[str], at: str = "policy.") -> Policy:
+    """A policy with what is said of it `at` this place of a request; `lists` are the tenant's. Raises `Problem` with
+    the place of a mistake."""
     try:
-        return changed(was, members(msgspec.json.encode(said)))
+        return changed(was, members(msgspec.json.encode(said)), lists)
     except InvalidPolicy as wrong:
-        place = str(wrong).partition(":")[0].partition(" ")[0]
-        raise Problem("field_invalid", str(wrong), f"{at}{place}") from wrong
+        raise _refused(wrong, at) from wrong
+
+
+def _refused(wrong: ValueError, at: str) -> Problem:
+    """What is wrong with a policy `at` this place of a request."""
+    place = str(wrong).partition(":")[0].partition(" ")[0]
+    return Problem("field_invalid", str(wrong), f"{at}{place}")
 
 
 def _told(row: PublishedPolicy, newest: int) -> PolicyVersion:

@@ -22,6 +22,7 @@ from apps.scoring import policies
 from apps.scoring.engine.block import ACTIONS
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists.reads import types_of
 from apps.simulation import services
 from apps.simulation.curves import Costs
 from apps.simulation.models import Flip, Simulation
@@ -235,7 +236,7 @@ def _draft(tenant: Tenant, asked: NewSimulation) -> Policy:
         **msgspec.to_builtins(asked.thresholds),
         **({} if asked.rules is None else {"rules": asked.rules}),
     }
-    return read_policy(was, said, "") if said else was
+    return read_policy(was, said, types_of(tenant.schema_name), "") if said else was
 
 
 def _day(text: str, name: str) -> datetime:

@@ -19,7 +19,8 @@ from apps.api_keys.services import invalidate_pending, mark_changed
 from apps.paging import Page, page_of
 from apps.scoring.engine.aggregate_check import check_aggregates
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_check import check_rules, check_tunings
+from apps.scoring.engine.rule_check import check_lists, check_rules, check_tunings
+from apps.scoring.lists.reads import types_of
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policy_changes import changes
 
@@ -114,8 +115,9 @@ def publish(
     """Make a policy the tenant's newest; the version it was given. It decides from the next request on.
 
     A card number in it is masked first, and so holds of every transaction whose own is masked alike. Raises
-    `InvalidRules` for rules that would err, never hit or always do, and for aggregates that can't be counted. Those
-    published before are not asked again. Raises `Outdated` when `based_on` is no longer the newest.
+    `InvalidRules` for rules that would err, never hit or always do, for aggregates that can't be counted, and for new
+    rules that ask for lists there are not. Those published before are not asked again. Raises `Outdated` when
+    `based_on` is no longer the newest.
     """
     policy = _masked(policy)
     check_aggregates(policy.aggregates)
@@ -127,7 +129,8 @@ def publish(
 def roll_back(*, tenant: Tenant, version: int, gate: Gate, now: datetime, actor: str, note: str = "") -> int:
     """Publish an earlier version anew, as it was; the version it was given.
 
-    What was in force once is not checked again. Raises `PublishedPolicy.DoesNotExist`.
+    What was in force once is not checked again, but for lists that are there no more. Raises `InvalidRules`,
+    `PublishedPolicy.DoesNotExist`.
     """
     row = find(tenant.schema_name, version)
     if row is None:
@@ -147,6 +150,8 @@ def _published(
         locked = Tenant.objects.select_for_update().get(pk=tenant.pk)
         if based_on is not None and based_on != locked.policy_version:
             raise Outdated(locked.policy_version)
+        was = in_force(locked)
+        check_lists(policy.rules, was.rules, types_of(locked.schema_name))  # under the lock under which lists go
         version = locked.policy_version + 1
         document = msgspec.to_builtins(msgspec.structs.replace(policy, version=version))
         with in_tenant(locked):
@@ -154,7 +159,6 @@ def _published(
                 version=version, document=document, published_at=now, published_by=actor[:200], note=note
             )
         Tenant.objects.filter(pk=tenant.pk).update(policy_version=version)
-        was = load(locked.schema_name, version - 1) if version > 1 else Policy()
         before, after = changes(was, msgspec.structs.replace(policy, version=version))
         record_audit(
             tenant=locked, actor=actor, action="policy.published", target=f"policy {version}", before=before,

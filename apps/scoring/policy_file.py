@@ -8,7 +8,7 @@ Whatever is wrong is said with its place: the line and column where the JSON bre
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from math import isfinite, ulp
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from apps.errors import Problem
 from apps.scoring.engine.aggregate_check import check_aggregates
 from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rule_check import check_rules, check_tunings
+from apps.scoring.engine.rule_check import check_lists, check_rules, check_tunings
 from apps.scoring.engine.rules import Condition, InvalidRules, Rule, Tuning, decode_rules
 from apps.scoring.engine.schemas import SCHEMAS
 
@@ -44,8 +44,9 @@ class InvalidPolicy(ValueError):
     """A policy that can't be published; the message says where, what, and how to mend it."""
 
 
-def changed(policy: Policy, value: Mapping[str, Any]) -> Policy:
-    """The policy with what is said in place of what it said, card numbers masked, if that is one to publish.
+def changed(policy: Policy, value: Mapping[str, Any], lists: Collection[str]) -> Policy:
+    """The policy with what is said in place of what it said, card numbers masked, if that is one to publish; `lists`
+    are the names of the tenant's.
 
     Raises `InvalidPolicy`.
     """
@@ -57,6 +58,7 @@ def changed(policy: Policy, value: Mapping[str, Any]) -> Policy:
         decode_rules(msgspec.to_builtins(found.rules), _known_fields())
         check_aggregates(found.aggregates)
         check_rules(found.rules, found.home_country, found.aggregates)
+        check_lists(found.rules, policy.rules, lists)
         check_tunings(found.built_in)
     except InvalidRules as wrong:
         raise InvalidPolicy(str(wrong)) from wrong

@@ -21,11 +21,12 @@ from apps.api_keys.gate import Gate
 from apps.scoring import policies
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_check import built_in_ids
-from apps.scoring.engine.rules import Rule, State
+from apps.scoring.engine.rules import InvalidRules, Rule, State
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.snoozes import MOST_SNOOZES, Snooze
+from apps.scoring.lists.reads import types_of
 from apps.scoring.models import PublishedPolicy
-from apps.scoring.policy_file import changed
+from apps.scoring.policy_file import InvalidPolicy, changed
 from apps.text import recognised
 
 #: Where a rule may go from each state. Within a state anything else of it may change.
@@ -198,7 +199,8 @@ def _published(
     tenant: Tenant, rule_id: str, rules: Callable[[Policy], list[Any]], gate: Gate, now: datetime, actor: str,
     reason: str,
 ) -> Rule:  # fmt: skip
-    policy = republished(tenant, lambda was: changed(was, {"rules": rules(was)}), gate, now, actor, reason)
+    lists = types_of(tenant.schema_name)
+    policy = republished(tenant, lambda was: changed(was, {"rules": rules(was)}, lists), gate, now, actor, reason)
     return find(policy, rule_id)
 
 
@@ -211,5 +213,13 @@ def republished(
         was = policies.in_force(locked)
         policy = change(was)
         if policy != was:
-            policies.publish(tenant=locked, policy=policy, gate=gate, now=now, actor=actor, note=reason)
+            _publish(locked, policy, gate, now, actor, reason)
     return policy
+
+
+def _publish(tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str, reason: str) -> None:
+    """Raises `InvalidPolicy` when a list was deleted meanwhile."""
+    try:
+        policies.publish(tenant=tenant, policy=policy, gate=gate, now=now, actor=actor, note=reason)
+    except InvalidRules as wrong:
+        raise InvalidPolicy(str(wrong)) from wrong

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -17,7 +18,7 @@ from apps.batches import chunks, planning
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule
 from apps.scoring.lists import publishing
-from apps.scoring.models import Decision, ListItem
+from apps.scoring.models import Decision, ListItem, PublishedPolicy
 from apps.scoring.policies import publish
 from apps.scoring.serving.rehearsal import bring_scripts
 from apps.scoring.serving.runtime import get_scoring
@@ -40,7 +41,11 @@ def _nothing_remembered() -> None:
 
 
 def rules(api: Api, *rules: Rule) -> None:
-    publish(tenant=api.tenant, policy=Policy(rules=rules), gate=get_gate(), now=timezone.now())
+    """Let these rules decide, whatever lists there are: as if published when nobody asked for that."""
+    version = publish(tenant=api.tenant, policy=Policy(), gate=get_gate(), now=timezone.now())
+    document = msgspec.to_builtins(Policy(version=version, rules=rules))
+    with in_tenant(api.tenant):
+        PublishedPolicy.objects.filter(pk=version).update(document=document)
 
 
 def made(api: Api, name: str = "mules", item_type: str = "user", *values: str | int) -> None:

@@ -297,6 +297,21 @@ def test_a_policy_is_published_felt_and_taken_back(owner: Client, cast: Cast, dr
     assert "medium: 0.3 → 0.2" in logged, "each member, from what to what"
 
 
+def test_a_policy_that_asks_for_a_list_there_is_not_is_refused(owner: Client, cast: Cast) -> None:
+    """By the form, and when an earlier version comes back whose list was deleted meanwhile."""
+    rule = '[{"id": "mine", "outcome": "block", "when": "user_id in lists.mule"}]'
+    assert owner.post("/lists/", {"name": "mules", "item_type": "user"}).status_code == 302
+    refused = owner.post("/policy/", POLICY | {"rules": rule})
+    assert refused.status_code == 422
+    assert "column 12: You have no list" in text_of(refused) and "Did you mean lists.mules?" in text_of(refused)
+    owner.post("/lists/", {"name": "mule", "item_type": "user"})
+    assert owner.post("/policy/", POLICY | {"rules": rule}).status_code == 302
+    assert owner.post("/policy/", POLICY).status_code == 302
+    assert owner.post("/lists/mule/", {"do": "delete"}).status_code == 302
+    told = text_of(owner.post("/policy/1/restore/", follow=True))
+    assert "Did you mean lists.mules?" in told and "Version 3" not in text_of(owner.get("/policy/"))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -331,7 +346,7 @@ def test_a_built_in_rules_limit_is_set_and_what_can_not_be_is_told_beside_it(own
         for one in tuning.tuned_rules(Policy(), kind):
             for limit in one.limits:
                 tuned = tuning.read({"outcome": "", f"limit_{limit.field}": limit.usual})
-                changed(Policy(), {"built_in": tuning.retuned(Policy(), kind, one.rule.id, tuned)})
+                changed(Policy(), {"built_in": tuning.retuned(Policy(), kind, one.rule.id, tuned)}, ())
     said = {"rule": one.rule.id, "outcome": "", f"limit_{limit.field}": limit.usual}
     assert owner.post(f"/policy/built-in/{kind}/", said).status_code == 302
     for wrong, words in (

@@ -22,7 +22,9 @@ from apps.portal.roles import Permission
 from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rule_meaning import text_of
+from apps.scoring.engine.rules import InvalidRules
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists.reads import types_of
 from apps.scoring.models import PublishedPolicy
 from apps.scoring.policy_file import InvalidPolicy, changed, members
 
@@ -94,6 +96,10 @@ class _OfPolicy(Page):
     def in_force(self) -> Policy:
         return policies.in_force(self.tenant)
 
+    def changed(self, said: Mapping[str, Any]) -> Policy:
+        """The policy in force with what is said of it. Raises `InvalidPolicy`."""
+        return changed(self.in_force(), said, types_of(self.tenant.schema_name))
+
     def version(self, number: int) -> PublishedPolicy:
         """One that was published. Raises `Http404`."""
         found = {row.version: row for row in policies.versions_of(self.tenant)}
@@ -127,7 +133,7 @@ class PolicyPage(_OfPolicy):
         form = PolicyForm(request.POST)
         if form.is_valid():
             try:
-                return self.published(changed(self.in_force(), form.said()))
+                return self.published(self.changed(form.said()))
             except InvalidPolicy as wrong:
                 form.add_error(field_of(str(wrong)), in_labels(str(wrong)))
         return self.page(**self.context() | {"form": form}, status=422)
@@ -158,7 +164,7 @@ class BuiltInRules(_OfPolicy):
             raise Http404
         try:
             tuned = tuning.read(request.POST.dict())
-            return self.published(changed(policy, {"built_in": tuning.retuned(policy, kind, rule_id, tuned)}))
+            return self.published(self.changed({"built_in": tuning.retuned(policy, kind, rule_id, tuned)}))
         except (InvalidPolicy, ValueError) as wrong:
             said = _TUNING.sub("", str(wrong))
             typed = tuning.as_typed(context["rules"], rule_id, request.POST.dict())
@@ -194,7 +200,13 @@ class RestorePolicy(_OfPolicy):
 
     def post(self, request: HttpRequest, version: int = 0) -> HttpResponse:
         self.version(version)
-        made = policies.roll_back(tenant=self.tenant, version=version, gate=get_gate(), now=self.now, actor=self.actor)
+        try:
+            made = policies.roll_back(
+                tenant=self.tenant, version=version, gate=get_gate(), now=self.now, actor=self.actor
+            )
+        except InvalidRules as wrong:
+            messages.error(self.request, str(wrong))
+            return redirect("policy_version", version)
         messages.success(
             self.request, f"Version {made} is published with the contents of version {version}. It is in force now."
         )

@@ -21,6 +21,7 @@ from apps.portal.table import Column, Empty, Table
 from apps.scoring import policies
 from apps.scoring.engine.block import ACTIONS
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.lists.reads import types_of
 from apps.scoring.policy_file import InvalidPolicy, changed
 from apps.simulation import services
 from apps.simulation.curves import BINS, Costs, Curve
@@ -141,7 +142,7 @@ class SimulatePage(Page):
         return services.start(
             tenant=self.tenant,
             livemode=self.livemode,
-            policy=changed(policies.in_force(self.tenant), form.said()),
+            policy=changed(policies.in_force(self.tenant), form.said(), types_of(self.tenant.schema_name)),
             begin=datetime.combine(first, time.min, UTC),
             end=self.now,
             schema=span.cleaned_data["schema"],

@@ -5,7 +5,7 @@ within its bounds. All conditions of a rule together must leave something, and m
 known from types and bounds is not asked. `InvalidRules` says where, what, and how to mend it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from math import isfinite
@@ -21,7 +21,7 @@ from apps.scoring.engine.rule_fields import Field, Kind, fields_of
 from apps.scoring.engine.rules import SHADOW, Condition, InvalidRules, Rule, Tuning, asks_only_for, instants
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import HOME_COUNTRY, InvalidTransaction, TransactionSchema
-from apps.scoring.engine.when_check import problem_of
+from apps.scoring.engine.when_check import Problem, problem_of, unknown_list
 
 EXAMPLE_COUNTRY = "Kenya"  # built-in rules may ask for a home country that is not set
 LISTS = ("in", "not_in")
@@ -78,9 +78,23 @@ def known_to_drafts(aggregates: tuple[Aggregate, ...]) -> tuple[Aggregate, ...]:
     return tuple(msgspec.structs.replace(one, archived=False) for one in aggregates)
 
 
+def check_lists(rules: Sequence[Rule], before: Sequence[Rule], lists: Collection[str]) -> None:
+    """Refuse rules that ask for lists there are not: `lists` are those there are. Those that stood there `before` are
+    not asked again, nor are retired ones. Raises `InvalidRules` naming the first, with the nearest name."""
+    known = {rule.id: rule for rule in before}
+    for number, rule in enumerate(rules):
+        if rule.when and rule.state != "retired" and rule != known.get(rule.id):
+            _refuse(Place(rule, number), unknown_list(rule, lists))
+
+
 def _check_when(place: Place, home_country: str, aggregates: tuple[Aggregate, ...]) -> None:
     _check_schema(place)
-    if wrong := problem_of(place.rule, home_country, aggregates=aggregates):
+    _refuse(place, problem_of(place.rule, home_country, aggregates=aggregates))
+
+
+def _refuse(place: Place, wrong: Problem | None) -> None:
+    """Raises `InvalidRules` for what is wrong with a rule's `when`, if anything is."""
+    if wrong:
         meant = f" Did you mean {' or '.join(wrong.meant)}?" if wrong.meant else ""
         at = f"line {wrong.place.line}, column {wrong.place.column}: "
         raise place.wrong_rule(f"{at}{wrong.said}{meant}", "when")

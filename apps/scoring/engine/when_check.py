@@ -44,10 +44,18 @@ def problem_of(
     there are; None: nobody asked. `aggregates` are the tenant's."""
     try:
         check_when(rule, home_country, aggregates)
-        if lists is not None:
-            _check_lists(rule, lists)
     except InvalidExpression as wrong:
         return Problem(wrong.said, wrong.place(rule.when), wrong.meant)
+    return None if lists is None else unknown_list(rule, lists)
+
+
+def unknown_list(rule: Rule, lists: Collection[str]) -> Problem | None:
+    """The first list a rule's `when` asks for that is not among `lists`."""
+    for node in tree.nodes(rule.root) if rule.root else ():
+        if isinstance(node, tree.ListName) and node.name not in lists:
+            near = tuple(f"lists.{one}" for one in get_close_matches(node.name, lists, 2))
+            wrong = InvalidExpression(f"You have no list '{node.name[:60]}'.", node.at, near)
+            return Problem(wrong.said, wrong.place(rule.when), wrong.meant)
     return None
 
 
@@ -68,13 +76,6 @@ def check_when(rule: Rule, home_country: str, aggregates: tuple[Aggregate, ...] 
         else:
             return
     raise wrong[0]
-
-
-def _check_lists(rule: Rule, lists: Collection[str]) -> None:
-    for node in tree.nodes(rule.root) if rule.root else ():
-        if isinstance(node, tree.ListName) and node.name not in lists:
-            near = tuple(f"lists.{one}" for one in get_close_matches(node.name, lists, 2))
-            raise InvalidExpression(f"You have no list '{node.name[:60]}'.", node.at, near)
 
 
 def read_by_cel(text: str) -> None:

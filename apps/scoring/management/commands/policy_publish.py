@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from apps import card_numbers
 from apps.accounts.models import Tenant
 from apps.api_keys.services import get_gate
 from apps.scoring.engine.decide import Policy
+from apps.scoring.lists.reads import types_of
 from apps.scoring.policies import in_force, publish
 from apps.scoring.policy_file import MOST_BYTES, InvalidPolicy, changed, members
 
@@ -40,13 +41,16 @@ class Command(BaseCommand):
         tenant = Tenant.objects.filter(slug=options["tenant"]).first()
         if tenant is None:
             raise CommandError(f"--tenant: there is no tenant '{options['tenant']}'")
-        policy = _changed(in_force(tenant), options["file"], options["home_country"], self.stderr.write)
+        was, lists = in_force(tenant), types_of(tenant.schema_name)
+        policy = _changed(was, options["file"], options["home_country"], lists, self.stderr.write)
         version = publish(tenant=tenant, policy=policy, gate=get_gate(), now=timezone.now())
         facts = {"tenant": tenant.slug, "policy_version": version}
         self.stdout.write(json.dumps(facts) if options["json"] else f"policy {version} decides for {tenant.slug}")
 
 
-def _changed(policy: Policy, file: Path | None, home_country: str | None, warn: Callable[[str], Any]) -> Policy:
+def _changed(
+    policy: Policy, file: Path | None, home_country: str | None, lists: Collection[str], warn: Callable[[str], Any]
+) -> Policy:
     """The policy with what the file says, and the home country. Raises `CommandError` naming what is wrong."""
     try:
         value = {} if file is None else members(_read(file))
@@ -54,7 +58,7 @@ def _changed(policy: Policy, file: Path | None, home_country: str | None, warn: 
             value["home_country"] = home_country
         if card_numbers.mask_json(value) != value:
             warn(*card_numbers.warning(["the policy"]))
-        return changed(policy, value)
+        return changed(policy, value, lists)
     except InvalidPolicy as wrong:
         raise CommandError(f"{_option(wrong, file, home_country)}: {wrong}") from wrong
 
