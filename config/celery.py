@@ -111,6 +111,9 @@ WORK: Mapping[str, Work] = {
     "own_models": Work("apps.own_models.tasks.go_on", MODELS, 5.0),
     "own_pasts": Work("apps.own_models.tasks.refill_lost", HEAVY, 60.0),
     "retrain": Work("apps.own_models.tasks.retrain", MODELS, crontab(hour=4, minute=40)),
+    # What models in shadow said is held against what became known, before the working day; where conditions were stated
+    # and hold, the model is promoted.
+    "compare_shadows": Work("apps.own_models.tasks.compare_shadows", MODELS, crontab(hour=4, minute=20)),
     # A policy held against a span's decisions: somebody waits for it, and it takes a processor for as long as a chunk.
     "simulate": Work("apps.simulation.tasks.simulate", BATCHES),
     "forget_batches": Work("apps.batches.tasks.forget_old_batches", HEAVY, crontab(hour=2, minute=50)),

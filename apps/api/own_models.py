@@ -19,7 +19,8 @@ from apps.billing.subscriptions.services import plan_for
 from apps.decoding import decode
 from apps.errors import FieldError, Problem, fields_invalid
 from apps.own_models import services
-from apps.own_models.services import FAMILIES, USUAL_FAMILIES, NotNow, TooLittle
+from apps.own_models.services import FAMILIES, USUAL_FAMILIES, NotNow, PromoteWhen, TooLittle
+from apps.own_models.shadows import ShadowReport
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import OwnModel, OwnModelSettings
 
@@ -86,6 +87,21 @@ class OwnModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Any] | None,
         Meta(description="With the shared champion on the same later decisions, with 95 % bootstrap intervals."),
     ]
+    shadow_report: Annotated[
+        ShadowReport | None,
+        Meta(description="In shadow, beside what decided on the same decisions since; made anew every night."),
+    ]
+    promote_when: Annotated[
+        PromoteWhen | None, Meta(description="In shadow: what makes it champion by itself; null: a call alone.")
+    ]
+
+
+class ShadowRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a model is put in shadow."""
+
+    promote_when: Annotated[
+        PromoteWhen | None, Meta(description="When it becomes champion by itself; by a call alone, when left out.")
+    ] = None
 
 
 class StabilityAnswer(msgspec.Struct, frozen=True):
@@ -244,10 +260,23 @@ class _StepView(_OwnModelsView):
         return json_answer(_answer(changed))
 
 
-class ShadowView(_StepView):
-    """POST: ask it beside what decides."""
+class ShadowView(_OwnModelsView):
+    """POST: ask it beside what decides; with conditions, until they make it champion."""
 
-    endpoint, step = "own_model_shadow", services.put_in_shadow
+    endpoint = "own_model_shadow"
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, model_id: str) -> HttpResponse:
+        asked = decode(self.read_body(request) or b"{}", ShadowRequest)
+        admission = self.admit_with_models(request)
+        model, tenant = self.model(admission, model_id), Tenant.objects.get(pk=admission.tenant_id)
+        changed = _allowed(
+            lambda: services.put_in_shadow(
+                tenant=tenant, model=model, gate=get_gate(), now=self.now, actor=admission.actor,
+                promote_when=asked.promote_when,
+            )
+        )  # fmt: skip
+        return json_answer(_answer(changed))
 
 
 class PromoteView(_StepView):
@@ -337,6 +366,8 @@ def _answer(row: OwnModel) -> OwnModelAnswer:
         retired_at=_at(row.retired_at),
         card=row.card,
         comparison=row.comparison,
+        shadow_report=row.shadow_report and msgspec.convert(row.shadow_report, ShadowReport),
+        promote_when=row.promote_when and msgspec.convert(row.promote_when, PromoteWhen),
     )
 
 
@@ -349,11 +380,11 @@ _MODEL = id_in_path("model_id", "The model's id.", "mdl_019aa5d0c2f75d1e0b7c4a9f
 _ONE = Answer(OwnModelAnswer, "The model.")
 
 
-def _step(verb: str, name: str, summary: str, description: str) -> Operation:
+def _step(verb: str, name: str, summary: str, description: str, body: Body | None = None) -> Operation:
     problems = ("not_found", "model_not_ready") + (("plan_lacks_feature",) if verb != "retire" else ())
     return operation(
-        TAG, "POST", f"/v1/models/{{model_id}}/{verb}", name, summary, description, _ONE, "admin",
-        parameters=(_MODEL,), problems=problems,
+        TAG, "POST", f"/v1/models/{{model_id}}/{verb}", name, summary, description, _ONE, "admin", body=body,
+        parameters=(_MODEL,), problems=(*((*WITH_A_BODY, "field_invalid") if body else ()), *problems),
     )  # fmt: skip
 
 
@@ -440,7 +471,10 @@ OPERATIONS: Sequence[Operation] = (
     ),
     _step("shadow", "shadowOwnModel", "Put a model in shadow",
           "It is asked beside what decides, from the next request on; what it says is kept, and never told. A champion "
-          "steps back by it."),
+          "steps back by it. With `promote_when` it becomes champion by itself once so many frauds are known, so many "
+          "days passed, and it is better beyond the interval than what decides; said again of a model in shadow it "
+          "changes that.",
+          Body(ShadowRequest, {"conditions": {"value": {"promote_when": {"frauds": 100, "days": 14}}}}, False)),
     _step("promote", "promoteOwnModel", "Make a model the champion",
           "It decides from the next request on, on every process; the own model that did until now goes on in shadow. "
           "`risk_score` keeps its meaning."),

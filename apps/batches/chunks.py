@@ -50,7 +50,7 @@ from apps.scoring.engine.asking import Model
 from apps.scoring.engine.block import ACTIONS, Block, BlockDecisions
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.models import ModelRefused
-from apps.scoring.engine.own import OwnBlock
+from apps.scoring.engine.own import OwnBlock, shadowed_block
 from apps.scoring.engine.values import RowView
 from apps.scoring.lists.blocks import known_of_block
 from apps.scoring.models import Decision
@@ -333,7 +333,18 @@ def _kept(work: Work, shares: Shares, decided: BlockDecisions, common: Common) -
         whole=whole,
         hidden={place: _hidden(work, shares, rows[place]) for place in places},
         facts={place: msgspec.json.encode(block.parse(rows[place]).facts) for place in places},
+        shadows=_shadows(work, shares.rows, decided),
     )
+
+
+def _shadows(work: Work, rows: np.ndarray, decided: BlockDecisions) -> list[bytes] | None:
+    """What own models in shadow would have said of these rows, as JSON; None where none is asked."""
+    shadows = own_models.shadows_of(work.batch)
+    if work.part.own is None or not shadows or not len(rows):
+        return None
+    features = decided.values.features[rows, : len(work.block.schema.features)]
+    said = shadowed_block(shadows, features, work.part.own[rows])
+    return None if said is None else [msgspec.json.encode(one) for one in said]
 
 
 def _transaction_id(work: Work, shares: Shares, row: int) -> str:

@@ -37,6 +37,7 @@ class Kept:
     """What is stored of a block beside its decisions, an entry a row of `rows`, which are places in the block.
 
     `whole` are the answers that are kept whole, `hidden` and `facts` those of masked rows: by place in `rows`.
+    `shadows`: what own models in shadow would have said, as JSON; None where none was asked.
     """
 
     rows: np.ndarray
@@ -48,6 +49,7 @@ class Kept:
     whole: Mapping[int, bytes]
     hidden: Mapping[int, bytes]
     facts: Mapping[int, bytes]
+    shadows: Sequence[bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[
     count = len(rows)
     schema = decided.block.schema
     causes = [f"{cause.kind}:{cause.id}" for cause in verdicts.causes]
+    shadows = {} if kept.shadows is None else {"shadows": pa.array([one.decode() for one in kept.shadows])}
     return {
         "id": pa.array(kept.ids, pa.string()),
         "created_at": _constant(common.created_at.isoformat(), count),
@@ -95,6 +98,7 @@ def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[
         "amount": pa.array(_amounts(decided.block, rows)),
         "parties": _arrays([_parties(decided.block, name, rows) for name in schema.searched], count),
         "rules_hit": pa.array(list(map(array_of, _names_hit(decided, rows))), pa.string()),
+        **shadows,
     }
 
 

@@ -35,21 +35,29 @@ class Row(NamedTuple):
 
 
 def asked_of(batch: Batch) -> OwnModels | None:
-    """The own models of the policy a batch began with, where one of them decides and the batch names no other."""
+    """The own models of the policy a batch began with, where one of them decides or is in shadow, and the batch names
+    no other."""
     own = (
         get_policies().get(batch.tenant.schema_name, batch.policy_version).own_models_for(batch.schema, batch.livemode)
     )
-    return own if own and own.champion and not batch.model else None
+    return own if own and (own.champion or own.shadows) and not batch.model else None
 
 
 def champion_of(batch: Batch) -> OwnModel | None:
     """The own model that decides; None where none does, or it was refused."""
     own = asked_of(batch)
-    return get_own_shelf().get(batch.tenant.schema_name, own.champion) if own else None
+    return get_own_shelf().get(batch.tenant.schema_name, own.champion) if own and own.champion else None
+
+
+def shadows_of(batch: Batch) -> list[OwnModel]:
+    """The own models that are asked beside what decides; one that was refused is left out."""
+    own, shelf = asked_of(batch), get_own_shelf()
+    found = (shelf.get(batch.tenant.schema_name, name) for name in (own.shadows if own else ()))
+    return [model for model in found if model is not None]
 
 
 def known_of(batch: Batch) -> Known | None:
-    """What the live store knows of parties; None where no own model decides."""
+    """What the live store knows of parties; None where no own model is asked."""
     if asked_of(batch) is None:
         return None
     valkey, names = get_gate().valkey, names_of(batch.tenant.handle, batch.livemode)

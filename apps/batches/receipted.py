@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from apps.batches import columns
+from apps.scoring.engine.decide import ShadowScore
 from apps.scoring.engine.held import stored_facts
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.feature_drift import BATCH
@@ -32,14 +33,13 @@ def lines_of(stored: Mapping[str, pa.Array], copied: pa.Buffer) -> list[bytes]:
 
 def contents_of(rows: Sequence[Decision]) -> dict[str, bytes]:
     """What the leaves of batches' decisions are of, made from what is stored now; none of others."""
-    kinds: dict[str, list[Decision]] = defaultdict(list)
+    kinds: dict[tuple[str, bool], list[Decision]] = defaultdict(list)
     for row in rows:
         if row.fingerprint.startswith(BATCH):
-            kinds[row.schema].append(row)
+            kinds[row.schema, row.shadows is None].append(row)  # without shadows the column was not copied
     found: dict[str, bytes] = {}
     for mine in kinds.values():
         found |= zip([row.pk for row in mine], _lines(mine), strict=True)
-        found |= {row.pk: b"" for row in mine if row.shadows is not None}  # a batch writes none
     return found
 
 
@@ -84,7 +84,13 @@ def _stored_again(rows: Sequence[Decision]) -> dict[str, pa.Array]:
         "amount": pa.array([row.amount for row in rows], pa.float64()),
         "parties": _texts(columns.array_of(row.parties) for row in rows),
         "rules_hit": _texts(columns.array_of(row.rules_hit) for row in rows),
+        **({} if rows[0].shadows is None else {"shadows": _texts(_shadows(row.shadows) for row in rows)}),
     }
+
+
+def _shadows(kept: Any) -> str:
+    """What models in shadow said, as it was written."""
+    return msgspec.json.encode(msgspec.convert(kept, tuple[ShadowScore, ...])).decode()
 
 
 def _texts(values: Any) -> pa.Array:

@@ -98,7 +98,7 @@ KINDS: Mapping[str, Kind] = {
     # --- models of the tenant's own: average precisions are of the last weeks, the model's and the shared one's ---
     "model.trained": Kind("A model of your own was trained and is a candidate", _MODEL, mailed=False),
     "model.failed": Kind("A training came to nothing: `failure` says why", _MODEL, mailed=False),
-    "model.promoted": Kind("A retrained model was better beyond the interval and decides now", _MODEL, mailed=False),
+    "model.promoted": Kind("A model was better beyond the interval, as asked, and decides now", _MODEL, mailed=False),
     # --- people and the account itself ---
     "member.left": Kind("Somebody has left the account", ("email", "role"), hooked=False),
     "export.ready": Kind("An export can be downloaded, until `until`", ("size", "until"), hooked=False),

@@ -10,10 +10,11 @@ next request on, on every process, and a decision can be traced to it. Back is o
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from django.db import connection, transaction
+from msgspec import Meta
 
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
@@ -42,6 +43,14 @@ FROM: dict[str, tuple[str, ...]] = {
 }
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext('own models'))"
 _FRAUDS = "SELECT count(*) FROM review_label WHERE holds AND label = 'fraud' AND livemode = %s AND schema = %s"
+
+
+class PromoteWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has to be so for a model in shadow to become champion by itself; better beyond the interval than what
+    decides it has to be in any case."""
+
+    frauds: Annotated[int, Meta(ge=20, le=1_000_000, description="At least so many frauds known since then.")]
+    days: Annotated[int, Meta(ge=1, le=366, description="At least so many days.")]
 
 
 class NotNow(ValueError):
@@ -128,9 +137,31 @@ def state_of(model: OwnModel, policy: Policy) -> str:
     return State.RETIRED if model.state in (State.CHAMPION, State.SHADOW) else model.state
 
 
-def put_in_shadow(*, tenant: Tenant, model: OwnModel, gate: Gate, now: datetime, actor: str) -> OwnModel:
-    """Have a model asked beside what decides, and never told. A champion steps back by it. Raises `NotNow`."""
-    return _step("shadow", State.SHADOW, tenant, model, gate, now, actor)
+def put_in_shadow(
+    *, tenant: Tenant, model: OwnModel, gate: Gate, now: datetime, actor: str, promote_when: PromoteWhen | None = None
+) -> OwnModel:
+    """Have a model asked beside what decides, and never told; with `promote_when` it becomes champion once that is so.
+    A champion steps back by it. Of one that is in shadow the conditions change. Raises `NotNow`."""
+    if model.state == State.SHADOW:
+        return _state_conditions(tenant, model, promote_when, now, actor)
+    changed = _step("shadow", State.SHADOW, tenant, model, gate, now, actor)
+    return _state_conditions(tenant, changed, promote_when, now, actor) if promote_when else changed
+
+
+def _state_conditions(
+    tenant: Tenant, model: OwnModel, promote_when: PromoteWhen | None, now: datetime, actor: str
+) -> OwnModel:
+    """Keep what is stated of a model in shadow; None: it becomes champion by an explicit call alone."""
+    stated = None if promote_when is None else msgspec.to_builtins(promote_when)
+    with in_tenant(tenant), transaction.atomic():
+        _alone()
+        OwnModel.objects.filter(pk=model.pk).update(promote_when=stated)
+        record_audit(
+            tenant=tenant, actor=actor, action="model.shadow", target=model.pk, now=now,
+            before={"promote_when": model.promote_when}, after={"promote_when": stated},
+        )  # fmt: skip
+    model.promote_when = stated
+    return model
 
 
 def promote(*, tenant: Tenant, model: OwnModel, gate: Gate, now: datetime, actor: str) -> OwnModel:
@@ -185,6 +216,20 @@ def set_retraining(
     return row
 
 
+def told_of(model: OwnModel) -> dict[str, object]:
+    """What a notification says of a model."""
+    compared = model.comparison or {}
+    return {
+        "model": model.pk,
+        "schema": model.schema,
+        "state": str(model.state),
+        "failure": model.failure,
+        "average_precision": compared.get("own", {}).get("average_precision"),
+        "shared_average_precision": compared.get("shared", {}).get("average_precision"),
+        "better_beyond_interval": compared.get("better_beyond_interval"),
+    }
+
+
 def policy_of(tenant: Tenant) -> Policy:
     """The tenant's policy in force."""
     return policies.load(tenant.schema_name, tenant.policy_version) if tenant.policy_version else Policy()
@@ -207,6 +252,7 @@ def _step(verb: str, state: str, tenant: Tenant, model: OwnModel, gate: Gate, no
         policy = msgspec.structs.replace(policy, own_models=(*others, changed))
         policies.publish(tenant=tenant, policy=policy, gate=gate, now=now, actor=actor)
         with in_tenant(tenant):
+            OwnModel.objects.filter(pk=row.pk).update(promote_when=None)
             _state_all(row.schema, row.livemode, changed, row.pk, now)
             record_audit(
                 tenant=tenant, actor=actor, action=f"model.{verb}", target=row.pk, now=now,

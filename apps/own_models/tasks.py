@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
-from apps.own_models import refill, retraining, services, training
+from apps.api_keys.services import get_gate
+from apps.own_models import refill, retraining, services, shadows, training
 from apps.valkey import Away, server
 
 
@@ -35,3 +36,9 @@ def refill_lost() -> int:
         for tenant in Tenant.objects.filter(closed_at=None, suspended_at=None).order_by("pk"):
             filled += bool(refill.refill_lost(tenant, valkey))
     return filled
+
+
+@shared_task
+def compare_shadows() -> int:
+    """Hold every model in shadow against what decided, and promote where the stated conditions are met; how many."""
+    return shadows.compare_all(timezone.now(), get_gate())

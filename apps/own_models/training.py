@@ -82,9 +82,9 @@ def _run(tenant: Tenant, model: OwnModel, now: datetime) -> None:
         _fail(tenant, model, str(failure), now)
         return
     if retraining.promoted_if_better(tenant, model, get_gate()):
-        notify(tenant=tenant, kind="model.promoted", data=told_of(model), key=f"model.promoted:{model.pk}",
+        notify(tenant=tenant, kind="model.promoted", data=services.told_of(model), key=f"model.promoted:{model.pk}",
                now=timezone.now(), livemode=model.livemode)  # fmt: skip
-    notify(tenant=tenant, kind="model.trained", data=told_of(model), key=f"model.trained:{model.pk}",
+    notify(tenant=tenant, kind="model.trained", data=services.told_of(model), key=f"model.trained:{model.pk}",
            now=timezone.now(), livemode=model.livemode)  # fmt: skip
 
 
@@ -191,22 +191,8 @@ def _fail(tenant: Tenant, model: OwnModel, why: str, now: datetime) -> None:
     with in_tenant(tenant):
         model.state, model.failure, model.progress = State.FAILED, why[:LONGEST_FAILURE], ""
         model.save(update_fields=["state", "failure", "progress"])
-    notify(tenant=tenant, kind="model.failed", data=told_of(model), key=f"model.failed:{model.pk}", now=now,
+    notify(tenant=tenant, kind="model.failed", data=services.told_of(model), key=f"model.failed:{model.pk}", now=now,
            livemode=model.livemode)  # fmt: skip
-
-
-def told_of(model: OwnModel) -> dict[str, object]:
-    """What a notification says of a model."""
-    compared = model.comparison or {}
-    return {
-        "model": model.pk,
-        "schema": model.schema,
-        "state": str(model.state),
-        "failure": model.failure,
-        "average_precision": compared.get("own", {}).get("average_precision"),
-        "shared_average_precision": compared.get("shared", {}).get("average_precision"),
-        "better_beyond_interval": compared.get("better_beyond_interval"),
-    }
 
 
 def _progress(tenant: Tenant, model: OwnModel, line: str) -> None:

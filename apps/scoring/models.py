@@ -395,6 +395,8 @@ class OwnModel(models.Model):
     card = models.JSONField(null=True, help_text="What it was trained on, how, and what it is worth.")
     comparison = models.JSONField(null=True, help_text="With the shared champion, on the same later rows.")
     stability = models.JSONField(null=True, help_text="By how much the population of each threshold moves.")
+    shadow_report = models.JSONField(null=True, help_text="Beside what decided since it is in shadow; by night.")
+    promote_when = models.JSONField(null=True, help_text="In shadow: what makes it champion; null: a call alone.")
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["livemode", "-asked_at", "-id"], name="own_model_newest_first")]

@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import get_gate
 from apps.batches import chunks, planning
+from apps.batches.receipted import contents_of
 from apps.own_models import refill, services, tasks
 from apps.own_models.reading import read
+from apps.scoring import receipt_check
 from apps.scoring.models import Decision, OwnModelFiles
 from apps.scoring.serving import own_pasts, own_shelf
+from apps.simulation import services as simulations
+from apps.simulation.curves import Costs
 from apps.valkey import Valkey
 from tests.cast import Api
 from tests.own_models.made_up import DAYS, payments, store
@@ -22,8 +27,8 @@ from tests.own_models.made_up import DAYS, payments, store
 BEGIN = datetime.now(UTC) - timedelta(days=DAYS)
 
 
-def paid(api: Api, merchant: str, number: int, at: datetime) -> dict[str, Any]:
-    said = {"transaction_id": f"new-{number}", "timestamp": at.isoformat(), "amount": 40.0, "user_id": "u1",
+def paid(api: Api, merchant: str, number: int, at: datetime, amount: float = 40.0, user: str = "u1") -> dict[str, Any]:
+    said = {"transaction_id": f"new-{number}", "timestamp": at.isoformat(), "amount": amount, "user_id": user,
             "merchant_id": merchant}  # fmt: skip
     return dict(api.post("/v1/decisions", {"schema": "payments", "transaction": said}).json())
 
@@ -37,6 +42,33 @@ def scored_as_file(api: Api, merchants: list[str]) -> list[Decision]:
     chunks.score_next(made, timezone.now())
     with in_tenant(api.tenant):
         return list(Decision.objects.filter(fingerprint=made).order_by("transaction_id"))
+
+
+def simulated(api: Api, begin: datetime) -> dict[str, Any]:
+    """What the policy in force would have decided on what own models decided, and beside them in shadow."""
+    made = simulations.start(
+        tenant=api.tenant, livemode=True, policy=services.policy_of(Tenant.objects.get(pk=api.tenant.pk)),
+        begin=begin, end=timezone.now(), schema="", costs=Costs(), now=timezone.now(),
+        actor="test", later=lambda *one: simulations.run(api.tenant, one[1], timezone.now()),
+    )  # fmt: skip
+    with in_tenant(api.tenant):
+        made.refresh_from_db()
+    return {name: made.result[name] for name in ("decisions", "flipped", "not_exact")}
+
+
+def turned_by_an_amount(api: Api) -> None:
+    """What an own model decided is scored again with another amount, as sending that comes out."""
+    rule = {"id": "dear", "outcome": "block", "when": "amount > 500.0", "schema": "payments", "state": "live"}
+    assert api.post("/v1/rules", rule).status_code == 200
+    at = datetime.now(UTC)
+    dear = paid(api, "m2", 15, at, 900.0, "somebody new")
+    found = api.get(f"/v1/decisions/{dear['id']}/counterfactuals").json()
+    first = found["counterfactuals"][0]
+    assert (dear["model"]["name"], found["why"]) == ("own", "turned")
+    assert [(one["field"], one["after"]) for one in first["changes"]] == [("amount", 500.0)]
+    instead = paid(api, "m2", 16, at, 500.0, "somebody else")
+    assert instead["recommended_action"] == first["recommended_action"] != dear["recommended_action"]
+    assert instead["fraud_probability"] == pytest.approx(first["fraud_probability"], abs=1e-4)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -61,6 +93,8 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(
     with in_tenant(alice.tenant):
         assert "model.onnx" in own_shelf.opened(*OwnModelFiles.objects.values_list("content", "sha256").get())
 
+    bad = next(one.merchant for one in reversed(log) if one.is_fraud)
+    begin = timezone.now()
     assert alice.post(f"/v1/models/{name}/shadow", {}).json()["state"] == "shadow"
     shadowed = paid(alice, "m1", 1, datetime.now(UTC))
     assert shadowed["model"]["name"] != "own" and "shadows" not in shadowed
@@ -69,6 +103,13 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(
         kept = Decision.objects.get(pk=shadowed["id"])
     assert [one["model"] for one in kept.shadows] == [name]
 
+    by_file = scored_as_file(alice, [bad, "m2"])
+    assert {one.model_name for one in by_file} == {shadowed["model"]["name"]}
+    assert [[one["model"] for one in row.shadows] for row in by_file] == [[name], [name]]
+    assert by_file[0].shadows[0]["fraud_probability"] > 10 * by_file[1].shadows[0]["fraud_probability"]
+    faults = " ".join(map(str, receipt_check.faults(alice.tenant.schema_name, contents_of)))
+    assert [row.pk for row in by_file if row.pk in faults] == []
+
     assert alice.post(f"/v1/models/{name}/promote", {}).json()["state"] == "champion"
     decided = paid(alice, "m2", 2, datetime.now(UTC))
     assert (decided["model"]["name"], decided["model"]["version"]) == ("own", name)
@@ -76,7 +117,6 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(
     before = valkey.round_trips
     assert paid(alice, "m2", 5, datetime.now(UTC))["model"]["name"] == "own"
     assert valkey.round_trips - before == 2  # as everybody's: what is known of the parties rides in the gate's call
-    bad = next(one.merchant for one in reversed(log) if one.is_fraud)
     many = [{"transaction_id": f"b{number}", "timestamp": datetime.now(UTC).isoformat(), "amount": 40.0,
              "user_id": "u1", "merchant_id": merchant} for number, merchant in enumerate((bad, "m2"))]  # fmt: skip
     told = alice.post("/v1/decisions/batch", {"schema": "payments", "transactions": many}).json()["data"]
@@ -94,6 +134,10 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(
     assert alice.post(f"/v1/decisions/{by_file[0].id}/replay", {}).json()["differences"] == []
     assert [one.model_version for one in by_file] == [name, name]
     assert by_file[0].fraud_probability > 10 * by_file[1].fraud_probability
+
+    assert simulated(alice, begin) == {"decisions": 9, "flipped": 0, "not_exact": 0}
+
+    turned_by_an_amount(alice)
 
     assert bob.get(f"/v1/models/{name}").status_code == 404
     assert paid(bob, bad, 3, datetime.now(UTC))["model"]["name"] != "own"

@@ -12,7 +12,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import get_gate
 from apps.billing.subscriptions.services import plan_for
 from apps.own_models import services
-from apps.own_models.services import FAMILIES, NotNow, TooLittle
+from apps.own_models.services import FAMILIES, NotNow, PromoteWhen, TooLittle
 from apps.portal.filters import choice_in
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
@@ -93,6 +93,13 @@ NONE_YET = Empty(
     "/labels/",
     "Add labels",
 )
+
+
+class ConditionsForm(forms.Form):
+    """What makes a model in shadow the champion by itself."""
+
+    frauds = forms.IntegerField(min_value=20, max_value=1_000_000, label="Frauds known since it is in shadow")
+    days = forms.IntegerField(min_value=1, max_value=366, label="Days in shadow")
 
 
 class _OwnModels(Page):
@@ -188,6 +195,8 @@ class OwnModelPage(_OwnModels):
             "compared": _compared(model),
             "stability": _stability(model),
             "data": (model.card or {}).get("data"),
+            "beside": _beside(model),
+            "conditions": ConditionsForm(initial=model.promote_when) if model.state == State.SHADOW else None,
             "steps": [(step, name) for step, (name, _) in STEPS.items() if model.state in services.FROM[step]],
             "may_delete": model.state in (State.CANDIDATE, State.RETIRED, State.FAILED),
         }
@@ -204,6 +213,8 @@ class OwnModelPage(_OwnModels):
         try:
             if step == "delete":
                 services.delete(tenant=self.tenant, model=model, now=self.now, actor=self.actor)
+            elif step == "conditions" and self.included and model.state == State.SHADOW:
+                return self._conditions(model)
             elif step in STEPS and (self.included or step == "retire"):
                 STEPS[step][1](tenant=self.tenant, model=model, gate=get_gate(), now=self.now, actor=self.actor)
             else:
@@ -212,6 +223,34 @@ class OwnModelPage(_OwnModels):
             return self.refused(str(wrong), "own_model", model_id)
         messages.success(request, DONE[step])
         return redirect("own_models") if step == "delete" else redirect("own_model", model_id)
+
+    def _conditions(self, model: OwnModel) -> HttpResponse:
+        """State what makes a model in shadow the champion."""
+        form = ConditionsForm(self.request.POST)
+        if not form.is_valid():
+            return self.page(**self.context(model_id=model.pk) | {"conditions": form}, status=422)
+        services.put_in_shadow(
+            tenant=self.tenant, model=model, gate=get_gate(), now=self.now, actor=self.actor,
+            promote_when=PromoteWhen(**form.cleaned_data),
+        )  # fmt: skip
+        messages.success(self.request, "Once this is so the model becomes champion by itself.")
+        return redirect("own_model", model.pk)
+
+
+#: What is told of both in a shadow's report.
+BESIDE = {"average_precision": "Average precision", "precision": "Precision", "recall": "Recall"}
+
+
+def _beside(model: OwnModel) -> list[tuple[str, str, str, str, str]]:
+    """Of a model in shadow: metric, its own, the interval, that of what decided, the interval."""
+    found = model.shadow_report
+    if not found:
+        return []
+    own, other = found["shadow"], found["champion"]
+    return [
+        (name, _number(own[metric]), _interval(own, metric), _number(other[metric]), _interval(other, metric))
+        for metric, name in BESIDE.items()
+    ]
 
 
 #: Metrics that are compared: by name, as they are called.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from apps.scoring.engine.asking import Chosen
+from apps.scoring.engine.block_scores import probabilities, ranks, rounded
 from apps.scoring.engine.decide import ShadowScore
 from apps.scoring.engine.models import LoadedModel, ModelFailed
 from apps.scoring.engine.own_features import block_of, row_of
@@ -58,6 +59,25 @@ class OwnBlock(NamedTuple):
         own = self.champion.model.card.own
         assert own is not None  # noqa: S101 - the shelf refuses any other
         return np.hstack([rows, block_of(self.numbers, own.base_rate)])
+
+
+def shadowed_block(
+    shadows: Sequence[OwnModel], rows: np.ndarray, numbers: np.ndarray
+) -> list[tuple[ShadowScore, ...]] | None:
+    """The same of a block: of float64[n, F] rows of the schema's features and what is known of their parties; None
+    where no model says anything."""
+    said: list[list[ShadowScore]] = []
+    for shadow in shadows:
+        try:
+            with np.errstate(over="ignore"):
+                margins = shadow.model.margins(OwnBlock(shadow, numbers).features(rows).astype("<f4"))
+        except ModelFailed as failure:
+            log.error("own model %s in shadow can't score: %s", shadow.id, failure)
+            continue
+        found = np.array(margins, dtype=np.float64)
+        probability, rank = rounded(probabilities(shadow.model, found)), ranks(shadow.model, found)
+        said.append([ShadowScore(shadow.id, *one) for one in zip(probability.tolist(), rank.tolist(), strict=True)])
+    return list(zip(*said, strict=True)) if said else None
 
 
 def shadowed(own: OwnAsked, rows: Sequence[Sequence[float]]) -> list[tuple[ShadowScore, ...]]:
