@@ -199,8 +199,12 @@ def _published(
     tenant: Tenant, rule_id: str, rules: Callable[[Policy], list[Any]], gate: Gate, now: datetime, actor: str,
     reason: str,
 ) -> Rule:  # fmt: skip
+    """Raises `InvalidPolicy`, also when a list was deleted meanwhile."""
     lists = types_of(tenant.schema_name)
-    policy = republished(tenant, lambda was: changed(was, {"rules": rules(was)}, lists), gate, now, actor, reason)
+    try:
+        policy = republished(tenant, lambda was: changed(was, {"rules": rules(was)}, lists), gate, now, actor, reason)
+    except InvalidRules as wrong:
+        raise InvalidPolicy(str(wrong)) from wrong
     return find(policy, rule_id)
 
 
@@ -213,13 +217,5 @@ def republished(
         was = policies.in_force(locked)
         policy = change(was)
         if policy != was:
-            _publish(locked, policy, gate, now, actor, reason)
+            policies.publish(tenant=locked, policy=policy, gate=gate, now=now, actor=actor, note=reason)
     return policy
-
-
-def _publish(tenant: Tenant, policy: Policy, gate: Gate, now: datetime, actor: str, reason: str) -> None:
-    """Raises `InvalidPolicy` when a list was deleted meanwhile."""
-    try:
-        policies.publish(tenant=tenant, policy=policy, gate=gate, now=now, actor=actor, note=reason)
-    except InvalidRules as wrong:
-        raise InvalidPolicy(str(wrong)) from wrong

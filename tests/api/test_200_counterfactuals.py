@@ -1,13 +1,20 @@
 """200: what would have turned a decision, and its reasons in the customer's words, before and after it is recorded."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from apps import times
+from apps.accounts.tenancy import in_tenant
 from apps.scoring.engine.adverse_action import SENTENCES
+from apps.scoring.engine.decide import Policy
+from apps.scoring.engine.rules import Tuning
+from apps.scoring.models import PublishedPolicy
 from tests.api.bodies import DRAINED, TRANSFER, asking
 from tests.cast import Api
+from tests.simulation.past import publish_to
 
 
 def told(api: Api, decision: dict[str, Any], what: str) -> Any:
@@ -38,6 +45,24 @@ def test_what_happened_later_has_no_say(alice: Api, drain: Callable[[], int]) ->
         alice.post("/v1/decisions", asking(TRANSFER | {"nameOrig": "Ann", "amount": 1_000.0 + number, "step": 372}))
     drain()
     assert told(alice, decision, "counterfactuals") == before
+
+
+def test_the_policy_is_the_one_whose_version_the_decision_tells(alice: Api, drain: Callable[[], int]) -> None:
+    """Not the one that was in force at its time: a version published while it was being made did not decide it."""
+    publish_to(alice, Policy(medium=0.2))
+    decision = alice.post("/v1/decisions", asking(DRAINED | {"nameOrig": "Ann"})).json()
+    before = {what: told(alice, decision, what) for what in ("counterfactuals", "adverse-action")}
+    assert before["counterfactuals"]["why"] == "turned"
+    other = Policy(review_at=1.0, block_at=1.0, built_in=(Tuning("drained_account", "paysim", "note"),))
+    publish_to(alice, other)
+    with in_tenant(alice.tenant):
+        early = times.read(decision["created_at"]) - timedelta(seconds=1)
+        PublishedPolicy.objects.filter(version=2).update(published_at=early)
+    for _ in range(2):
+        assert {what: told(alice, decision, what) for what in before} == before
+        drain()
+    later = alice.post("/v1/decisions", asking(DRAINED | {"nameOrig": "Bob"})).json()
+    assert later["policy_version"] == 2 and later["recommended_action"] != decision["recommended_action"]
 
 
 def test_an_approval_had_nothing_to_turn_and_no_reasons(alice: Api) -> None:

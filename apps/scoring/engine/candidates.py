@@ -11,10 +11,10 @@ from apps.scoring.engine.levers import LEVERS, Way
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.engine.wording import SHOWN
 
-#: Amounts tried between the present one and the least that people pay; between the last two of them; beside other ways.
-STEPS, FINER_STEPS, FEW_STEPS = 16, 12, 6
-#: Digits of an amount that is proposed, and of one that is proposed after a closer look.
-DIGITS, MORE_DIGITS = 2, 3
+#: Amounts tried between the present one and the least that people pay; beside other ways.
+STEPS, FEW_STEPS = 8, 4
+#: Digits of an amount that is tried first: from there on it is looked for to the cent.
+DIGITS = 2
 #: Ways that are tried together, at most.
 TOGETHER = 3
 #: What another way to pay weighs against an amount that is lowered all the way.
@@ -40,6 +40,7 @@ class Candidates:
         self._levers, self._transaction = LEVERS[schema.name], transaction
         self.before = float(getattr(transaction, self._levers.amount.field))
         self.least = least if least is not None and least < self.before else None
+        self._spreads: dict[int, list[float]] = {}  # by how many steps
 
     def stages(self) -> Iterator[list[Candidate]]:
         """One change; several ways to pay together; ways and an amount."""
@@ -50,14 +51,10 @@ class Candidates:
         yield [self.changed(some) for some in together]
         yield [self.changed(some, amount) for some in [*ways, *together] for amount in self._amounts(FEW_STEPS)]
 
-    def closer(self, candidate: Candidate) -> list[Candidate]:
-        """The same with larger amounts: between its own and the next larger one that was tried, to one digit more."""
-        if candidate.amount is None:
-            return []
-        steps = FEW_STEPS if candidate.ways else STEPS
-        above = min((one for one in self._amounts(steps) if one > candidate.amount), default=self.before)
-        finer = _spread(above, candidate.amount, FINER_STEPS, MORE_DIGITS)
-        return [self.changed(candidate.ways, amount) for amount in finer if candidate.amount < amount < above]
+    def above(self, candidate: Candidate) -> float:
+        """The next larger amount that was tried, or the present one."""
+        amount, steps = candidate.amount or 0.0, FEW_STEPS if candidate.ways else STEPS
+        return min((one for one in self._amounts(steps) if one > amount), default=self.before)
 
     def changed(self, ways: tuple[Way, ...], amount: float | None = None) -> Candidate:
         """The transaction paid in these ways, with this amount."""
@@ -85,7 +82,10 @@ class Candidates:
     def _amounts(self, steps: int) -> list[float]:
         if self.least is None:
             return []
-        return [amount for amount in _spread(self.before, self.least, steps, DIGITS) if self.least <= amount]
+        if steps not in self._spreads:
+            spread = _spread(self.before, self.least, steps, DIGITS)
+            self._spreads[steps] = [amount for amount in spread if self.least <= amount]
+        return self._spreads[steps]
 
 
 def least_amount(

@@ -8,7 +8,8 @@ what came of it. Amounts stay within what people really pay: not below the lowes
 population. Where the decision can't be made again from what was stored, or nothing would have turned it, it is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +21,9 @@ from apps.scoring.engine.rescoring import Rescored, Rescoring, Sought, can_be_se
 from apps.scoring.engine.wording import number
 
 MOST_TOLD = 3
+#: Into so many parts what is left between two amounts is cut, each time it is scored; in which units, as cents.
+PARTS = 4
+UNITS = (10_000, 1)
 
 Why = Literal[
     "turned",
@@ -28,7 +32,6 @@ Why = Literal[
     "rule_decides",
     "none_found",
     "model_away",
-    "own_model",
     "not_stored",
     "policy_changed",
 ]
@@ -41,7 +44,6 @@ SENTENCES: Mapping[str, str] = {
     "none_found": "No change the customer could have made would have turned it: no other way to pay, no amount down to "
     "{least}, alone or together. What speaks against it is who pays whom, where, and what happened before.",
     "model_away": "The model that decided is no longer kept: it can't be scored as it was then.",
-    "own_model": "A model of your own decided: its features beyond the shared ones are not reckoned with here.",
     "not_stored": "Too little was stored of it to score it again: it was decided without a model.",
     "policy_changed": "What was stored of it does not give the same answer again: nothing can be said of what would.",
 }
@@ -99,37 +101,85 @@ def _turned(sought: Sought, candidates: Candidates, rescoring: Rescoring) -> lis
     """The smallest changes that make it milder; where none of them is approved, with the smallest that is."""
     found: list[Rescored] = []
     for stage in candidates.stages():
-        milder = [
-            one
-            for one in rescoring.score(stage)
-            if _severity(one) < SEVERITY.index(sought.action) and can_be_sent(sought, one.candidate)
-        ]
+        milder = [one for one in rescoring.score(stage) if _severity(one) < SEVERITY.index(sought.action)]
         if not found:
-            found = _smallest(candidates, rescoring, milder)
+            found = _smallest(sought, candidates, rescoring, milder)
         if any(one.verdict.action == "approve" for one in found):
             return found
         approved = [one for one in milder if one.verdict.action == "approve"]
         if found and approved:
-            return [*found[: MOST_TOLD - 1], _smallest(candidates, rescoring, approved)[0]]
+            return [*found[: MOST_TOLD - 1], *_smallest(sought, candidates, rescoring, approved)[:1]]
     return found
 
 
-def _smallest(candidates: Candidates, rescoring: Rescoring, scored: list[Rescored]) -> list[Rescored]:
-    """Of each kind of change the smallest one, the amount looked at more closely; those with one field more than the
-    smallest of all are told beside it."""
+def _smallest(sought: Sought, candidates: Candidates, rescoring: Rescoring, scored: list[Rescored]) -> list[Rescored]:
+    """Of each kind of change the smallest one that would be taken, the amount to the cent; those with one field more
+    than the smallest of all are told beside it."""
     kinds: dict[Any, Rescored] = {}
     for one in sorted(scored, key=lambda one: candidates.cost(one.candidate)):
         kind = (*(way.says for way in one.candidate.ways), one.candidate.amount is None)
-        kinds.setdefault(kind, one)
-    found = [_closer(candidates, rescoring, one) for one in list(kinds.values())[:MOST_TOLD]]
-    fewest = min((candidates.cost(one.candidate)[0] for one in found), default=0)
-    return [one for one in found if candidates.cost(one.candidate)[0] <= fewest + 1]
+        if kind not in kinds and can_be_sent(sought, one.candidate):
+            kinds[kind] = one
+        if len(kinds) == MOST_TOLD:
+            break
+    fewest = min((candidates.cost(one.candidate)[0] for one in kinds.values()), default=0)
+    told = [one for one in kinds.values() if candidates.cost(one.candidate)[0] <= fewest + 1]
+    return _to_the_cent(sought, candidates, rescoring, told)
 
 
-def _closer(candidates: Candidates, rescoring: Rescoring, scored: Rescored) -> Rescored:
-    """The largest amount that still turns it as far."""
-    finer = rescoring.score(candidates.closer(scored.candidate))
-    return next((one for one in finer if _severity(one) <= _severity(scored)), scored)
+@dataclass
+class _Search:
+    """One change whose amount is looked for, in cents: the largest amount that turns it, found so far, and the smallest
+    that does not."""
+
+    first: Rescored
+    high: int
+
+    def __post_init__(self) -> None:
+        self.found = self.first
+
+    @property
+    def low(self) -> int:
+        return _cents(self.found.candidate)
+
+    def learn(self, tried: Sequence[int], turned: Sequence[Rescored]) -> None:
+        """Take what came of some amounts; what could not be told of counts as not turned."""
+        self.found = max([self.found, *turned], key=lambda one: _cents(one.candidate))
+        self.high = min((cents for cents in tried if cents > self.low), default=self.high)
+
+
+def _to_the_cent(
+    sought: Sought, candidates: Candidates, rescoring: Rescoring, scored: list[Rescored]
+) -> list[Rescored]:
+    """The same with the largest amounts that still turn it as far: a cent more does not, or can't be told of.
+
+    What lies between the amount that was tried and the next larger one is cut into parts again and again, some amounts
+    of all of them in one block: round ones first, since of an odd one the past may not be known.
+    """
+    searches = [
+        _Search(one, round(100 * candidates.above(one.candidate))) for one in scored if one.candidate.amount is not None
+    ]
+    for unit in UNITS:
+        while open_ := [(one, cents) for one in searches if (cents := _between(one.low, one.high, unit))]:
+            asked = [candidates.changed(one.first.candidate.ways, cent / 100) for one, cents in open_ for cent in cents]
+            told = rescoring.score(asked)
+            for one, cents in open_:
+                ways, least = one.first.candidate.ways, _severity(one.first)
+                mine = [found for found in told if found.candidate.ways == ways and _severity(found) <= least]
+                one.learn(cents, mine)
+    found = {id(one.first): one.found for one in searches if can_be_sent(sought, one.found.candidate)}
+    return [found.get(id(one), one) for one in scored]
+
+
+def _cents(candidate: Candidate) -> int:
+    return round(100 * (candidate.amount or 0.0))
+
+
+def _between(low: int, high: int, unit: int) -> list[int]:
+    """Some multiples of a unit between two amounts, spread evenly, all in cents; none where there is none."""
+    first, count = low // unit + 1, max((high - 1) // unit - low // unit, 0)
+    some = min(count, PARTS - 1)
+    return [unit * (first + count * (2 * part + 1) // (2 * some)) for part in range(some)]
 
 
 def _severity(scored: Rescored) -> int:

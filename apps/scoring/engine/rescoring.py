@@ -6,6 +6,8 @@ later date has a say; of what could be told by them alone nothing is told.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import log1p
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +17,8 @@ from apps.scoring.engine.asking import Chosen, asked, scored_of
 from apps.scoring.engine.candidates import UNCHANGED, Candidate
 from apps.scoring.engine.decide import Action, Policy, Verdict, decide
 from apps.scoring.engine.known_aggregates import PREFIX
+from apps.scoring.engine.own_features import features_of
+from apps.scoring.engine.own_past import hundredths_of
 from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
 from apps.scoring.engine.rule_fields import counted_of
 from apps.scoring.engine.rule_programs import programs_of
@@ -26,7 +30,8 @@ TOLERANCE = 1e-4
 
 
 class Sought(NamedTuple):
-    """A stored decision: `row` its features float32[F], `results` its rules' by id, `chosen` the models that decide."""
+    """A stored decision: `row` its features float32[F], `results` its rules' by id, `chosen` the models that decide. Of
+    a tenant's own model the schema is the widened one."""
 
     schema: TransactionSchema
     parsed: Parsed
@@ -63,7 +68,7 @@ class Rescoring:
         transaction = sought.parsed.transaction
         self._pasts = recalled_pasts(sought.schema, transaction, sought.row.tolist())
         self._parties = _parties(sought.parsed, sought.schema)
-        self._rebuilt = np.array(sought.schema.row(transaction, sought.parsed.at_ms, self._pasts))
+        self._rebuilt = self._features(sought.parsed, self._pasts)
         self._programs = programs_of(sought.policy, sought.schema)
         self._counted = counted_of(sought.schema)
         self._unchanged = _Built(UNCHANGED, sought.parsed, sought.row, self._pasts, frozenset())
@@ -105,7 +110,7 @@ class Rescoring:
         pasts = self._pasts_of(parsed)
         if pasts is None:
             return
-        made = np.array(sought.schema.row(parsed.transaction, sought.parsed.at_ms, pasts))
+        made = self._features(parsed, pasts)
         differs = _differ(made, self._rebuilt)
         if not np.all(_near(self._rebuilt, sought.row) | ~differs):
             return
@@ -113,6 +118,24 @@ class Rescoring:
         built = _Built(candidate, parsed, row, pasts, self._moved(parsed, row, pasts))
         if all(self._can_be_asked(rule, built) for rule in self._programs.rules if rule.names & built.moved):
             yield built
+
+    def _features(self, parsed: Parsed, pasts: Sequence[RecalledPast]) -> np.ndarray:
+        """float64[F]: the schema's features made again; those only own models have behind them."""
+        sought = self._sought
+        made = np.array(sought.schema.row(parsed.transaction, sought.parsed.at_ms, pasts))
+        return np.concatenate([made, self._own(parsed, sought.row[len(made) :])])
+
+    def _own(self, parsed: Parsed, stored: np.ndarray) -> np.ndarray:
+        """The own features of the same parties' pasts: of them the amount alone moves what it is held against."""
+        before, after = (float(self._sought.schema.amount(one.transaction)) for one in (self._sought.parsed, parsed))
+        if not len(stored) or before == after:
+            return stored
+        return stored + self._against * (log1p(hundredths_of(after) / 100) - log1p(hundredths_of(before) / 100))
+
+    @cached_property
+    def _against(self) -> np.ndarray:
+        """float64[own]: 1 for each own feature that is the logarithm of the amount against a mean, else 0."""
+        return np.array(["_against_mean_" in one.name for one in features_of(self._sought.schema.name)], dtype=float)
 
     def _pasts_of(self, parsed: Parsed) -> list[RecalledPast] | None:
         """Whoever is no party any more has no past; None where somebody becomes another."""

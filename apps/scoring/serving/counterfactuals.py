@@ -24,13 +24,13 @@ from apps.scoring.engine.counterfactuals import Found, counterfactuals, why_not
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
 from apps.scoring.engine.levers import LEVERS
-from apps.scoring.engine.models import LoadedModel, ModelRefused
+from apps.scoring.engine.models import LoadedModel, ModelRefused, active
+from apps.scoring.engine.own_features import kind_of
 from apps.scoring.engine.rescoring import Sought
 from apps.scoring.engine.rule_programs import programs_of
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 from apps.scoring.models import Decision as Row
-from apps.scoring.serving import decision_formats, decisions
+from apps.scoring.serving import decision_formats, decisions, own_shelf
 from apps.scoring.serving.decision_formats import Decision
 from apps.scoring.serving.service import Scoring
 from apps.scoring.serving.stored_answers import missing
@@ -53,7 +53,8 @@ class Stored(NamedTuple):
 
     @property
     def schema(self) -> TransactionSchema:
-        return SCHEMAS[self.answer.schema]
+        """Its kind; the widened one where an own model decided."""
+        return kind_of(self.answer.schema, self.features)
 
     @property
     def row(self) -> np.ndarray:
@@ -145,7 +146,7 @@ def _found(stored: Stored, model_of: ModelOf) -> Found:
     if stored.answer.model is None or not len(stored.row):
         return Found((), "not_stored")
     if len(stored.row) != len(stored.schema.features):
-        return Found((), "own_model")
+        return Found((), "not_stored")
     try:
         sought = _sought(stored, model_of)
     except ModelRefused:
@@ -164,14 +165,17 @@ def _sought(stored: Stored, model_of: ModelOf) -> Sought:
         results={result.id: result for result in answer.rules},
         action=answer.recommended_action,  # type: ignore[arg-type]  # as it was answered
         policy=_policy(stored),
-        chosen=_chosen(answer, model_of),
+        chosen=_chosen(stored, model_of),
     )
 
 
-def _chosen(answer: Decision, model_of: ModelOf) -> Chosen:
+def _chosen(stored: Stored, model_of: ModelOf) -> Chosen:
     """The models that decided. Raises `ModelRefused` when one of them is gone; of an ensemble those that voted."""
+    answer = stored.answer
     if answer.model is None:
         raise ModelRefused("no model decided")
+    if answer.model.name == own_shelf.NAME:
+        return _own(stored.tenant_schema, answer.model.version)
     if answer.model.name != ENSEMBLE:
         model = model_of(answer.schema, answer.model.name, answer.model.version)
         return Chosen(model.name, ((model.name, model),))
@@ -182,11 +186,28 @@ def _chosen(answer: Decision, model_of: ModelOf) -> Chosen:
     return Chosen(ENSEMBLE, tuple(models))
 
 
+def _own(tenant_schema: str, model_id: str) -> Chosen:
+    """A model of the tenant's own. Raises `ModelRefused` when it is no longer kept."""
+    found = own_shelf.get_own_shelf().get(tenant_schema, model_id)
+    if found is None:
+        raise ModelRefused(f"{model_id} is no longer kept")
+    return found.chosen
+
+
+def _referred_to(stored: Stored) -> str:
+    """The model whose reference tells what people pay, as name@version: of an own model, which has none of amounts, the
+    shared champion."""
+    used = stored.answer.model
+    if used is None:
+        return ""
+    if used.name == own_shelf.NAME:
+        return next(iter(active(settings.ARTIFACTS_DIR, stored.answer.schema)), "").replace("/", "@")
+    return used.version if used.name == ENSEMBLE else f"{used.name}@{used.version}"
+
+
 def _least(stored: Stored, transaction: Any) -> float | None:
     """The lowest tenth of what people pay, as the model's reference knows it, in the transaction's currency."""
-    used = stored.answer.model
-    named = "" if used is None else used.version if used.name == ENSEMBLE else f"{used.name}@{used.version}"
-    reference, schema = reference_of(stored.answer.schema, named), stored.schema
+    reference, schema = reference_of(stored.answer.schema, _referred_to(stored)), stored.schema
     if reference is None:
         return None
     tenths = reference.histograms[schema.place_of[LEVERS[schema.name].amount.feature]].bounds

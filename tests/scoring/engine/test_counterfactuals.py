@@ -121,8 +121,8 @@ def test_the_smallest_amount_that_turns_it_is_told_in_the_senders_currency() -> 
     policy = Policy(rules=(Rule("dear", "block", (Condition("amount", "gt", 500.0),)),), review_at=0.9, block_at=0.95)
     found = found_of(schema, one, decide("payments", one, {}, policy), policy)
     change = next(change for change in found.found[0].changes if change.field == "amount")
-    assert (change.before, change.unit) == (900.0, "EUR") and 490.0 <= change.after <= 500.0
-    assert found.found[0].text == f"Pay {change.after:.0f} EUR instead of 900."
+    assert (change.before, change.after, change.unit) == (900.0, 500.0, "EUR")
+    assert found.found[0].text == "Pay 500 EUR instead of 900."
     ratio = next(one for one in found.found[0].changes if one.field == "ratio_to_median_purchase_price")
     assert ratio.after == pytest.approx(8.0 * change.after / 900)
 
@@ -166,3 +166,28 @@ def test_what_was_known_of_a_list_then_holds_whatever_it_holds_now() -> None:
     made = decide("payments", one, {}, policy)
     since = msgspec.structs.replace(policy, rules=(Rule("listed", "block", (Condition("merchant_id", "eq", "x"),)),))
     assert counterfactuals(sought_of(schema, one, made, since, None), 1.0).why == "rule_decides"
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=list(SCHEMAS))
+def test_an_amount_is_told_to_the_cent_and_a_cent_more_does_not_turn_it(schema: TransactionSchema) -> None:
+    """Asked of the engine itself, with the true past."""
+    random, field, tried = Random(7), LEVERS[schema.name].amount.field, 0
+    for one in [*parsed(schema, 40, random), *drained(schema, random)]:
+        past = past_of(schema, one, pasts(schema, random))
+        made = decide(schema.name, one, past)
+        for told in found_of(schema, one, made).found if made.recommended_action != "approve" else ():
+            amount = next((change for change in told.changes if change.field == field), None)
+            if amount is None or amount.before - amount.after < 0.02:
+                continue
+            follows = LEVERS[schema.name].amount.follow(one.transaction, amount.after + 0.01)
+            more = {change.field: change.after for change in told.changes} | follows | {field: amount.after + 0.01}
+            sent = {name: value for name, value in (one.facts | more).items() if value is not None}
+            other = schema.parse(sent, one.received_ms)
+            again = decide(schema.name, other, past_of(schema, other, past))
+            assert round(100 * amount.after) == pytest.approx(100 * amount.after)
+            if schema.name == "paysim":  # an odd amount is itself a party there, whose past is not known
+                assert amount.after % 100 == 0
+            else:
+                assert SEVERITY.index(again.recommended_action) > SEVERITY.index(told.recommended_action)
+            tried += 1
+    assert tried or schema.name == "card_activity"
