@@ -46,6 +46,7 @@ def every_kind(tenant: Tenant, gateway: StripeGateway, stand: Stand) -> list[Jso
     ledger.refund({"charge": charge["id"], "amount": "900"})
     ledger.close_dispute(ledger.dispute(charge["id"])["id"], "lost")
     ledger.detach(ledger.all("payment_method")[-1]["id"], {})
+    ledger.create_tax_id(customer, {"type": "eu_vat", "value": "DE136695976"})
     gone = ledger.create_customer({})
     by_kind = {event["type"]: event for event in ledger.events}
     for kind in ("charge.succeeded", "charge.failed", "charge.updated"):

@@ -146,6 +146,7 @@ UNREADABLE = {
     "checkout.session.completed": ({"mode": "setup"}, "setup_intent"),
     "customer.updated": ({"invoice_settings": 5}, "invoice_settings"),
     "customer.deleted": ({"id": "x" * 300}, "id"),
+    "customer.tax_id.updated": ({"customer": 5}, "customer"),
 }
 
 
