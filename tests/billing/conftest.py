@@ -49,7 +49,7 @@ def event(tenant: Tenant, moment: datetime, units: int = 1, **more: Any) -> Usag
 def store(events: Iterable[UsageEvent]) -> int:
     """Recorded as the recorder does it; those that were new."""
     with transaction.atomic(), connection.cursor() as cursor:
-        return record(cursor, events)
+        return record(cursor, list(events))
 
 
 def use(tenant: Tenant, moment: datetime, units: int, **more: Any) -> None:
