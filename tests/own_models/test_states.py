@@ -38,7 +38,7 @@ def test_a_policy_rolled_back_puts_models_back(alice: Api) -> None:
 
 @pytest.mark.parametrize(
     ("verbs", "refused"),
-    [(["shadow"], "shadow"), (["promote"], "promote"), (["retire"], "retire"), (["promote"], "delete")],
+    [(["promote"], "promote"), (["retire"], "retire"), (["promote"], "delete")],
 )
 def test_a_step_that_makes_no_sense_is_refused(alice: Api, verbs: list[str], refused: str) -> None:
     model = an_own_model(alice)
