@@ -253,30 +253,24 @@ class _StepView(_OwnModelsView):
         model, tenant = self.model(admission, model_id), Tenant.objects.get(pk=admission.tenant_id)
         if self.needs_plan:
             require_plan(admission)
-        step = type(self).step
+        step, agreed = type(self).step, self.agreed(request)
         changed = _allowed(
-            lambda: step(tenant=tenant, model=model, gate=get_gate(), now=self.now, actor=admission.actor)
+            lambda: step(tenant=tenant, model=model, gate=get_gate(), now=self.now, actor=admission.actor, **agreed)
         )
         return json_answer(_answer(changed))
 
+    def agreed(self, request: HttpRequest) -> dict[str, Any]:
+        """What the request says of the step, by the step's names."""
+        return {}
 
-class ShadowView(_OwnModelsView):
+
+class ShadowView(_StepView):
     """POST: ask it beside what decides; with conditions, until they make it champion."""
 
-    endpoint = "own_model_shadow"
-    http_method_names = ["post"]
+    endpoint, step = "own_model_shadow", services.put_in_shadow
 
-    def post(self, request: HttpRequest, model_id: str) -> HttpResponse:
-        asked = decode(self.read_body(request) or b"{}", ShadowRequest)
-        admission = self.admit_with_models(request)
-        model, tenant = self.model(admission, model_id), Tenant.objects.get(pk=admission.tenant_id)
-        changed = _allowed(
-            lambda: services.put_in_shadow(
-                tenant=tenant, model=model, gate=get_gate(), now=self.now, actor=admission.actor,
-                promote_when=asked.promote_when,
-            )
-        )  # fmt: skip
-        return json_answer(_answer(changed))
+    def agreed(self, request: HttpRequest) -> dict[str, Any]:
+        return {"promote_when": decode(self.read_body(request) or b"{}", ShadowRequest).promote_when}
 
 
 class PromoteView(_StepView):

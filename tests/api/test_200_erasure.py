@@ -91,6 +91,8 @@ def scene(alice: Api, bob: Api, drain: Callable[[], int], valkey: Valkey) -> Cal
     """alice's and bob's person of one name, and another of alice's; everything that can be kept of them is kept."""
 
     def play() -> None:
+        # Whether the model asks for a review depends on the hour; a case would go with its decision, and be counted.
+        assert alice.post("/v1/policies", {"policy": {"review_at": 0.99, "block_at": 0.99}}).status_code == 200
         pay(alice, NAME, transaction_id="q1")
         alice.post("/v1/decisions", {"schema": "payments", "transaction": paid(NAME.upper())}, idempotency_key="k1")
         rows = [paid(NAME), paid("Other")]

@@ -163,7 +163,7 @@ ACTS: Mapping[str, Act] = {
     "POST /v1/lists/{list_name}/import": Act("list.items_added", b"u2", listed, "text/plain"),
     "POST /v1/models/train": Act("model.train", {"schema": "payments"}, lambda api: enough_frauds(api.tenant) or ""),
     "POST /v1/models/retraining": Act("model.retraining", {"schema": "payments", "weekly": True}),
-    "POST /v1/models/{model_id}/shadow": Act("model.shadow", None, lambda api: MAKE["model_id"](api)),
+    "POST /v1/models/{model_id}/shadow": Act("model.shadow", {}, lambda api: MAKE["model_id"](api)),
     "POST /v1/models/{model_id}/promote": Act("model.promote", None, lambda api: MAKE["model_id"](api)),
     "POST /v1/models/{model_id}/retire": Act("model.retire", None, lambda api: MAKE["model_id"](api)),
     "DELETE /v1/models/{model_id}": Act("model.delete", None, lambda api: MAKE["model_id"](api)),

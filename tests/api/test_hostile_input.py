@@ -141,6 +141,7 @@ BODIES: dict[str, Any] = {
         "reason": "why",
     },
     "/v1/aggregates/{aggregate_name}/archive": {"reason": "why"},
+    "/v1/models/{model_id}/shadow": {"promote_when": {"frauds": 100, "days": 14}},
     "/v1/rules/validate": {"when": "amount > 5000.0", "schema": "payments"},
     "/v1/alert-channels": {"name": "#fraud", "url": "https://hooks.slack.com/services/T/B/X"},
     "/v1/webhooks": {"url": "https://a.example/", "events": ["webhook.test"], "description": "mine"},

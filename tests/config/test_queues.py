@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -23,6 +22,7 @@ from tests.cast import Cast
 from tests.live import environment_of
 from tests.notifications.receiver import receiving
 from tests.pace import within
+from tests.together import together
 
 #: For what must happen: processes start within it on the slowest machine.
 PATIENCE = 90.0
@@ -71,8 +71,7 @@ def test_clock_loads_neither_apps_nor_models() -> None:
 
 def test_each_thread_asks_our_app() -> None:
     """Pages are answered in threads: Celery's own default would send their tasks to a broker on this machine."""
-    with ThreadPoolExecutor(1) as elsewhere:
-        assert elsewhere.submit(lambda: simulate.app).result() is celery.app
+    assert together(1, lambda _: simulate.app) == [celery.app]
 
 
 def test_same_task_asked_for_meanwhile_has_nothing_to_add() -> None:
