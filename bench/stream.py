@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from string import ascii_lowercase
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -83,7 +84,7 @@ class Topics:
 
     def send(self, number: int) -> None:
         for _ in range(number):
-            name = f"{self.chance.getrandbits(64):016x}"
+            name = "".join(self.chance.choices(ascii_lowercase, k=16))  # of digits it may be a card number: masked
             value = json.dumps(transaction(self.chance) | {"transaction_id": name})
             self.sent[name.encode()] = time.monotonic()
             self.producer.produce(SOURCE, value, name)
