@@ -87,7 +87,7 @@ def test_what_is_refused_is_marked_online_as_in_a_replay(cast: Cast, ahead: bool
         assert repr(live) == repr(replayed)
         if number % 2:
             names = names_of(_call(player.text).key.handle, True)
-            activity.refuse(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), names, [question.seen])
+            activity.mark(server(settings.REDIS_URL, settings.REDIS_TIMEOUT), names, [(question.seen, 0)])
             replay.refuse(*one)
     user = live["user_id"]
     assert isinstance(user, habits.Habits)

@@ -19,6 +19,7 @@ from apps.scoring.engine.transaction import Parsed, TransactionSchema
 from apps.scoring.serving import own_pasts
 from apps.scoring.serving.ids import party_hash as hide
 from apps.scoring.serving.own_pasts import Doing
+from apps.usage.metering import journal
 from apps.valkey import Argument, Script, Valkey
 
 NUMBERS = {
@@ -39,7 +40,9 @@ def lua_of(name: str) -> str:
 ACTIVITY = with_rider(f"{lua_of('activity.lua')}\n{lua_of('lists.lua')}\n{own_pasts.OBSERVING}")
 #: The same without a gate, of whose rows none is a duplicate.
 ALONE = Script(f"{lua_of('alone.lua')}\n{lua_of('activity.lua')}\nreturn ridden")
-REFUSAL = Script(lua_of("refusal.lua"))
+REFUSAL = Script(f"local first_key, first_argument = 1, 1\n{lua_of('refusal.lua')}")
+#: The same in the journal's call: what is blocked is marked with its acknowledgement.
+BLOCKED = journal.with_rider(lua_of("refusal.lua"))
 FORGET = Script(lua_of("forget.lua"))
 #: The longest window is 7 days of the transactions' own time; a party nobody names for 8 days is forgotten, one whose
 #: habits are asked for when nothing of it counts any more.
@@ -127,17 +130,23 @@ def _as_asked(rows: Sequence[Seen], pasts: Sequence[Past], lists: int = 0) -> tu
     return [past.key for past in pasts], arguments
 
 
-def refuse(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> None:
-    """Mark transactions that were blocked, so that they make no habit of their parties. Harmless when repeated.
-
-    Raises `apps.valkey.Away`.
-    """
-    mark(valkey, names, [(row, 0) for row in rows])
+def refusal(names: Names, rows: Sequence[Seen]) -> Rider | None:
+    """What the journal's call has to mark of transactions that were blocked, so that they make no habit of their
+    parties; None when there is nothing. Harmless when repeated."""
+    keys, arguments = _to_mark(names, [(row, 0) for row in rows])
+    return Rider(BLOCKED, keys, arguments) if keys else None
 
 
 def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) -> None:
     """Mark transactions as such that make no habit, each from its moment on (`past_events.mark_of`: ms since 1970; 0 at
     once; None takes the mark away). Harmless when repeated. Raises `apps.valkey.Away`."""
+    keys, arguments = _to_mark(names, rows)
+    if keys:
+        valkey.run(REFUSAL, keys, arguments)
+
+
+def _to_mark(names: Names, rows: Sequence[tuple[Seen, int | None]]) -> tuple[list[str], list[Argument]]:
+    """Keys and arguments of refusal.lua."""
     keys: list[str] = []
     arguments: list[Argument] = []
     for row, known_ms in rows:
@@ -146,8 +155,7 @@ def mark(valkey: Valkey, names: Names, rows: Sequence[tuple[Seen, int | None]]) 
             key = names.party(row.schema.name, party.role, party.name)
             keys.append(ahead_of(key) if ahead else key)
             arguments += past_events.mark_of(event, known_ms)
-    if keys:
-        valkey.run(REFUSAL, keys, arguments)
+    return keys, arguments
 
 
 def forget(valkey: Valkey, names: Names, rows: Sequence[Seen]) -> int:

@@ -15,7 +15,7 @@ from apps.errors import Problem
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.engine import ENSEMBLE, Engine
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.scoring.serving.activity import ACTIVITY, ALONE, FORGET, REFUSAL
+from apps.scoring.serving.activity import ACTIVITY, ALONE, BLOCKED, FORGET, REFUSAL
 from apps.scoring.serving.own_pasts import OBSERVE
 from apps.scoring.serving.requests import ScoringRequest, item_of
 from apps.scoring.serving.service import Scoring
@@ -57,6 +57,7 @@ SCRIPTS = (
     FORGET,
     OBSERVE,
     APPEND,
+    BLOCKED,
     RESERVE,
     SETTLE,
 )

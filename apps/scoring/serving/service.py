@@ -25,6 +25,7 @@ from apps.scoring.engine.own import OwnAsked
 from apps.scoring.lists.membership import Answers, Lists, Wanted, fields_of
 from apps.scoring.policies import Policies
 from apps.scoring.serving import activity, ids, metrics, own_pasts, without_valkey
+from apps.scoring.serving.activity import Seen
 from apps.scoring.serving.aggregate_pasts import Aggregates
 from apps.scoring.serving.journal_entries import Made, entry_of, joined, made_of
 from apps.scoring.serving.own_asking import OwnAsking
@@ -152,9 +153,9 @@ class Scoring:
         if attempt.admission.gate_away:
             return [without_valkey.find_or_record(attempt, *pair) for pair in zip(items, made, strict=True)]
         try:
-            self._refuse_habits(attempt, items, made)
             pairs, trace = zip(items, made, strict=True), tracing.carried()
-            quicker = self._append(attempt, [entry_of(attempt, *pair, trace=trace) for pair in pairs])
+            entries = [entry_of(attempt, *pair, trace=trace) for pair in pairs]
+            quicker = self._append(attempt, entries, _blocked(items, made))
         except Away:  # since admission: the gate knew of no duplicate, but a batch may be one of itself
             record = without_valkey.find_or_record if attempt.request.many else without_valkey.record_directly
             return [record(attempt, *pair) for pair in zip(items, made, strict=True)]
@@ -253,17 +254,11 @@ class Scoring:
             return None
         return self.own.of(attempt, items, policy, [one.own for one in known if one.own is not None])
 
-    def _refuse_habits(self, attempt: Attempt, items: Sequence[Item], made: Sequence[Made]) -> None:
-        """Keep what is blocked out of its parties' habits: one more call, for blocks alone. Raises `Away`."""
-        pairs = zip(items, made, strict=True)
-        blocked = [item.seen for item, one in pairs if one.found.recommended_action == "block"]
-        if blocked:
-            activity.refuse(self.journal.valkey, attempt.names, blocked)
-
-    def _append(self, attempt: Attempt, entries: Sequence[Entry]) -> list[str]:
+    def _append(self, attempt: Attempt, entries: Sequence[Entry], blocked: Sequence[Seen]) -> list[str]:
         """Acknowledge entries; per entry "" or the decision of a quicker request on the same facts. Raises `Away`.
 
-        The Idempotency-Key of one decision is settled with it; a batch's waits for the whole answer.
+        The Idempotency-Key of one decision is settled with it; a batch's waits for the whole answer. What is blocked is
+        kept out of its parties' habits.
         """
         try:
             with tracing.step("journal"):
@@ -275,9 +270,15 @@ class Scoring:
                     claim=attempt.claim,
                     settle=not attempt.request.many,
                     surplus=attempt.admission.units - sum([entry.event.units for entry in entries]),
+                    rider=activity.refusal(attempt.names, blocked),
                 )
         except ClaimLost as lost:
             raise Problem("idempotency_in_progress", retry_after=1.0) from lost
+
+
+def _blocked(items: Sequence[Item], made: Sequence[Made]) -> list[Seen]:
+    pairs = zip(items, made, strict=True)
+    return [item.seen for item, one in pairs if one.found.recommended_action == "block"]
 
 
 def _without(decision: Decision, missing: tuple[str, ...]) -> Decision:

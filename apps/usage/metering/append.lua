@@ -5,18 +5,19 @@
 --       5, 6… a pair per decision: where in the journal it stands, its transaction id's pointer
 -- ARGV  1 claim we hold, "P<fingerprint><token>" ("" = none)   2 settle it with the first decision's id? ("1"/"0")
 --       3 claim's life in s   4 place's life in s   5 pointer's life in s   6 day of the month
---       7 units reserved and not billed (to give back)
---       8… four per decision: journal entry, units, body hash ("" = no transaction id), decision id
+--       7 units reserved and not billed (to give back)   8 number of decisions
+--       9… four per decision: journal entry, units, body hash ("" = no transaction id), decision id
+--       behind them keys and arguments of a rider, which does its work unless the claim is lost
 -- Answer: {'appended', …} with, per decision, '' or the id of the same facts journaled by somebody else meanwhile;
 --         {'claim_lost'} when the claim is no longer ours: then nothing was written.
 
 local claim = ARGV[1]
 if claim ~= '' and redis.call('GET', KEYS[2]) ~= claim then return {'claim_lost'} end
 
-local answer, refund, appended = {'appended'}, tonumber(ARGV[7]), 0
-for i = 0, (#ARGV - 7) / 4 - 1 do
+local answer, refund, appended, decisions = {'appended'}, tonumber(ARGV[7]), 0, tonumber(ARGV[8])
+for i = 0, decisions - 1 do
   local place, pointer = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
-  local entry, units, body, id = ARGV[8 + 4 * i], tonumber(ARGV[9 + 4 * i]), ARGV[10 + 4 * i], ARGV[11 + 4 * i]
+  local entry, units, body, id = ARGV[9 + 4 * i], tonumber(ARGV[10 + 4 * i]), ARGV[11 + 4 * i], ARGV[12 + 4 * i]
   local known = body ~= '' and redis.call('GET', pointer)
   if known and string.sub(known, 1, 32) == body then
     answer[i + 2], refund = string.sub(known, 33), refund + units
@@ -38,7 +39,9 @@ if appended > 0 then
 end
 if refund > 0 and redis.call('EXISTS', KEYS[4]) == 1 then redis.call('DECRBY', KEYS[4], refund) end
 if claim ~= '' and ARGV[2] == '1' then
-  local id = answer[2] ~= '' and 'dup:' .. answer[2] or ARGV[11]
+  local id = answer[2] ~= '' and 'dup:' .. answer[2] or ARGV[12]
   redis.call('SET', KEYS[2], 'D' .. string.sub(claim, 2, 33) .. id, 'EX', ARGV[3])
 end
+local first_key, first_argument = 5 + 2 * decisions, 9 + 4 * decisions
+-- RIDER
 return answer

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import ResponseError
 
-from apps.api_keys.gate import Names
+from apps.api_keys.gate import Names, Rider
 from apps.api_keys.keys import BUCKETS
 from apps.usage.metering.events import UsageEvent
 from apps.valkey import Argument, Script, Valkey
 
-APPEND = Script((Path(__file__).parent / "append.lua").read_text(), acknowledges=True)
+_APPEND = (Path(__file__).parent / "append.lua").read_text()
+APPEND = Script(_APPEND, acknowledges=True)
 
 GROUP = "recorder"
 CONSUMER = "recorder"
@@ -65,6 +66,12 @@ class ClaimLost(Exception):
     """Another process has taken the Idempotency-Key's claim over: nothing was written."""
 
 
+def with_rider(lua: str) -> Script:
+    """The journal's script with another room's in it. `first_key` and `first_argument` are the indices of the rider's
+    first key and argument."""
+    return Script(_APPEND.replace("-- RIDER", lua), acknowledges=True)
+
+
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Entry).decode
 
@@ -85,21 +92,26 @@ class Journal:
         claim: tuple[str, str],
         settle: bool,
         surplus: int,
+        rider: Rider | None = None,
     ) -> list[str]:
         """Acknowledge decisions in one call; `claim` is (key name, value held) or ("", "").
 
-        `surplus`: units the gate reserved for these entries and nobody pays; they are given back.
+        `surplus`: units the gate reserved for these entries and nobody pays; they are given back. `rider`: what is to
+        be written with them, of a script made by `with_rider`.
 
         Returns per entry "" or the id of a decision on the same facts that was quicker. Raises `ClaimLost`.
         """
         keys = [names.journal(), claim[0] or names.journal(), names.journaled(period), names.quota(period)]
         arguments: list[Argument] = [
-            claim[1], int(settle), IDEMPOTENCY_SECONDS, PLACE_SECONDS, DUPLICATE_SECONDS, day, surplus
+            claim[1], int(settle), IDEMPOTENCY_SECONDS, PLACE_SECONDS, DUPLICATE_SECONDS, day, surplus, len(entries)
         ]  # fmt: skip
         for entry in entries:
             keys += [names.decision(entry.event.id), names.transaction(entry.event.schema, entry.transaction_hash)]
             arguments += [encode(entry), entry.event.units, entry.body_hash, entry.event.id]
-        answer = self.valkey.run_together(APPEND, keys, arguments)
+        if rider is not None:
+            keys += rider.keys
+            arguments += rider.arguments
+        answer = self.valkey.run_together(rider.script if rider else APPEND, keys, arguments)
         if answer[0] == b"claim_lost":
             raise ClaimLost
         return [found.decode() for found in answer[1:]]
