@@ -133,7 +133,7 @@ def verdicts(found: dict[tuple[str, int], list[Load]]) -> list[str]:
 def main() -> int:
     options = _options()
     if not shutil.which("wrk"):
-        print("make bench needs wrk: apt-get install wrk (requirements/system.sh does it as root).", file=sys.stderr)
+        print("make bench needs wrk: apt-get install wrk.", file=sys.stderr)
         return 1
     lines = [
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {_machine()}, load average {os.getloadavg()[0]:.1f}.",

@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch
 
 from apps.api.endpoint import ApiView
-from apps.scoring.serving.runtime import Named, begin, load
+from apps.scoring.serving.runtime import begin, load
 from config.middleware import OwnConnection
 from config.serving.application import Application
 from config.serving.limits import MEGABYTE
@@ -27,9 +27,9 @@ class Api(Application):
     """The API's endpoints without what they don't need of Django: they answer their own errors and set their own
     headers, so no middleware is passed (40 µs a request). Pages and files go through Django as everywhere."""
 
-    def __init__(self, loaded: Named) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._loaded = loaded
+        self._loaded = load()
         self._known: dict[str, ResolverMatch] = {}
         self._connection = OwnConnection()
 
@@ -88,4 +88,4 @@ class Api(Application):
         return match
 
 
-application = Api(load())
+application = Api()

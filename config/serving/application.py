@@ -7,7 +7,7 @@ from django.core import signals
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import set_script_prefix
+from django.urls import get_resolver, set_script_prefix
 
 from apps.api import problems
 from apps.errors import Problem
@@ -15,11 +15,12 @@ from config.serving.limits import MEGABYTE
 
 
 class Application(BaseHandler):
-    """Django with its middleware, as the portal needs it; the API's is in config/application_api.py."""
+    """Django with its middleware and every view, as the portal needs it; the API's is in config/application_api.py."""
 
     def __init__(self) -> None:
         super().__init__()
         self.load_middleware()
+        get_resolver().url_patterns  # noqa: B018 - Django imports the views with the first request otherwise
 
     def before_serving(self) -> None:
         """Make ready what a process must have of its own. Nothing is accepted until it returns."""

@@ -1,5 +1,6 @@
 """gunicorn's settings for the API and the portal alike (they are a module's names)."""
 
+import gc
 import logging.config
 import os
 from typing import Any
@@ -22,8 +23,12 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 
 def when_ready(server: Any) -> None:
-    """gunicorn's own lines look as all others, once the settings are known."""
+    """All is loaded and no worker forked: it stays, so the garbage collector leaves it alone and its pages are shared;
+    gunicorn's own lines look as all others, now that the settings are known."""
     from django.conf import settings
+
+    gc.collect()
+    gc.freeze()
 
     formatters: Any = settings.LOGGING["formatters"]
     for handler in server.log.error_log.handlers:

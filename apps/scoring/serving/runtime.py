@@ -70,6 +70,7 @@ def catch_up(scoring: Scoring, known: Named) -> Named:
         if now == known:
             return known
         scoring.engine = Engine(load_models())
+        gc.freeze()
     except OSError:
         log.exception("the active models could not be read; those loaded go on")
         return known
@@ -80,13 +81,10 @@ def catch_up(scoring: Scoring, known: Named) -> Named:
 def load() -> Named:
     """Load everything a request needs, before the workers are forked and without a connection to either store.
 
-    What is loaded stays: the garbage collector need not look at it again (a full collection took 30 ms of a request),
-    and the workers share its memory. Returns which models these are.
+    The workers share its memory. Returns which models these are.
     """
     known = named()
     rehearsal.decide_on_examples(get_scoring().engine)
-    gc.collect()
-    gc.freeze()
     return known
 
 
