@@ -70,14 +70,14 @@ def test_process_killed_by_force_is_replaced_and_scoring_goes_on(up: Copy, part:
     victim = max(up.pids(part))
     before = len(up.pids(part))
     os.kill(victim, signal.SIGKILL)
-    assert until(lambda: len(up.pids(part) - {victim}) == before, 5)
+    assert until(lambda: len(up.pids(part) - {victim}) == before, 30)
     assert until(up.scores, 10), up.output
 
 
 def test_master_of_the_api_killed_by_force_takes_its_workers_along_and_a_new_one_comes(up: Copy) -> None:
     before = up.pids("config.serving.api")
     os.kill(min(before), signal.SIGKILL)
-    assert until(lambda: not before & up.pids("config.serving.api"), 5)
+    assert until(lambda: not before & up.pids("config.serving.api"), 30)
     assert until(up.scores, 10), up.output
 
 
