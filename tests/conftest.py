@@ -26,6 +26,7 @@ for name in [name for name in os.environ if name.startswith(("PALISADE_", "STRIP
     del os.environ[name]
 sys.dont_write_bytecode = False  # compiling everything anew costs each of the many processes started here two seconds
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+os.environ["PALISADE_GIVE_WAY"] = "0"  # beside a suite that fills the processors it would starve
 os.environ["PALISADE_DATA"] = tempfile.mkdtemp(prefix="palisade-test-")
 if os.environ.get("REDIS_URL"):
     number = 15 - int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -29,7 +29,7 @@ class Copy:
         self.api_port, self.portal_port = free_port(), free_port()
         ports = {"PALISADE_API_PORT": str(self.api_port), "PALISADE_PORTAL_PORT": str(self.portal_port)}
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-        self.environment = clean | ports | {"PALISADE_DATA": str(data)} | environment
+        self.environment = clean | ports | {"PALISADE_DATA": str(data), "PALISADE_GIVE_WAY": "0"} | environment
         self.output = ""
 
     def start(self) -> "Copy":

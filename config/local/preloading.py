@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from config.local.niceness import give_way
+
 #: What most of the Procfile's programs import and what takes long. A test holds that each can be had without settings.
 LIBRARIES = (
     "celery.bin.beat",
@@ -78,7 +80,7 @@ def preload() -> None:
     gc.freeze()
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Process:
+def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, niceness: int = 0) -> Process:
     """The command as a child in its own process group that is stopped when we die. Raises OSError."""
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
@@ -89,7 +91,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path) 
     try:
         pid = os.fork()
         if pid == 0:
-            _become(program, command, environment, folder, text, parent)
+            _become(program, command, environment, folder, text, parent, niceness)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         os.close(text)
@@ -97,12 +99,14 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path) 
 
 
 def _become(
-    program: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, output: int, parent: int
-) -> NoReturn:
+    program: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, output: int, parent: int,
+    niceness: int,
+) -> NoReturn:  # fmt: skip
     """In the child: from here on the program, whatever happens never again a copy of the supervisor."""
     status = 1
     try:
         os.setpgid(0, 0)
+        give_way(0, niceness)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         _forget_the_parent(output)
         os.chdir(folder)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from config.local.embedded import CHECKOUT
+from config.local.niceness import give_way, niceness_of
 from config.local.supervisor import read_procfile
 
 
@@ -19,6 +20,7 @@ def main(name: str) -> None:
     known = commands(os.environ)
     if name not in known:
         sys.exit(f"palisade: the Procfile has no '{name}', but {', '.join(known)}.")
+    give_way(0, niceness_of(name, os.environ))
     os.execvp(known[name][0], known[name])  # noqa: S606 - a line of our own file
 
 

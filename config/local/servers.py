@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from config.local.niceness import give_way, niceness_of
+
 #: Seconds until a server must answer. Crash recovery after kill -9 and a long append-only file take their time.
 START_SECONDS = 120.0
 #: Seconds an orderly stop may take before the server is killed; both survive that, the next start only takes longer.
@@ -131,11 +133,14 @@ class Server(ABC):
         """In a session of its own, so that Ctrl-C at the terminal reaches the supervisor and not the server."""
         _put_aside_when_large(self.log)
         with open(self.log, "ab") as log:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 self.command(), cwd="/", env=_plain_environment() | self.own_environment(), start_new_session=True,
                 pass_fds=(lock,),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+        with suppress(ProcessLookupError):  # it has ended at once: its log says why
+            give_way(child.pid, niceness_of(self.name.lower(), os.environ))
+        return child
 
     def own_environment(self) -> dict[str, str]:
         """What the process is told beside the plainest."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.local import preloading
+from config.local.niceness import niceness_of
 
 FIRST_PAUSE, LONGEST_PAUSE, SETTLED_AFTER = 0.2, 5.0, 10.0
 #: Seconds a process may take to finish what it does before it is killed.
@@ -68,7 +69,7 @@ class Child:
         self._unfinished = b""
 
     def start(self, environment: Mapping[str, str], folder: Path, now: float) -> None:
-        self.process = preloading.start(self.command, environment, folder)
+        self.process = preloading.start(self.command, environment, folder, niceness_of(self.name, environment))
         os.set_blocking(self.output, False)
         self.pause.start(now)
 

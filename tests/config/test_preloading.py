@@ -13,6 +13,8 @@ import pytest
 
 from config.local import preloading
 from config.local.embedded import CHECKOUT
+from config.local.niceness import NICENESS, niceness_of
+from config.local.supervisor import read_procfile
 from tests.pace import within
 
 #: What the child sees, one JSON object.
@@ -95,6 +97,20 @@ def test_program_that_is_no_python_of_ours_is_run_as_it_is() -> None:
     with open(process.output, closefd=False) as said:
         assert said.read() == "this\n"
     assert process.reap() == 4
+
+
+def test_process_that_gives_way_is_nice_and_its_parent_is_not() -> None:
+    process = preloading.start(["nice"], ENVIRONMENT, CHECKOUT, niceness=7)
+    with open(process.output, closefd=False) as said:
+        assert int(said.read()) == 7
+    assert process.reap() == 0
+    assert os.getpriority(os.PRIO_PROCESS, 0) < 7
+
+
+def test_who_gives_way_is_a_process_of_the_procfile_or_the_database() -> None:
+    assert NICENESS.keys() - {"postgresql"} < read_procfile(CHECKOUT / "Procfile", {}).keys()
+    assert niceness_of("beat", {}) > niceness_of("recorder", {}) > niceness_of("api", {}) == 0
+    assert {niceness_of(name, {"PALISADE_GIVE_WAY": "0"}) for name in NICENESS} == {0}
 
 
 def test_program_that_is_not_installed_is_an_error_of_the_caller() -> None:
