@@ -11,14 +11,12 @@ from apps.accounts.models import Tenant
 from apps.api.endpoint import ApiView, json_answer
 from apps.api.fields import Moment, Money
 from apps.api.operation import Answer, Operation, operation, parameter
-from apps.billing.rating.money import rounded
 from apps.billing.subscriptions.services import plan_for
 from apps.errors import Problem
 from apps.periods import Month, Period
 from apps.sla import documents, evaluation
 from apps.sla.credits import FEATURE, STEPS, TARGET, percent_of
 from apps.sla.documents import IssuedStatement
-from apps.sla.models import SlaStatement
 from apps.times import rfc3339
 
 Percent = Annotated[str, Meta(description="A decimal number.")]
@@ -100,7 +98,7 @@ class SlaView(ApiView):
                 credits=[CreditStep(str(percent_of(below)), percent) for below, percent in STEPS],
                 goals=GOALS,
                 current=_so_far(month) if month else None,
-                months=[_stated(row) for row in evaluation.statements_of(tenant.pk)],
+                months=list(map(_stated, evaluation.stated_months(tenant.pk))),
             )
         )
 
@@ -145,15 +143,14 @@ def _so_far(month: evaluation.Month) -> MonthSoFar:
     )
 
 
-def _stated(row: SlaStatement) -> StatedMonth:
-    made = evaluation.statement_in(row)
+def _stated(month: evaluation.StatedMonth) -> StatedMonth:
     return StatedMonth(
-        month=row.month,
-        availability_percent=made.result.availability_percent,
-        down_seconds=made.result.down_seconds,
-        credit_percent=row.credit_percent,
-        credit=str(rounded(evaluation.granted(row.tenant_id, row.month), made.currency)),
-        currency=made.currency,
+        month=month.month,
+        availability_percent=month.availability_percent,
+        down_seconds=month.down_seconds,
+        credit_percent=month.credit_percent,
+        credit=str(month.granted),
+        currency=month.currency,
     )
 
 

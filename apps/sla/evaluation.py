@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 from django.db import transaction
+from django.db.models import Sum
 from prometheus_client import Counter as Metric
 
 from apps.accounts.models import Tenant
@@ -68,15 +70,26 @@ class Month:
 
     @property
     def failed(self) -> int:
-        return sum(one.failed for one in self.evidence.requests.values())
+        return int(self.evidence.requests.failed.sum())
 
     @property
     def answered(self) -> int:
-        return sum(one.answered for one in self.evidence.requests.values())
+        return int(self.evidence.requests.answered.sum())
 
     def answered_within_ms(self, share: float) -> float | None:
         """The time within which that share of its requests was answered."""
         return percentile_ms(self.asked.latencies, share)
+
+
+class StatedMonth(NamedTuple):
+    """What a list shows of a month's statement in force; `granted`: corrections included."""
+
+    month: str
+    currency: str
+    availability_percent: str | None
+    down_seconds: int
+    credit_percent: int
+    granted: Decimal
 
 
 def month_of(tenant: Tenant, period: Period, now: datetime) -> Month | None:
@@ -146,9 +159,13 @@ def statement_for(tenant: Tenant, month: Month) -> Statement:
     )
 
 
-def statements_of(tenant_id: int) -> list[SlaStatement]:
-    """The statement in force of each month, the newest month first."""
-    return list(SlaStatement.objects.filter(tenant_id=tenant_id).order_by("-month", "-revision").distinct("month"))
+def stated_months(tenant_id: int) -> list[StatedMonth]:
+    """The months that were stated, by the statement in force of each, the newest month first."""
+    rows = SlaStatement.objects.filter(tenant_id=tenant_id)
+    credits = dict(rows.order_by().values_list("month").annotate(Sum("credit")))
+    newest = rows.order_by("-month", "-revision").distinct("month")
+    found = newest.values_list("month", "currency", "availability_percent", "down_seconds", "credit_percent")
+    return [StatedMonth(*one, granted=rounded(credits[one[0]], one[1])) for one in found]
 
 
 def granted(tenant_id: int, month: str) -> Decimal:

@@ -3,13 +3,15 @@
 Times are whole seconds since 1970, UTC, so that no time zone and no change to summer time has a say in a length.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
 
 Interval = tuple[int, int]
 Seconds = tuple[Interval, ...]
+#: The same, or any intervals, as two rows: their starts and their ends.
+Edges = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
 def second_of(moment: datetime) -> int:
@@ -26,35 +28,17 @@ def moment_of(second: int) -> datetime:
 
 def union(intervals: Iterable[Interval]) -> Seconds:
     """All seconds of any intervals, in any order; empty and reversed ones have none."""
-    found: list[Interval] = []
-    for start, end in sorted(one for one in intervals if one[0] < one[1]):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return tuple(found)
+    return seconds_of(merged(edges_of(intervals)))
 
 
-def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> Seconds:
+def intersection(one: Iterable[Interval], other: Iterable[Interval]) -> Seconds:
     """Seconds that are in both."""
-    (starts, ends), (other_starts, other_ends) = _edges(one), _edges(other)
-    # Of each interval the others that reach into it: `count` of them, from `first` on.
-    first = np.searchsorted(other_ends, starts, side="right")
-    count = np.searchsorted(other_starts, ends, side="left") - first
-    mine = np.repeat(np.arange(len(starts)), count)
-    its = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
-    common = np.maximum(starts[mine], other_starts[its]), np.minimum(ends[mine], other_ends[its])
-    return tuple(zip(common[0].tolist(), common[1].tolist(), strict=True))
+    return seconds_of(common(edges_of(one), edges_of(other)))
 
 
-def difference(one: Seconds, other: Seconds) -> Seconds:
+def difference(one: Iterable[Interval], other: Iterable[Interval]) -> Seconds:
     """Seconds of the first that are not in the second."""
-    if not one:
-        return ()
-    begin, end = one[0][0], one[-1][1]
-    edges = [begin, *(edge for interval in other for edge in interval), end]
-    gaps = [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
-    return intersection(one, gaps)
+    return seconds_of(without(edges_of(one), edges_of(other)))
 
 
 def length(seconds: Seconds) -> int:
@@ -62,6 +46,41 @@ def length(seconds: Seconds) -> int:
     return sum(end - start for start, end in seconds)
 
 
-def _edges(intervals: Sequence[Interval]) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
+def edges_of(intervals: Iterable[Interval]) -> Edges:
     """Their starts and their ends."""
-    return np.array(intervals, np.int64).reshape(-1, 2).T
+    return np.array(list(intervals), np.int64).reshape(-1, 2).T
+
+
+def seconds_of(edges: Edges) -> Seconds:
+    """The same as intervals."""
+    return tuple(zip(edges[0].tolist(), edges[1].tolist(), strict=True))
+
+
+def merged(edges: Edges) -> Edges:
+    """Of any intervals, in any order: sorted, and those that overlap or touch made one."""
+    starts, ends = edges[:, edges[0] < edges[1]]
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    apart = starts[1:] > ends[:-1]
+    begins, finishes = np.r_[True, apart][: len(starts)], np.r_[apart, True][: len(ends)]
+    return np.stack((starts[begins], ends[finishes]))
+
+
+def common(one: Edges, other: Edges) -> Edges:
+    """What is in both of two that are sorted and don't overlap."""
+    (starts, ends), (other_starts, other_ends) = one, other
+    # Of each interval the others that reach into it: `count` of them, from `first` on.
+    first = np.searchsorted(other_ends, starts, side="right")
+    count = np.searchsorted(other_starts, ends, side="left") - first
+    mine = np.repeat(np.arange(len(starts)), count)
+    its = np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)
+    return np.stack((np.maximum(starts[mine], other_starts[its]), np.minimum(ends[mine], other_ends[its])))
+
+
+def without(one: Edges, other: Edges) -> Edges:
+    """What is in the first alone of two that are sorted and don't overlap."""
+    if not one.size:
+        return one
+    begin, end = one[0][:1], one[1][-1:]
+    gaps = np.stack((np.concatenate((begin, other[1])), np.concatenate((other[0], end))))
+    return common(one, gaps[:, gaps[0] < gaps[1]])

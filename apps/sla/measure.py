@@ -10,38 +10,48 @@ availability = up / (up + down); of no counted second there is none. A minute th
 counts with the seconds that are left of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 
-from apps.sla.intervals import Interval, Seconds, difference, intersection, length, union
+from apps.sla.intervals import Edges, Interval, Seconds, common, edges_of, length, merged, seconds_of, without
 
 MINUTE = 60
 #: A minute is down when more than this share of its requests failed.
 TOLERATED = Fraction(5, 100)
 _PARTS, _OF = TOLERATED.as_integer_ratio()
 
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-class Requests(NamedTuple):
-    """Requests of a tenant in one minute: answered as they should be, and failed with a 5xx."""
 
-    answered: int = 0
-    failed: int = 0
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """Requests of a tenant by minute since 1970, those with any in their order: how many were answered as they should
+    be, and how many failed with a 5xx. Arrays of one length."""
+
+    minutes: Numbers
+    answered: Numbers
+    failed: Numbers
+
+    @classmethod
+    def of(cls, by_minute: Mapping[int, tuple[int, int]]) -> "Requests":
+        """From (answered, failed) by minute."""
+        rows = np.array([(minute, *by_minute[minute]) for minute in sorted(by_minute)], np.int64).reshape(-1, 3)
+        return cls(*rows.T)
 
     @property
-    def down(self) -> bool:
+    def down(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         return self.failed * _OF > _PARTS * (self.answered + self.failed)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of some seconds, `spans`. `requests`: by minutes since 1970, those with any."""
+    """All that is known of some seconds, `spans`."""
 
     spans: tuple[Interval, ...]
-    requests: Mapping[int, Requests]
+    requests: Requests
     probed: tuple[Interval, ...] = ()
     incidents: tuple[Interval, ...] = ()
     maintenance: tuple[Interval, ...] = ()
@@ -82,32 +92,31 @@ class Measured:
 
 def measure(evidence: Evidence) -> Measured:
     """Tell what became of each second."""
-    whole = union(evidence.spans)
-    excluded = intersection(whole, union(evidence.maintenance))
-    counted = difference(whole, excluded)
-    asked = minutes(evidence.requests)
-    asked_down = intersection(counted, minutes(_down(evidence.requests)))
-    asked_up = difference(intersection(counted, asked), asked_down)
-    silent = difference(counted, asked)
-    looked_at = intersection(silent, union(evidence.probed))
-    seen_down = intersection(looked_at, union(evidence.incidents))
+    whole = merged(edges_of(evidence.spans))
+    excluded = common(whole, merged(edges_of(evidence.maintenance)))
+    counted = without(whole, excluded)
+    requests = evidence.requests
+    asked, down = _edges_of(requests.minutes), _edges_of(requests.minutes[requests.down])
+    asked_down = common(counted, down)
+    asked_up = without(common(counted, asked), asked_down)
+    silent = without(counted, asked)
+    looked_at = common(silent, merged(edges_of(evidence.probed)))
+    seen_down = common(looked_at, merged(edges_of(evidence.incidents)))
     return Measured(
-        up=union([*asked_up, *difference(looked_at, seen_down)]),
-        down_by_requests=asked_down,
-        down_by_probes=seen_down,
-        excluded=excluded,
-        unknown=difference(silent, looked_at),
+        up=seconds_of(merged(np.hstack((asked_up, without(looked_at, seen_down))))),
+        down_by_requests=seconds_of(asked_down),
+        down_by_probes=seconds_of(seen_down),
+        excluded=seconds_of(excluded),
+        unknown=seconds_of(without(silent, looked_at)),
     )
 
 
-def minutes(numbers: Iterable[int]) -> Seconds:
-    """The seconds of some minutes, each by its number since 1970."""
-    found = np.unique(np.fromiter(numbers, np.int64))
-    firsts = found[np.diff(found, prepend=found[:1] - 2) > 1]
-    lasts = found[np.diff(found, append=found[-1:] + 2) > 1]
-    return tuple(zip((firsts * MINUTE).tolist(), ((lasts + 1) * MINUTE).tolist(), strict=True))
+def runs(minutes: Numbers) -> Seconds:
+    """The seconds of some minutes, each by its number since 1970, in their order."""
+    return seconds_of(_edges_of(minutes))
 
 
-def _down(requests: Mapping[int, Requests]) -> Iterator[int]:
-    """Minutes that were down. Few have failures at all: those alone are looked at."""
-    return (minute for minute, asked in requests.items() if asked.failed and asked.down)
+def _edges_of(minutes: Numbers) -> Edges:
+    firsts = minutes[np.diff(minutes, prepend=minutes[:1] - 2) > 1]
+    lasts = minutes[np.diff(minutes, append=minutes[-1:] + 2) > 1]
+    return np.stack((firsts * MINUTE, (lasts + 1) * MINUTE))

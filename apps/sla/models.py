@@ -7,6 +7,8 @@ of a service that is well are a handful of rows.
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from apps.accounts.models import Tenant
 from apps.sla.parts import PARTS
@@ -173,6 +175,20 @@ class SlaStatement(models.Model):
     revision = models.PositiveIntegerField()
     issued_at = models.DateTimeField()
     document = models.JSONField(help_text="statement.Statement")
+    # What lists show of it: of a month with many silent minutes the document has half a megabyte.
+    currency = models.GeneratedField(
+        expression=KT("document__currency"), output_field=models.CharField(max_length=3), db_persist=True
+    )
+    availability_percent = models.GeneratedField(
+        expression=KT("document__result__availability_percent"),
+        output_field=models.CharField(max_length=20, null=True),
+        db_persist=True,
+    )
+    down_seconds = models.GeneratedField(
+        expression=Cast(KT("document__result__down_seconds"), models.PositiveIntegerField()),
+        output_field=models.PositiveIntegerField(),
+        db_persist=True,
+    )
     credit_percent = models.PositiveIntegerField()
     credit = models.DecimalField(max_digits=20, decimal_places=3, help_text="Granted by this revision.")
     because = models.CharField(max_length=200, blank=True, help_text="What a correction corrects.")

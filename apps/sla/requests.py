@@ -7,8 +7,8 @@ events share key and time. Batches are not among them, their worker asks nobody;
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from django.db import connection
@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet, Sum
 
 from apps.sla.intervals import moment_of, second_of
 from apps.sla.latency import STEPS
-from apps.sla.measure import MINUTE, Requests
+from apps.sla.measure import MINUTE, Numbers, Requests
 from apps.sla.models import FailedMinute, MeasuredDay
 from apps.usage.metering.events import BATCHES
 from apps.usage.models import UsageDay
@@ -35,47 +35,54 @@ FROM asked GROUP BY 1, 2
 """
 
 
-@dataclass
-class Asked:
-    """Requests of a span: answered by minute since 1970, and by step of `latency`."""
+class Asked(NamedTuple):
+    """Requests of a span that were answered: of each minute, the `first` since 1970 and those after it, and by step of
+    `latency`."""
 
-    answered: Counter[int] = field(default_factory=Counter)
-    latencies: Counter[int] = field(default_factory=Counter)
+    first: int
+    answered: Numbers
+    latencies: Counter[int]
 
-    def add(self, other: "Asked") -> None:
-        self.answered.update(other.answered)
-        self.latencies.update(other.latencies)
+
+class _Day(NamedTuple):
+    """The same of a day: its minutes, its latencies."""
+
+    minutes: Numbers
+    latencies: Counter[int]
 
 
 def asked_between(tenant_id: int, start: datetime, end: datetime) -> Asked:
-    """A tenant's requests of [start, end), to the minute: from days that were kept, the others from its events."""
-    found = Asked()
+    """A tenant's requests of [start, end), to the minute, latencies to the day: from days that were kept, the others
+    from its events."""
     recorded = _recorded(tenant_id, start, end)
     kept = {row.day: row for row in _kept(tenant_id, recorded)}
-    current = [row for day, row in kept.items() if row.decisions == recorded[day]]
-    for row in current:
-        found.add(_of_row(row))
-    for asked in _of_events(tenant_id, recorded.keys() - {row.day for row in current}).values():
-        found.add(asked)
-    first, last = second_of(start) // MINUTE, second_of(end - timedelta(microseconds=1)) // MINUTE
-    found.answered = Counter({minute: count for minute, count in found.answered.items() if first <= minute <= last})
-    return found
+    days = {day: _of_row(row) for day, row in kept.items() if row.decisions == recorded[day]}
+    days |= _of_events(tenant_id, recorded.keys() - days.keys())
+    first, last = minute_of(start), minute_of(end - timedelta(microseconds=1))
+    midnight = minute_of(_midnight(start.date()))
+    answered = np.zeros(max(last + MINUTES_A_DAY - midnight, 0) // MINUTES_A_DAY * MINUTES_A_DAY, np.int64)
+    latencies: Counter[int] = Counter()
+    for day, asked in days.items():
+        place = minute_of(_midnight(day)) - midnight
+        answered[place : place + MINUTES_A_DAY] = asked.minutes
+        latencies.update(asked.latencies)
+    return Asked(first, answered[first - midnight : last + 1 - midnight], latencies)
 
 
-def requests_of(asked: Asked, tenant_id: int, start: datetime, end: datetime) -> dict[int, Requests]:
+def requests_of(asked: Asked, tenant_id: int, start: datetime, end: datetime) -> Requests:
     """Answered and failed requests by minute since 1970."""
-    alike = {count: Requests(count) for count in set(asked.answered.values())}  # a month has 43,200 minutes
-    found = {minute: alike[count] for minute, count in asked.answered.items()}
-    for minute, failed in failed_minutes(tenant_id, start, end).items():
-        found[minute] = Requests(asked.answered[minute], failed)
-    return found
+    failed = np.zeros_like(asked.answered)
+    for minute, count in failed_minutes(tenant_id, start, end).items():
+        failed[minute - asked.first] = count
+    places = (asked.answered + failed).nonzero()[0]
+    return Requests(asked.first + places, asked.answered[places], failed[places])
 
 
 def failed_minutes(tenant_id: int, start: datetime, end: datetime) -> dict[int, int]:
     """Failed requests by minute since 1970."""
     rows = FailedMinute.objects.filter(tenant_id=tenant_id, minute__gte=start, minute__lt=end)
     pairs = rows.annotate(failed=F("counted") + F("direct")).values_list("minute", "failed")
-    return {second_of(minute) // MINUTE: failed for minute, failed in pairs}
+    return {minute_of(minute): failed for minute, failed in pairs}
 
 
 def keep_days(days: Sequence[date]) -> int:
@@ -100,14 +107,15 @@ def forget_days(before: date) -> None:
 
 
 def _keep(tenant_id: int, day: date, decisions: int) -> None:
-    asked = _of_events(tenant_id, [day]).get(day, Asked())
-    minutes = np.zeros(MINUTES_A_DAY, dtype="<u4")
-    for minute, count in asked.answered.items():
-        minutes[minute % MINUTES_A_DAY] = count
+    asked = _of_events(tenant_id, [day])[day]
     MeasuredDay.objects.update_or_create(
         tenant_id=tenant_id,
         day=day,
-        defaults={"decisions": decisions, "minutes": minutes.tobytes(), "latencies": dict(asked.latencies)},
+        defaults={
+            "decisions": decisions,
+            "minutes": asked.minutes.astype("<u4").tobytes(),
+            "latencies": dict(asked.latencies),
+        },
     )
 
 
@@ -126,27 +134,29 @@ def _kept(tenant_id: int, days: Iterable[date]) -> Iterator[MeasuredDay]:
     return MeasuredDay.objects.filter(tenant_id=tenant_id, day__in=list(days)).iterator()
 
 
-def _of_row(row: MeasuredDay) -> Asked:
-    first = second_of(_midnight(row.day)) // MINUTE
-    minutes = np.frombuffer(bytes(row.minutes), dtype="<u4")
-    places = np.flatnonzero(minutes)
-    answered = dict(zip((first + places).tolist(), minutes[places].tolist(), strict=True))
+def _of_row(row: MeasuredDay) -> _Day:
     latencies: Mapping[str, int] = row.latencies
-    return Asked(Counter(answered), Counter({int(step): count for step, count in latencies.items()}))
+    minutes = np.frombuffer(bytes(row.minutes), dtype="<u4").astype(np.int64)
+    return _Day(minutes, Counter({int(step): count for step, count in latencies.items()}))
 
 
-def _of_events(tenant_id: int, days: Collection[date]) -> dict[date, Asked]:
+def _of_events(tenant_id: int, days: Collection[date]) -> dict[date, _Day]:
     """Some days' requests, from the events from the first of them to the last."""
-    found = {day: Asked() for day in days}
+    found = {day: _Day(np.zeros(MINUTES_A_DAY, np.int64), Counter()) for day in days}
     if not found:
         return found
     with connection.cursor() as cursor:
         cursor.execute(_READ, [tenant_id, _midnight(min(days)), _midnight(max(days)) + DAY, BATCHES])
         for minute, step, count in cursor.fetchall():
             if asked := found.get(moment_of(minute * MINUTE).date()):
-                asked.answered[minute] += count
+                asked.minutes[minute % MINUTES_A_DAY] += count
                 asked.latencies[step] += count
     return found
+
+
+def minute_of(moment: datetime) -> int:
+    """The minute a time is in, since 1970."""
+    return second_of(moment) // MINUTE
 
 
 def _midnight(day: date) -> datetime:

@@ -3,7 +3,7 @@
 It holds all it was computed from, so that anybody can compute it again: `recomputed`. Times are UTC, to the second.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from msgspec import Meta
 from apps.periods import Month
 from apps.sla.credits import STEPS, TARGET, credit_amount, credit_percent, percent_of
 from apps.sla.intervals import Interval, Seconds, moment_of, second_of
-from apps.sla.measure import MINUTE, Evidence, Measured, Requests, measure, minutes
+from apps.sla.measure import MINUTE, Evidence, Measured, Requests, measure, runs
 
 Second = Annotated[str, Meta(description="UTC, to the second.", extra_json_schema={"format": "date-time"})]
 
@@ -105,11 +105,7 @@ def statement(
     facts = Facts(
         promised=_spans(evidence.spans),
         answered=list(_runs(evidence.requests)),
-        failed=[
-            FailedMinute(_text(minute * MINUTE), asked.answered, asked.failed)
-            for minute, asked in sorted(evidence.requests.items())
-            if asked.failed
-        ],
+        failed=list(_failed(evidence.requests)),
         probed=_spans(evidence.probed),
         incidents=list(incidents),
         maintenance=_spans(evidence.maintenance),
@@ -125,11 +121,11 @@ def recomputed(given: Statement) -> Result:
 
 def evidence_of(facts: Facts) -> Evidence:
     """The facts as `measure` takes them. Raises `ValueError`."""
-    requests = {minute: Requests(1) for run in facts.answered for minute in _minutes(run)}
-    requests |= {_second(one.start) // MINUTE: Requests(one.answered, one.failed) for one in facts.failed}
+    requests = {minute: (1, 0) for run in facts.answered for minute in _minutes(run)}
+    requests |= {_second(one.start) // MINUTE: (one.answered, one.failed) for one in facts.failed}
     return Evidence(
         spans=_intervals(facts.promised),
-        requests=requests,
+        requests=Requests.of(requests),
         probed=_intervals(facts.probed),
         incidents=_intervals(facts.incidents),
         maintenance=_intervals(facts.maintenance),
@@ -158,11 +154,16 @@ def _against(seconds: Seconds, because: Literal["requests", "incident"]) -> Iter
         yield Against(_text(start), _text(end), end - start, because)
 
 
-def _runs(requests: Mapping[int, Requests]) -> Iterator[Run]:
+def _runs(requests: Requests) -> Iterator[Run]:
     """Minutes without a failure, one after the other."""
-    well = [minute for minute, asked in requests.items() if not asked.failed]
-    for start, end in minutes(well):
+    for start, end in runs(requests.minutes[requests.failed == 0]):
         yield Run(_text(start), (end - start) // MINUTE)
+
+
+def _failed(requests: Requests) -> Iterator[FailedMinute]:
+    for place in requests.failed.nonzero()[0]:
+        start = _text(int(requests.minutes[place]) * MINUTE)
+        yield FailedMinute(start, int(requests.answered[place]), int(requests.failed[place]))
 
 
 def _minutes(run: Run) -> range:

@@ -32,9 +32,9 @@ def timeline(seed: int) -> Evidence:
     busy = random.random()
     return Evidence(
         spans=tuple(some(begin, length, random.randrange(1, 4))),
-        requests={
-            minute: asked() for minute in range(begin // 60, (begin + length) // 60 + 1) if random.random() < busy
-        },
+        requests=Requests.of(
+            {minute: asked() for minute in range(begin // 60, (begin + length) // 60 + 1) if random.random() < busy}
+        ),
         probed=tuple(some(begin, length, random.randrange(4))),
         incidents=tuple(some(begin, length, random.randrange(5))),
         maintenance=tuple(local(one, zone) for one in some(begin, length, random.randrange(3))),
@@ -47,10 +47,10 @@ def some(begin: int, length: int, count: int) -> list[Interval]:
     return [(start, start + random.choice((0, 1, 59, 60, random.randrange(length)))) for start in starts]
 
 
-def asked() -> Requests:
+def asked() -> tuple[int, int]:
     total = random.choice((1, 19, 20, 21, 100))
     failed = random.choice((0, 0, 0, 1, total // 20, total // 20 + 1, total))
-    return Requests(total - min(failed, total), min(failed, total))
+    return total - min(failed, total), min(failed, total)
 
 
 def local(interval: Interval, zone: str) -> Interval:
@@ -73,10 +73,11 @@ def oracle(evidence: Evidence) -> np.ndarray:
 
     painted[mask(evidence.probed)] = UP
     painted[mask(evidence.probed) & mask(evidence.incidents)] = DOWN
-    for minute, requests in evidence.requests.items():
+    requests = evidence.requests
+    for minute, answered, failed in zip(requests.minutes, requests.answered, requests.failed, strict=True):
         place = minute * 60 - first
         if place + 60 > 0:
-            bad = 100 * requests.failed > 5 * (requests.failed + requests.answered)
+            bad = 100 * failed > 5 * (failed + answered)
             painted[max(place, 0) : place + 60] = DOWN if bad else UP
     painted[mask(evidence.maintenance)] = EXCLUDED
     return painted[mask(evidence.spans)]
@@ -114,7 +115,7 @@ DAY = second_of(datetime(2026, 11, 1, tzinfo=UTC))
 
 
 def of_an_hour(**facts: object) -> Measured:
-    return measure(Evidence(**({"spans": ((DAY, DAY + 3_600),), "requests": {}} | facts)))  # type: ignore[arg-type]
+    return measure(Evidence(**({"spans": ((DAY, DAY + 3_600),), "requests": Requests.of({})} | facts)))  # type: ignore[arg-type]
 
 
 def test_nothing_known_is_neither_up_nor_down() -> None:
@@ -124,12 +125,14 @@ def test_nothing_known_is_neither_up_nor_down() -> None:
 
 @pytest.mark.parametrize(("answered", "failed", "down"), [(95, 5, False), (94, 5, True), (0, 1, True), (1, 0, False)])
 def test_a_minute_is_down_above_five_percent(answered: int, failed: int, down: bool) -> None:
-    found = of_an_hour(requests={DAY // 60: Requests(answered, failed)})
+    found = of_an_hour(requests=Requests.of({DAY // 60: (answered, failed)}))
     assert found.down_seconds == (60 if down else 0)
 
 
 def test_own_requests_count_before_probes_do() -> None:
-    found = of_an_hour(requests={DAY // 60: Requests(3, 0)}, probed=((DAY, DAY + 600),), incidents=((DAY, DAY + 600),))
+    found = of_an_hour(
+        requests=Requests.of({DAY // 60: (3, 0)}), probed=((DAY, DAY + 600),), incidents=((DAY, DAY + 600),)
+    )
     assert (found.up_seconds, found.down_seconds) == (60, 540)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from apps.billing.rating.money import rounded
 from apps.billing.rating.money import shown as shown_money
 from apps.billing.subscriptions.services import plan_for
 from apps.formats import month_text
@@ -13,8 +12,7 @@ from apps.portal.page import Page
 from apps.sla import documents, evaluation
 from apps.sla.credits import FEATURE, STEPS, TARGET, percent_of
 from apps.sla.documents import IssuedStatement
-from apps.sla.models import Incident, SlaStatement
-from apps.sla.statement import Statement
+from apps.sla.models import Incident
 from apps.sla.status import shown
 
 #: Incidents on the page, the newest.
@@ -37,7 +35,7 @@ class SlaPage(Page):
             "figures": documents.figures(month) if month else None,
             "measured": month.measured if month else None,
             "available": percent_of(month.measured.availability) if month else None,
-            "stated": list(map(_stated, evaluation.statements_of(self.tenant.pk))),
+            "stated": list(map(_stated, evaluation.stated_months(self.tenant.pk))),
             "incidents": [(row, shown(row)) for row in incidents],
         }
 
@@ -76,10 +74,9 @@ class SlaMonthPaper(SlaMonthPage):
             return HttpResponse(documents.html_of(stated), content_type="text/html; charset=utf-8")
 
 
-def _stated(row: SlaStatement) -> tuple[str, str, Statement, str]:
-    """(month, its name, its statement, what was granted for it)."""
-    made, granted = evaluation.statement_in(row), evaluation.granted(row.tenant_id, row.month)
-    return row.month, month_text(row.month), made, shown_money(rounded(granted, made.currency), made.currency)
+def _stated(month: evaluation.StatedMonth) -> tuple[evaluation.StatedMonth, str, str]:
+    """(month, its name, what was granted for it)."""
+    return month, month_text(month.month), shown_money(month.granted, month.currency)
 
 
 def _file(content: bytes, kind: str, name: str) -> HttpResponse:
