@@ -175,7 +175,13 @@ class Case(models.Model):
                 condition=~models.Q(state="resolved"),
                 name="case_next_of_queue",
             ),
-            models.Index(fields=["livemode", "due_at"], condition=~models.Q(state="resolved"), name="case_due"),
+            # With the queue, so that what waits in each is counted from the index alone.
+            models.Index(
+                fields=["livemode", "due_at"],
+                include=["queue"],
+                condition=~models.Q(state="resolved"),
+                name="case_that_waits",
+            ),
         ]
 
     def __str__(self) -> str:

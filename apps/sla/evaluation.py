@@ -6,6 +6,7 @@ corrects the statement: if it gives back more, the difference is a credit of its
 `sla:YYYY-MM:<revision>`. If it gives back less, what was granted stays.
 """
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import F, Sum, Window
 from prometheus_client import Counter as Metric
 
 from apps.accounts.models import Tenant
@@ -161,11 +162,12 @@ def statement_for(tenant: Tenant, month: Month) -> Statement:
 
 def stated_months(tenant_id: int) -> list[StatedMonth]:
     """The months that were stated, by the statement in force of each, the newest month first."""
-    rows = SlaStatement.objects.filter(tenant_id=tenant_id)
-    credits = dict(rows.order_by().values_list("month").annotate(Sum("credit")))
+    rows = SlaStatement.objects.filter(tenant_id=tenant_id).annotate(
+        granted=Window(Sum("credit"), partition_by=[F("month")])
+    )
     newest = rows.order_by("-month", "-revision").distinct("month")
-    found = newest.values_list("month", "currency", "availability_percent", "down_seconds", "credit_percent")
-    return [StatedMonth(*one, granted=rounded(credits[one[0]], one[1])) for one in found]
+    found = itertools.starmap(StatedMonth, newest.values_list(*StatedMonth._fields))
+    return [one._replace(granted=rounded(one.granted, one.currency)) for one in found]
 
 
 def granted(tenant_id: int, month: str) -> Decimal:

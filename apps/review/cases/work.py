@@ -62,7 +62,7 @@ def of_transaction(transaction_hash: str, schema: str, livemode: bool) -> Case |
 def counts_by_queue(livemode: bool, now: datetime) -> dict[str, tuple[int, int]]:
     """Cases that are not resolved, and how many of them are overdue, by queue; within their tenant."""
     rows = listed(livemode).exclude(state=Case.RESOLVED).values_list("queue")
-    told = rows.annotate(Count("pk"), overdue=Count("pk", filter=Q(due_at__lt=now))).order_by()
+    told = rows.annotate(Count("queue"), overdue=Count("queue", filter=Q(due_at__lt=now))).order_by()
     return {queue: (waiting, overdue) for queue, waiting, overdue in told}
 
 
