@@ -156,8 +156,8 @@ class Rows:
 
 
 def _columns(model: type[Model]) -> Mapping[str, Any]:
-    """Column → field."""
-    return {str(field.column): field for field in model._meta.concrete_fields}
+    """Column → field, of what is written: what Postgres generates of it is not carried."""
+    return {str(field.column): field for field in model._meta.concrete_fields if not field.generated}
 
 
 def _key_of(model: type[Model]) -> str:
