@@ -58,7 +58,8 @@ class Copy:
         return status
 
     def first_call(self) -> dict[str, Any]:
-        """The banner's own line, given to a shell as it stands."""
+        """The banner's own line, given to a shell as it stands. It comes when all is started: the API is sooner."""
+        until(lambda: bool(re.search(r"^curl .*$", self.output, re.MULTILINE)), 30)
         line = re.search(r"^curl .*$", self.output, re.MULTILINE)
         assert line, self.output
         said = subprocess.run(line[0], shell=True, capture_output=True, check=True, timeout=within(30))  # noqa: S602

@@ -10,9 +10,9 @@ EVERY_SECONDS = 0.1
 class Bar:
     """Draws one line again and again; nothing where nobody looks at it, as in a log."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream, self._drawn_at, self._doing = stream, -EVERY_SECONDS, ""
-        self._seen = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream, self._drawn_at, self._doing = stream or sys.stderr, -EVERY_SECONDS, ""
+        self._seen = self._stream.isatty()
 
     def draw(self, doing: str, rows: int, total: int | None, seconds: float) -> None:
         """Tell how far it is: `total` rows are to be done, None while nobody knows."""

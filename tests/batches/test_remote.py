@@ -15,6 +15,7 @@ from apps.batches.models import Batch
 from tests.batches.sent import HEADER, csv_of, rows, worked
 from tests.cast import Cast
 from tests.live import serving
+from tests.pace import within
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def scored(server: str, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         try:
             call_command("score", tmp_path / "in.csv", **asked)
         finally:
-            worker.join(60)
+            worker.join(within(60))
         return tmp_path / out
 
     return run
@@ -45,7 +46,7 @@ def scored(server: str, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def _work_on_all(work: Any) -> None:
     """Wait for a batch, and work on it until nothing more is asked of it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + within(60)
     while time.monotonic() < deadline:
         waiting = Batch.objects.filter(assembled_at=None).exclude(state__in=("cancelled", "failed"))
         for batch in waiting:

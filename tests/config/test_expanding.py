@@ -29,9 +29,9 @@ def _takes_away(operation: Any, before: Field | None) -> str | None:
 
 def _new_field(operation: Any, before: Field | None) -> str | None:
     field = operation.field
-    if field.null or field.many_to_many or field.db_default is not NOT_PROVIDED:
+    if field.null or field.many_to_many or field.generated or field.db_default is not NOT_PROVIDED:
         return None
-    return "is a column that the running version does not fill: null=True or db_default"
+    return "is a column that the running version does not fill: null=True, db_default, or generated"
 
 
 def _altered_field(operation: Any, before: Field | None) -> str | None:
