@@ -85,7 +85,7 @@ def test_master_of_the_api_killed_by_force_takes_its_workers_along_and_a_new_one
 def test_signal_to_make_up_leaves_nothing_running_and_the_next_start_keeps_the_data(up: Copy, number: int) -> None:
     decision = up.first_call()
     status, sockets = up.stop(number), up.sockets
-    assert until(lambda: not up.processes(), 10), up.processes()
+    assert until(lambda: not up.processes(), 30), up.processes()
     assert not sockets.exists()
     assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     up.output = ""
