@@ -33,6 +33,7 @@ FOLDER = os.environ.get("PICTURES", "")
 pytestmark = [needs_chromium, pytest.mark.skipif(not FOLDER, reason="no folder was named: PICTURES=folder")]
 WIDTHS = {"wide": 1440, "narrow": 375}
 THEMES = ("light", "dark")
+TALLEST = 12_000  # pixels of a picture: of more Chromium makes none
 
 
 def test_pictures_of_pages_for_everybody(house: Copy, browser: Any) -> None:
@@ -70,7 +71,9 @@ def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:
             page.wait_for_timeout(300)  # charts are drawn anew
             for theme in THEMES:
                 page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                page.screenshot(path=Path(FOLDER) / f"{what}-{name}-{size}-{theme}.png", full_page=True)
+                height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+                clip = {"x": 0, "y": 0, "width": width, "height": height}
+                page.screenshot(path=Path(FOLDER) / f"{what}-{name}-{size}-{theme}.png", full_page=True, clip=clip)
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 sideways.append(f"{name} at {width}")
     assert sideways == []

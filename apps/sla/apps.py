@@ -1,0 +1,8 @@
+"""Its name for people."""
+
+from django.apps import AppConfig
+
+
+class SlaConfig(AppConfig):
+    name = "apps.sla"
+    verbose_name = "SLA"
