@@ -1,6 +1,5 @@
 """The process's one `Scoring`: stores and engine put together, once, before the first request."""
 
-import gc
 import logging
 import time
 from collections.abc import Mapping
@@ -70,7 +69,6 @@ def catch_up(scoring: Scoring, known: Named) -> Named:
         if now == known:
             return known
         scoring.engine = Engine(load_models())
-        gc.freeze()
     except OSError:
         log.exception("the active models could not be read; those loaded go on")
         return known
