@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from apps.scoring.serving.runtime import models
+from apps.api_keys.gate import names_of
+from apps.scoring.engine import past_events
+from apps.scoring.serving.ids import party_hash
+from apps.scoring.serving.runtime import get_scoring, models
+from apps.text import recognised
 from apps.usage.models import UsageEvent
+from apps.valkey import Valkey
 from tests.api.bodies import DRAINED, HONEST, TRANSFER, VANISHED, asking
 from tests.cast import Api
 
@@ -34,6 +40,24 @@ def test_drained_account_is_blocked_by_the_model(alice: Api) -> None:
     assert told["decisive"]["kind"] == "model"
     assert told["risk_score"] > 900
     assert "ACCOUNT_EMPTIED" in [reason["code"] for reason in told["reasons"]]
+
+
+def test_a_block_is_marked_in_its_parties_pasts_and_asks_valkey_no_more_often_than_an_approval(
+    alice: Api, valkey: Valkey
+) -> None:
+    """What it asks: the gate, and the journal."""
+    live, asked = get_scoring().journal.valkey, {}
+    for _ in range(2):  # the server is brought the scripts by the first
+        for transaction in (TRANSFER, DRAINED | {"nameOrig": "C8", "nameDest": "C9"}):
+            before = live.round_trips
+            action = decide(alice, asking(transaction))["recommended_action"]
+            asked[action] = live.round_trips - before
+    assert asked == {"approve": 2, "block": 2}
+    names = names_of(alice.tenant.handle, True)
+    for role, name in (("nameOrig", "C8"), ("nameDest", "C9")):
+        past = valkey.command("GET", names.party("paysim", role, party_hash(recognised(name))))
+        events = np.frombuffer(past, past_events.EVENT_COLUMNS)
+        assert len(events) == 2 and (events["flags"] & past_events.REFUSED).all()
 
 
 def test_black_hole_is_blocked_by_the_rule_and_scored_all_the_same(alice: Api) -> None:

@@ -101,6 +101,25 @@ def test_what_was_granted_stays_when_less_would_have_been(october: Player) -> No
     assert evaluation.granted(october.tenant.pk, "2026-10") == Decimal("99.9")
 
 
+def test_stated_months_are_one_question_however_many_they_are(october: Player) -> None:
+    """And no document is read: what a list shows are columns of their own."""
+    evaluation.evaluate_due(OVER)
+    Incident.objects.update(ended_at=at(9, 12))
+    evaluation.correct_due(LATER)
+    found = SlaStatement.objects.get(revision=2)
+    for month in ("2026-07", "2026-08", "2026-09"):
+        SlaStatement.objects.create(
+            tenant=october.tenant, month=month, revision=1, issued_at=LATER, document=found.document,
+            credit_percent=0, credit=0,
+        )  # fmt: skip
+    with CaptureQueriesContext(connection) as asked:
+        told = evaluation.stated_months(october.tenant.pk)
+    assert len(asked) == 1 and '"document"' not in asked[0]["sql"]
+    assert [one.month for one in told] == ["2026-10", "2026-09", "2026-08", "2026-07"]
+    assert (told[0].granted, told[0].currency) == (Decimal("249.75"), evaluation.statement_in(found).currency)
+    assert (told[0].availability_percent, told[0].down_seconds) == ("98.79032", 9 * 3_600)
+
+
 def test_only_the_days_of_the_promise_count_and_are_paid_for(october: Player) -> None:
     tenant = sign_up(slug="emil", name="Emil", plan="professional", now=at(1))
     change_plan(tenant_id=tenant.pk, plan="enterprise", now=at(17))
