@@ -46,12 +46,13 @@ def scored(server: str, cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def _work_on_all(work: Any) -> None:
     """Wait for a batch, and work on it until nothing more is asked of it."""
+    waiting = Batch.objects.filter(assembled_at=None).exclude(state__in=("cancelled", "failed"))
     deadline = time.monotonic() + within(60)
     while time.monotonic() < deadline:
-        waiting = Batch.objects.filter(assembled_at=None).exclude(state__in=("cancelled", "failed"))
-        for batch in waiting:
+        sent = Batch.objects.exists()  # asked first: what is sent after it is looked at in the next round
+        for batch in waiting.all():
             work(batch)
-        if Batch.objects.exists() and not waiting.exists():
+        if sent and not waiting.all().exists():
             break
         time.sleep(0.05)
     connection.close()
