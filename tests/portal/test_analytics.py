@@ -1,5 +1,8 @@
 """Every view of the page of analytics says what the roll-ups hold, in few queries, and leads to the decisions."""
 
+import csv
+import io
+import json
 import re
 from datetime import UTC, datetime
 
@@ -94,3 +97,37 @@ def test_an_empty_view_says_so(owner: Client, view: str) -> None:
     answer = owner.get(f"/analytics/?view={view}&days=no&schema=none")
     assert answer.status_code == 200
     assert "in the last 30 days" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("view", "file", "says"),
+    [
+        ("trends", "trends", b"start,decisions,fraud,fraud_rate,actions_approve"),
+        ("patterns", "patterns", b"by,value,decisions"),
+        ("scores", "levels", b"level,decisions,share"),
+        ("scores", "scores", b"from,to,decisions"),
+        ("models", "models", b"schema,model,decisions"),
+        ("rules", "rules", b"rule,decisions,hit_rate"),
+        ("rules", "together", b"rules,decisions,overlap"),
+        ("entities", "parties", b"missed,schema,field,value"),
+        ("drift", "features", b"schema,model,name,psi"),
+    ],
+)
+def test_every_view_is_a_file(cast: Cast, owner: Client, view: str, file: str, says: bytes) -> None:
+    added_up(cast.alice.tenant.schema_name)
+    asked = f"/analytics/?view={view}&file={file}"
+    assert f"file={file}&amp;export=csv" in owner.get(asked).content.decode()
+    told = b"".join(owner.get(f"{asked}&export=csv").streaming_content)  # type: ignore[arg-type]
+    rows = list(csv.DictReader(io.StringIO(told.decode())))
+    assert told.startswith(says)
+    assert rows
+    same = json.loads(b"".join(owner.get(f"{asked}&export=json").streaming_content))  # type: ignore[arg-type]
+    assert [list(row) for row in same] == [list(row) for row in rows]
+
+
+def test_who_may_not_export_gets_no_file_of_analytics(cast: Cast) -> None:
+    client = Client()
+    viewer = MembershipFactory(tenant=cast.alice.tenant, role="viewer")
+    client.force_login(viewer.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert "export=csv" not in client.get("/analytics/?view=trends").content.decode()
+    assert client.get("/analytics/?view=trends&file=trends&export=csv").status_code == 403

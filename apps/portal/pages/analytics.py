@@ -5,6 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 
 from apps.analytics.asked import Asked, last_days
@@ -16,9 +18,12 @@ from apps.analytics.performance import ByLabels, performance
 from apps.analytics.rules import rules
 from apps.analytics.trends import ACTIONS, trends
 from apps.billing.subscriptions.services import plan_for
+from apps.portal.analytics_files import FILES, columns_of
+from apps.portal.export import KINDS as FILE_KINDS
 from apps.portal.histogram import histogram
 from apps.portal.page import Page
 from apps.portal.pages.decisions import KINDS
+from apps.portal.roles import Permission
 from apps.scoring.engine.schemas import SCHEMAS
 
 #: Spans that can be chosen, in days.
@@ -44,23 +49,52 @@ class AnalyticsPage(Page):
 
     title, template = "Analytics", "portal/pages/analytics.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        kind, name = request.GET.get("export", ""), request.GET.get("file", "")
+        if kind in FILE_KINDS and name in FILES[self._view()]:
+            return self._exported(kind, name)
+        return super().get(request, *args, **kwargs)
+
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        asked = self.request.GET
-        days = next((one for one in SPANS if str(one) == asked.get("days")), USUAL)
-        schema = asked.get("schema", "") if asked.get("schema", "") in SCHEMAS else ""
-        view = asked.get("view", "") if asked.get("view", "") in VIEWS else next(iter(VIEWS))
-        span = last_days(self.tenant.schema_name, self.livemode, days, self.now, schema)
+        view, span = self._view(), self._span()
         return {
             "views": [(name, one.name) for name, one in VIEWS.items()],
             "view": view,
             "lead": VIEWS[view].lead,
             "part": f"portal/parts/analytics_{view}.html",
             "spans": SPANS,
-            "days": days,
-            "schema": schema,
+            "days": self._days(),
+            "schema": span.schema,
             "kinds": KINDS,
+            "files": FILES[view],
+            "file_kinds": FILE_KINDS,
             **VIEWS[view].context(self, span),
         }
+
+    def _view(self) -> str:
+        asked = self.request.GET.get("view", "")
+        return asked if asked in VIEWS else next(iter(VIEWS))
+
+    def _days(self) -> int:
+        return next((one for one in SPANS if str(one) == self.request.GET.get("days")), USUAL)
+
+    def _span(self) -> Asked:
+        """Of which days and kind of transaction the page is asked."""
+        said = self.request.GET.get("schema", "")
+        schema = said if said in SCHEMAS else ""
+        return last_days(self.tenant.schema_name, self.livemode, self._days(), self.now, schema)
+
+    def _exported(self, kind: str, name: str) -> StreamingHttpResponse:
+        """A view's file. Raises `PermissionDenied` for who may take none along."""
+        if not self.may(Permission.EXPORT):
+            raise PermissionDenied("Your role can't export.")
+        found = VIEWS[self._view()].context(self, self._span()).get("found")
+        rows = list(FILES[self._view()][name](found)) if found is not None else []
+        names = columns_of(rows)
+        media_type, written = FILE_KINDS[kind]
+        lines = written(names, ({one: row.get(one) for one in names} for row in rows))
+        headers = {"Content-Disposition": f'attachment; filename="analytics-{name}.{kind}"'}
+        return StreamingHttpResponse(lines, content_type=media_type, headers=headers)
 
 
 def decisions_of(asked: Asked, **filters: str) -> str:
@@ -146,9 +180,9 @@ def _rules(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
 
 def _entities(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
     asked = asked._replace(start=max(asked.start, asked.end - timedelta(days=MOST_DAYS)))
-    found = entities(asked, ROWS)
+    found = entities(asked)
     fields = [
-        (one, [(party, decisions_of(asked, party=party.value)) for party in one.data])
+        (one, [(party, decisions_of(asked, party=party.value)) for party in one.data[:ROWS]])
         for one in found.fields
         if one.data
     ]
