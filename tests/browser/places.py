@@ -146,6 +146,13 @@ def opened(page: Any, address: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def turned(page: Any, theme: str) -> None:
+    """Show an open page in a theme. The operators' pages choose theirs when they are loaded."""
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    if page.locator("html[x-data]").count():
+        opened(page, page.url)
+
+
 def as_the_demo(house: Copy, page: Any) -> None:
     """Log in to a company with some weeks of history."""
     page.goto(f"{house.portal}/account/login/")

@@ -24,6 +24,7 @@ from tests.browser.places import (
     of_a_batch,
     of_a_simulation,
     opened,
+    turned,
 )
 from tests.copies import Copy
 
@@ -73,7 +74,7 @@ def found(page: Any, places: Iterator[tuple[str, str]] | list[tuple[str, str]]) 
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
         opened(page, address)
         lines += violations(page, f"{name} light", LEVELS)
-        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        turned(page, "dark")
         lines += violations(page, f"{name} dark", COLOURS)
     return lines
 

@@ -26,6 +26,7 @@ from tests.browser.places import (
     of_a_batch,
     of_a_simulation,
     opened,
+    turned,
 )
 from tests.copies import Copy
 
@@ -70,7 +71,7 @@ def take(page: Any, what: str, places: Iterable[tuple[str, str]]) -> None:
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(300)  # charts are drawn anew
             for theme in THEMES:
-                page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+                turned(page, theme)
                 height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
                 clip = {"x": 0, "y": 0, "width": width, "height": height}
                 page.screenshot(path=Path(FOLDER) / f"{what}-{name}-{size}-{theme}.png", full_page=True, clip=clip)
