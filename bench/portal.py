@@ -183,7 +183,8 @@ def paths(tenant: Any) -> Iterator[str]:
         "/lists/mules/?q=c77",
         "/decisions/?recommended_action=block",
         "/decisions/?id=order-77",
-        "/dashboard/?days=90",
+        "/dashboard/?span=7d",
+        "/dashboard/?span=90d",
     )
 
 

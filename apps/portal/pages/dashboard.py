@@ -44,7 +44,9 @@ class DashboardPage(Page):
         points = Points(SPANS[name], self.now)
         within = (points.before, points.end, points.span.by)
         outcomes = tallies.outcomes(self.tenant.schema_name, self.livemode, *within)
-        times = activity.answer_times(self.tenant.pk, self.livemode, *within)
+        times = activity.answer_times(
+            self.tenant.pk, self.livemode, points.before, points.start, points.end, points.span.step
+        )
         refused = refused_calls.by_hour(self.tenant.handle, self.livemode, points.before, points.end)
         month = reports.brief(self.tenant.pk, self.now)
         decided, decided_before = points.of((one.moment, one.decisions) for one in outcomes)

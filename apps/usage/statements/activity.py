@@ -5,29 +5,28 @@ That of answer times has quarters of an octave, so that a percentile is right to
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Literal
+from datetime import datetime, timedelta
 
-from django.db.models import Sum
-from django.db.models.functions import TruncDay, TruncHour
+from django.db.models import Case, DateTimeField, F, Func, Sum, Value, When
 
 from apps.periods import Period
 from apps.usage.models import LatencyHour, UsageHour
 
 #: Step of the roll-up → decisions.
 Steps = Counter[int]
-TRUNCATED = {"hour": TruncHour, "day": TruncDay}
 
 
 def answer_times(
-    tenant_id: int, livemode: bool, start: datetime, end: datetime, by: Literal["hour", "day"]
+    tenant_id: int, livemode: bool, start: datetime, since: datetime, end: datetime, step: timedelta
 ) -> dict[datetime, Steps]:
-    """The answer times of each hour or day (UTC) in [start, end) with any."""
+    """The answer times of each step in [since, end) with any; those of [start, since) together, as of `start`."""
     hours = LatencyHour.objects.filter(tenant_id=tenant_id, livemode=livemode, hour__gte=start, hour__lt=end)
-    rows = hours.values_list(TRUNCATED[by]("hour", tzinfo=UTC), "step").annotate(Sum("decisions"))
+    stepped = Func(Value(step), F("hour"), Value(since), function="date_bin", output_field=DateTimeField())
+    moment = Case(When(hour__lt=since, then=Value(start, DateTimeField())), default=stepped)
+    rows = hours.values_list(moment, "step").annotate(Sum("decisions"))
     found: dict[datetime, Steps] = {}
-    for moment, step, decisions in rows.order_by():
-        found.setdefault(moment, Counter())[step] += decisions
+    for at, quarter, decisions in rows.order_by():
+        found.setdefault(at, Counter())[quarter] += decisions
     return found
 
 
