@@ -11,9 +11,9 @@ from apps.batches.beginning import Beginning, samples
 from apps.batches.models import Batch
 from apps.batches.services import MOST_BYTES, Wanted
 from apps.notifications.models import WebhookEndpoint
+from apps.portal.kinds import CHOICES
 from apps.scoring.engine.engine import ENSEMBLE
 from apps.scoring.engine.models import active
-from apps.scoring.engine.schemas import SCHEMAS
 
 EXPLAINED = (
     ("flagged", "Rows that are not approved at a low risk"),
@@ -39,7 +39,7 @@ class UploadForm(forms.Form):
         help_text="CSV, JSON Lines or Parquet, plain or in gzip or zstd, up to 1 GB and 10 million rows. Choose it, or "
         "drop it here.",
     )  # fmt: skip
-    schema = forms.ChoiceField(label="Kind of transaction", choices=[(name, name) for name in SCHEMAS])
+    schema = forms.ChoiceField(label="Kind of transaction", choices=CHOICES)
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
@@ -51,7 +51,7 @@ class UploadForm(forms.Form):
 class ScoringForm(forms.Form):
     """How a file shall be scored."""
 
-    schema = forms.ChoiceField(label="Kind of transaction", choices=[(name, name) for name in SCHEMAS])
+    schema = forms.ChoiceField(label="Kind of transaction", choices=CHOICES)
     model = forms.ChoiceField(label="Model", required=False)
     explain = forms.ChoiceField(label="Reasons for", choices=EXPLAINED)
     callback = forms.ChoiceField(

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from django import forms
 
+from apps.portal.kinds import CHOICES
 from apps.review.cases import file_types, queues
 from apps.review.cases.criteria import Criteria
 from apps.review.cases.work import LONGEST_NOTE
 from apps.review.models import Queue
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.text import refusal
 
 RESOLUTION_WORDS = {"fraud": "Fraud", "legitimate": "Legitimate", "unsure": "Can't be told"}
@@ -79,7 +79,7 @@ class QueueForm(forms.Form):
     )
     schemas = forms.MultipleChoiceField(
         required=False,
-        choices=tuple((name, name) for name in SCHEMAS),
+        choices=CHOICES,
         label="Kinds",
         widget=forms.CheckboxSelectMultiple,
     )

@@ -7,6 +7,7 @@ from django.template import Library
 from apps.billing.rating.money import EXPONENTS, shown
 from apps.formats import amount_text
 from apps.formats import plain as plain_text
+from apps.portal.kinds import KINDS
 
 register = Library()
 
@@ -37,3 +38,9 @@ def amount(value: Decimal | str, currency: str) -> str:
 def plain(value: Decimal) -> str:
     """Write a number as it was told, without zeros that only its column has: 100, 0.5."""
     return plain_text(value)
+
+
+@register.filter
+def kind(schema: str) -> str:
+    """Name a kind of transaction in the portal's words: Card payment."""
+    return KINDS.get(schema, schema)

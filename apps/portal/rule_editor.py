@@ -1,5 +1,6 @@
 """The form a rule is written in, and what is said of it: as text, with errors where they stand. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django import forms
@@ -41,7 +42,7 @@ class RuleText(forms.Form):
         required=False, max_length=500, label="Reason for the change", help_text="Shown in its history."
     )
 
-    def __init__(self, *args: Any, is_new: bool, kinds: dict[str, str], **more: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool, kinds: Mapping[str, str], **more: Any) -> None:
         super().__init__(*args, **more)
         choices = [("", "All kinds that have these fields"), *kinds.items()]
         self.fields["schema"].choices = choices  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from apps.api_keys.services import get_gate
+from apps.portal.kinds import CHOICES
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.scoring import aggregate_changes, policies
 from apps.scoring.aggregate_changes import AggregateExists, AggregateInUse, NoSuchAggregate, WrongAggregate
@@ -35,7 +35,7 @@ class AggregateForm(forms.Form):
         r"^[a-z][a-z0-9_]{0,39}\Z", label="Name", help_text="Rules ask for it as aggregates.NAME: bin_count_1h.",
         error_messages={"invalid": "Small letters, digits and _, a letter first: bin_count_1h."},
     )  # fmt: skip
-    schema = forms.ChoiceField(choices=tuple(KINDS.items()), label="Of")
+    schema = forms.ChoiceField(choices=CHOICES, label="Of")
     by = forms.CharField(max_length=130, label="By", help_text="One field, or two with a comma: user_id, merchant_id.")
     function = forms.ChoiceField(choices=tuple(FUNCTIONS.items()), label="What")
     of = forms.CharField(max_length=64, required=False, label="Of which field", help_text="Empty: of none.")

@@ -21,8 +21,8 @@ from apps.billing.subscriptions.services import plan_for
 from apps.portal.analytics_files import FILES, columns_of
 from apps.portal.export import KINDS as FILE_KINDS
 from apps.portal.histogram import histogram
+from apps.portal.kinds import KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.scoring.engine.schemas import SCHEMAS
 

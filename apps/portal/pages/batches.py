@@ -22,6 +22,7 @@ from apps.errors import Problem
 from apps.notifications.models import WebhookEndpoint
 from apps.portal.batch_forms import ScoringForm, UploadForm, chosen, mapped, typed_in
 from apps.portal.filters import choice, days, search
+from apps.portal.kinds import CHOICES
 from apps.portal.page import A_PAGE, InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
@@ -42,7 +43,7 @@ TABLE = Table(
     filters=(
         search("File", "filename", "id"),
         choice("state", "State", ((one, one) for one in State.values if one != State.DRAFT)),
-        choice("schema", "Kind", ((name, name) for name in SCHEMAS)),
+        choice("schema", "Kind", CHOICES),
         *days("created_at"),
     ),
     columns=(

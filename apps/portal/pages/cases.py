@@ -18,6 +18,7 @@ from apps.errors import Problem
 from apps.portal import case_graph
 from apps.portal.case_forms import RESOLUTION_WORDS, AssignForm, EvidenceForm, NoteForm, ResolveForm
 from apps.portal.filters import choice, days, least_and_most, search
+from apps.portal.kinds import CHOICES
 from apps.portal.page import InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
@@ -25,7 +26,6 @@ from apps.review.cases import evidence, graph, queues, work
 from apps.review.cases.queues import Sorter
 from apps.review.cases.work import Reviewer
 from apps.review.models import Case
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.serving.decision_formats import answer_of
 from apps.usage.metering.journal import Journal
@@ -48,7 +48,7 @@ TABLE = Table(
         search("Transaction", "transaction_id"),
         choice("state", "State", STATE_WORDS.items()),
         choice("resolution", "Resolved as", RESOLUTION_WORDS.items()),
-        choice("schema", "Kind", ((name, name) for name in SCHEMAS)),
+        choice("schema", "Kind", CHOICES),
         *least_and_most("amount", "Amount", "amount"),
         *days("created_at"),
     ),

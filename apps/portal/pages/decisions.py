@@ -15,6 +15,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
 from apps.portal import scoring_api
 from apps.portal.filters import Filter, choice, days, least_and_most
+from apps.portal.kinds import CHOICES, KINDS
 from apps.portal.page import InOtherMode, Page
 from apps.portal.pages.labels import LabelForm
 from apps.portal.pages.lists import FromDecisionForm, listable
@@ -28,7 +29,6 @@ from apps.scoring import searches
 from apps.scoring.engine.decide import Action, RiskLevel
 from apps.scoring.engine.engine import Engine
 from apps.scoring.engine.parties import party_name
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists import reads
 from apps.scoring.models import Decision
 from apps.scoring.policies import get_policies
@@ -37,13 +37,6 @@ from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.serving.replay import replay
 from apps.text import spellings
 
-#: How the kinds of transaction are called.
-KINDS = {
-    "payments": "Card payment",
-    "paysim": "Transfer",
-    "card_activity": "Card activity",
-    "ieee_cis": "Online card payment",
-}
 #: The portal scores nothing: what a replay asks is loaded for it, by version.
 NO_MODELS = Engine({})
 #: Earlier decisions of a party that are shown beside one.
@@ -70,7 +63,7 @@ TABLE = Table(
         Filter("id", "Decision or transaction", lambda said, _: _of_id(said)),
         Filter("party", "Party", lambda said, _: Q(parties__contains=[party_name(said)])),
         *least_and_most("amount", "Amount", "amount"),
-        choice("schema", "Kind", ((name, KINDS[name]) for name in SCHEMAS)),
+        choice("schema", "Kind", CHOICES),
         choice("risk_level", "Level", _words(get_args(RiskLevel))),
         choice("recommended_action", "Action", _words(get_args(Action))),
         Filter("rule", "Rule that hit", lambda said, _: Q(rules_hit__contains=[said])),

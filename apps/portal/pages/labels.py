@@ -13,12 +13,12 @@ from django.urls import reverse
 from apps.accounts.tenancy import in_tenant
 from apps.errors import Problem
 from apps.portal.filters import choice, days, search
+from apps.portal.kinds import CHOICES
 from apps.portal.page import Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.review import label_csv, labels
 from apps.review.given import KINDS, MOST_LABELS, SOURCES, Meant, meant
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving import decisions
 from apps.usage.metering.journal import Journal
 from apps.valkey import server
@@ -36,7 +36,7 @@ TABLE = Table(
         search("Transaction or decision", "transaction_id", "decision_id"),
         choice("label", "Label", ((name, LABEL_WORDS[name]) for name in KINDS)),
         choice("source", "Said by", ((name, SOURCE_WORDS[name]) for name in SOURCES)),
-        choice("schema", "Kind", ((name, name) for name in SCHEMAS)),
+        choice("schema", "Kind", CHOICES),
         choice("holds", "Counts", (("True", "Yes"), ("False", "Corrected since"))),
         *days("known_at"),
     ),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from apps.portal.kinds import KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.scoring.serving import model_cards
 from apps.scoring.serving.card_words import MEANINGS, METRICS, counted, metric
 from apps.scoring.serving.model_cards import ModelCard

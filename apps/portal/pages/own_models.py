@@ -14,8 +14,8 @@ from apps.billing.subscriptions.services import plan_for
 from apps.own_models import services
 from apps.own_models.services import FAMILIES, NotNow, PromoteWhen, TooLittle
 from apps.portal.filters import choice_in
+from apps.portal.kinds import CHOICES, KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.scoring.models import OwnModel
@@ -40,7 +40,7 @@ DONE = {
 class TrainForm(forms.Form):
     """What is to be trained."""
 
-    schema = forms.ChoiceField(choices=tuple(KINDS.items()), label="Kind of transaction")
+    schema = forms.ChoiceField(choices=CHOICES, label="Kind of transaction")
     families = forms.MultipleChoiceField(
         choices=[(name, FAMILY_WORDS[name]) for name in FAMILIES], initial=list(services.USUAL_FAMILIES),
         widget=forms.CheckboxSelectMultiple, label="Model families to try",
@@ -54,7 +54,7 @@ class TrainForm(forms.Form):
 class RetrainingForm(forms.Form):
     """Whether a kind's model is trained again every week."""
 
-    schema = forms.ChoiceField(choices=tuple(KINDS.items()), label="Kind of transaction")
+    schema = forms.ChoiceField(choices=CHOICES, label="Kind of transaction")
     weekly = forms.BooleanField(required=False, label="Train again every week")
     promotes = forms.BooleanField(
         required=False, label="Make it champion if it is better by more than the 95 % interval"
@@ -73,7 +73,7 @@ class ModelRow(NamedTuple):
 MODELS = Table(
     row="portal/rows/own_model.html",
     filters=(
-        choice_in("schema", "Kind", KINDS.items(), lambda one: one.model.schema),
+        choice_in("schema", "Kind", CHOICES, lambda one: one.model.schema),
         choice_in("state", "State", ((one, one) for one in State.values), lambda one: one.model.state),
     ),
     columns=(

@@ -16,8 +16,8 @@ from django.shortcuts import redirect
 from apps.api_keys.services import get_gate
 from apps.portal import tuning
 from apps.portal.histogram import histogram
+from apps.portal.kinds import KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.scoring import policies, tallies
 from apps.scoring.engine.decide import Policy

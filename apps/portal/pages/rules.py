@@ -12,8 +12,8 @@ from django.shortcuts import redirect
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import get_gate
 from apps.portal.filters import choice_in, search_in
+from apps.portal.kinds import KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.portal.rule_editor import STATES, Rollout, RuleText, Wrong, completions, wrong_of
 from apps.portal.rule_words import OUTCOMES

@@ -13,14 +13,13 @@ from django.shortcuts import redirect
 
 from apps.accounts.tenancy import in_tenant
 from apps.portal.filters import choice, days, search
+from apps.portal.kinds import CHOICES, KINDS
 from apps.portal.page import InOtherMode, Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.pages.policy import PolicyForm, field_of, in_labels, initial_of
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.scoring import policies
 from apps.scoring.engine.block import ACTIONS
-from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.lists.reads import types_of
 from apps.scoring.policy_file import InvalidPolicy, changed
 from apps.simulation import services
@@ -44,7 +43,7 @@ FLIPS = Table(
         choice("was", "Was", ((one, one) for one in ACTIONS), "before"),
         choice("would_be", "Would be", ((one, one) for one in ACTIONS), "after"),
         choice("label", "Labelled", (("fraud", "fraud"), ("legitimate", "legitimate"))),
-        choice("schema", "Kind", ((name, KINDS[name]) for name in SCHEMAS)),
+        choice("schema", "Kind", CHOICES),
     ),
     columns=(
         Column("decided_at", "When", lambda one: one.decided_at),

@@ -15,8 +15,8 @@ from apps.api_keys.services import get_gate, invalidate_pending
 from apps.billing.rating.money import rounded
 from apps.billing.subscriptions.services import NotPossible, subscription_of
 from apps.periods import Period
+from apps.portal.kinds import KINDS
 from apps.portal.page import Page
-from apps.portal.pages.decisions import KINDS
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
 from apps.usage.statements import budgets, reads, reports
