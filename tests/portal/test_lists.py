@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -22,6 +23,7 @@ from apps.scoring.policies import publish
 from apps.valkey import server
 from tests.cast import Cast
 from tests.factories import DecisionFactory, MembershipFactory
+from tests.live import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_QUERIES = 15
@@ -137,3 +139,18 @@ def test_a_long_file_is_put_in_force_later_and_the_page_says_how_far_it_is(
     part = text_of(analyst.get("/lists/offices/progress/"))
     assert "2 added" in part and "Line 3: &#x27;value&#x27; takes an IP address" in part and "hx-get" not in part
     assert "2 items" in text_of(analyst.get("/lists/offices/"))
+
+
+def test_a_large_file_is_received_on_a_disk_from_those_who_are_logged_in(cast: Cast) -> None:
+    client = filled(cast)
+    content = b"".join(b"10.%d.%d.%d,%60s\n" % (n // 65_536, n // 256 % 256, n % 256, b"") for n in range(50_000))
+    with serving("portal") as address, httpx.Client(base_url=address) as http:
+        file, form = {"file": ("large.csv", b"value,note\n" + content, "text/csv")}, {"do": "file"}  # 3.7 MB
+        turned_away = http.post("/lists/offices/", files=file, data=form)
+        assert (turned_away.status_code, "/account/login/" in turned_away.headers["Location"]) == (302, True)
+        http.cookies.set("sessionid", client.cookies["sessionid"].value)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', http.get("/lists/offices/").text)[1]  # type: ignore[index]
+        form |= {"csrfmiddlewaretoken": token}
+        answer = http.post("/lists/offices/", files=file, data=form, headers={"Origin": address}, timeout=60)
+        assert (answer.status_code, answer.headers.get("Location")) == (302, "/lists/offices/")
+        assert "50,000 items" in http.get("/lists/offices/").text
