@@ -9,15 +9,12 @@ block by block, so that neighbours of this machine disturb both alike. Prints JS
 
 import argparse
 import json
-import os
-import random
-import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-ROUNDS = 30
+from bench.in_turn import decided, installation
+
 #: Rules of each tenant; of the one with lists a tenth of them ask for the list.
 RULES = 100
 LOOKED_BACK = 20_000
@@ -28,16 +25,9 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=3_000)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
-        os.environ |= {"PALISADE_DATA": folder, "DJANGO_SETTINGS_MODULE": "config.settings.api"}
-        from config.local import embedded
-
-        with embedded.running():
-            import django
-
-            django.setup()
-            for name, figure in _figures(asked.items, asked.requests):
-                print(json.dumps({name: figure}), flush=True)
+    with installation():
+        for name, figure in _figures(asked.items, asked.requests):
+            print(json.dumps({name: figure}), flush=True)
 
 
 def _figures(items: int, requests: int) -> Iterator[tuple[str, Any]]:
@@ -121,7 +111,6 @@ def _decisions(tenants: list[Any], requests: int) -> dict[str, float]:
     from apps.scoring.engine.decide import Policy
     from apps.scoring.engine.rules import Rule
     from apps.scoring.policies import publish
-    from bench.hot_path import bodies, request
     from config.application_api import application
 
     plain = [Rule(f"r{number}", "note", when=f"amount > {1e6 + number}") for number in range(RULES)]
@@ -131,27 +120,12 @@ def _decisions(tenants: list[Any], requests: int) -> dict[str, float]:
         publish(tenant=tenant, policy=Policy(rules=tuple(rules)), gate=get_gate(), now=timezone.now())
         keys.append(create_key(tenant=tenant, name="bench", scopes=["predict"], livemode=False, now=timezone.now())[1])
     application.before_serving()
-    said = bodies(requests, seed=random.randrange(10**9))
-    times: list[list[float]] = [[], []]
-    block = requests // ROUNDS
-    for round_number, some in enumerate(_by(block, said)):
-        for place in (0, 1):
-            begun = time.process_time()
-            for body in some:
-                request(application, keys[place], body)
-            if round_number:
-                times[place].append((time.process_time() - begun) / len(some) * 1e6)
-    asked, other = map(statistics.median, times)
+    times = decided(application, keys, requests)
     return {
-        "100 rules, 10 of them on the list": round(asked, 1),
-        "100 rules, none": round(other, 1),
-        "difference": round(statistics.median(one - two for one, two in zip(*times, strict=True)), 1),
+        "100 rules, 10 of them on the list": times.one,
+        "100 rules, none": times.other,
+        "difference": times.more,
     }
-
-
-def _by(count: int, items: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(items) - count + 1, count):
-        yield items[start : start + count]
 
 
 def _seconds(do: Callable[[], Any]) -> float:

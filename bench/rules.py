@@ -10,17 +10,13 @@ block by block, so that neighbours of this machine disturb both alike. Prints JS
 
 import argparse
 import json
-import os
-import random
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
-ROUNDS = 30
+from bench.in_turn import decided, installation
+
 MOST_ADDED_US = 150.0
 
 
@@ -30,16 +26,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=3_000)
     parser.add_argument("--aggregates", type=int, default=0)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
-        os.environ |= {"PALISADE_DATA": folder, "DJANGO_SETTINGS_MODULE": "config.settings.api"}
-        from config.local import embedded
-
-        with embedded.running():
-            subprocess.run([sys.executable, "manage.py", "migrate_schemas"], check=True, stdout=subprocess.DEVNULL)
-            import django
-
-            django.setup()
-            figures = _figures(asked.items, asked.requests, asked.aggregates)
+    with installation():
+        # Migrations would stay in the memory of the process that is measured.
+        subprocess.run([sys.executable, "manage.py", "migrate_schemas"], check=True, stdout=subprocess.DEVNULL)
+        figures = _figures(asked.items, asked.requests, asked.aggregates)
     print(json.dumps(figures, indent=1))
     added, more = figures["added, µs"], figures["SQL statements"] or figures["round trips more"]
     if added > MOST_ADDED_US or more:
@@ -96,23 +86,8 @@ def _list_of(tenant: Any, items: int) -> None:
 
 
 def _decisions(application: Any, keys: list[str], requests: int) -> dict[str, float]:
-    """CPU time of a decision of each tenant, the median of blocks asked in turn."""
-    from bench.hot_path import bodies, request
-
-    said, times = bodies(requests, seed=random.randrange(10**9)), [[], []]  # type: tuple[list[bytes], list[list[float]]]
-    for round_number, some in enumerate(_by(requests // ROUNDS, said)):
-        for place in (0, 1):
-            begun = time.process_time()
-            for body in some:
-                request(application, keys[place], body)
-            if round_number:
-                times[place].append((time.process_time() - begun) / len(some) * 1e6)
-    differences = [one - two for one, two in zip(*times, strict=True)]
-    return {
-        "decision with, µs": round(statistics.median(times[0]), 1),
-        "decision without, µs": round(statistics.median(times[1]), 1),
-        "added, µs": round(statistics.median(differences), 1),
-    }
+    times = decided(application, keys, requests)
+    return {"decision with, µs": times.one, "decision without, µs": times.other, "added, µs": times.more}
 
 
 def _asked(application: Any, keys: list[str]) -> dict[str, int]:
@@ -134,11 +109,6 @@ def _asked(application: Any, keys: list[str]) -> dict[str, int]:
             (line,) = [one for one in told.splitlines() if one.startswith("total_reads_processed:")]
             calls.append(int(line.partition(":")[2]))
     return {"SQL statements": len(captured), "round trips more": (calls[0] - calls[1]) // 10}
-
-
-def _by(count: int, items: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(items) - count + 1, count):
-        yield items[start : start + count]
 
 
 if __name__ == "__main__":

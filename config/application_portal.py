@@ -23,12 +23,13 @@ from django.http.response import HttpResponseBase
 
 from apps.batches.services import MOST_BYTES
 from apps.errors import Problem
+from apps.scoring.lists import importing
 from config.serving.application import Application
 from config.serving.kept_files import KeptFiles
 from config.serving.limits import MEGABYTE
 
-#: Where files are uploaded.
-UPLOADS = "/batches/"
+#: Where files are uploaded, and how large each may be: batches, and lists' items.
+UPLOADS = ((re.compile("/batches/"), MOST_BYTES), (re.compile("/lists/[^/]+/"), importing.MOST_BYTES))
 _SESSION = re.compile("[a-z0-9]{8,40}")
 
 
@@ -40,22 +41,23 @@ class Portal(Application):
         self._files = KeptFiles(settings.STATIC_URL)
 
     def body_limit(self, request: HttpRequest) -> int:
-        return MOST_BYTES + MEGABYTE if _is_upload(request) else super().body_limit(request)
+        most = _upload_limit(request)
+        return most + MEGABYTE if most else super().body_limit(request)
 
     def before_body(self, request: HttpRequest) -> HttpResponseBase | None:
         """A file is received from somebody who is logged in alone."""
-        if not _is_upload(request):
+        if not _upload_limit(request):
             return None
         try:
-            return None if _is_logged_in(request) else redirect_to_login(UPLOADS)
+            return None if _is_logged_in(request) else redirect_to_login(request.path_info)
         except DatabaseError:
             return self.refusal(Problem("stores_away", retry_after=2.0))
 
     def uploads_to(self, request: HttpRequest) -> Path | None:
-        return settings.BATCH_SCRATCH if _is_upload(request) else None
+        return settings.BATCH_SCRATCH if _upload_limit(request) else None
 
     def vouched_for(self, request: HttpRequest) -> bool:
-        return _is_upload(request)
+        return _upload_limit(request) > 0
 
     def at_once(self, request: HttpRequest) -> HttpResponseBase | None:
         return self._files.answer(request)
@@ -64,8 +66,11 @@ class Portal(Application):
         return self._files.keep(request, super().__call__(request))
 
 
-def _is_upload(request: HttpRequest) -> bool:
-    return request.method == "POST" and request.path_info == UPLOADS
+def _upload_limit(request: HttpRequest) -> int:
+    """Bytes of the file such a request may bring; 0 where it brings none."""
+    if request.method != "POST" or not request.META.get("CONTENT_TYPE", "").startswith("multipart/"):
+        return 0
+    return next((most for path, most in UPLOADS if path.fullmatch(request.path_info)), 0)
 
 
 def _is_logged_in(request: HttpRequest) -> bool:

@@ -106,6 +106,8 @@ WORK: Mapping[str, Work] = {
     "plan_batch": Work("apps.batches.tasks.plan", BATCHES),
     "score_chunk": Work("apps.batches.tasks.score", BATCHES),
     "assemble_batch": Work("apps.batches.tasks.assemble", BATCHES),
+    # A list's file of more lines than a call waits for: whoever sent it looks on.
+    "import_list": Work("apps.batches.tasks.import_list", BATCHES),
     # A model that was asked for begins within seconds; those that are trained again every week are asked for by night.
     # What own models know of parties and Valkey lost is there again within minutes.
     "own_models": Work("apps.own_models.tasks.go_on", MODELS, 5.0),

@@ -82,6 +82,7 @@ from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
 from apps.api.lists import (
     ListExportView,
+    ListImportStateView,
     ListImportView,
     ListItemsView,
     ListItemView,
@@ -129,6 +130,7 @@ from config import health
 
 ID = r"(?P<decision_id>[A-Za-z0-9_-]{1,64})"
 LIST = r"(?P<list_name>[^/]+)"
+LIST_IMPORT = r"(?P<import_id>[A-Za-z0-9_-]{1,64})"
 ITEM = r"(?P<item_id>[A-Za-z0-9_-]{1,64})"
 MODEL = r"(?P<model_id>[A-Za-z0-9_-]{1,64})"
 VERSION = r"(?P<policy_version>[A-Za-z0-9_-]{1,64})"
@@ -195,6 +197,7 @@ urlpatterns = [
     at(f"v1/lists/{LIST}/items/remove", RemoveListItemsView.as_view()),
     at(f"v1/lists/{LIST}/items/{ITEM}", ListItemView.as_view()),
     at(f"v1/lists/{LIST}/import", ListImportView.as_view()),
+    at(f"v1/lists/{LIST}/imports/{LIST_IMPORT}", ListImportStateView.as_view()),
     at(f"v1/lists/{LIST}/export", ListExportView.as_view()),
     at("v1/transactions", TransactionsView.as_view()),
     at("v1/transactions/export", TransactionExportView.as_view()),

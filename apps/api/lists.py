@@ -3,8 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -26,10 +25,15 @@ from apps.api.parameters import Query, page_in, query_of
 from apps.api.response_headers import shielded, with_own
 from apps.api.uploads import Sent
 from apps.api_keys.gate import Admission, rate_headers
+from apps.batches import list_files
+from apps.batches.models import ListImport
+from apps.batches.services import Received
+from apps.batches.storage import StoreAway
 from apps.decoding import Noticed, decode, without_cards
 from apps.errors import MOST_TOLD, FieldError, Problem, fields_invalid, read_all
 from apps.scoring.lists import importing, reads, services
 from apps.scoring.lists.given import GivenItem, NewItem, UnreadableList, Value, read
+from apps.scoring.lists.importing import FileOfItems
 from apps.scoring.lists.item_types import LONGEST_VALUE, TYPES, NoItem, TypeName, item_of
 from apps.scoring.lists.services import Added
 from apps.scoring.lists.tokens import token_of
@@ -37,9 +41,8 @@ from apps.scoring.models import ListItem, ValueList
 from apps.times import rfc3339
 from apps.valkey import Valkey, server
 
-#: Items of one JSON body, and bytes of a file.
+#: Items of one JSON body.
 MOST_AT_ONCE = 10_000
-MOST_BYTES = 100 * MEGABYTE
 #: By what items are listed, newest first, and lists.
 KEY, LISTS_KEY = ("id",), ("name",)
 _FILES = {"text/csv": "csv", "text/plain": "text"}
@@ -152,6 +155,25 @@ class AddedItems(msgspec.Struct, frozen=True):
     unchanged: Annotated[int, Meta(description="They were there as they are.")]
     wrong: Annotated[int, Meta(description="Lines of a file that were left out.")] = 0
     problems: Annotated[tuple[LineProblem, ...], Meta(description=f"The first {importing.MOST_TOLD} of them.")] = ()
+
+
+class ListImportAnswer(msgspec.Struct, frozen=True):
+    """A long file of items. In force, all at once, when it is completed."""
+
+    id: str
+    object: Literal["list_import"]
+    list: str
+    state: Literal["queued", "running", "completed", "failed"]
+    progress: Annotated[int, Meta(ge=0, le=100, description="Percent of the lines that were read.")]
+    lines: Annotated[int, Meta(description="Of the file.")]
+    added: int
+    changed: Annotated[int, Meta(description="They were there, with another expiry or note.")]
+    unchanged: Annotated[int, Meta(description="They were there as they are.")]
+    wrong: Annotated[int, Meta(description="Lines of the file that were left out.")]
+    problems: Annotated[tuple[LineProblem, ...], Meta(description=f"The first {importing.MOST_TOLD} of them.")]
+    reason: Annotated[str, Meta(description="Why it failed: nothing of it is in force.")]
+    created_at: Moment
+    finished_at: Moment | None
 
 
 class RemovedItems(msgspec.Struct, frozen=True):
@@ -304,26 +326,64 @@ class ListImportView(_ListsView):
     endpoint = "list_import"
     http_method_names = ["post"]
     takes_uploads = True
-    body_limit = MOST_BYTES + MEGABYTE  # a form's head beside the file
+    body_limit = importing.MOST_BYTES + MEGABYTE  # a form's head beside the file
 
     def post(self, request: HttpRequest, list_name: str) -> HttpResponse:
         try:
             sent = self.understood(request, _file)
             admission = self.admit_only(request)
             row = self.found(admission, list_name)
-            return json_answer(self._imported(sent, row, admission))
+            return self._taken(sent, row, admission)
         finally:
             uploads.discard(request)
 
-    def _imported(self, sent: Sent, row: ValueList, admission: Admission) -> AddedItems:
+    def _taken(self, sent: Sent, row: ValueList, admission: Admission) -> HttpResponse:
+        is_csv = "csv" in (sent.format, sent.filename.rpartition(".")[2].lower())
+        with sent.path.open("rb") as file:
+            items = FileOfItems(file, sent.offset, sent.size, is_csv)
+            lines = _length_of(items)
+            if lines <= importing.AWAITED_LINES + 1:
+                return json_answer(self._imported(items, row, admission))
+        return self._kept(sent, row, is_csv, lines, admission)
+
+    def _imported(self, items: FileOfItems, row: ValueList, admission: Admission) -> AddedItems:
         change = self.change(admission) | {"clock": timezone.now}
         del change["now"]
-        is_csv = "csv" in (sent.format, sent.filename.rpartition(".")[2].lower())
-        _check_length(sent)
-        with _text_of(sent) as rows:
-            found = _allowed(lambda: importing.import_lines(row=row, rows=rows, is_csv=is_csv, **change))
+        found = _allowed(lambda: importing.import_file(row=row, of=items, **change))
         problems = [LineProblem(line.number, *line.problem) for line in found.problems if line.problem is not None]
         return msgspec.structs.replace(_added(row, found.added), wrong=found.wrong, problems=tuple(problems))
+
+    def _kept(self, sent: Sent, row: ValueList, is_csv: bool, lines: int, admission: Admission) -> HttpResponse:
+        """Have a long file put in force in the background."""
+        received = Received(sent.path, sent.offset, sent.size, sent.filename, sent.format)
+        change = self.change(admission)
+        del change["valkey"]
+        try:
+            made = list_files.keep(row=row, received=received, is_csv=is_csv, lines=lines, **change)
+        except list_files.TooManyWaiting as wrong:
+            raise Problem("limit_reached", str(wrong)) from wrong
+        except StoreAway as away:
+            raise Problem("stores_away", retry_after=2.0) from away
+        except OSError as full:
+            raise Problem("storage_full") from full
+        answer = json_answer(_import(made, self.valkey))
+        answer.status_code = 202
+        return answer
+
+
+class ListImportStateView(_ListsView):
+    """GET: how far a long file is."""
+
+    endpoint = "list_imports"
+    http_method_names = ["get", "head"]
+
+    def get(self, request: HttpRequest, list_name: str, import_id: str) -> HttpResponse:
+        admission = self.admit_only(request)
+        row = self.found(admission, list_name)
+        found = list_files.find(admission.tenant_id, row, import_id)
+        if found is None:
+            raise Problem("not_found")
+        return json_answer(_import(found, self.valkey))
 
 
 class ListExportView(_ListsView):
@@ -398,50 +458,19 @@ def _tokens(row: ValueList, values: Sequence[str | int], param: str) -> list[byt
 def _file(request: HttpRequest) -> Sent:
     """The file that came. Raises `Problem`."""
     sent = uploads.sent_file(request, _FILES)
-    if sent.size > MOST_BYTES:
+    if sent.size > importing.MOST_BYTES:
         raise Problem("body_too_large", f"The file has {sent.size:,} bytes; 100 MB is the most.")
     if not sent.size:
         raise Problem("file_unreadable", "The file is empty.")
     return sent
 
 
-def _check_length(sent: Sent) -> None:
-    """Raises `Problem` for a file that is too long to be waited for."""
-    with sent.path.open("rb") as file:
-        file.seek(sent.offset)
-        part = io.BufferedReader(_Part(file, sent.size))
-        try:
-            importing.check_length(iter(lambda: part.read(MEGABYTE), b""))
-        except importing.TooLong as wrong:
-            raise Problem("body_too_large", str(wrong)) from wrong
-
-
-@contextmanager
-def _text_of(sent: Sent) -> Iterator[Iterable[str]]:
-    """The lines of a file. Raises `Problem` where it is no text."""
-    with sent.path.open("rb") as file:
-        file.seek(sent.offset)
-        limited = io.BufferedReader(_Part(file, sent.size))
-        try:
-            yield io.TextIOWrapper(limited, "utf-8-sig", newline="")
-        except UnicodeDecodeError as wrong:
-            raise Problem("file_unreadable", "The file is not UTF-8.") from wrong
-
-
-class _Part(io.RawIOBase):
-    """The first bytes of what is left of a file."""
-
-    def __init__(self, file: io.BufferedReader, size: int) -> None:
-        self._file, self._left = file, size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._file.read(min(len(buffer), self._left))
-        buffer[: len(piece)] = piece
-        self._left -= len(piece)
-        return len(piece)
+def _length_of(items: FileOfItems) -> int:
+    """How many lines a file has. Raises `Problem` for more than a list may hold."""
+    try:
+        return importing.count_lines(items)
+    except importing.TooLong as wrong:
+        raise Problem("body_too_large", str(wrong)) from wrong
 
 
 def _as_csv(tenant_schema: str, row: ValueList, now: datetime) -> Iterator[bytes]:
@@ -509,6 +538,26 @@ def _added(row: ValueList, added: Added) -> AddedItems:
     return AddedItems("list_change", row.name, added.added, added.changed, added.unchanged)
 
 
+def _import(row: ListImport, valkey: Valkey) -> ListImportAnswer:
+    stand = list_files.stand_of(row, valkey)
+    return ListImportAnswer(
+        id=row.pk,
+        object="list_import",
+        list=row.list_name,
+        state=stand.state,  # type: ignore[arg-type]  # one of these
+        progress=stand.percent,
+        lines=row.lines,
+        added=row.added,
+        changed=row.changed,
+        unchanged=row.unchanged,
+        wrong=row.wrong,
+        problems=tuple(LineProblem(*one) for one in row.problems),
+        reason=row.reason,
+        created_at=rfc3339(row.created_at),
+        finished_at=_at(row.finished_at),
+    )
+
+
 def _at(moment: datetime | None) -> str | None:
     return None if moment is None else rfc3339(moment)
 
@@ -519,6 +568,7 @@ _NAME = parameter(
     example="mules",
 )  # fmt: skip
 _ITEM = id_in_path("item_id", "The item's id.", "itm_42")
+_IMPORT = id_in_path("import_id", "The file's id, as the import answered it.", "lim_019aa5d0c2f75d1e0b7c4a9f")
 _VALUE = {"type": "string", "minLength": 1, "maxLength": 254}
 _TYPES = "; ".join(f"`{name}`: {one.takes}" for name, one in TYPES.items())
 _NEW = {
@@ -618,13 +668,22 @@ OPERATIONS: Sequence[Operation] = (
     _operation(
         "POST", "/{list_name}/import", "importItems", "Add a file of items",
         "As the body (`Content-Type: text/csv`, `text/plain`) or as the part `file` of a form: CSV whose first line "
-        "names the columns (value, expires_at, note), or a value a line; up to 100,000 of them: a longer one is "
-        "refused before any of it is in force, and is sent in parts. It is read as it comes: a wrong line is left out "
-        "and told, and what was added stays when the rest can't be read. Sending it again is harmless.",
-        Answer(AddedItems, "What became of the lines."),
+        "names the columns (value, expires_at, note), or a value a line. Up to as many as a list may hold, "
+        f"{importing.MOST_LINES:,}. A file of up to {importing.AWAITED_LINES:,} lines is answered when it is in force "
+        "(200); a longer one is put in force in the background (202): ask `getListImport` how far it is. Either way "
+        "its items are in force at one moment, or none when the file can't be read. A wrong line is left out and told. "
+        "Sending a file again is harmless.",
+        Answer(AddedItems | ListImportAnswer, "What became of the lines (200), or a file that waits (202).",
+               statuses=("200", "202")),
         body=described.Body(_FORM, media_type=uploads.FORM, files=tuple(_FILES)),
         problems=("media_type_unsupported", "body_too_large", "file_missing", "file_unreadable", "form_malformed",
                   "storage_full", "limit_reached", "field_invalid"),
+    ),
+    _operation(
+        "GET", "/{list_name}/imports/{import_id}", "getListImport", "Read how far a file of items is",
+        "Of a file that is put in force in the background: its state, and in the end what became of its lines. Told "
+        f"for {list_files.KEPT.days} days.",
+        Answer(ListImportAnswer, "The file."), parameters=(_IMPORT,),
     ),
     _operation(
         "GET", "/{list_name}/export", "exportItems", "Read all items as CSV", "What is in force, the last added first.",

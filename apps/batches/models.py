@@ -1,4 +1,4 @@
-"""Batches and their chunks. In `public`: workers take chunks of every tenant's batches."""
+"""Batches and their chunks, and files of lists. In `public`: workers take those of every tenant."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -162,3 +162,45 @@ class Chunk(models.Model):
 def chunk_id(batch_id: str, number: int) -> str:
     """The name of a batch's chunk, and of its usage event: 32 characters."""
     return f"{batch_id}{number:04x}"
+
+
+class ListImport(models.Model):
+    """A file of a list's items that is too long to be waited for.
+
+    queued ─► completed, failed      whoever works at it holds the row: its transaction ends as the file's does
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        COMPLETED = "completed"
+        FAILED = "failed"
+
+    id = models.CharField(primary_key=True, max_length=32, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="list_imports")
+    livemode = models.BooleanField()
+    list_id = models.CharField(max_length=32, help_text="In the tenant's schema.")
+    list_name = models.CharField(max_length=64)
+    asked_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    upload = models.CharField(max_length=200, help_text="Its file, until it is over.")
+    offset = models.BigIntegerField(help_text="Where in the upload the items begin: behind a form's head.")
+    size = models.BigIntegerField(help_text="Bytes of the items.")
+    is_csv = models.BooleanField()
+    lines = models.IntegerField()
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it failed, in a sentence.")
+    added = models.IntegerField(default=0)
+    changed = models.IntegerField(default=0)
+    unchanged = models.IntegerField(default=0)
+    wrong = models.IntegerField(default=0, help_text="Lines that were left out.")
+    problems = models.JSONField(default=list, help_text="The first of them: line, param, detail.")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "list_id", "-created_at"], name="list_import_newest_first"),
+            models.Index(fields=["created_at"], condition=models.Q(state="queued"), name="list_import_waiting"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id

@@ -122,6 +122,11 @@ def at_hand(name: str) -> Iterator[IO[bytes]]:
         yield file
 
 
+def drop(name: str) -> None:
+    """Delete a file with the folder it was alone in. Harmless when repeated."""
+    _forget(name.rpartition("/")[0])
+
+
 def forget(batch: Batch, folder: str = "") -> None:
     """Delete a batch's files, or those of one of its folders. Harmless when repeated."""
     _forget(place(batch, folder).rstrip("/"))

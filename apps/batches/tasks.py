@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import current_app, shared_task
+from django.conf import settings
 from django.db import OperationalError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.batches import assembly, chunks, planning, services
+from apps.batches import assembly, chunks, list_files, planning, services
 from apps.batches.models import Batch, Chunk
 from apps.batches.storage import StoreAway
-from apps.valkey import Away
+from apps.valkey import Away, server
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ def go_on() -> int:
     services.remove_deleted()
     if _waiting_tasks():
         return 0
+    for import_id in list_files.waiting():
+        import_list.delay(import_id)
     queued = Batch.objects.filter(state=State.QUEUED, deleted_at=None).order_by("created_at")
     for batch_id in queued.values_list("pk", flat=True):
         plan.delay(batch_id)
@@ -83,6 +86,13 @@ def assemble(batch_id: str) -> None:
         assembly.assemble(batch_id)
 
 
+@shared_task
+def import_list(import_id: str) -> None:
+    """Put a long file of a list's items in force."""
+    with _waiting(import_id):
+        list_files.work_off(import_id, server(settings.REDIS_URL, settings.REDIS_TIMEOUT), timezone.now)
+
+
 @contextmanager
 def _waiting(batch_id: str) -> Iterator[None]:
     """Leave a batch as it is while a store is away: `go_on` asks for it again."""
@@ -94,5 +104,5 @@ def _waiting(batch_id: str) -> Iterator[None]:
 
 @shared_task
 def forget_old_batches() -> int:
-    """Delete batches whose files are no longer kept; how many."""
-    return services.forget_old(timezone.now())
+    """Delete batches whose files are no longer kept, and what became of files of lists; how many."""
+    return services.forget_old(timezone.now()) + list_files.forget_old(timezone.now())

@@ -3,10 +3,20 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from apps.imports.plan import CarriedField, CarriedItem, CarriedList, CarriedRule, Left, list_name, rule_id
+from apps.imports.plan import (
+    CarriedAggregate,
+    CarriedField,
+    CarriedItem,
+    CarriedList,
+    CarriedRule,
+    Left,
+    list_name,
+    rule_id,
+)
 from apps.imports.translation import LeftOut, Translation
 from apps.imports.tree import Node, Unreadable
 from apps.imports.words import ITEM_TYPES, SCHEMA, Ours
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.rules import Rule
 from apps.scoring.engine.schemas import SCHEMAS
@@ -35,6 +45,7 @@ class Carrying:
         self._called = {one: list_name(one) for one in self._theirs}
         self._asked: dict[str, dict[str, None]] = {}
         self._used: dict[str, Ours] = {}
+        self._counted: dict[Aggregate, None] = {}
         self.rules: list[CarriedRule] = []
         self.left: list[Left] = []
 
@@ -52,11 +63,13 @@ class Carrying:
         except LeftOut as wrong:
             self.left.append(Left("rule", name, theirs, str(wrong)))
             return
-        if problem := problem_of(Rule(id="it", outcome="note", when=when, schema=SCHEMA), ""):
+        counted = tuple(translation.aggregates)
+        if problem := problem_of(Rule(id="it", outcome="note", when=when, schema=SCHEMA), "", aggregates=counted):
             self.left.append(Left("rule", name, theirs, f"As {when} it can't be asked here: {problem.said}"))
             return
         for asked, ours in translation.lists:
             self._asked.setdefault(asked, {})[_item_type(ours)] = None
+        self._counted |= dict.fromkeys(counted)
         taken = (rule.id for rule in self.rules)
         said = (description or theirs)[:DESCRIBED]
         self.rules.append(CarriedRule(rule_id(name, taken), outcome, when, said, theirs, translation.remarks))
@@ -69,6 +82,10 @@ class Carrying:
         """The lists that were brought along, and those that rules ask for."""
         found = {name: one for one, name in self._called.items()}
         return [self._list(name, found.get(name, name)) for name in {**found, **self._asked}]
+
+    def aggregates(self) -> list[CarriedAggregate]:
+        """What is to be counted for the rules, beside what always is."""
+        return [CarriedAggregate(one.name, list(one.by), one.function, one.window, one.of) for one in self._counted]
 
     def fields(self) -> list[CarriedField]:
         """What rules asked for, and what tells it here."""

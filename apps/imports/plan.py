@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from apps.scoring.engine.aggregates import Function, Window
+
 Source = Literal["stripe_radar", "amazon_fraud_detector"]
 Part = Literal["rule", "list", "item", "variable", "outcome", "label", "event"]
 LONGEST_ID = 64
@@ -48,6 +50,16 @@ class CarriedField(msgspec.Struct, frozen=True):
     remarks: list[str]
 
 
+class CarriedAggregate(msgspec.Struct, frozen=True):
+    """What is to be counted for rules, which ask for it as `aggregates.NAME`."""
+
+    name: str
+    by: list[str]
+    function: Function
+    window: Window
+    of: str
+
+
 class CarriedOutcome(msgspec.Struct, frozen=True):
     """An outcome, and what it is here."""
 
@@ -86,6 +98,9 @@ class ImportPlan(msgspec.Struct, frozen=True):
     labels: list[CarriedLabel]
     left: list[Left]
     remarks: Annotated[list[str], Meta(description="Of the whole: what works differently here.")]
+    aggregates: Annotated[
+        list[CarriedAggregate], Meta(description="What is counted for the rules from the import on.")
+    ] = []
 
 
 def rule_id(name: str, taken: Iterable[str]) -> str:

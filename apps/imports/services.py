@@ -4,7 +4,7 @@ Each part is harmless when repeated: a rule whose id is there stays as it is, so
 taken over is told, and the rest goes on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
@@ -16,9 +16,13 @@ from apps import times
 from apps.accounts.models import Tenant
 from apps.api_keys.gate import Gate
 from apps.imports.plan import CarriedLabel, CarriedList, CarriedRule, ImportPlan, Left
+from apps.imports.words import SCHEMA
 from apps.review import labels
 from apps.review.given import Meant
 from apps.scoring import policies
+from apps.scoring.engine.aggregate_check import check_number
+from apps.scoring.engine.aggregates import Aggregate
+from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule
 from apps.scoring.lists import given, reads
 from apps.scoring.lists import services as lists
@@ -36,6 +40,7 @@ class Applied(msgspec.Struct, frozen=True):
     policy_version: Annotated[int, Meta(description="The version that has the drafts; 0: none was published.")]
     rules: Annotated[int, Meta(description="Drafts that came.")]
     rules_there: Annotated[int, Meta(description="Rules whose id was there: they stay as they are.")]
+    aggregates: Annotated[int, Meta(description="Those that are counted from now on.")]
     lists: int
     items: int
     labels: int
@@ -57,11 +62,12 @@ def apply(target: Target, plan: ImportPlan, now: datetime) -> Applied:
     """Take a plan over: lists first, for rules ask for them. Raises `InvalidRules`, `lists.TooMany`."""
     left: list[Left] = []
     made = [_list(target, one, left, now) for one in plan.lists]
-    version, came = _drafts(target, plan.rules, plan.source, now)
+    version, came, counted = _drafts(target, plan, left, now)
     known, unknown = _labels(target, plan.labels, now)
     return Applied(
         policy_version=version,
         rules=came,
+        aggregates=counted,
         rules_there=len(plan.rules) - came,
         lists=sum(new for new, _ in made),
         items=sum(items for _, items in made),
@@ -71,26 +77,51 @@ def apply(target: Target, plan: ImportPlan, now: datetime) -> Applied:
     )
 
 
-def _drafts(target: Target, rules: Sequence[CarriedRule], source: str, now: datetime) -> tuple[int, int]:
-    """The policy's version with the drafts, and how many came."""
+def _drafts(target: Target, plan: ImportPlan, left: list[Left], now: datetime) -> tuple[int, int, int]:
+    """The policy's version with the drafts, how many came, and how many aggregates with them."""
     with transaction.atomic():
         locked = Tenant.objects.select_for_update().get(pk=target.tenant.pk)
         was = policies.in_force(locked)
         there = {rule.id for rule in was.rules}
-        drafts = tuple(_draft(rule) for rule in rules if rule.id not in there)
+        new, others = _aggregates(plan, was)
+        drafts = tuple(_told_apart((_draft(rule) for rule in plan.rules if rule.id not in there), others, left))
         if not drafts:
-            return 0, 0
-        policy = msgspec.structs.replace(was, rules=was.rules + drafts)
-        note = f"Imported from {source}"
+            return 0, 0, 0
+        counted = tuple(one for one in new if any(one.asked_as in draft.names for draft in drafts))
+        policy = msgspec.structs.replace(was, rules=was.rules + drafts, aggregates=was.aggregates + counted)
+        check_number(policy.aggregates)
+        note = f"Imported from {plan.source}"
         version = policies.publish(
             tenant=locked, policy=policy, gate=target.gate, now=now, actor=target.actor, note=note
         )
-        return version, len(drafts)
+        return version, len(drafts), len(counted)
+
+
+def _aggregates(plan: ImportPlan, was: Policy) -> tuple[list[Aggregate], set[str]]:
+    """Those of a plan that the policy lacks, and the names by which it counts something else, or no more."""
+    there = {one.name: one for one in was.aggregates}
+    wanted = [Aggregate(one.name, SCHEMA, tuple(one.by), one.function, one.window, one.of) for one in plan.aggregates]
+    others = {
+        one.asked_as
+        for one in wanted
+        if (known := there.get(one.name)) and (known.archived or known.counts != one.counts)
+    }
+    return [one for one in wanted if one.name not in there], others
+
+
+def _told_apart(drafts: Iterable[Rule], others: set[str], left: list[Left]) -> Iterator[Rule]:
+    """The drafts that ask for no aggregate whose name is another's here; those that do are told."""
+    for draft in drafts:
+        if taken := sorted(others & draft.names):
+            why = f"{', '.join(taken)} counts something else here, or nothing any more: write the rule by hand."
+            left.append(Left("rule", draft.id, draft.when, why))
+        else:
+            yield draft
 
 
 def _draft(rule: CarriedRule) -> Rule:
     fields = {"id": rule.id, "outcome": rule.outcome, "when": rule.when, "description": rule.description}
-    return msgspec.convert({**fields, "schema": "payments", "state": "draft"}, Rule)
+    return msgspec.convert({**fields, "schema": SCHEMA, "state": "draft"}, Rule)
 
 
 def _list(target: Target, one: CarriedList, left: list[Left], now: datetime) -> tuple[bool, int]:

@@ -9,7 +9,8 @@ from apps.imports.carrying import Carrying, TheirList, rows_with
 from apps.imports.languages import radar_rule, radar_rules
 from apps.imports.plan import CarriedItem, ImportPlan
 from apps.imports.tree import Unreadable
-from apps.imports.words import RADAR, RADAR_LIST_TYPES, RADAR_OUTCOMES, SCHEMA, why_not
+from apps.imports.velocities import velocities, why_not
+from apps.imports.words import RADAR, RADAR_LIST_TYPES, RADAR_OUTCOMES, SCHEMA
 
 REMARKS = (
     "In Radar the first kind of rule that matches decides (3D Secure, allow, block, review). Here every rule is asked "
@@ -52,7 +53,8 @@ class RadarExport(msgspec.Struct, frozen=True):
 
 def plan(export: RadarExport) -> ImportPlan:
     """What is carried over of it. Raises `LeftOut` for a mapping to a field that is none."""
-    carrying = Carrying(rows_with(RADAR, export.fields), why_not, map(_list, export.lists))
+    rows = rows_with({**RADAR, **velocities(export.fields)}, export.fields)
+    carrying = Carrying(rows, why_not, map(_list, export.lists))
     for number, text in enumerate(radar_rules("\n".join(export.rules)), 1):
         _carry(carrying, number, text)
     return ImportPlan(
@@ -64,6 +66,7 @@ def plan(export: RadarExport) -> ImportPlan:
         outcomes=[],
         labels=[],
         left=carrying.left,
+        aggregates=carrying.aggregates(),
         remarks=list(REMARKS) if carrying.rules else [],
     )
 

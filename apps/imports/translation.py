@@ -9,6 +9,7 @@ from math import log1p
 
 from apps.imports.tree import Attribute, Call, Constant, ListName, Negation, Node, Operation, Together, Values
 from apps.imports.words import DIFFER, Ours
+from apps.scoring.engine.aggregates import Aggregate
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 RECKONED = ("+", "-", "*", "/", "%")
@@ -22,12 +23,14 @@ class LeftOut(ValueError):
 
 class Translation:
     """One condition's. `ours_of` tells what an attribute of theirs is here, or raises `LeftOut`; `list_name` how a list
-    of theirs is called here. `remarks` holds what is not quite the same, `lists` which lists are asked for what."""
+    of theirs is called here. `remarks` holds what is not quite the same, `lists` which lists are asked for what, and
+    `aggregates` what is to be counted for it."""
 
     def __init__(self, ours_of: Callable[[str], Ours], list_name: Callable[[str], str]) -> None:
         self._ours_of, self._list_name = ours_of, list_name
         self.remarks: list[str] = []
         self.lists: list[tuple[str, Ours]] = []
+        self.aggregates: dict[Aggregate, None] = {}
 
     def written(self, node: Node) -> str:
         """It as CEL. Raises `LeftOut`."""
@@ -63,6 +66,8 @@ class Translation:
         ours = self._ours_of(name)
         if ours.remark:
             self._remark(ours.remark)
+        if ours.aggregate:
+            self.aggregates[ours.aggregate] = None
         return ours
 
     def _remark(self, remark: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from apps.currencies import CURRENCIES
+from apps.scoring.engine.aggregates import Aggregate
 
 SCHEMA = "payments"
 Kind = Literal["number", "text", "flag", "dollars", "domain", "currency"]
@@ -24,16 +25,14 @@ class Ours(NamedTuple):
     kind: Kind
     remark: str = ""
     factor: float = 1.0  # how many of ours one of theirs is
+    aggregate: Aggregate | None = None  # what is counted for it, beside what always is
 
 
 def _counts() -> Iterator[tuple[str, Ours]]:
-    """Radar's counts of charges, by whom and over how long: ours know an hour, a day and a week."""
-    parties = {"customer": "user_id", "email": "email", "ip_address": "ip_address"}
-    for which in ("total", "authorized"):
-        for theirs, role in parties.items():
-            for span, window in (("hourly", "1h"), ("daily", "24h"), ("weekly", "7d")):
-                remark = COUNTED if which == "authorized" else "Counted before the payment itself."
-                yield f"{which}_charges_per_{theirs}_{span}", Ours(f"{role}.count_{window}", "number", remark)
+    """Radar's counts of authorized charges, by whom and over how long. Those of all charges: `velocities.py`."""
+    for theirs, role in (("customer", "user_id"), ("email", "email"), ("ip_address", "ip_address")):
+        for span, window in (("hourly", "1h"), ("daily", "24h"), ("weekly", "7d")):
+            yield f"authorized_charges_per_{theirs}_{span}", Ours(f"{role}.count_{window}", "number", COUNTED)
 
 
 #: Radar's attributes: https://docs.stripe.com/radar/rules/supported-attributes
@@ -64,6 +63,13 @@ WHY: Mapping[str, str] = {
     "is_anonymous_ip": "Whose network an IP address is of is not known here.",
     "blocked_charges": _NO_LIVE_CHARGE,
     "declined_charges": _NO_LIVE_CHARGE,
+    "authorized_charges": _NO_LIVE_CHARGE,
+    "blocked_transactions": _NO_LIVE_CHARGE,
+    "declined_transactions": _NO_LIVE_CHARGE,
+    "authorized_transactions": _NO_LIVE_CHARGE,
+    "dispute_count": _NO_LIVE_CHARGE,
+    "efw_count": _NO_LIVE_CHARGE,
+    "refund_count": _NO_LIVE_CHARGE,
     "cvc_check": "What the card's bank says of a code or an address is not sent here.",
     "address_": "What the card's bank says of a code or an address is not sent here.",
     "is_3d_secure": "Whether 3D Secure was passed is not sent here.",

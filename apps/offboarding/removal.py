@@ -4,7 +4,7 @@ removed  decisions, policies, review cases with their files, the connected Strip
          schema is emptied
          what Valkey remembers: pasts, answers on their way, counters, documents of keys; the customer at the provider
          keys, webhooks, chat channels, alerts and their rules, what was told, budgets, requests for support, exports,
-         batches, memberships, invitations, measured days
+         batches, files of lists, memberships, invitations, measured days
 stays    invoices, credit notes, payments, credits, SLA statements, the plans' timeline, usage by day: what was billed,
          for as long as books are kept; the audit trail, which nothing is ever taken from; the tenant's row, for all of
          these name it
@@ -21,7 +21,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.alerts.models import Alert, AlertRule, RuleState
 from apps.api_keys.gate import names_of
 from apps.api_keys.models import ApiKey
-from apps.batches import storage
+from apps.batches import list_files, storage
 from apps.batches.models import Batch
 from apps.billing.models import PaymentCard
 from apps.notifications.models import ChatChannel, Delivery, Event, WebhookEndpoint
@@ -69,6 +69,7 @@ def remove(tenant: Tenant) -> None:
     for batch in Batch.objects.filter(tenant=tenant).select_related("tenant"):
         storage.forget(batch)
         batch.delete()
+    list_files.forget(tenant)
     for export in Export.objects.filter(tenant=tenant):
         exports.forget(export)
     with in_tenant(tenant):

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import BadRequest
@@ -37,6 +38,19 @@ class FileOnDisk(TemporaryFileUploadHandler):
     def file_complete(self, file_size: int) -> Any:
         with _room():
             return super().file_complete(file_size)
+
+
+def on_disk(file: Any) -> Path:
+    """An uploaded file on the disk on which batches are kept. Raises `OSError`."""
+    if hasattr(file, "temporary_file_path"):
+        return Path(file.temporary_file_path())
+    with tempfile.NamedTemporaryFile(dir=storage.scratch(), prefix="upload-", delete=False) as kept:
+        try:
+            kept.writelines(file.chunks())
+        except OSError:
+            Path(kept.name).unlink()
+            raise
+    return Path(kept.name)
 
 
 @contextmanager

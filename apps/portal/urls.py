@@ -78,6 +78,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("decisions/<str:decision_id>/list/", lists.ListDecision.as_view(), name="list_decision"),
     path("lists/", lists.ListsPage.as_view(), name="lists"),
     path("lists/<str:name>/", lists.ListPage.as_view(), name="list"),
+    path("lists/<str:name>/progress/", lists.ListProgress.as_view(), name="list_progress"),
     path("batches/", batches.BatchesPage.as_view(), name="batches"),
     path("batches/<str:batch_id>/", batches.BatchPage.as_view(), name="batch"),
     path("batches/<str:batch_id>/progress/", batches.BatchProgress.as_view(), name="batch_progress"),

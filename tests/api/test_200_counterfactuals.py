@@ -1,5 +1,6 @@
 """200: what would have turned a decision, and its reasons in the customer's words, before and after it is recorded."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,12 +10,18 @@ import pytest
 from apps import times
 from apps.accounts.tenancy import in_tenant
 from apps.scoring.engine.adverse_action import SENTENCES
+from apps.scoring.engine.aggregates import Aggregate
 from apps.scoring.engine.decide import Policy
-from apps.scoring.engine.rules import Tuning
+from apps.scoring.engine.rules import Rule, Tuning
 from apps.scoring.models import PublishedPolicy
+from bench.transactions import MAKERS
 from tests.api.bodies import DRAINED, TRANSFER, asking
 from tests.cast import Api
 from tests.simulation.past import publish_to
+
+PAYMENT: dict[str, Any] = {
+    "amount": 90.0, "user_id": "Ann", "merchant_id": "M1", "card_bin": "424242", "timestamp": "2026-03-01T10:00:00Z",
+}  # fmt: skip
 
 
 def told(api: Api, decision: dict[str, Any], what: str) -> Any:
@@ -86,3 +93,38 @@ def test_the_reasons_are_told_to_the_customer(alice: Api, drain: Callable[[], in
 @pytest.mark.parametrize("what", ["counterfactuals", "adverse-action"])
 def test_a_decision_nobody_made_has_none(alice: Api, what: str) -> None:
     assert alice.get(f"/v1/decisions/dec_nothing/{what}").status_code == 404
+
+
+BY_BIN = Aggregate("spent", "payments", ("card_bin",), "sum", "24h", of="amount")
+SPENDING = Rule("spending", "block", when="aggregates.spent >= 100.0 && amount > 60.0", schema="payments")
+
+
+def test_a_tenant_s_aggregate_stays_what_it_came_to_and_its_rule_is_asked_again(
+    alice: Api, bob: Api, drain: Callable[[], int]
+) -> None:
+    """The present payment is never among those that are counted: its amount moves the rule, not the aggregate."""
+    for api in (alice, bob):
+        publish_to(api, Policy(rules=(SPENDING,), aggregates=(BY_BIN,), review_at=0.99, block_at=1.0))
+        api.post("/v1/decisions", asking(PAYMENT | {"amount": 150.0}, schema="payments"))
+    decision = alice.post("/v1/decisions", asking(PAYMENT, schema="payments")).json()
+    assert decision["recommended_action"] == "block"
+    alice.post("/v1/decisions", asking(PAYMENT | {"amount": 5_000.0}, schema="payments"))
+    for _ in range(2):
+        (first,) = told(alice, decision, "counterfactuals")["counterfactuals"]
+        assert [(change["field"], change["after"]) for change in first["changes"]] == [("amount", 60.0)]
+        drain()
+    instead = bob.post("/v1/decisions", asking(PAYMENT | {"amount": 60.0}, schema="payments")).json()
+    assert instead["recommended_action"] == first["recommended_action"] == "approve"
+
+
+@pytest.mark.parametrize(("by", "why"), [("Card_Type", "turned"), ("Authentication_Method", "rule_decides")])
+def test_what_an_aggregate_says_of_another_is_not_told(alice: Api, by: str, why: str) -> None:
+    """Who pays by another method is another to what is counted by it, whose past is not known."""
+    counted = Aggregate("tries", "card_activity", (by,), "count", "24h")
+    weak = Rule("weak", "block", when='Authentication_Method == "Password"', schema="card_activity")
+    often = Rule("often", "block", when="aggregates.tries >= 200", schema="card_activity")
+    publish_to(alice, Policy(rules=(weak, often), aggregates=(counted,), review_at=0.99, block_at=1.0))
+    sent = MAKERS["card_activity"](random.Random(1)) | {"Authentication_Method": "Password"}
+    decision = alice.post("/v1/decisions", asking(sent, schema="card_activity")).json()
+    assert decision["decisive"]["id"] == "weak"
+    assert told(alice, decision, "counterfactuals")["why"] == why

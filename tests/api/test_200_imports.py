@@ -36,6 +36,29 @@ def test_import_is_taken_over_as_drafts_once(alice: Api, bob: Api) -> None:
     assert bob.get("/v1/rules").json()["data"] == []
 
 
+def test_aggregates_its_rules_ask_for_come_along_once(alice: Api) -> None:
+    rules = ["Block if :total_charges_per_card_number_daily: >= 2", "Review if :email_count_for_ip_address_daily: > 3"]
+    body = {"stripe_radar": {"rules": rules, "fields": {"card_fingerprint": "card_bin"}}, "apply": True}
+    taken = alice.post("/v1/imports", body).json()["applied"]
+    assert (taken["rules"], taken["aggregates"]) == (2, 2)
+    assert alice.post("/v1/imports", body).json()["applied"]["aggregates"] == 0
+    names = {one["name"] for one in alice.get("/v1/aggregates").json()["data"]}
+    assert names == {"card_bin_count_24h", "ip_address_email_24h"}
+    alice.call("PATCH", "/v1/rules/radar_1_block", b'{"state": "live"}', "application/json")
+    sent = asking(ABROAD | {"card_bin": "424242"}, schema="payments")
+    made = [alice.post("/v1/decisions", sent | {"dry_run": False}).json() for _ in range(3)]
+    assert [one["rules"][-1]["outcome"] for one in made] == ["no_hit", "no_hit", "hit"]
+
+
+def test_an_aggregate_s_name_that_is_another_s_leaves_its_rule_out(alice: Api) -> None:
+    other = {"name": "card_bin_count_24h", "schema": "payments", "by": ["user_id"], "function": "count", "window": "1h"}
+    assert alice.post("/v1/aggregates", other).status_code == 200
+    rule = "Block if :total_charges_per_card_number_daily: >= 2"
+    body = {"stripe_radar": {"rules": [rule], "fields": {"card_fingerprint": "card_bin"}}, "apply": True}
+    taken = alice.post("/v1/imports", body).json()["applied"]
+    assert (taken["rules"], taken["aggregates"], taken["left"][0]["name"]) == (0, 0, "radar_1_block")
+
+
 def test_draft_decides_once_it_is_live(alice: Api) -> None:
     alice.post("/v1/imports", RADAR | {"apply": True})
     body = asking(ABROAD) | {"schema": "payments"}

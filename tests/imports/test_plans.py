@@ -12,7 +12,9 @@ from apps.imports.fraud_detector import DetectorExport
 from apps.imports.plan import ImportPlan, list_name, rule_id
 from apps.imports.stripe_radar import RadarExport
 from apps.imports.translation import LeftOut
+from apps.imports.velocities import BEFORE, PARTIES, velocities
 from apps.imports.words import RADAR, VARIABLE_NAMES, VARIABLE_TYPES, label_of, outcome_of
+from apps.scoring.engine.aggregate_check import problem_of_aggregate
 from apps.scoring.engine.schemas import SCHEMAS
 
 PAYMENTS = SCHEMAS["payments"]
@@ -78,6 +80,61 @@ def test_customer_says_which_field_tells_an_attribute() -> None:
     assert plan.rules[0].when == 'country == "US" && merchant_category == "gold"'
     with pytest.raises(LeftOut, match="no field of payments"):
         of_radar("Block if :a:", fields={"a": "nothing"})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "when", "counts"),
+    [
+        ("total_charges_per_customer_hourly", "user_id.count_1h", None),
+        ("total_charges_per_email_daily", "email.count_24h", None),
+        ("total_charges_per_ip_address_weekly", "ip_address.count_7d", None),
+        ("total_transactions_per_customer_daily", "user_id.count_24h", None),
+        ("total_charges_per_card_number_hourly", "aggregates.card_bin_count_1h", (("card_bin",), "count", "1h", "")),
+        ("total_transactions_per_card_number_weekly", "aggregates.card_bin_count_7d",
+         (("card_bin",), "count", "7d", "")),
+        ("card_count_for_email_daily", "aggregates.email_card_bin_24h", (("email",), "distinct", "24h", "card_bin")),
+        ("card_count_for_ip_address_weekly", "aggregates.ip_address_card_bin_7d",
+         (("ip_address",), "distinct", "7d", "card_bin")),
+        ("email_count_for_ip_address_hourly", "aggregates.ip_address_email_1h",
+         (("ip_address",), "distinct", "1h", "email")),
+        ("email_count_for_card_daily", "aggregates.card_bin_email_24h", (("card_bin",), "distinct", "24h", "email")),
+    ],
+)  # fmt: skip
+def test_what_radar_counts_is_counted_here(attribute: str, when: str, counts: Any) -> None:
+    """By a card's own field, where the customer says which that is."""
+    plan = of_radar(f"Block if :{attribute}: > 3", fields={"card_fingerprint": "card_bin"})
+    assert ([rule.when for rule in plan.rules], plan.left) == ([f"{when} > 3.0"], [])
+    told = [(tuple(one.by), one.function, one.window, one.of) for one in plan.aggregates]
+    assert told == ([counts] if counts else [])
+    assert BEFORE in plan.rules[0].remarks
+
+
+@pytest.mark.parametrize(
+    ("attribute", "why"),
+    [
+        ("total_charges_per_card_number_hourly", "tells card_fingerprint is not known"),
+        ("card_count_for_email_daily", "tells card_fingerprint is not known"),
+        ("total_charges_per_shipping_address_daily", "tells shipping_address is not known"),
+        ("total_charges_per_customer_all_time", "over all time"),
+        ("email_count_for_ip_address_all_time", "over all time"),
+        ("declined_charges_per_card_number_daily", "What became of earlier charges"),
+        ("blocked_transactions_per_email_daily", "What became of earlier charges"),
+        ("authorized_charges_per_card_number_daily", "What became of earlier charges"),
+        ("dispute_count_on_ip_weekly", "What became of earlier charges"),
+        ("name_count_for_card_weekly", "Whose name"),
+    ],
+)
+def test_what_nothing_counts_here_is_left_out_and_says_why(attribute: str, why: str) -> None:
+    plan = of_radar(f"Block if :{attribute}: > 3")
+    (left,) = plan.left
+    assert (plan.rules, plan.aggregates) == ([], []) and why in left.why
+
+
+def test_every_aggregate_that_is_proposed_can_be_counted() -> None:
+    said = {attribute: "merchant_id" for attribute, _ in PARTIES.values()} | {"email": "email"}
+    proposed = [ours.aggregate for ours in velocities(said).values() if ours.aggregate]
+    assert proposed and [one for one in proposed if problem_of_aggregate(one)] == []
+    assert all(len(one.name) <= 40 for one in proposed)
 
 
 def test_lists_come_with_their_items_and_those_that_are_asked_for_without() -> None:

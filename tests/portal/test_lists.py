@@ -3,7 +3,9 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
@@ -12,12 +14,16 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.api_keys.services import get_gate
+from apps.batches import list_files
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.rules import Rule
+from apps.scoring.lists import importing
 from apps.scoring.models import ListItem, ValueList
 from apps.scoring.policies import publish
+from apps.valkey import server
 from tests.cast import Cast
 from tests.factories import DecisionFactory, MembershipFactory
+from tests.live import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOST_QUERIES = 15
@@ -117,3 +123,34 @@ def test_a_page_asks_few_questions(cast: Cast, path: str) -> None:
         assert analyst.get(path).status_code == 200
     queries = [one["sql"] for one in asked if not one["sql"].startswith("SET search_path")]
     assert len(queries) <= MOST_QUERIES, "\n".join(queries)
+
+
+def test_a_long_file_is_put_in_force_later_and_the_page_says_how_far_it_is(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "AWAITED_LINES", 1)
+    analyst = filled(cast)
+    file = SimpleUploadedFile("a.csv", b"value,note\n192.0.2.1,hq\nnowhere,x\n192.0.2.2,\n")
+    assert analyst.post("/lists/offices/", {"do": "file", "file": file}).status_code == 302
+    page = text_of(analyst.get("/lists/offices/"))
+    assert "4 lines" in page and 'hx-get="/lists/offices/progress/"' in page
+    (waiting,) = list_files.waiting()
+    list_files.work_off(waiting, server(settings.REDIS_URL, 5.0), timezone.now)
+    part = text_of(analyst.get("/lists/offices/progress/"))
+    assert "2 added" in part and "Line 3: &#x27;value&#x27; takes an IP address" in part and "hx-get" not in part
+    assert "2 items" in text_of(analyst.get("/lists/offices/"))
+
+
+def test_a_large_file_is_received_on_a_disk_from_those_who_are_logged_in(cast: Cast) -> None:
+    client = filled(cast)
+    content = b"".join(b"10.%d.%d.%d,%60s\n" % (n // 65_536, n // 256 % 256, n % 256, b"") for n in range(50_000))
+    with serving("portal") as address, httpx.Client(base_url=address) as http:
+        file, form = {"file": ("large.csv", b"value,note\n" + content, "text/csv")}, {"do": "file"}  # 3.7 MB
+        turned_away = http.post("/lists/offices/", files=file, data=form)
+        assert (turned_away.status_code, "/account/login/" in turned_away.headers["Location"]) == (302, True)
+        http.cookies.set("sessionid", client.cookies["sessionid"].value)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', http.get("/lists/offices/").text)[1]  # type: ignore[index]
+        form |= {"csrfmiddlewaretoken": token}
+        answer = http.post("/lists/offices/", files=file, data=form, headers={"Origin": address}, timeout=60)
+        assert (answer.status_code, answer.headers.get("Location")) == (302, "/lists/offices/")
+        assert "50,000 items" in http.get("/lists/offices/").text

@@ -45,7 +45,7 @@ ARGUMENTS |= {"batch_results": ["btc_none", "csv"]}
 ARGUMENTS |= {"case": ["cas_none"], "case_evidence": ["evi_none"], "review_queue": ["default"]}
 ARGUMENTS |= {"guide": ["answers"], "label_decision": ["dec_none"]}
 ARGUMENTS |= {"sla_month": ["2026-01"], "sla_paper": ["2026-01", "json"]}
-ARGUMENTS |= {"list": ["none"], "list_decision": ["dec_none"]}
+ARGUMENTS |= {"list": ["none"], "list_progress": ["none"], "list_decision": ["dec_none"]}
 ARGUMENTS |= {"own_model": ["mdl_none"]}
 ARGUMENTS |= {"rule": ["none"], "built_in_rules": ["payments"], "policy_version": [999]}
 

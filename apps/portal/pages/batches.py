@@ -1,8 +1,6 @@
 """Batches: a file is uploaded, its columns are looked at, it is scored while one watches, its results are fetched."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -26,6 +24,7 @@ from apps.portal.kinds import CHOICES
 from apps.portal.page import A_PAGE, InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
+from apps.portal.uploads import on_disk
 from apps.scoring.engine.schemas import SCHEMAS
 
 State = Batch.State
@@ -102,7 +101,7 @@ class BatchesPage(Page):
     def _draft(self, file: Any, schema: str) -> Batch:
         """Raises `UnreadableFile`, `TooMany`, `OSError`."""
         name = card_numbers.mask(text.storable(file.name))[-LONGEST_NAME:]
-        received = Received(_on_disk(file), 0, file.size, name, "")
+        received = Received(on_disk(file), 0, file.size, name, "")
         try:
             with received.path.open("rb") as opened:
                 begin(opened, 0, received.size, "", schema, {}, self.now)
@@ -112,19 +111,6 @@ class BatchesPage(Page):
             )  # fmt: skip
         finally:
             received.path.unlink(missing_ok=True)
-
-
-def _on_disk(file: Any) -> Path:
-    """An uploaded file on the disk on which batches are kept. Raises `OSError`."""
-    if hasattr(file, "temporary_file_path"):
-        return Path(file.temporary_file_path())
-    with tempfile.NamedTemporaryFile(dir=storage.scratch(), prefix="upload-", delete=False) as kept:
-        try:
-            kept.writelines(file.chunks())
-        except OSError:
-            Path(kept.name).unlink()
-            raise
-    return Path(kept.name)
 
 
 class _OneBatch(Page):

@@ -1,6 +1,5 @@
 """Lists: all of them, one with its items (search, paste, upload, remove, export), and adding from a decision's page."""
 
-import io
 from typing import Any, NamedTuple
 
 from django import forms
@@ -13,14 +12,17 @@ from django.utils import timezone
 
 from apps import card_numbers
 from apps.accounts.tenancy import in_tenant
+from apps.batches import list_files
+from apps.batches.services import Received
 from apps.errors import FieldError
 from apps.portal.filters import Filter, choice_in, search_in
 from apps.portal.page import InOtherMode, Page
 from apps.portal.roles import Permission
 from apps.portal.table import Column, Empty, Table
+from apps.portal.uploads import on_disk
 from apps.scoring.lists import importing, reads, services
 from apps.scoring.lists.given import LONGEST_NOTE, GivenItem, NewItem, UnreadableList, read
-from apps.scoring.lists.importing import MOST_LINES, Imported
+from apps.scoring.lists.importing import MOST_BYTES, MOST_LINES, FileOfItems
 from apps.scoring.lists.item_types import TYPES
 from apps.scoring.lists.services import Added
 from apps.scoring.models import ValueList
@@ -29,8 +31,9 @@ from apps.times import rfc3339
 from apps.valkey import Valkey, server
 
 MEGABYTE = 1024 * 1024
-#: Values that are pasted, megabytes of a file, and wrong lines that are shown.
-MOST_PASTED, MOST_MEGABYTES, SHOWN = 1_000, 25, 10
+#: Values that are pasted, and wrong lines that are shown.
+MOST_PASTED, SHOWN = 1_000, 10
+MOST_MEGABYTES = MOST_BYTES // MEGABYTE
 _VALUE = "'value' "
 NAME = r"^[a-z][a-z0-9_]{0,63}$"
 TYPE_WORDS = tuple((name, one.words) for name, one in TYPES.items())
@@ -65,7 +68,7 @@ class FileForm(forms.Form):
     file = forms.FileField(
         label="A CSV or text file",
         help_text=f"Up to {MOST_LINES:,} lines, {MOST_MEGABYTES} MB: a value a line, or columns value, expires_at, "
-        "note. A longer one: in parts.",
+        "note. All of it takes effect at once.",
     )
 
 
@@ -184,7 +187,7 @@ class ListPage(_Lists):
             "table": _items_table(row).show(self.request, reads.items(row, self.now), empty, self._within),
             "form": ItemsForm(),
             "file_form": FileForm(),
-        }
+        } | coming(self, row)
 
     def post(self, request: HttpRequest, name: str) -> HttpResponse:
         row = self.found(name)
@@ -213,29 +216,36 @@ class ListPage(_Lists):
         form = FileForm(self.request.POST, self.request.FILES)
         if form.is_valid():
             try:
-                found = self._imported(row, form.cleaned_data["file"])
+                return self._taken(row, form.cleaned_data["file"])
             except (ValueError, services.TooMany) as wrong:
                 form.add_error("file", str(wrong))
-            else:
-                self._told(found.added)
-                if not found.wrong:
-                    return redirect("list", row.name)
-                more = {"wrong": found.problems[:SHOWN], "more": max(0, found.wrong - SHOWN)}
-                return self.page(**self.context(name=row.name) | more)
         return self.page(**self.context(name=row.name) | {"file_form": form}, status=422)
 
-    def _imported(self, row: ValueList, file: Any) -> Imported:
-        """A file's items put in force. Raises `ValueError` in words, `services.TooMany`."""
-        if file.size > MOST_MEGABYTES * MEGABYTE:
+    def _taken(self, row: ValueList, file: Any) -> HttpResponse:
+        """A file's items in force, or on their way. Raises `ValueError` in words, `services.TooMany`."""
+        if file.size > MOST_BYTES:
             raise UnreadableList(f"The file has more than {MOST_MEGABYTES} MB.")
-        importing.check_length(file.chunks())
-        file.seek(0)
+        items = FileOfItems(file, 0, file.size, file.name.lower().endswith(".csv"))
+        lines = importing.count_lines(items)
+        if lines > importing.AWAITED_LINES + 1:
+            return self._kept(row, file, items, lines)
+        found = importing.import_file(row=row, of=items, clock=timezone.now, **self.by)
+        self._told(found.added)
+        if not found.wrong:
+            return redirect("list", row.name)
+        more = {"wrong": found.problems[:SHOWN], "more": max(0, found.wrong - SHOWN)}
+        return self.page(**self.context(name=row.name) | more)
+
+    def _kept(self, row: ValueList, file: Any, items: FileOfItems, lines: int) -> HttpResponse:
+        """Have a long file put in force in the background. Raises `ValueError` in words."""
         try:
-            rows = io.TextIOWrapper(file, "utf-8-sig", newline="")
-            is_csv = file.name.lower().endswith(".csv")
-            return importing.import_lines(row=row, rows=rows, is_csv=is_csv, clock=timezone.now, **self.by)
-        except UnicodeDecodeError as wrong:
-            raise UnreadableList("The file is not UTF-8.") from wrong
+            list_files.keep(
+                tenant=self.tenant, row=row, received=Received(on_disk(file), 0, items.size, file.name, ""),
+                is_csv=items.is_csv, lines=lines, now=self.now, actor=self.actor,
+            )  # fmt: skip
+        except OSError as full:
+            raise UnreadableList("There is no room for the file at the moment. Try again later.") from full
+        return redirect("list", row.name)
 
     def _remove(self, row: ValueList) -> HttpResponse:
         with in_tenant(self.tenant):
@@ -261,6 +271,26 @@ class ListPage(_Lists):
 
     def _within(self) -> Any:
         return in_tenant(self.tenant)
+
+
+def coming(page: _Lists, row: ValueList) -> dict[str, Any]:
+    """The last long file that was sent for a list: how far it is, or what became of it."""
+    found = list_files.newest(page.tenant.pk, row)
+    if found is None:
+        return {"import": None}
+    stand = list_files.stand_of(found, page.valkey)
+    more = {"under_way": found.state == found.State.QUEUED, "more_lines": max(0, found.wrong - SHOWN)}
+    return {"list": row, "import": found, "stand": stand, "left_out": found.problems[:SHOWN], **more}
+
+
+class ListProgress(_Lists):
+    """The part of a list's page that asks, every two seconds, how far a file is."""
+
+    template = "portal/parts/list_import.html"
+    http_method_names = ["get", "head"]
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        return coming(self, self.found(kwargs["name"]))
 
 
 class ListDecision(_Lists):

@@ -3,6 +3,10 @@
 What the change does not touch is taken from the decision as it was stored: its rules' results, its features. What it
 touches is made again by the engine's own code, on the past recalled from the features. So no list, label or event of
 later date has a say; of what could be told by them alone nothing is told.
+
+A tenant's aggregates stay what they came to: the present transaction is never among those they count, so neither its
+amount nor what their `where` asks for moves them. Only what they are counted by does, for then it is another's past
+that counts, which is not known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +17,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from apps.scoring.engine.aggregates import counted_by
 from apps.scoring.engine.asking import Chosen, asked, scored_of
 from apps.scoring.engine.candidates import UNCHANGED, Candidate
 from apps.scoring.engine.decide import Action, Policy, Verdict, decide
-from apps.scoring.engine.known_aggregates import PREFIX
+from apps.scoring.engine.known_aggregates import PREFIX, KnownAggregates
 from apps.scoring.engine.own_features import features_of
 from apps.scoring.engine.own_past import hundredths_of
 from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
@@ -40,6 +45,7 @@ class Sought(NamedTuple):
     action: Action
     policy: Policy
     chosen: Chosen
+    aggregates: KnownAggregates = {}  # as they came to then; one that is not there is not known
 
 
 class Rescored(NamedTuple):
@@ -71,6 +77,11 @@ class Rescoring:
         self._rebuilt = self._features(sought.parsed, self._pasts)
         self._programs = programs_of(sought.policy, sought.schema)
         self._counted = counted_of(sought.schema)
+        self._counted_by = {
+            one.asked_as: set(one.by) for one in counted_by(sought.policy.aggregates, sought.schema.name)
+        }
+        self._is_exact = _near(self._rebuilt, sought.row)
+        self._asks = [self._asks_of(rule) for rule in self._programs.rules]
         self._unchanged = _Built(UNCHANGED, sought.parsed, sought.row, self._pasts, frozenset())
 
     def repeats(self) -> bool:
@@ -112,23 +123,24 @@ class Rescoring:
             return
         made = self._features(parsed, pasts)
         differs = _differ(made, self._rebuilt)
-        if not np.all(_near(self._rebuilt, sought.row) | ~differs):
+        if not (self._is_exact | ~differs).all():
             return
         row = np.where(differs, made, sought.row).astype("<f4")
-        built = _Built(candidate, parsed, row, pasts, self._moved(parsed, row, pasts))
-        if all(self._can_be_asked(rule, built) for rule in self._programs.rules if rule.names & built.moved):
+        built = _Built(candidate, parsed, row, pasts, self._moved(candidate, parsed, row, pasts))
+        if all(_can_be_asked(asks, built) for asks in self._asks if asks.names & built.moved):
             yield built
 
     def _features(self, parsed: Parsed, pasts: Sequence[RecalledPast]) -> np.ndarray:
         """float64[F]: the schema's features made again; those only own models have behind them."""
         sought = self._sought
         made = np.array(sought.schema.row(parsed.transaction, sought.parsed.at_ms, pasts))
-        return np.concatenate([made, self._own(parsed, sought.row[len(made) :])])
+        own = sought.row[len(made) :]
+        return np.concatenate([made, self._own(parsed, own)]) if len(own) else made
 
     def _own(self, parsed: Parsed, stored: np.ndarray) -> np.ndarray:
         """The own features of the same parties' pasts: of them the amount alone moves what it is held against."""
         before, after = (float(self._sought.schema.amount(one.transaction)) for one in (self._sought.parsed, parsed))
-        if not len(stored) or before == after:
+        if before == after:
             return stored
         return stored + self._against * (log1p(hundredths_of(after) / 100) - log1p(hundredths_of(before) / 100))
 
@@ -148,22 +160,23 @@ class Rescoring:
             for role, past in zip(self._sought.schema.roles, self._pasts, strict=True)
         ]
 
-    def _moved(self, parsed: Parsed, row: np.ndarray, pasts: Sequence[RecalledPast]) -> frozenset[str]:
-        """Fields, features and counts of parties that are otherwise."""
+    def _moved(
+        self, candidate: Candidate, parsed: Parsed, row: np.ndarray, pasts: Sequence[RecalledPast]
+    ) -> frozenset[str]:
+        """Fields, features, counts of parties and aggregates that are otherwise."""
         schema, before = self._sought.schema, self._sought.parsed.facts
-        fields = (name for name in schema.fields if parsed.facts.get(name) != before.get(name))
+        fields = [name for name in candidate.changes if parsed.facts.get(name) != before.get(name)]
         places = _differ(row, self._sought.row).nonzero()[0].tolist()
         gone = [role for role, past in enumerate(pasts) if past is not self._pasts[role]]
         counts = [name for name, one in self._counted.items() if one.role in gone] if gone else []
-        return frozenset((*fields, *(schema.feature_names[place] for place in places), *counts))
+        others = [name for name, by in self._counted_by.items() if not by.isdisjoint(fields)]
+        return frozenset((*fields, *(schema.feature_names[place] for place in places), *counts, *others))
 
-    def _can_be_asked(self, rule: Rule, built: _Built) -> bool:
-        """Whether all that a rule asks for is known: no list and no aggregate is, and of a past what its features
-        tell."""
-        counts = (self._counted[name] for name in rule.names if name in self._counted)
-        if rule.list_checks or any(name.startswith(PREFIX) for name in rule.names):
-            return False
-        return all(built.pasts[one.role].knows(one.what) for one in counts)
+    def _asks_of(self, rule: Rule) -> "_Asks":
+        counts = [self._counted[name] for name in rule.names if name in self._counted]
+        aggregates = frozenset(name for name in rule.names if name.startswith(PREFIX))
+        is_known = not rule.list_checks and aggregates <= self._sought.aggregates.keys()
+        return _Asks(rule.names, [(one.role, one.what) for one in counts], aggregates, is_known)
 
     def _results(self, built: _Built) -> tuple[RuleResult, ...]:
         """The rules' results: of those that ask for what is moved made again, of the others as they were stored."""
@@ -172,10 +185,29 @@ class Rescoring:
             return tuple(stored[rule.id] for rule in rules)
         values = schema.values(built.parsed.facts, built.row.tolist(), self._sought.policy.home_country)
         values.look_back(self._counted, built.pasts)
+        values.tell(self._sought.aggregates)
         anew, _ = self._programs.found(built.parsed, values, None)
         return tuple(
             result if rule.names & built.moved else stored[rule.id] for rule, result in zip(rules, anew, strict=True)
         )
+
+
+class _Asks(NamedTuple):
+    """What a rule asks for: all its names, of those the counts of pasts, each by its role and name, and aggregates.
+    Where it `is_known`: no list, and aggregates whose values were kept."""
+
+    names: frozenset[str]
+    counts: Sequence[tuple[int, str]]
+    aggregates: frozenset[str]
+    is_known: bool
+
+
+def _can_be_asked(asks: _Asks, built: _Built) -> bool:
+    """Whether all that a rule asks for is known: no list is, of aggregates those that stay what they came to, and of a
+    past what its features tell."""
+    if not asks.is_known or asks.aggregates & built.moved:
+        return False
+    return all(built.pasts[role].knows(what) for role, what in asks.counts)
 
 
 def can_be_sent(sought: Sought, candidate: Candidate) -> bool:

@@ -39,20 +39,22 @@ _NEW = """
    FROM unnest(string_to_array(%(values)s, chr(31)), string_to_array(%(notes)s, chr(31)),
                string_to_array(%(ends)s, chr(31), '')::timestamptz[])
         WITH ORDINALITY AS rows (value, note, expires_at, place))"""
-#: Ends the rows of items that come again with another expiry or note, or after they had expired.
-_CLOSE = f"""
+#: Ends the rows of items that come again with another expiry or note, or after they had expired. `{new}` is where items
+#: come from: a token, a value, a note and an end each.
+CLOSE = f"""
 UPDATE scoring_listitem AS known SET removed_at = least(known.expires_at, %(now)s),
        removed_by = CASE WHEN known.expires_at <= %(now)s THEN '{EXPIRY}' ELSE %(actor)s END
-  FROM {_NEW} AS new (token, value, note, expires_at)
+  FROM {{new}} AS new (token, value, note, expires_at)
  WHERE known.list_id = %(list)s AND known.token = new.token AND known.removed_at IS NULL
    AND (known.expires_at <= %(now)s OR (known.expires_at, known.note) IS DISTINCT FROM (new.expires_at, new.note))
 """
-_ADD = f"""
+ADD = """
 INSERT INTO scoring_listitem (list_id, livemode, token, value, note, expires_at, added_at, added_by, removed_by)
 SELECT %(list)s, %(livemode)s, new.token, new.value, new.note, new.expires_at, %(now)s, %(actor)s, ''
-  FROM {_NEW} AS new (token, value, note, expires_at)
-    ON CONFLICT DO NOTHING RETURNING token
+  FROM {new} AS new (token, value, note, expires_at)
+    ON CONFLICT DO NOTHING
 """
+_CLOSE, _ADD = CLOSE.format(new=_NEW), ADD.format(new=_NEW) + "RETURNING token"
 _REMOVE = """
 UPDATE scoring_listitem SET removed_at = least(expires_at, %(now)s), removed_by = %(actor)s
  WHERE list_id = %(list)s AND token = ANY(%(tokens)s) AND removed_at IS NULL
@@ -110,7 +112,7 @@ def create(
                 record_audit(tenant=tenant, actor=actor, action="list.created", target=name, after=after, now=now)
         except IntegrityError as taken:
             raise NameTaken(name) from taken
-    _publish(tenant, row, valkey)
+    publish(tenant, row, valkey)
     return row
 
 
@@ -138,21 +140,20 @@ def rules_asking(tenant: Tenant, name: str) -> list[str]:
 
 
 def add_items(
-    *, tenant: Tenant, row: ValueList, items: Sequence[NewItem], valkey: Valkey, now: datetime, actor: str,
-    audited: bool = True,
-) -> Added:  # fmt: skip
+    *, tenant: Tenant, row: ValueList, items: Sequence[NewItem], valkey: Valkey, now: datetime, actor: str
+) -> Added:
     """Put items in force, in one transaction; what became of them. Of one that comes twice the last counts.
 
-    Not `audited`: a part of something that is audited as a whole. Raises `TooMany`, `Gone`.
+    Raises `TooMany`, `Gone`.
     """
     by_token = {token_of(new.item.name): new for new in items}
     prefixes = {new.item.prefix for new in items if new.item.prefix}
     with in_tenant(tenant), transaction.atomic():
-        known = _locked(row)
+        known = locked(row)
         ended, came = _write(known, by_token, now, actor)
-        _changed(tenant, known, came - ended, prefixes)
+        changed(tenant, known, came - ended, prefixes)
         told = Added(came - ended, ended, len(by_token) - came)
-        if audited and came:
+        if came:
             audit_added(tenant, known, told, now, actor)
     ends = {token: new.expires_at for token, new in by_token.items()}
     publishing.tell(tenant, known, valkey, Difference(known.version, (), ends))
@@ -170,11 +171,11 @@ def remove_items(
 ) -> int:
     """End items; how many were there. Harmless when repeated. Raises `Gone`."""
     with in_tenant(tenant), transaction.atomic():
-        known = _locked(row)
+        known = locked(row)
         with connection.cursor() as cursor:
             cursor.execute(_REMOVE, {"list": row.pk, "tokens": list(tokens), "now": now, "actor": actor})
             removed = int(cursor.rowcount)
-        _changed(tenant, known, -removed, ())
+        changed(tenant, known, -removed, ())
         if removed:
             before = {"list": row.name, "livemode": row.livemode, "removed": removed}
             record_audit(
@@ -191,7 +192,7 @@ def forget(*, tenant: Tenant, row: ValueList, tokens: Collection[bytes], valkey:
         said = ListItem.objects.filter(list=known, token__in=list(tokens), added_at__lte=until)
         open_ = [bytes(token) for token in said.filter(removed_at=None).values_list("token", flat=True)]
         count = int(said.delete()[0])
-        _changed(tenant, known, -len(open_), ())
+        changed(tenant, known, -len(open_), ())
     if known.deleted_at is None:
         publishing.tell(tenant, known, valkey, Difference(known.version, open_, {}))
     return count
@@ -211,7 +212,7 @@ def tidy(*, tenant: Tenant, valkey: Valkey, now: datetime) -> int:
 # --- how ------------------------------------------------------------------------------------------------------------
 
 
-def _locked(row: ValueList) -> ValueList:
+def locked(row: ValueList) -> ValueList:
     """The list under its lock, as it is now. Raises `Gone`."""
     known = ValueList.objects.select_for_update().filter(pk=row.pk, deleted_at=None).first()
     if known is None:
@@ -251,7 +252,7 @@ def _said(row: ValueList, by_token: Mapping[bytes, NewItem], now: datetime, acto
     }
 
 
-def _changed(tenant: Tenant, row: ValueList, more: int, prefixes: Collection[str]) -> None:
+def changed(tenant: Tenant, row: ValueList, more: int, prefixes: Collection[str]) -> None:
     """Note a change of a locked list: Valkey is to hear of it. Raises `TooMany`."""
     row.size, row.version = row.size + more, row.version + 1
     row.prefixes = " ".join(sorted({*row.prefixes.split(), *prefixes}))
@@ -261,7 +262,8 @@ def _changed(tenant: Tenant, row: ValueList, more: int, prefixes: Collection[str
     Tenant.objects.filter(pk=tenant.pk).update(lists_pending=True)
 
 
-def _publish(tenant: Tenant, row: ValueList, valkey: Valkey) -> None:
+def publish(tenant: Tenant, row: ValueList, valkey: Valkey) -> None:
+    """Tell Valkey of a whole list."""
     with suppress(Away):  # then the worker does
         publishing.note_published(tenant, row.pk, publishing.publish(tenant, row.pk, valkey))
 
@@ -277,7 +279,7 @@ def _end_some(tenant: Tenant, row: ValueList, valkey: Valkey, now: datetime) -> 
         end = Least(F("expires_at"), Value(known.deleted_at)) if known.deleted_at else F("expires_at")
         by = known.deleted_by if known.deleted_at else EXPIRY
         ListItem.objects.filter(pk__in=[item.pk for item in over]).update(removed_at=end, removed_by=by)
-        _changed(tenant, known, -len(over), ())
+        changed(tenant, known, -len(over), ())
     if known.deleted_at is None:
         publishing.tell(tenant, known, valkey, Difference(known.version, [bytes(one.token) for one in over], {}))
     return len(over)

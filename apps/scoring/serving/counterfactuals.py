@@ -17,12 +17,14 @@ from apps.accounts.tenancy import POSTGRES_AWAY
 from apps.api_keys.gate import Admission, Names
 from apps.errors import Problem
 from apps.scoring import policies
-from apps.scoring.engine import adverse_action, shelf
+from apps.scoring.engine import adverse_action, made_on, shelf
+from apps.scoring.engine.aggregates import counted_by
 from apps.scoring.engine.asking import ENSEMBLE, Chosen, Model
 from apps.scoring.engine.candidates import least_amount
 from apps.scoring.engine.counterfactuals import Found, counterfactuals, why_not
 from apps.scoring.engine.decide import Policy
 from apps.scoring.engine.explain import Reason, reasons, rule_reason
+from apps.scoring.engine.known_aggregates import KnownAggregates
 from apps.scoring.engine.levers import LEVERS
 from apps.scoring.engine.models import LoadedModel, ModelRefused, active
 from apps.scoring.engine.own_features import kind_of
@@ -43,13 +45,15 @@ ModelOf = Callable[[str, str, str], LoadedModel]
 
 
 class Stored(NamedTuple):
-    """A stored decision: whose it is, as it was answered, and what it was made from."""
+    """A stored decision: whose it is, as it was answered, and what it was made from. `made_on` is b"" where it is older
+    than that."""
 
     tenant_schema: str
     answer: Decision
     facts: Mapping[str, Any]
     features: bytes
     contributions: bytes
+    made_on: bytes = b""
 
     @property
     def schema(self) -> TransactionSchema:
@@ -79,7 +83,9 @@ def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str)
     if entry is not None:
         record = decision_formats.unpack(entry.record)
         answer, facts = decision_formats.decode(record.answer), msgspec.json.decode(record.facts)
-        return Stored(admission.tenant_schema, answer, facts, record.features, record.contributions)
+        return Stored(
+            admission.tenant_schema, answer, facts, record.features, record.contributions, record.made_on or b""
+        )
     try:
         row = decisions.find(admission.tenant_schema, names.livemode, decision_id)
     except POSTGRES_AWAY as failure:
@@ -92,7 +98,8 @@ def find(scoring: Scoring, names: Names, admission: Admission, decision_id: str)
 def of_row(tenant_schema: str, row: Row) -> Stored:
     """A recorded decision."""
     answer = decision_formats.decode(decision_formats.answer_of(row))
-    return Stored(tenant_schema, answer, row.facts, bytes(row.features), bytes(row.contributions))
+    made = bytes(row.made_on or b"")
+    return Stored(tenant_schema, answer, row.facts, bytes(row.features), bytes(row.contributions), made)
 
 
 def turned(stored: Stored, model_of: ModelOf) -> Turned:
@@ -157,16 +164,29 @@ def _found(stored: Stored, model_of: ModelOf) -> Found:
 
 
 def _sought(stored: Stored, model_of: ModelOf) -> Sought:
-    answer = stored.answer
+    answer, policy = stored.answer, _policy(stored)
     return Sought(
         schema=stored.schema,
         parsed=stored.parsed(),
         row=stored.row,
         results={result.id: result for result in answer.rules},
         action=answer.recommended_action,  # type: ignore[arg-type]  # as it was answered
-        policy=_policy(stored),
+        policy=policy,
         chosen=_chosen(stored, model_of),
+        aggregates=_aggregates(stored, policy),
     )
+
+
+def _aggregates(stored: Stored, policy: Policy) -> KnownAggregates:
+    """What the policy's aggregates came to when it was made; nothing of those of which that was not kept."""
+    counted = counted_by(policy.aggregates, stored.answer.schema)
+    if not counted:
+        return {}
+    try:
+        kept = made_on.unpacked(stored.made_on, stored.features, stored.schema)
+    except made_on.Unreadable:
+        return {}
+    return made_on.known_aggregates(counted, len(policy.list_checks), kept.lists)
 
 
 def _chosen(stored: Stored, model_of: ModelOf) -> Chosen:
