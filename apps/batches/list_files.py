@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
@@ -84,6 +84,20 @@ def waiting() -> list[str]:
     with transaction.atomic():
         rows = ListImport.objects.select_for_update(skip_locked=True).filter(state=State.QUEUED)
         return [row.pk for row in rows.order_by("created_at")]
+
+
+def sent_until(tenant: Tenant, until: datetime) -> list[str]:
+    """A tenant's files that were sent by then and wait still."""
+    rows = ListImport.objects.filter(tenant=tenant, state=State.QUEUED, created_at__lte=until)
+    return list(rows.order_by("created_at").values_list("pk", flat=True))
+
+
+def in_force_by(tenant: Tenant, row: ValueList, until: datetime) -> datetime:
+    """When all of what had been sent for a list by then was in force, or `until`."""
+    late = ListImport.objects.filter(
+        tenant=tenant, list_id=row.pk, created_at__lte=until, finished_at__gt=until, state=State.COMPLETED
+    )
+    return late.aggregate(last=Max("finished_at"))["last"] or until
 
 
 def work_off(import_id: str, valkey: Valkey, clock: Callable[[], datetime]) -> bool:

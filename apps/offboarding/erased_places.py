@@ -20,6 +20,7 @@ from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.alerts.models import Alert
 from apps.api_keys.gate import Names, names_of
+from apps.batches import list_files
 from apps.ingest.models import Prediction
 from apps.notifications.models import Event
 from apps.offboarding import erased_batches, exports, removed_days
@@ -178,9 +179,8 @@ def lists(sweep: Sweep) -> list[str]:
     for row in rows:
         with suppress(NoItem):
             tokens = [token_of(item_of(row.item_type, sweep.person.name).name)]
-            removed = list_changes.forget(
-                tenant=sweep.tenant, row=row, tokens=tokens, valkey=sweep.valkey, until=sweep.until
-            )
+            until = list_files.in_force_by(sweep.tenant, row, sweep.until)
+            removed = list_changes.forget(tenant=sweep.tenant, row=row, tokens=tokens, valkey=sweep.valkey, until=until)
             found += [row.pk] * removed
     return found
 
@@ -209,11 +209,15 @@ PLACES: Mapping[str, Callable[[Sweep], list[str]]] = {
 
 
 def waits_for(sweep: Sweep) -> list[str]:
-    """What was sent until then and may still be written: the journal's entries, batches. Raises `apps.valkey.Away`."""
+    """What was sent until then and may still be written: the journal's entries, batches, files of lists.
+
+    Raises `apps.valkey.Away`.
+    """
     first = sweep.valkey.command("XRANGE", sweep.names[0].journal(), "-", "+", "COUNT", 1)
     waiting = first and int(first[0][0].partition(b"-")[0]) <= instant_us(sweep.until) // 1000
     under_way = erased_batches.under_way(sweep.tenant, sweep.person, sweep.until)
-    return [*(["journal"] if waiting else []), *under_way]
+    files = list_files.sent_until(sweep.tenant, sweep.until)
+    return [*(["journal"] if waiting else []), *under_way, *files]
 
 
 # --- decisions ------------------------------------------------------------------------------------------------------

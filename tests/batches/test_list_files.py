@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from apps.batches import list_files, storage, tasks
 from apps.batches.models import ListImport
+from apps.offboarding import erasures
+from apps.offboarding.models import Erasure
 from apps.scoring.lists import importing
 from apps.valkey import server
 from tests.cast import Api
@@ -152,3 +154,14 @@ def test_it_goes_with_its_tenant_and_with_time(alice: Api) -> None:
     worked(worked_off["id"])
     assert list_files.forget_old(timezone.now()) == 0
     assert list_files.forget_old(timezone.now() + 2 * list_files.KEPT) == 1
+
+
+def test_who_is_erased_while_a_file_with_them_waits_is_not_listed_afterwards(alice: Api) -> None:
+    told = sent(alice)
+    erased = alice.call("DELETE", "/v1/entities/user/u3").json()
+    assert (erased["state"], told["id"] in erased["waits_for"]) == ("holding", True)
+    worked(told["id"])
+    erasures.finish_held(server(settings.REDIS_URL, 5.0), timezone.now())
+    assert alice.get("/v1/lists/mules/items?value=u3").json()["data"] == []
+    assert alice.get("/v1/lists/mules").json()["items"] == 3
+    assert Erasure.objects.get(pk=erased["id"]).removed["lists"] == 1
