@@ -17,9 +17,14 @@ from django.utils import timezone
 from apps.accounts.models import SchemaTemplate
 from apps.accounts.naming import check_schema
 from apps.accounts.postgres_programs import login, program
-from apps.accounts.template_text import condensed, migrations_of
 from apps.accounts.tenancy import tenant_connection
 
+#: Session settings of the dump that would outlive it, and psql's own commands: neither belongs into a replay.
+_NOT_REPLAYED = re.compile(r"^(SET .*|SELECT pg_catalog\.set_config.*|\\.*|--.*)\n", re.MULTILINE)
+#: A migration of the template's, as the dump notes it or what was put after it.
+_NOTED = re.compile(
+    r"^(?:INSERT INTO \w+\.django_migrations VALUES )?\((?:\d+, )?'([^']+)', '([^']+)', ['n]", re.MULTILINE
+)
 #: Statements that are put after a dump before it is taken anew: each is one more for each new tenant.
 _MOST_APPENDED = 50
 #: Stands before what was put after a dump.
@@ -79,7 +84,7 @@ def is_current() -> bool:
     kept = SchemaTemplate.objects.filter(pk=1).values_list("sql", flat=True).first()
     with connection.cursor() as cursor:
         cursor.execute(f'SELECT app, name FROM "{settings.TEMPLATE_SCHEMA}".django_migrations')
-        return kept is not None and migrations_of(kept) == set(cursor.fetchall())
+        return kept is not None and set(_NOTED.findall(kept)) == set(cursor.fetchall())
 
 
 def _begun() -> "subprocess.Popen[str]":
@@ -94,5 +99,5 @@ def _keep(dump: "subprocess.Popen[str]") -> None:
     text, trouble = dump.communicate()
     if dump.returncode:
         raise subprocess.CalledProcessError(dump.returncode, dump.args, text, trouble)
-    replayed = condensed(text)
+    replayed = _NOT_REPLAYED.sub("", text)
     SchemaTemplate.objects.update_or_create(pk=1, defaults={"sql": replayed, "refreshed_at": timezone.now()})
