@@ -115,7 +115,7 @@ def _migrated() -> dict[str, float]:
     from apps.accounts import migrating
 
     with override_settings(MIGRATION_MODULES={"scoring": "tests.config.later_scoring"}):
-        change = migrating.change_of(settings.TEMPLATE_SCHEMA) or migrating.Change([], [])
+        change = migrating.change_of(settings.TEMPLATE_SCHEMA) or migrating.Change((), ())
         ours = _timed(lambda: call_command("migrate_schemas", verbosity=0))
     _through_psql('ALTER TABLE "scoring_decision" DROP COLUMN "later";')
     noted = "; ".join(

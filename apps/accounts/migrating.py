@@ -6,14 +6,15 @@ where it stood. What can't be told in SQL, and what stands elsewhere, is migrate
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from psycopg import sql
 
 from apps.accounts.models import Tenant
+from apps.accounts.naming import check_schema
 from apps.accounts.tenancy import in_tenant
 
 #: What Django writes in place of an operation that is code.
@@ -25,8 +26,8 @@ _TOGETHER = 200
 class Change(NamedTuple):
     """What leads from one state to the next: statements, and the migrations that are then noted."""
 
-    statements: Sequence[str]
-    migrations: Sequence[tuple[str, str]]
+    statements: tuple[str, ...]
+    migrations: tuple[tuple[str, str], ...]
 
 
 def change_of(schema: str) -> Change | None:
@@ -42,21 +43,29 @@ def change_of(schema: str) -> Change | None:
         statements = executor.loader.collect_sql(ours)
     if any(_NOT_SQL in one for one in statements):
         return None
-    return Change(statements, [(migration.app_label, migration.name) for migration, _ in plan])
+    return Change(tuple(statements), tuple((migration.app_label, migration.name) for migration, _ in plan))
 
 
 def make(schema: str, change: Change) -> None:
     """Do it in a schema: all of it, or nothing. One round trip, which Postgres takes as one transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(_as_one(schema, change))
+        cursor.execute(text_of(schema, change))
 
 
-def _as_one(schema: str, change: Change) -> sql.Composed:
-    path = sql.SQL("SELECT set_config('search_path', {}, true);").format(sql.Literal(f'"{schema}", public'))
-    told = sql.SQL("\n".join(one for one in change.statements if not one.startswith("--")))
-    rows = [sql.SQL("({}, {}, now())").format(sql.Literal(app), sql.Literal(name)) for app, name in change.migrations]
-    noted = sql.SQL("INSERT INTO django_migrations (app, name, applied) VALUES {}").format(sql.SQL(", ").join(rows))
-    return sql.Composed([path, told, noted if rows else sql.SQL("")])
+def text_of(schema: str, change: Change) -> str:
+    """The SQL that does it in a schema; the path stays the schema's until the transaction ends."""
+    check_schema(schema)
+    return f"SELECT set_config('search_path', '\"{schema}\", public', true);\n{_told(change)}"
+
+
+@lru_cache(maxsize=1)
+def _told(change: Change) -> str:
+    """What is alike in every schema; each migration is noted on a line of its own, as the template's text is read."""
+    told = "\n".join(one for one in change.statements if not one.startswith("--"))
+    if not change.migrations:
+        return told
+    rows = ",\n".join(f"('{app}', '{name}', now())" for app, name in change.migrations)
+    return f"{told}\nINSERT INTO django_migrations (app, name, applied) VALUES\n{rows};"
 
 
 def state_of(schema: str) -> str:
@@ -68,15 +77,16 @@ def states(schemas: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(schema, digest) of each."""
     names = list(schemas)
     for begin in range(0, len(names), _TOGETHER):
-        asked = sql.SQL(" UNION ALL ").join(_asked(name) for name in names[begin : begin + _TOGETHER])
+        asked = " UNION ALL ".join(_asked(name) for name in names[begin : begin + _TOGETHER])
         with connection.cursor() as cursor:
             cursor.execute(asked)
             yield from cursor.fetchall()
 
 
-def _asked(schema: str) -> sql.Composed:
-    ask = "SELECT {}, md5(string_agg(app || '.' || name, ' ' ORDER BY app, name)) FROM {}"
-    return sql.SQL(ask).format(sql.Literal(schema), sql.Identifier(schema, "django_migrations"))
+def _asked(schema: str) -> str:
+    check_schema(schema)
+    digest = "md5(string_agg(app || '.' || name, ' ' ORDER BY app, name))"
+    return f"SELECT '{schema}', {digest} FROM \"{schema}\".django_migrations"
 
 
 def tenants() -> Sequence[str]:

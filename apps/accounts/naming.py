@@ -1,5 +1,7 @@
 """What tenants, keys and people may be called. Pure but for Django's form of a refusal."""
 
+import re
+
 from django.core.exceptions import ValidationError
 
 from apps import text
@@ -13,6 +15,7 @@ ready redoc root sales security settings signin signup sla smtp staging static s
 terms test undefined user users v1 webhook webhooks webmaster www
 """
 RESERVED = frozenset(_RESERVED.split())
+_SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def check_slug(slug: str) -> None:
@@ -25,3 +28,9 @@ def check_one_line(name: str) -> None:
     """Raise `ValidationError` for a name that is blank, or more than a line of text."""
     if len(name.splitlines()) > 1 or text.refusal(name):
         raise ValidationError("A name is one line of text, without control characters.")
+
+
+def check_schema(name: str) -> None:
+    """Raise `ValueError` for what can not stand in SQL as a schema's name."""
+    if not _SCHEMA.fullmatch(name):
+        raise ValueError(f"not a schema name: {name!r}")

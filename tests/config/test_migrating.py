@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DataError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from apps.accounts import migrating
+from apps.accounts import migrating, template
 from apps.accounts.models import SchemaTemplate
 from apps.accounts.postgres_programs import login, program
 from apps.usage.metering.journal import Journal
@@ -65,8 +65,55 @@ def test_schema_that_stands_elsewhere_and_code_are_django_s_matter(cast: Cast, l
             cursor.execute(f"DELETE FROM {schema}.django_migrations WHERE name = '0000'")
 
 
+def test_a_schema_that_fails_is_named_and_keeps_no_other_behind(cast: Cast, later: None) -> None:
+    schema = cast.bob.tenant.schema_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {schema}.scoring_decision ADD COLUMN later int")
+    with pytest.raises(CommandError, match=f"^Not migrated: {schema}: column .later. .* already exists$"):
+        call_command("migrate_schemas", verbosity=0)
+    assert columns() == 4  # bob's own, two tenants and the template
+    assert dict(migrating.states([schema])) != dict(migrating.states([cast.alice.tenant.schema_name]))
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {schema}.scoring_decision DROP COLUMN later")
+    call_command("migrate_schemas", verbosity=0)
+    assert definition(schema) == definition(settings.TEMPLATE_SCHEMA)
+
+
+def test_what_fails_everywhere_is_given_up(cast: Cast, later: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.accounts.management.commands.migrate_schemas.MOST_IN_A_ROW", 2)
+    for player in (cast.alice, cast.bob):
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {player.tenant.schema_name}.scoring_decision ADD COLUMN later int")
+    with pytest.raises(CommandError, match=r"^Given up\. Not migrated: "):
+        call_command("migrate_schemas", verbosity=0)
+    for player in (cast.alice, cast.bob):
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {player.tenant.schema_name}.scoring_decision DROP COLUMN later")
+    call_command("migrate_schemas", verbosity=0)
+
+
+def test_new_tenants_get_what_was_put_after_the_dump(cast: Cast, later: None) -> None:
+    call_command("migrate_schemas", verbosity=0)
+    assert SchemaTemplate.objects.get().sql.endswith("('scoring', 'later', now());\n")
+    assert template.is_current()
+    nina = enter("nina", "free")
+    assert definition(nina.tenant.schema_name) == definition(settings.TEMPLATE_SCHEMA)
+    assert migrating.state_of(nina.tenant.schema_name) == migrating.state_of(settings.TEMPLATE_SCHEMA)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        assert "public" in cursor.fetchone()[0]
+
+
+def test_what_got_too_long_is_dumped_anew(cast: Cast, later: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "_MOST_APPENDED", 1)
+    call_command("migrate_schemas", verbosity=0)
+    kept = SchemaTemplate.objects.get().sql
+    assert "since the dump" not in kept
+    assert "later" in kept
+
+
 def test_what_fails_in_a_schema_leaves_nothing_in_it(cast: Cast) -> None:
-    failing = migrating.Change(["CREATE TABLE half (id int);", "SELECT 1/0;"], [("scoring", "half")])
+    failing = migrating.Change(("CREATE TABLE half (id int);", "SELECT 1/0;"), (("scoring", "half"),))
     before = definition(cast.bob.tenant.schema_name)
     with pytest.raises(DataError):
         migrating.make(cast.bob.tenant.schema_name, failing)
@@ -77,7 +124,7 @@ def test_what_fails_in_a_schema_leaves_nothing_in_it(cast: Cast) -> None:
 def test_what_sql_can_not_tell_is_not_told() -> None:
     with override_settings(MIGRATION_MODULES={"scoring": "tests.config.coded_scoring"}):
         assert migrating.change_of(settings.TEMPLATE_SCHEMA) is None
-    assert migrating.change_of(settings.TEMPLATE_SCHEMA) == migrating.Change([], [])
+    assert migrating.change_of(settings.TEMPLATE_SCHEMA) == migrating.Change((), ())
 
 
 @contextmanager
