@@ -174,5 +174,6 @@ def test_two_hundred_callers_at_the_cap_get_not_a_unit_more(valkey: Valkey) -> N
 
     found = sum(together(200, ask), Counter[str]())
     assert found["units"] == 500
-    assert set(found) == {"units", "quota_exceeded"}
+    # On a machine full of other work the key's own copy grows old meanwhile, and 200 at once look it up again.
+    assert set(found) - {"stores_away"} == {"units", "quota_exceeded"}
     assert int(valkey.command("GET", Names(player.tenant.handle, True).quota(period_of(now)))) == 500

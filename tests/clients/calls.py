@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.api.documentation import OPENAPI
 from apps.batches.models import Batch
 from apps.billing.subscriptions.services import subscription_of
+from apps.scoring.lists.importing import AWAITED_LINES
 from tests.api.test_404_isolation import MAKE
 from tests.batches.sent import csv_of
 from tests.cast import Api
@@ -175,6 +176,7 @@ def _calls(api: Api, stand: Stand) -> Mapping[str, Call]:
         "removeItems": Call(named["list_name"], body=_example("removeItems", "some"), kind="Values"),
         "removeItemById": Call(_item(api, **named["list_name"])),
         "importItems": Call(named["list_name"], file=b"value\nu3\n"),
+        "getListImport": Call(_import(api, **named["list_name"])),
         "deleteList": Call({"list_name": api.post("/v1/lists", {"name": "old", "item_type": "user"}).json()["name"]}),
         **dict.fromkeys(("getCase", "claimCase", "releaseCase", "getCaseGraph"), Call(named["case_id"])),
         "claimNextCase": Call(body=_example("claimNextCase", "any"), kind="NextCaseRequest"),
@@ -237,6 +239,13 @@ def _item(api: Api, list_name: str) -> dict[str, str]:
     api.post(f"/v1/lists/{list_name}/items", {"items": [{"value": "u1"}, {"value": "u2"}]})
     (found,) = api.get(f"/v1/lists/{list_name}/items?value=u2").json()["data"]
     return {"list_name": list_name, "item_id": found["id"]}
+
+
+def _import(api: Api, list_name: str) -> dict[str, str]:
+    """A file of a list that is too long to be waited for, with a head or without."""
+    answer = api.call("POST", f"/v1/lists/{list_name}/import", b"u1\n" * (AWAITED_LINES + 2), "text/plain")
+    assert answer.status_code == 202, answer.content
+    return {"list_name": list_name, "import_id": answer.json()["id"]}
 
 
 def _described() -> Iterator[tuple[str, Any]]:

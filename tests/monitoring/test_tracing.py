@@ -76,6 +76,7 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
             call(api, "/v1/usage", None, cast.alice.text)
             refused = call(api, "/v1/decisions", HONEST, "pk_live_no")
             until(lambda: sum(span.name == "record" for span in spans) >= len(asked))
+            until(lambda: sum(not span.parent_span_id for span in spans) >= len(asked) + 2)
     requests = {span.trace_id: span for span in spans if not span.parent_span_id}
     assert len(requests) == len(asked) + 2
     decided = [one for one in requests.values() if (one.name, status(one)) == ("POST decisions", 200)]
