@@ -234,6 +234,7 @@ def _timed(application: Any, key: str, address: str) -> tuple[float, float]:
     """Milliseconds of one request by the clock and of processors, on a connection that was used before."""
     from django.db import connection
 
+    connection.ensure_connection()  # one that grew old is closed with a request's end
     backend = connection.connection.info.backend_pid
     begun, before = time.perf_counter(), time.process_time() + _processor(backend)
     _get(application, key, address)
