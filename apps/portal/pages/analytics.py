@@ -34,6 +34,8 @@ DAY_S, HOUR_S = 86_400, 3_600
 BY_HOUR = 7
 #: Features of a model that are shown at first sight, and rows of a list.
 FEATURES, ROWS = 12, 12
+#: Risky parties of each field at first sight: the file has all.
+PARTIES = 8
 
 
 class View(NamedTuple):
@@ -182,7 +184,7 @@ def _entities(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
     asked = asked._replace(start=max(asked.start, asked.end - timedelta(days=MOST_DAYS)))
     found = entities(asked)
     fields = [
-        (one, [(party, decisions_of(asked, party=party.value)) for party in one.data[:ROWS]])
+        (one, [(party, decisions_of(asked, party=party.value)) for party in one.data[:PARTIES]])
         for one in found.fields
         if one.data
     ]
