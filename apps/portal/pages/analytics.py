@@ -183,8 +183,9 @@ def _rules(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
 def _entities(page: AnalyticsPage, asked: Asked) -> dict[str, Any]:
     asked = asked._replace(start=max(asked.start, asked.end - timedelta(days=MOST_DAYS)))
     found = entities(asked)
+    every = decisions_of(asked)
     fields = [
-        (one, [(party, decisions_of(asked, party=party.value)) for party in one.data[:PARTIES]])
+        (one, [(party, f"{every}&{urlencode({'party': party.value})}") for party in one.data[:PARTIES]])
         for one in found.fields
         if one.data
     ]
