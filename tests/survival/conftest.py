@@ -1,10 +1,11 @@
-"""A running copy whose servers are killed: to start one takes a quarter of a minute."""
+"""What is killed: a running copy, which takes a quarter of a minute to start; a Valkey Cluster."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.leftovers import Ground
+from tests.survival.cluster import Nodes, cluster
 from tests.survival.copy import Inside, palisade
 
 
@@ -14,3 +15,10 @@ def inside() -> Iterator[Inside]:
     with palisade(PALISADE_API_WORKERS="4") as copy:
         Ground.keep()
         yield copy
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    """A Valkey Cluster of a test's own."""
+    with cluster() as made:
+        yield made

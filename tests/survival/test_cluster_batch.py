@@ -31,7 +31,7 @@ from tests.batches.sent import HEADER, rows
 from tests.cast import Cast, enter
 from tests.live import environment_of
 from tests.pace import within
-from tests.survival.cluster import Nodes, cluster
+from tests.survival.cluster import Nodes
 from tests.survival.machines import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,12 +40,6 @@ ROWS = CHUNKS * CHUNK_ROWS
 #: As often as the clock asks for what waits, so that the test does not wait for it.
 ASKS_EVERY = 0.5
 LIMITS = {"rate_per_minute": 1_000_000, "included": 1_000_000}
-
-
-@pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    with cluster() as made:
-        yield made
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from apps.usage.models import UsageEvent
 from apps.valkey import Valkey, server
 from tests.cast import Cast, Player, enter
 from tests.pace import within
-from tests.survival.cluster import Nodes, cluster
+from tests.survival.cluster import Nodes
 from tests.survival.machines import Balanced, Machine, machines, transactions, until
 from tests.together import together
 
@@ -28,12 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CLIENTS, BEFORE, AFTER = 8, 80, 40
 MOST_SECONDS = 15.0
 LIMITS = {"rate_per_minute": 1_000_000, "included": 1_000_000}
-
-
-@pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    with cluster() as made:
-        yield made
 
 
 @pytest.fixture
