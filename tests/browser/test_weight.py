@@ -15,6 +15,7 @@ MOST_BYTES = 150_000
 #: Milliseconds, with a processor slowed down to a quarter, on the machine this was written on.
 MOST_MS = 1_000
 SLOWED = 4
+LOADS = 3
 OUTSIDE = ("/", "/account/login/", "/account/signup/", "/status")
 INSIDE = [place.path for place in (*menu(), *INNER)]
 LARGEST_PAINT = """() => new Promise(done => new PerformanceObserver(
@@ -41,7 +42,17 @@ def test_pages_of_a_company_are_light_and_soon_there(house: Copy, demo: Any, pat
 
 
 def hold(page: Any, address: str) -> None:
-    """Load it as if for the first time, slowly."""
+    """Load it as if for the first time, slowly; once more where it was late, for the machine may have been busy."""
+    for _ in range(LOADS):
+        weight, painted = loaded(page, address)
+        assert weight <= MOST_BYTES, address
+        if painted <= within(MOST_MS):
+            return
+    pytest.fail(f"{address}: {LOADS} times later than {within(MOST_MS):.0f} ms, at last after {painted:.0f}")
+
+
+def loaded(page: Any, address: str) -> tuple[float, float]:
+    """Bytes over the wire, and milliseconds until the largest part was painted."""
     protocol, came = page.context.new_cdp_session(page), list[float]()
     protocol.send("Network.enable")
     protocol.send("Network.clearBrowserCache")
@@ -51,5 +62,4 @@ def hold(page: Any, address: str) -> None:
     painted = page.evaluate(LARGEST_PAINT)
     protocol.detach()
     print(f"{address}: {sum(came):,.0f} bytes in {len(came)} answers, largest paint after {painted:.0f} ms")
-    assert sum(came) <= MOST_BYTES, address
-    assert painted <= within(MOST_MS), address
+    return sum(came), painted
