@@ -14,7 +14,6 @@ import numpy as np
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
-from django.db.models.functions import TruncDay, TruncHour
 
 from apps import roll_ups
 from apps.accounts.tenancy import in_tenant
@@ -25,8 +24,9 @@ from apps.scoring.counting import Columns, Sums
 from apps.scoring.engine.models import ModelRefused, read_card
 from apps.scoring.engine.reference import Reference, load_reference
 from apps.scoring.models import OutcomeHour, PartyDay, ScoreDay
+from apps.steps import step_of, whole_sum
 
-TRUNCATED = {"hour": TruncHour, "day": TruncDay}
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What their months are marked as.
 DECISIONS = "decisions"
@@ -238,11 +238,13 @@ def outcomes(
     tenant_schema: str, livemode: bool, start: datetime, end: datetime, by: Literal["hour", "day"] = "hour"
 ) -> list[Outcomes]:
     """The hours or days (UTC) in [start, end) on which anything was decided, the oldest first."""
+    step = STEPS[by]
     with in_tenant(tenant_schema):
         hours = OutcomeHour.objects.filter(livemode=livemode, hour__gte=start, hour__lt=end)
-        moments = hours.annotate(moment=TRUNCATED[by]("hour", tzinfo=UTC)).values_list("moment", "recommended_action")
-        rows = moments.annotate(Sum("decisions"), Sum("fraud")).order_by("moment", "recommended_action")
-        return list(map(Outcomes._make, rows))
+        places = hours.annotate(place=step_of("hour", step, EPOCH)).values_list("place", "recommended_action")
+        rows = places.annotate(all=whole_sum("decisions"), found=whole_sum("fraud"))
+        rows = rows.order_by("place", "recommended_action")
+        return [Outcomes(EPOCH + place * step, *told) for place, *told in rows]
 
 
 def scores(tenant_schema: str, livemode: bool, start: date, schema: str | None = None) -> list[int]:

@@ -3,13 +3,14 @@
 That of answer times has quarters of an octave, so that a percentile is right to within a tenth.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Case, DateTimeField, F, Func, Sum, Value, When
+from django.db.models import Case, Sum, When
 
 from apps.periods import Period
+from apps.steps import step_of, whole_sum
 from apps.usage.models import LatencyHour, UsageHour
 
 #: Step of the roll-up → decisions.
@@ -21,12 +22,11 @@ def answer_times(
 ) -> dict[datetime, Steps]:
     """The answer times of each step in [since, end) with any; those of [start, since) together, as of `start`."""
     hours = LatencyHour.objects.filter(tenant_id=tenant_id, livemode=livemode, hour__gte=start, hour__lt=end)
-    stepped = Func(Value(step), F("hour"), Value(since), function="date_bin", output_field=DateTimeField())
-    moment = Case(When(hour__lt=since, then=Value(start, DateTimeField())), default=stepped)
-    rows = hours.values_list(moment, "step").annotate(Sum("decisions"))
-    found: dict[datetime, Steps] = {}
+    place = Case(When(hour__lt=since, then=None), default=step_of("hour", step, since))
+    rows = hours.values_list(place, "step").annotate(told=whole_sum("decisions"))
+    found: dict[datetime, Steps] = defaultdict(Counter)
     for at, quarter, decisions in rows.order_by():
-        found.setdefault(at, Counter())[quarter] += decisions
+        found[start if at is None else since + at * step][quarter] += decisions
     return found
 
 
