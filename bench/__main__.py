@@ -163,7 +163,8 @@ def _rest(copy: Copy, key: str) -> list[str]:
         "| figure | required | measured |",
         "|---|---|---|",
         f"| recorder, rows/s drained | ≥ 10,000 | **{drain['per_second']:,.0f}** ({drain['entries']:,.0f} entries) |",
-        f"| tenant creation, median | ≤ 100 ms | **{tenants['median_ms']:.0f} ms** |",
+        f"| tenant creation, median | ≤ 100 ms | **{tenants['ready_ms']:.0f} ms** (schema not ready: "
+        f"{tenants['built_ms']:.0f} ms) |",
         f"| `make up` to ready, empty data folder | – | {first:.1f} s |",
         f"| `make up` to ready, second start | ≤ 15 s | **{second:.1f} s** |",
         f"| `appendfsync` always ÷ everysec, requests/s | ≥ 0.85 to be the default | **{always / everysec:.2f}** |",

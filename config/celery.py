@@ -76,6 +76,8 @@ WORK: Mapping[str, Work] = {
     # What /metrics tells of Postgres is at most a minute old; what every tenant's schema is asked for, an hour.
     "figures": Work("apps.monitoring.tasks.take_figures", MONEY, 30.0),
     "hourly_figures": Work("apps.monitoring.tasks.take_hourly_figures", HEAVY, crontab(minute=45)),
+    # Whoever signs up takes a schema that stands ready; what was taken is there again within half a minute.
+    "ready_schemas": Work("apps.accounts.tasks.stock_schemas", MONEY, 30.0),
     # What was served, journaled, recorded and rolled up agrees, or somebody is told.
     "reconcile": Work("apps.scoring.tasks.reconcile_books", HEAVY, crontab(minute=20)),
     # Yesterday's features are what the stored past says they were.
@@ -211,6 +213,7 @@ def send_last_spans(**_: Any) -> None:
 
 
 ROOMS = (
+    "accounts",
     "notifications",
     "billing",
     "usage",

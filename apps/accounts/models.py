@@ -196,3 +196,13 @@ class SchemaTemplate(models.Model):
 
     sql = models.TextField()
     refreshed_at = models.DateTimeField(default=timezone.now)
+
+
+class ReadySchema(models.Model):
+    """A schema that was built beforehand: the next tenant takes it by renaming it."""
+
+    schema_name = models.CharField(max_length=63, unique=True)
+    template = models.CharField(max_length=32)  # MD5 of the template's text it was built of
+
+    def __str__(self) -> str:
+        return self.schema_name

@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.text import slugify
 
-from apps.accounts import template
+from apps.accounts import ready_schemas
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Membership, RegularCheck, Tenant, User, new_handle
 from apps.accounts.naming import RESERVED
@@ -26,12 +26,12 @@ OnChange = Callable[[Tenant], object]
 
 @transaction.atomic
 def create_tenant(*, slug: str, name: str, now: datetime, actor: str = "command") -> Tenant:
-    """A tenant with its own schema, in one transaction: 20–45 ms. Raises `IntegrityError` when the slug is taken."""
+    """A tenant with its own schema, in one transaction. Raises `IntegrityError` when the slug is taken."""
     handle = new_handle()
     tenant = Tenant(slug=slug, name=name, handle=handle, schema_name=f"t_{handle}", created_at=now)
     tenant.full_clean(exclude=["domain_url"])
     tenant.save()
-    template.create_schema(tenant.schema_name)
+    ready_schemas.create_schema(tenant.schema_name)
     record_audit(tenant=tenant, actor=actor, action="tenant.created", target=slug, after={"handle": handle}, now=now)
     return tenant
 

@@ -5,6 +5,7 @@ The dump is taken by `pg_dump` in the same step as `migrate_schemas`, which late
 it lives in `public` so that a process far from any `pg_dump` can make tenants.
 """
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Iterator
@@ -68,8 +69,9 @@ def append(statements: str) -> None:
         SchemaTemplate.objects.filter(pk=1).update(sql=f"{text}{statements}\n", refreshed_at=timezone.now())
 
 
-def create_schema(name: str) -> None:
-    """Make the schema of a new tenant. Raises `TemplateMissing`, or the database's error when the schema exists."""
+def create_schema(name: str) -> str:
+    """Build a tenant's schema; the MD5 of the text it was built of. Raises `TemplateMissing`, or the database's error
+    when the schema exists."""
     check_schema(name)
     template = SchemaTemplate.objects.filter(pk=1).first()
     if template is None:
@@ -77,6 +79,7 @@ def create_schema(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(re.sub(rf"\b{settings.TEMPLATE_SCHEMA}\b", name, template.sql))
         cursor.execute(tenant_connection().path())  # what was appended has set it to the new schema's
+    return hashlib.md5(template.sql.encode(), usedforsecurity=False).hexdigest()
 
 
 def is_current() -> bool:

@@ -124,6 +124,8 @@ TENANT_LIMIT_SET_CALLS = True
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 #: The schema whose dump is replayed to make a tenant (apps/accounts/template.py).
 TEMPLATE_SCHEMA = "tenant_template"
+#: Schemas built beforehand for tenants to come (apps/accounts/ready_schemas.py).
+READY_SCHEMAS = env.int("PALISADE_READY_SCHEMAS", default=4)
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["apps.accounts.passwords.BoundedArgon2"]

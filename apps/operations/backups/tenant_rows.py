@@ -35,6 +35,7 @@ SHARED: Mapping[type[Model], str] = {User: "email", Coupon: "code"}
 #: Models of `public` that are not taken along, and why.
 NOT_CARRIED: Mapping[str, str] = {
     "accounts.RegularCheck": "found anew by the next check",
+    "accounts.ReadySchema": "the installation's own",
     "accounts.SchemaTemplate": "the installation's own",
     "admin.LogEntry": "what operators did there",
     "auth.Group": "operators' rights",
