@@ -191,8 +191,9 @@ def _score(work: Work) -> None:
     common = Common(work.batch.pk, work.at, live, int(live), round(milliseconds, 3))
     units = len(shares.rows) if live else 0
     kept = _kept(work, shares, decided, common)
-    stored, counted = columns.stored_columns(decided, kept, common), columns.counted_columns(decided, kept, common)
+    stored, counted = columns.stored_parts(decided, kept, common), columns.counted_columns(decided, kept, common)
     leaves = record(work.tenant.schema_name, stored, counted, _event(work, len(shares.rows), units, milliseconds))
+    del counted
     problems = _write_results(work, shares, decided)
     if not _still_reserved(work, units) or _quicker(work, shares):
         raise Again

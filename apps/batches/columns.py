@@ -28,6 +28,8 @@ from apps.scoring.sought import SORTED_BY, category_of, country_of
 
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], dtype=np.uint8)
 _BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)
+#: Rows whose columns are there at once.
+ROWS_AT_ONCE = 4_096
 _UNSAFE = r'["\\\x00-\x1f]'
 _encode = msgspec.json.Encoder().encode
 
@@ -51,6 +53,25 @@ class Kept:
     facts: Mapping[int, bytes]
     shadows: Sequence[bytes] | None = None
 
+    def part(self, start: int, end: int) -> "Kept":
+        """That of the rows [start, end)."""
+
+        def of_places(values: Mapping[int, bytes]) -> dict[int, bytes]:
+            return {place - start: value for place, value in values.items() if start <= place < end}
+
+        return Kept(
+            rows=self.rows[start:end],
+            ids=self.ids[start:end],
+            transaction_ids=self.transaction_ids[start:end],
+            body_hashes=self.body_hashes[start:end],
+            statuses=self.statuses[start:end],
+            numbers=self.numbers[start:end],
+            whole=of_places(self.whole),
+            hidden=of_places(self.hidden),
+            facts=of_places(self.facts),
+            shadows=None if self.shadows is None else self.shadows[start:end],
+        )
+
 
 @dataclass(frozen=True)
 class Common:
@@ -61,6 +82,12 @@ class Common:
     livemode: bool
     billed_units: int
     milliseconds: float
+
+
+def stored_parts(decided: BlockDecisions, kept: Kept, common: Common) -> Iterator[dict[str, pa.Array]]:
+    """`stored_columns` of some rows after the other: of all at once they take as much memory as a model."""
+    for start in range(0, len(kept.rows), ROWS_AT_ONCE):
+        yield stored_columns(decided, kept.part(start, start + ROWS_AT_ONCE), common)
 
 
 def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[str, pa.Array]:
@@ -140,7 +167,7 @@ def _spelled(block: Block, name: str, rows: np.ndarray, word_of: Callable[[Any],
 def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
     """Columns as CSV for COPY: a text in quotes, what is null as nothing."""
     sink = pa.BufferOutputStream()
-    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=4096)
+    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=ROWS_AT_ONCE)
     pyarrow.csv.write_csv(pa.table(dict(columns)), sink, options)
     return sink.getvalue()
 

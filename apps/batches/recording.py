@@ -4,7 +4,8 @@ Decisions are copied into their table as they are: the chunk's lock and its mark
 transaction, see that this happens once, so nothing is looked up row by row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -19,32 +20,33 @@ from apps.scoring.serving.store import NewDecisions
 from apps.usage.metering import events
 from apps.usage.metering.events import UsageEvent
 
-#: Bytes handed to Postgres at a time.
-AT_ONCE = 1 << 20
+#: What cases are opened of, beside what is counted.
+OF_CASES = ("id", "transaction_id", "status", "risk_score", "hidden")
 #: KB of new entries a GIN index gathers before it sorts them in: a few chunks' parties at once, rather than each 4 MB.
 PENDING_KB = 65_536
 
 
 def record(
-    tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns, event: UsageEvent
+    tenant_schema: str, stored: Iterator[Mapping[str, pa.Array]], counted: counting.Columns, event: UsageEvent
 ) -> list[bytes]:
-    """Store a chunk's decisions, by column, and its usage event; the leaves of the decisions' receipt.
+    """Store a chunk's decisions, by column, some rows after the other, and its usage event; the leaves of the
+    decisions' receipt.
 
     Inside the caller's transaction, which writes the receipt as its last: others' wait for its commit.
     """
     if not event.decisions:
         return []
-    copied = columns.as_copy(stored)
     with connection.cursor() as cursor:
-        _copy(cursor, tenant_schema, list(stored), copied)
+        parts, leaves = _copy(cursor, tenant_schema, stored)
         tallies.add(cursor, tenant_schema, tallies.counted(counted))
         events.record(cursor, [event])
-    _open_cases(tenant_schema, stored, counted)
-    return receipts.leaves(lines_of(stored, copied))
+    _open_cases(tenant_schema, parts, counted)
+    return leaves
 
 
-def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: counting.Columns) -> None:
+def _open_cases(tenant_schema: str, parts: Sequence[Mapping[str, pa.Array]], counted: counting.Columns) -> None:
     """Rows that ask for a review become cases, as decisions of single calls do."""
+    stored = {name: pa.concat_arrays([part[name] for part in parts]) for name in OF_CASES}
     statuses = stored["status"].to_pylist()
     rows = [
         row
@@ -53,21 +55,27 @@ def _open_cases(tenant_schema: str, stored: Mapping[str, pa.Array], counted: cou
     ]
     if not rows:
         return
-    columns: dict[str, Sequence[Any]] = {
-        name: stored[name].take(pa.array(rows)).to_pylist() for name in ("id", "transaction_id", "status", "risk_score")
-    }
-    hidden = stored["hidden"].take(pa.array(rows)).to_pylist()
-    columns["hidden"] = [None if text is None else msgspec.json.decode(text) for text in hidden]
+    facts: dict[str, Sequence[Any]] = {name: one.take(pa.array(rows)).to_pylist() for name, one in stored.items()}
+    facts["hidden"] = [None if text is None else msgspec.json.decode(text) for text in facts["hidden"]]
     for name in ("created_us", "livemode", "schema", "fraud_probability", "recommended_action", "amount", "rules_hit"):
         values = getattr(counted, name)
-        columns[name] = [values[row] for row in rows]
-    opening.open_cases(tenant_schema, NewDecisions(columns, range(len(rows))))
+        facts[name] = [values[row] for row in rows]
+    opening.open_cases(tenant_schema, NewDecisions(facts, range(len(rows))))
 
 
-def _copy(cursor: Any, tenant_schema: str, stored: Sequence[str], copied: pa.Buffer) -> None:
-    schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in stored)
-    text = memoryview(copied)
+def _copy(
+    cursor: Any, tenant_schema: str, stored: Iterator[Mapping[str, pa.Array]]
+) -> tuple[list[Mapping[str, pa.Array]], list[bytes]]:
+    """Copy the columns into the table; those that cases are opened of, and the leaves of the receipt."""
+    first = next(stored)
+    schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in first)
+    parts: list[Mapping[str, pa.Array]] = []
+    leaves: list[bytes] = []
     cursor.execute(f"SET LOCAL gin_pending_list_limit = {PENDING_KB}")
     with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT csv)") as copy:
-        for start in range(0, len(text), AT_ONCE):
-            copy.write(text[start : start + AT_ONCE])
+        for part in chain([first], stored):
+            text = columns.as_copy(part)
+            copy.write(memoryview(text))
+            parts.append({name: part[name] for name in OF_CASES})
+            leaves += receipts.leaves(lines_of(part, text))
+    return parts, leaves
