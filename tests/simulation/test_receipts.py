@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.models import RegularCheck
 from apps.accounts.services import RECEIPTS
 from apps.accounts.tenancy import in_tenant
+from apps.batches import columns
 from apps.batches.models import Batch
 from apps.batches.receipted import contents_of
 from apps.offboarding import retention
@@ -33,8 +34,11 @@ def faults(api: Api) -> list[str]:
 
 
 @pytest.fixture
-def past(alice: Api, drain: Callable[[], int], send: Callable[..., Batch]) -> list[str]:
+def past(
+    alice: Api, drain: Callable[[], int], send: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
     """Decisions of every kind by every way there is; their ids."""
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 7)  # of batches a part after the other
     decide_on(alice, random.Random(4), 15)
     alice.post("/v1/decisions", {"schema": "payments", "transaction": REMARKED})
     drain()
