@@ -44,6 +44,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def rfc3339_or_none(moment: datetime | None) -> str | None:
+    """The same of a time that may not have come."""
+    return None if moment is None else rfc3339(moment)
+
+
 def rfc3339_of_us(microseconds: int) -> str:
     """The same of µs since 1970."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

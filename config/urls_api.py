@@ -8,10 +8,8 @@ from django.urls import URLPattern, re_path
 from apps.api import documentation, index
 from apps.api.account_usage import AccountUsageView
 from apps.api.aggregates import AggregatesView, AggregateView, ArchiveAggregateView
+from apps.api.alert_channels import AlertChannelsView, AlertChannelTestView, AlertChannelView
 from apps.api.alert_rules import (
-    AlertChannelsView,
-    AlertChannelTestView,
-    AlertChannelView,
     AlertRulesView,
     AlertRuleTestView,
     AlertRuleView,
@@ -39,21 +37,18 @@ from apps.api.analytics import (
     TransactionPatternsView,
     TrendsView,
 )
+from apps.api.batch_results import BatchProblemsView, BatchResultsView
 from apps.api.batches import (
     BatchesView,
-    BatchProblemsView,
-    BatchResultsView,
     CancelBatchView,
     ResumeBatchView,
 )
 from apps.api.batches import BatchView as OneBatchView
 from apps.api.budgets import BudgetView
+from apps.api.case_graph import CaseGraphView
+from apps.api.case_records import CaseAttachmentsView, CaseAttachmentView, CaseNotesView
 from apps.api.cases import (
     AssignCaseView,
-    CaseAttachmentsView,
-    CaseAttachmentView,
-    CaseGraphView,
-    CaseNotesView,
     CasesView,
     CaseView,
     ClaimCaseView,
@@ -80,16 +75,9 @@ from apps.api.incidents import IncidentsView, public_feed, public_status
 from apps.api.invoices import CreditNoteView, InvoicesView, InvoiceView
 from apps.api.jobs import JobsView, JobView
 from apps.api.labels import LabelsView, LabelView
-from apps.api.lists import (
-    ListExportView,
-    ListImportStateView,
-    ListImportView,
-    ListItemsView,
-    ListItemView,
-    ListsView,
-    ListView,
-    RemoveListItemsView,
-)
+from apps.api.list_files import ListExportView, ListImportStateView, ListImportView
+from apps.api.list_items import ListItemsView, ListItemView, RemoveListItemsView
+from apps.api.lists import ListsView, ListView
 from apps.api.model_list import ModelsView
 from apps.api.monitoring import OverviewView, ServicesStatusView, ServicesView
 from apps.api.own_models import (

@@ -1,7 +1,6 @@
-"""The doors of `/v1/alert-rules`, and of the chat channels they are sent to, `/v1/alert-channels`."""
+"""The doors of `/v1/alert-rules`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -21,9 +20,8 @@ from apps.api_keys.gate import Admission
 from apps.decoding import without_cards
 from apps.errors import FieldError, Problem, fields_invalid
 from apps.notifications import services as notifications
-from apps.notifications.models import ChatChannel
-from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.times import rfc3339
+from apps.notifications.targets import NotAllowed
+from apps.times import rfc3339_or_none
 
 Done = TypeVar("Done")
 
@@ -137,51 +135,7 @@ class TestedAlertRule(msgspec.Struct, frozen=True):
     tested: Literal[True]
 
 
-class NewAlertChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A chat channel to be."""
-
-    name: Name
-    url: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=LONGEST_URL,
-            description="Of an incoming webhook as Slack, Mattermost, Rocket.Chat and Discord (`…/slack`) have them. "
-            "A secret: it is stored encrypted and never shown again.",
-        ),
-    ]
-
-
-class AlertChannel(msgspec.Struct, frozen=True):
-    """A chat channel, without its URL."""
-
-    id: str
-    object: Literal["alert_channel"]
-    livemode: bool
-    name: str
-    host: str
-    status: Literal["enabled", "disabled"]
-    disabled_because: str | None
-    failing_since: Moment | None
-    created_at: Moment
-
-
-class AlertChannelList(msgspec.Struct, frozen=True):
-    """All channels of the mode of the key."""
-
-    object: Literal["list"]
-    data: list[AlertChannel]
-
-
-class DeletedAlertChannel(msgspec.Struct, frozen=True):
-    """It is gone."""
-
-    id: str
-    object: Literal["alert_channel"]
-    deleted: Literal[True]
-
-
-class _RulesView(ApiView):
+class AlertsDoor(ApiView):
     """Reading takes `read`; whatever changes something takes `admin`."""
 
     scopes: ClassVar = {"GET": "read", "POST": "admin", "PATCH": "admin", "DELETE": "admin"}
@@ -197,7 +151,7 @@ class _RulesView(ApiView):
         return found
 
 
-class AlertRulesView(_RulesView):
+class AlertRulesView(AlertsDoor):
     """GET: all of them. POST: a new one."""
 
     endpoint = "alert_rules"
@@ -210,7 +164,7 @@ class AlertRulesView(_RulesView):
     def post(self, request: HttpRequest) -> HttpResponse:
         asked, _ = without_cards(self.decoded(request, NewAlertRule))
         admission = self.admit_only(request)
-        made = _allowed(
+        made = allowed(
             lambda: rules.create_rule(
                 tenant=self.tenant(admission),
                 livemode=self.key.livemode,
@@ -223,7 +177,7 @@ class AlertRulesView(_RulesView):
         return json_answer(_rule(made))
 
 
-class AlertRuleView(_RulesView):
+class AlertRuleView(AlertsDoor):
     """GET, PATCH, DELETE one."""
 
     endpoint = "alert_rule"
@@ -236,7 +190,7 @@ class AlertRuleView(_RulesView):
         admission = self.admit_only(request)
         rule = self.rule(admission, rule_id)
         facts = _facts(asked)
-        changed = _allowed(lambda: rules.change_rule(rule=rule, facts=facts, now=self.now, actor=admission.actor))
+        changed = allowed(lambda: rules.change_rule(rule=rule, facts=facts, now=self.now, actor=admission.actor))
         return json_answer(_rule(changed))
 
     def delete(self, request: HttpRequest, rule_id: str) -> HttpResponse:
@@ -245,7 +199,7 @@ class AlertRuleView(_RulesView):
         return json_answer(DeletedAlertRule(rule_id, "alert_rule", True))
 
 
-class AlertRuleTestView(_RulesView):
+class AlertRuleTestView(AlertsDoor):
     """POST: a message such as the rule would send."""
 
     endpoint = "alert_rule_test"
@@ -257,77 +211,13 @@ class AlertRuleTestView(_RulesView):
         return json_answer(TestedAlertRule(rule_id, "alert_rule", True))
 
 
-class AlertChannelsView(_RulesView):
-    """GET: all of them. POST: a new one."""
-
-    endpoint = "alert_channels"
-    http_method_names = ["get", "head", "post"]
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        admission = self.admit_only(request)
-        rows = ChatChannel.objects.filter(tenant_id=admission.tenant_id, livemode=self.key.livemode)
-        return json_answer(AlertChannelList("list", [_channel(row) for row in rows]))
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        asked, _ = without_cards(self.decoded(request, NewAlertChannel))
-        admission = self.admit_only(request)
-        made = _allowed(
-            lambda: notifications.create_channel(
-                tenant=self.tenant(admission),
-                livemode=self.key.livemode,
-                name=asked.name,
-                url=asked.url,
-                now=self.now,
-                actor=admission.actor,
-            )
-        )
-        return json_answer(_channel(made))
-
-
-class AlertChannelView(_RulesView):
-    """GET, DELETE one."""
-
-    endpoint = "alert_channel"
-    http_method_names = ["get", "head", "delete"]
-
-    def get(self, request: HttpRequest, channel_id: str) -> HttpResponse:
-        return json_answer(_channel(self.channel(self.admit_only(request), channel_id)))
-
-    def delete(self, request: HttpRequest, channel_id: str) -> HttpResponse:
-        admission = self.admit_only(request)
-        row = self.channel(admission, channel_id)
-        notifications.delete_channel(channel=row, now=self.now, actor=admission.actor)
-        return json_answer(DeletedAlertChannel(channel_id, "alert_channel", True))
-
-    def channel(self, admission: Admission, channel_id: str) -> ChatChannel:
-        rows = ChatChannel.objects.select_related("tenant")
-        found = rows.filter(pk=channel_id, tenant_id=admission.tenant_id, livemode=self.key.livemode).first()
-        if found is None:
-            raise Problem("not_found")
-        return found
-
-
-class AlertChannelTestView(AlertChannelView):
-    """POST: a message to it."""
-
-    endpoint = "alert_channel_test"
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest, channel_id: str) -> HttpResponse:
-        admission = self.admit_only(request)
-        row = self.channel(admission, channel_id)
-        notifications.send_channel_test(channel=row, now=self.now, actor=admission.actor)
-        row.refresh_from_db()
-        return json_answer(_channel(row))
-
-
 def _facts(asked: msgspec.Struct) -> dict[str, Any]:
     """What a body says of a rule."""
     fields = ((name, getattr(asked, name)) for name in rules.CHANGEABLE)
     return {name: value for name, value in fields if value is not UNSET}
 
 
-def _allowed(do: Callable[[], Done]) -> Done:
+def allowed(do: Callable[[], Done]) -> Done:
     """What is done, or its refusal as a `Problem`."""
     try:
         return do()
@@ -360,32 +250,13 @@ def _rule(rule: Rule) -> AlertRuleAnswer:
         channels=None if rule.channels is None else list(rule.channels),
         quiet_hours=rule.quiet_hours,
         escalation=list(rule.escalation),
-        changed_at=_at(rule.changed_at),
+        changed_at=rfc3339_or_none(rule.changed_at),
     )
-
-
-def _channel(row: ChatChannel) -> AlertChannel:
-    return AlertChannel(
-        id=row.pk,
-        object="alert_channel",
-        livemode=row.livemode,
-        name=row.name,
-        host=row.host,
-        status="enabled" if row.disabled_at is None else "disabled",
-        disabled_because=row.disabled_because or None,
-        failing_since=_at(row.failing_since),
-        created_at=rfc3339(row.created_at),
-    )
-
-
-def _at(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
 
 
 TAG = "Alerts"
 _RULE = id_in_path("rule_id", "The rule's id: of a default one, its kind.", "volume_drop")
-_CHANNEL = id_in_path("channel_id", "The channel's id.", "cht_019aa5d0c2f75d1e0b7c4a9f")
-_CHANGES = (*WITH_A_BODY, "field_invalid")
+CHANGES = (*WITH_A_BODY, "field_invalid")
 _NEW: Mapping[str, Any] = {
     "spike": {
         "summary": "A fraud rate four times the usual; at night only what is critical",
@@ -408,15 +279,9 @@ _NEW: Mapping[str, Any] = {
     },
 }
 _CHANGE = {"off": {"summary": "Switch it off", "value": {"enabled": False}}}
-_CHANNEL_NEW = {
-    "slack": {
-        "summary": "A channel of Slack",
-        "value": {"name": "#fraud", "url": "https://hooks.slack.com/services/T000/B000/XXXX"},
-    }
-}
 
 
-def _operation(
+def alerts_operation(
     method: str, path: str, name: str, summary: str, description: str, answer: Answer, **more: Any
 ) -> Operation:
     scope = "read" if method == "GET" else "admin"
@@ -424,9 +289,8 @@ def _operation(
 
 
 _ONE = Answer(AlertRuleAnswer, "The rule.")
-_ONE_CHANNEL = Answer(AlertChannel, "The channel.")
 OPERATIONS: Sequence[Operation] = (
-    _operation(
+    alerts_operation(
         "GET",
         "/v1/alert-rules",
         "listAlertRules",
@@ -434,7 +298,7 @@ OPERATIONS: Sequence[Operation] = (
         f"The default ones, which everybody has, and your own. The kinds:\n\n{KINDS_IN_WORDS}\n\n",
         Answer(AlertRuleList, "The rules."),
     ),
-    _operation(
+    alerts_operation(
         "POST",
         "/v1/alert-rules",
         "createAlertRule",
@@ -443,9 +307,9 @@ OPERATIONS: Sequence[Operation] = (
         "e-mail, to the chat channels, and as `alert.opened` to webhooks.",
         _ONE,
         body=described.Body(NewAlertRule, dict(_NEW)),
-        problems=(*_CHANGES, "limit_reached"),
+        problems=(*CHANGES, "limit_reached"),
     ),
-    _operation(
+    alerts_operation(
         "GET",
         "/v1/alert-rules/{rule_id}",
         "getAlertRule",
@@ -455,7 +319,7 @@ OPERATIONS: Sequence[Operation] = (
         parameters=(_RULE,),
         problems=("not_found",),
     ),
-    _operation(
+    alerts_operation(
         "PATCH",
         "/v1/alert-rules/{rule_id}",
         "changeAlertRule",
@@ -464,9 +328,9 @@ OPERATIONS: Sequence[Operation] = (
         _ONE,
         parameters=(_RULE,),
         body=described.Body(AlertRuleChange, _CHANGE),
-        problems=(*_CHANGES, "not_found"),
+        problems=(*CHANGES, "not_found"),
     ),
-    _operation(
+    alerts_operation(
         "DELETE",
         "/v1/alert-rules/{rule_id}",
         "deleteAlertRule",
@@ -476,7 +340,7 @@ OPERATIONS: Sequence[Operation] = (
         parameters=(_RULE,),
         problems=("not_found",),
     ),
-    _operation(
+    alerts_operation(
         "POST",
         "/v1/alert-rules/{rule_id}/test",
         "testAlertRule",
@@ -484,54 +348,6 @@ OPERATIONS: Sequence[Operation] = (
         "An `alert.test` to all whom the rule would send a message to.",
         Answer(TestedAlertRule, "It is on its way."),
         parameters=(_RULE,),
-        problems=("not_found",),
-    ),
-    _operation(
-        "GET",
-        "/v1/alert-channels",
-        "listAlertChannels",
-        "List chat channels",
-        "Without their URLs.",
-        Answer(AlertChannelList, "The channels."),
-    ),
-    _operation(
-        "POST",
-        "/v1/alert-channels",
-        "createAlertChannel",
-        "Create a chat channel",
-        'An incoming webhook of your chat: it is sent `{"text", "blocks"}`, tried again like a webhook.',
-        _ONE_CHANNEL,
-        body=described.Body(NewAlertChannel, _CHANNEL_NEW),
-        problems=(*_CHANGES, "limit_reached"),
-    ),
-    _operation(
-        "GET",
-        "/v1/alert-channels/{channel_id}",
-        "getAlertChannel",
-        "Read a chat channel",
-        "Without its URL.",
-        _ONE_CHANNEL,
-        parameters=(_CHANNEL,),
-        problems=("not_found",),
-    ),
-    _operation(
-        "DELETE",
-        "/v1/alert-channels/{channel_id}",
-        "deleteAlertChannel",
-        "Delete a chat channel",
-        "With what was on its way to it.",
-        Answer(DeletedAlertChannel, "It is gone."),
-        parameters=(_CHANNEL,),
-        problems=("not_found",),
-    ),
-    _operation(
-        "POST",
-        "/v1/alert-channels/{channel_id}/test",
-        "testAlertChannel",
-        "Test a chat channel",
-        "A message to it; one that was switched off works again from now on.",
-        _ONE_CHANNEL,
-        parameters=(_CHANNEL,),
         problems=("not_found",),
     ),
 )

@@ -23,7 +23,7 @@ from apps.api_keys.gate import Admission
 from apps.decoding import without_cards
 from apps.errors import Problem
 from apps.text import spellings
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 #: By what alerts are listed, newest first.
 KEY = ("opened_at", "id")
@@ -310,10 +310,10 @@ def answer(row: Alert) -> AlertAnswer:
         occurrences=row.occurrences,
         opened_at=rfc3339(row.opened_at),
         last_seen_at=rfc3339(row.last_seen_at),
-        sent_at=_at(row.told_at),
-        acknowledged_at=_at(row.acknowledged_at),
+        sent_at=rfc3339_or_none(row.told_at),
+        acknowledged_at=rfc3339_or_none(row.acknowledged_at),
         acknowledged_by=row.acknowledged_by or None,
-        resolved_at=_at(row.resolved_at),
+        resolved_at=rfc3339_or_none(row.resolved_at),
         resolved_by=row.resolved_by or None,
     )
 
@@ -331,10 +331,6 @@ def _open(row: Alert) -> OpenAlert:
 
 def _words(row: Alert) -> tuple[Any, Any]:
     return row.severity, row.state
-
-
-def _at(at: Any) -> str | None:
-    return None if at is None else rfc3339(at)
 
 
 TAG, DIALECTS = "Alerts", "Older interfaces"

@@ -1,13 +1,12 @@
 """The doors of `/v1/batches`: files of transactions, scored in the background, and their results."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 from django.db import IntegrityError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from msgspec import Meta
 
 from apps import paging, text
@@ -18,7 +17,6 @@ from apps.api.endpoint import MEGABYTE, ApiView, idempotency_key, json_answer
 from apps.api.fields import Moment, Money, NextCursor
 from apps.api.operation import REPLAYED, Answer, Operation, id_in_path, operation, page_of, parameter
 from apps.api.parameters import Query, one_of, page_in, query_of
-from apps.api.response_headers import shielded, with_own
 from apps.api.uploads import Sent
 from apps.api_keys.gate import Admission
 from apps.batches import preview, reads, services, storage
@@ -26,10 +24,8 @@ from apps.batches.beginning import PREVIEWED
 from apps.batches.bytes_in import UnreadableFile
 from apps.batches.headings import Heading
 from apps.batches.models import Batch
-from apps.batches.outcomes import ToldProblem
 from apps.batches.preview import Preview
 from apps.batches.reads import Cost
-from apps.batches.results import MEDIA_TYPES
 from apps.batches.services import KeyReused, NotNow, Once, Received, TooMany, Wanted
 from apps.decoding import decode
 from apps.errors import Problem, read_all
@@ -37,7 +33,7 @@ from apps.notifications.models import WebhookEndpoint
 from apps.scoring.engine.engine import UnknownModel
 from apps.scoring.serving import decision_requests, ids
 from apps.scoring.serving.runtime import get_scoring
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 #: By what batches are listed, newest first: an id begins with its time.
 KEY = ("id",)
@@ -45,7 +41,6 @@ KEY = ("id",)
 STATES = tuple(state for state in Batch.State.values if state != Batch.State.DRAFT)
 #: What a request may say beside the file: in the query, or as fields of the form.
 ASKED = ("schema", "model", "explain", "callback", "dry_run", "mapping")
-_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -105,15 +100,6 @@ class BatchPage(msgspec.Struct, frozen=True):
 
     object: Literal["list"]
     data: list[BatchAnswer]
-    has_more: bool
-    next_cursor: NextCursor
-
-
-class ProblemPage(msgspec.Struct, frozen=True):
-    """Rows with a problem, in the order of the file."""
-
-    object: Literal["list"]
-    data: list[ToldProblem]
     has_more: bool
     next_cursor: NextCursor
 
@@ -182,7 +168,7 @@ class BatchesView(ApiView):
             raise Problem("idempotency_mismatch") from reused
 
     def _made(self, batch: Batch) -> HttpResponse:
-        response = json_answer(_one(batch, self.now))
+        response = json_answer(one_batch(batch, self.now))
         response.status_code = 202
         response["Location"] = f"/v1/batches/{batch.pk}"
         return response
@@ -261,7 +247,7 @@ class BatchView(ApiView):
     http_method_names = ["get", "head", "delete"]
 
     def get(self, request: HttpRequest, batch_id: str) -> HttpResponse:
-        return json_answer(_one(self.batch(self.admit_only(request), batch_id), self.now))
+        return json_answer(one_batch(self.batch(self.admit_only(request), batch_id), self.now))
 
     def delete(self, request: HttpRequest, batch_id: str) -> HttpResponse:
         admission = self.admit_only(request)
@@ -289,7 +275,7 @@ class _ChangeView(BatchView):
             changed = type(self).change(batch=batch, now=self.now, actor=admission.actor)
         except NotNow as wrong:
             raise Problem("batch_not_now", str(wrong)) from wrong
-        return json_answer(_one(changed, self.now))
+        return json_answer(one_batch(changed, self.now))
 
 
 class CancelBatchView(_ChangeView):
@@ -304,66 +290,6 @@ class ResumeBatchView(_ChangeView):
 
     endpoint = "batch_resume"
     change = staticmethod(services.resume_batch)
-
-
-class BatchResultsView(BatchView):
-    """GET: the results as a file, whole or in part."""
-
-    endpoint = "batch_results"
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, batch_id: str) -> Any:
-        wanted = self.understood(request, lambda asked: one_of(query_of(asked.META), "format", tuple(MEDIA_TYPES)))
-        batch = self.batch(self.admit_only(request), batch_id)
-        made = batch.results.get(wanted or "csv")
-        if made is None:
-            return self._not_made(batch, wanted or "csv")
-        etag = f'"{made["etag"]}"'
-        if etag in request.META.get("HTTP_IF_NONE_MATCH", ""):
-            return HttpResponse(status=304, headers={"ETag": etag})
-        asked = request.META.get("HTTP_RANGE", "") if request.META.get("HTTP_IF_RANGE", etag) == etag else ""
-        start, end = _range(asked, made["bytes"])
-        whole = (start, end) == (0, made["bytes"])
-        headers = {
-            "Content-Type": MEDIA_TYPES[wanted or "csv"],
-            "Content-Length": str(end - start),
-            "Content-Disposition": f'attachment; filename="{batch.pk}.{wanted or "csv"}"',
-            "Accept-Ranges": "bytes",
-            "ETag": etag,
-        }
-        if not whole:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{made['bytes']}"
-        pieces = storage.pieces(made["name"], start, end)
-        return StreamingHttpResponse(pieces, status=200 if whole else 206, headers=headers)
-
-    def _not_made(self, batch: Batch, wanted: str) -> HttpResponse:
-        """None there yet: 409; of a format nobody asked for before: it is made now, 202."""
-        if not batch.results or batch.assembled_at is None:
-            raise Problem("results_not_ready", f"It is {batch.state}, {batch.percent} %.", retry_after=2.0)
-        services.want_format(batch, wanted)
-        response = json_answer(_one(batch, self.now))
-        response.status_code = 202
-        response["Retry-After"] = "2"
-        return response
-
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if not response.streaming:
-            return super().finalize_response(request, response, *args, **kwargs)
-        own = {"X-Request-Id": self.request_id}
-        return with_own(shielded(response), own)
-
-
-class BatchProblemsView(BatchView):
-    """GET: the rows with a problem."""
-
-    endpoint = "batch_problems"
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, batch_id: str) -> HttpResponse:
-        limit, cursor = self.understood(request, lambda asked: page_in(query_of(asked.META)))
-        batch = self.batch(self.admit_only(request), batch_id)
-        found, following = reads.problems_of(batch, cursor, limit)
-        return json_answer(ProblemPage("list", list(found), following is not None, following))
 
 
 def _asked(request: HttpRequest) -> tuple[str | None, tuple[int, str | None]]:
@@ -398,19 +324,7 @@ def _mapping(said: str | None) -> Mapping[str, str]:
         raise Problem("field_invalid", "'mapping' takes a JSON object: column → field.", "mapping") from wrong
 
 
-def _range(header: str, size: int) -> tuple[int, int]:
-    """[start, end) of a file; all of it without a range, or with one of a form we don't know. Raises `Problem`."""
-    found = _RANGE.fullmatch(header.strip())
-    if found is None or found[1] == found[2] == "":
-        return 0, size
-    start = int(found[1]) if found[1] else max(size - int(found[2]), 0)
-    end = min(int(found[2]) + 1, size) if found[1] and found[2] else size
-    if start >= end:
-        raise Problem("range_invalid", headers={"Content-Range": f"bytes */{size}"})
-    return start, end
-
-
-def _one(batch: Batch, now: datetime) -> BatchAnswer:
+def one_batch(batch: Batch, now: datetime) -> BatchAnswer:
     return answer_of(batch, now, reads.costs_of([batch])[batch.pk])
 
 
@@ -432,12 +346,12 @@ def answer_of(row: Batch, now: datetime, cost: Cost) -> BatchAnswer:
         rows=Rows(row.rows_total, row.rows_done, row.rows_flagged, row.duplicates, row.problems),
         percent=row.percent,
         rows_per_second=row.rows_per_second(now),
-        estimated_end=_at(row.estimated_end(now)),
+        estimated_end=rfc3339_or_none(row.estimated_end(now)),
         units=row.units,
         cost=BatchCost(str(cost.amount), cost.currency),
         created_at=rfc3339(row.created_at),
-        started_at=_at(row.started_at),
-        finished_at=_at(row.finished_at),
+        started_at=rfc3339_or_none(row.started_at),
+        finished_at=rfc3339_or_none(row.finished_at),
         results={
             name: ResultFile(f"/v1/batches/{row.pk}/results?format={name}", made["bytes"])
             for name, made in row.results.items()
@@ -445,14 +359,9 @@ def answer_of(row: Batch, now: datetime, cost: Cost) -> BatchAnswer:
     )
 
 
-def _at(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
-
-
 TAG = "Batches"
-_BATCH = id_in_path("batch_id", "The batch's id.", "btc_019aa5d0c2f75d1e0b7c4a9f")
+BATCH_ID = id_in_path("batch_id", "The batch's id.", "btc_019aa5d0c2f75d1e0b7c4a9f")
 _STATE = parameter("state", "query", "Only these.", {"enum": list(STATES)})
-_FORMAT = parameter("format", "query", "CSV when left out.", {"enum": list(MEDIA_TYPES)})
 PARAMETERS = (
     parameter("schema", "query", "Which kind of transaction the file holds.", {"type": "string"}, example="paysim"),
     parameter(
@@ -495,13 +404,9 @@ TO_CREATE = (
     "field_invalid", "schema_unknown", "model_unknown", "limit_reached", "storage_full", "plan_lacks_feature",
     "header_invalid", "idempotency_mismatch",
 )  # fmt: skip
-_RANGE_HEADERS = {
-    "ETag": {"description": "Changes with the file.", "schema": {"type": "string"}},
-    "Accept-Ranges": {"description": "Parts can be asked for: Range: bytes=0-99.", "schema": {"const": "bytes"}},
-}
 
 
-def _operation(
+def batch_operation(
     method: str, path: str, name: str, summary: str, description: str, answer: Answer, **more: Any
 ) -> Operation:
     scope = "read" if method == "GET" else "batch"
@@ -510,7 +415,7 @@ def _operation(
 
 _ONE = Answer(BatchAnswer, "The batch.")
 OPERATIONS: Sequence[Operation] = (
-    _operation(
+    batch_operation(
         "POST",
         "/v1/batches",
         "createBatch",
@@ -531,7 +436,7 @@ OPERATIONS: Sequence[Operation] = (
         body=described.Body(FORM, media_type=uploads.FORM, files=tuple(uploads.RAW)),
         problems=TO_CREATE,
     ),
-    _operation(
+    batch_operation(
         "GET",
         "/v1/batches",
         "listBatches",
@@ -541,68 +446,44 @@ OPERATIONS: Sequence[Operation] = (
         parameters=(*page_of("Batches"), _STATE),
         problems=("field_invalid", "cursor_invalid"),
     ),
-    _operation(
+    batch_operation(
         "GET",
         "/v1/batches/{batch_id}",
         "getBatch",
         "Read a batch",
         "How far it is: rows, speed, when it will end, problems by kind, units and cost so far.",
         _ONE,
-        parameters=(_BATCH,),
+        parameters=(BATCH_ID,),
         problems=("not_found",),
     ),
-    _operation(
+    batch_operation(
         "DELETE",
         "/v1/batches/{batch_id}",
         "deleteBatch",
         "Delete a batch",
         "With its file and results. What is being scored stops; the decisions made stay.",
         Answer(DeletedBatch, "It is gone."),
-        parameters=(_BATCH,),
+        parameters=(BATCH_ID,),
         problems=("not_found", "plan_lacks_feature"),
     ),
-    _operation(
-        "GET",
-        "/v1/batches/{batch_id}/results",
-        "getBatchResults",
-        "Fetch the results",
-        "The file's columns in their order, then `fraud_probability`, `risk_score`, `risk_level`, "
-        "`recommended_action`, `reasons` and `problem`. Once the batch stands still, for 30 days; a format other than "
-        "CSV is made when it is first asked for (202: ask again). Ranges and `If-None-Match` work.",
-        Answer(
-            {"type": "string"}, "The file.", "text/csv", statuses=("200", "202", "206", "304"), headers=_RANGE_HEADERS
-        ),
-        parameters=(_BATCH, _FORMAT),
-        problems=("not_found", "results_not_ready", "range_invalid", "field_invalid"),
-    ),
-    _operation(
-        "GET",
-        "/v1/batches/{batch_id}/problems",
-        "listBatchProblems",
-        "List problems",
-        "Rows that could not be scored: row, column, and what is wrong. They cost nothing.",
-        Answer(ProblemPage, "A page of problems."),
-        parameters=(_BATCH, *page_of("Problems")),
-        problems=("not_found", "cursor_invalid", "field_invalid"),
-    ),
-    _operation(
+    batch_operation(
         "POST",
         "/v1/batches/{batch_id}/cancel",
         "cancelBatch",
         "Cancel a batch",
         "No further row is scored; results hold what was. Harmless when repeated.",
         _ONE,
-        parameters=(_BATCH,),
+        parameters=(BATCH_ID,),
         problems=("not_found", "batch_not_now", "plan_lacks_feature"),
     ),
-    _operation(
+    batch_operation(
         "POST",
         "/v1/batches/{batch_id}/resume",
         "resumeBatch",
         "Resume a batch",
         "Go on with one that paused for units, or failed after it was read. Harmless when it runs.",
         _ONE,
-        parameters=(_BATCH,),
+        parameters=(BATCH_ID,),
         problems=("not_found", "batch_not_now", "plan_lacks_feature"),
     ),
 )

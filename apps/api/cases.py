@@ -12,16 +12,15 @@ from apps import paging, text
 from apps.accounts.models import Membership, Tenant
 from apps.accounts.tenancy import in_tenant
 from apps.api import operation as described
-from apps.api.endpoint import MEGABYTE, ApiView, json_answer
+from apps.api.endpoint import ApiView, json_answer
 from apps.api.fields import Moment, NextCursor
 from apps.api.list_filters import Filters, asked_for, named, time, words
 from apps.api.list_filters import described as parameters_of
-from apps.api.operation import WITH_A_BODY, Answer, Json, Operation, id_in_path, operation, page_of
+from apps.api.operation import WITH_A_BODY, Answer, Operation, id_in_path, operation, page_of
 from apps.api_keys.gate import Admission
 from apps.api_keys.models import ApiKey
 from apps.errors import Problem
-from apps.review.cases import evidence, file_types, graph, queues, work
-from apps.review.cases.graph import Graph
+from apps.review.cases import queues, work
 from apps.review.cases.queues import Sorter
 from apps.review.cases.verdicts import RESOLUTIONS, Resolution, State
 from apps.review.cases.work import LONGEST_NOTE, Reviewer
@@ -31,7 +30,7 @@ from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.serving.decision_formats import answer_of
 from apps.scoring.serving.runtime import get_scoring
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 #: By what cases are listed, newest first.
 KEY = ("created_at", "id")
@@ -160,19 +159,6 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
-class NewNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What shall be written down."""
-
-    text: Annotated[str, Meta(min_length=1, max_length=LONGEST_NOTE, description="Card numbers in it are masked.")]
-
-
-class NewAttachment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file as evidence."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=file_types.LONGEST_NAME)]
-    content: Annotated[bytes, Meta(description=f"Base64. {file_types.IN_WORDS}; at most 5 MB.")]
-
-
 class Resolving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it was."""
 
@@ -184,44 +170,7 @@ class Resolving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
-class GraphDecision(msgspec.Struct, frozen=True):
-    """A decision of the graph."""
-
-    id: str
-    transaction_id: str
-    created_at: Moment
-    amount: float
-    fraud_probability: float | None
-    recommended_action: str
-    label: Annotated[str | None, Meta(description="fraud or legitimate; null while nobody said.")]
-
-
-class GraphParty(msgspec.Struct, frozen=True):
-    """What decisions share."""
-
-    field: str
-    value: Annotated[str, Meta(description="As it is recognised.")]
-
-
-class GraphEdge(msgspec.Struct, frozen=True):
-    """A decision names a party."""
-
-    decision: Annotated[int, Meta(description="Its place in `decisions`.")]
-    party: Annotated[int, Meta(description="Its place in `parties`.")]
-
-
-class CaseGraph(msgspec.Struct, frozen=True):
-    """Decisions that share a party with the case's, its own first."""
-
-    object: Literal["case_graph"]
-    case: str
-    decisions: list[GraphDecision]
-    parties: list[GraphParty]
-    edges: list[GraphEdge]
-    truncated: Annotated[bool, Meta(description="There is more than what is told.")]
-
-
-class _CaseView(ApiView):
+class CaseDoor(ApiView):
     """Reading takes `read`, working on cases `predict`, as labelling does; keys with `admin` settle disputes."""
 
     scopes: ClassVar = {"GET": "read", "POST": "predict"}
@@ -265,7 +214,7 @@ class _CaseView(ApiView):
             return case_answer(case, queues.sorter(self.key.livemode), self.now)
 
 
-class CasesView(_CaseView):
+class CasesView(CaseDoor):
     """GET: all of them."""
 
     endpoint = "cases"
@@ -281,7 +230,7 @@ class CasesView(_CaseView):
         return json_answer(CasePage("list", data, page.next_cursor is not None, page.next_cursor))
 
 
-class NextCaseView(_CaseView):
+class NextCaseView(CaseDoor):
     """POST: claim the most urgent one."""
 
     endpoint = "next_case"
@@ -294,7 +243,7 @@ class NextCaseView(_CaseView):
         return json_answer(NextCase("next_case", None if case is None else self.answer(admission, case)))
 
 
-class CaseView(_CaseView):
+class CaseView(CaseDoor):
     """GET: one, with all that is known of it."""
 
     endpoint = "case"
@@ -307,15 +256,15 @@ class CaseView(_CaseView):
             answer = case_answer(case, queues.sorter(self.key.livemode), self.now)
             decision = Decision.objects.filter(pk=case.decision_id).first()
             more = {
-                "notes": [_note(row) for row in case.notes.all()],
-                "attachments": [_attachment(row) for row in case.evidence.all()],
+                "notes": [note_answer(row) for row in case.notes.all()],
+                "attachments": [attachment_answer(row) for row in case.evidence.all()],
                 "verdicts": [_verdict(row) for row in case.verdicts.all()],
                 "decision": None if decision is None else msgspec.json.decode(answer_of(decision)),
             }
         return json_answer(msgspec.structs.replace(answer, **more))
 
 
-class ClaimCaseView(_CaseView):
+class ClaimCaseView(CaseDoor):
     """POST: hold it for 15 minutes."""
 
     endpoint = "claim_case"
@@ -327,7 +276,7 @@ class ClaimCaseView(_CaseView):
         return json_answer(self.answer(admission, case))
 
 
-class ReleaseCaseView(_CaseView):
+class ReleaseCaseView(CaseDoor):
     """POST: give it back."""
 
     endpoint = "release_case"
@@ -339,7 +288,7 @@ class ReleaseCaseView(_CaseView):
         return json_answer(self.answer(admission, case))
 
 
-class AssignCaseView(_CaseView):
+class AssignCaseView(CaseDoor):
     """POST: give it to somebody."""
 
     endpoint = "assign_case"
@@ -357,48 +306,7 @@ class AssignCaseView(_CaseView):
         return json_answer(self.answer(admission, case))
 
 
-class CaseNotesView(_CaseView):
-    """POST: write something down."""
-
-    endpoint = "case_notes"
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest, case_id: str) -> HttpResponse:
-        asked = self.written(request, NewNote, "text")
-        admission = self.admit_only(request)
-        return json_answer(_note(work.add_note(**self.whose(admission, case_id=case_id, text=asked.text))))
-
-
-class CaseAttachmentsView(_CaseView):
-    """POST: attach a file."""
-
-    endpoint = "case_attachments"
-    http_method_names = ["post"]
-    body_limit = 8 * MEGABYTE  # 5 MB in base64
-
-    def post(self, request: HttpRequest, case_id: str) -> HttpResponse:
-        asked = self.written(request, NewAttachment, "name")
-        admission = self.admit_only(request)
-        made = evidence.attach(**self.whose(admission, case_id=case_id, name=asked.name, content=asked.content))
-        return json_answer(_attachment(made))
-
-
-class CaseAttachmentView(_CaseView):
-    """GET: a file's bytes, to be saved."""
-
-    endpoint = "case_attachment"
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, attachment_id: str) -> HttpResponse:
-        admission = self.admit_only(request)
-        found = evidence.find(admission.tenant_schema, self.key.livemode, attachment_id)
-        if found is None:
-            raise Problem("not_found")
-        content = evidence.read(admission.tenant_schema, found)
-        return HttpResponse(content, content_type=evidence.SERVED_AS, headers=evidence.headers_of(found))
-
-
-class ResolveCaseView(_CaseView):
+class ResolveCaseView(CaseDoor):
     """POST: say what it was."""
 
     endpoint = "resolve_case"
@@ -410,20 +318,6 @@ class ResolveCaseView(_CaseView):
         said = {"resolution": asked.resolution, "note": asked.note, "amount_lost": asked.amount_lost}
         case = work.resolve(**self.whose(admission, case_id=case_id, journal=get_scoring().journal, **said))
         return json_answer(self.answer(admission, case))
-
-
-class CaseGraphView(_CaseView):
-    """GET: what else its parties did."""
-
-    endpoint = "case_graph"
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, case_id: str) -> HttpResponse:
-        admission = self.admit_only(request)
-        with in_tenant(admission.tenant_schema):
-            case = self.case(admission, case_id)
-            center = Decision.objects.filter(pk=case.decision_id).first()
-        return json_answer(_graph(case, graph.around(admission.tenant_schema, center, self.now)))
 
 
 def _works_here(admission: Admission, name: str) -> bool:
@@ -458,20 +352,20 @@ def case_answer(case: Case, sorting: Sorter, now: datetime) -> CaseAnswer:
         due_at=rfc3339(case.due_at),
         overdue=case.state != Case.RESOLVED and case.due_at < now,
         holder=holder or None,
-        lease_until=_at(case.lease_until) if holder else None,
+        lease_until=rfc3339_or_none(case.lease_until) if holder else None,
         assignee=case.assignee or None,
         resolution=case.resolution or None,  # type: ignore[arg-type]
-        resolved_at=_at(case.resolved_at),
+        resolved_at=rfc3339_or_none(case.resolved_at),
         resolved_by=case.resolved_by or None,
         label=case.label_id or None,
     )
 
 
-def _note(row: CaseNote) -> NoteAnswer:
+def note_answer(row: CaseNote) -> NoteAnswer:
     return NoteAnswer(row.pk, "case_note", row.case_id, row.author, rfc3339(row.at), row.text)
 
 
-def _attachment(row: Evidence) -> AttachmentAnswer:
+def attachment_answer(row: Evidence) -> AttachmentAnswer:
     return AttachmentAnswer(
         row.pk, "case_attachment", row.case_id, row.name, row.media_type, row.size, row.sha256, row.added_by,
         rfc3339(row.at),
@@ -482,35 +376,15 @@ def _verdict(row: Verdict) -> VerdictAnswer:
     return VerdictAnswer(row.reviewer, row.resolution, row.decision_id, rfc3339(row.at))  # type: ignore[arg-type]
 
 
-def _graph(case: Case, found: Graph) -> CaseGraph:
-    decisions = [
-        GraphDecision(
-            one.id, one.transaction_id, rfc3339(one.created_at), one.amount, one.fraud_probability,
-            one.recommended_action, one.label or None,
-        )
-        for one in found.decisions
-    ]  # fmt: skip
-    parties = [GraphParty(one.field, one.name) for one in found.parties]
-    return CaseGraph(
-        "case_graph", case.pk, decisions, parties, [GraphEdge(*edge) for edge in found.edges], found.truncated
-    )
-
-
-def _at(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
-
-
 TAG = "Review"
-_CASE = id_in_path("case_id", "The case's id.", "cas_01a1ff119517bc84eee4117b97df")
-_ATTACHMENT = id_in_path("attachment_id", "The attachment's id.", "evi_019aa5d0c2f75d1e0b7c4a9f")
+CASE_ID = id_in_path("case_id", "The case's id.", "cas_01a1ff119517bc84eee4117b97df")
 _ONE = Answer(CaseAnswer, "The case.")
 _TAKEN = ("not_found", "case_held", "case_resolved", "case_assigned")
-_FILE: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
-def _on_case(what: str, name: str, summary: str, description: str, answer: Answer = _ONE, **more: Any) -> Operation:
+def on_case(what: str, name: str, summary: str, description: str, answer: Answer = _ONE, **more: Any) -> Operation:
     """An operation on one case."""
-    more = {"scope": "predict", "parameters": (_CASE,)} | more
+    more = {"scope": "predict", "parameters": (CASE_ID,)} | more
     return operation(TAG, "POST", f"/v1/cases/{{case_id}}/{what}", name, summary, description, answer, **more)
 
 
@@ -548,10 +422,10 @@ OPERATIONS: Sequence[Operation] = (
         "Read a case",
         "With notes, attachments, verdicts and the decision.",
         Answer(CaseAnswer, "The case."),
-        parameters=(_CASE,),
+        parameters=(CASE_ID,),
         problems=("not_found",),
     ),
-    _on_case(
+    on_case(
         "claim",
         "claimCase",
         "Claim a case",
@@ -559,14 +433,14 @@ OPERATIONS: Sequence[Operation] = (
         "can be taken over.",
         problems=_TAKEN,
     ),
-    _on_case(
+    on_case(
         "release",
         "releaseCase",
         "Give a case back",
         "Nothing happens when another one holds it.",
         problems=("not_found",),
     ),
-    _on_case(
+    on_case(
         "assign",
         "assignCase",
         "Assign a case",
@@ -577,42 +451,7 @@ OPERATIONS: Sequence[Operation] = (
         ),
         problems=(*WITH_A_BODY, "field_invalid", "not_found", "case_resolved"),
     ),
-    _on_case(
-        "notes",
-        "createCaseNote",
-        "Note something on a case",
-        f"Up to {work.MOST_NOTES} notes a case. Card numbers are masked before anything is stored.",
-        Answer(NoteAnswer, "The note."),
-        body=described.Body(
-            NewNote, {"call": {"summary": "A call", "value": {"text": "Called back: knows the merchant."}}}
-        ),
-        problems=(*WITH_A_BODY, "field_invalid", "not_found", "limit_reached"),
-    ),
-    _on_case(
-        "attachments",
-        "createCaseAttachment",
-        "Attach evidence to a case",
-        f"{file_types.IN_WORDS}: told by its own bytes. At most 5 MB a file and {file_types.MOST_FILES} files a case. "
-        "It is served as a download and never shown or run.",
-        Answer(AttachmentAnswer, "The attachment."),
-        body=described.Body(
-            NewAttachment,
-            {"text": {"summary": "A text", "value": {"name": "call.txt", "content": "S25vd3MgdGhlIG1lcmNoYW50Lg=="}}},
-        ),
-        problems=(*WITH_A_BODY, "field_invalid", "not_found", "limit_reached", "storage_full"),
-    ),
-    operation(
-        TAG,
-        "GET",
-        "/v1/case-attachments/{attachment_id}",
-        "getCaseAttachment",
-        "Download evidence",
-        "The file as it was attached; in texts card numbers are masked.",
-        Answer(_FILE, "The file's bytes.", evidence.SERVED_AS),
-        parameters=(_ATTACHMENT,),
-        problems=("not_found",),
-    ),
-    _on_case(
+    on_case(
         "resolve",
         "resolveCase",
         "Resolve a case",
@@ -624,17 +463,5 @@ OPERATIONS: Sequence[Operation] = (
             {"fraud": {"summary": "It was a theft", "value": {"resolution": "fraud", "note": "Card reported stolen."}}},
         ),
         problems=(*WITH_A_BODY, "field_invalid", *_TAKEN, "case_other_reviewer"),
-    ),
-    operation(
-        TAG,
-        "GET",
-        "/v1/cases/{case_id}/graph",
-        "getCaseGraph",
-        "Read what is around a case",
-        f"The newest decisions of 90 days that share a party with it (card, device, user, e-mail, IP address, "
-        f"merchant): at most {graph.OF_A_PARTY} a party and {graph.MOST_DECISIONS} in all.",
-        Answer(CaseGraph, "The graph."),
-        parameters=(_CASE,),
-        problems=("not_found",),
     ),
 )

@@ -16,7 +16,7 @@ from apps.billing.rating.money import rounded
 from apps.errors import Problem
 from apps.formats import plain
 from apps.periods import Month
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 Code = Annotated[
     str,
@@ -105,7 +105,7 @@ def _credit(row: models.Credit) -> Credit:
         amount=str(rounded(row.amount, row.currency)),
         remaining=str(rounded(row.remaining, row.currency)),
         granted_at=rfc3339(row.granted_at),
-        expires_at=rfc3339(row.expires_at) if row.expires_at else None,
+        expires_at=rfc3339_or_none(row.expires_at),
     )
 
 

@@ -20,7 +20,7 @@ from apps.offboarding import erasures, retention
 from apps.offboarding.models import Erasure
 from apps.offboarding.persons import KINDS, Person
 from apps.offboarding.retention import MOST_DAYS
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 from apps.valkey import server
 
 #: By what receipts are listed, newest first.
@@ -175,7 +175,7 @@ def _receipt(row: Erasure) -> ErasureReceipt:
         state=row.state,  # type: ignore[arg-type]  # Django's choices are the literal's
         waits_for=row.waits_for.split(", ") if row.waits_for else [],
         asked_at=rfc3339(row.asked_at),
-        completed_at=rfc3339(row.completed_at) if row.completed_at else None,
+        completed_at=rfc3339_or_none(row.completed_at),
         removed=row.removed,
         digest=row.digest or None,
     )

@@ -19,7 +19,7 @@ from apps.billing.receivables import receivables
 from apps.errors import Problem
 from apps.formats import plain
 from apps.periods import Month
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 #: By what invoices are listed, newest first.
 KEY = ("created_at", "public_id")
@@ -203,7 +203,7 @@ def _invoice(row: models.Invoice) -> Invoice:
         amount_due=str(receivables.due(row)),
         issued_at=rfc3339(row.issued_at),
         due_at=rfc3339(row.due_at),
-        paid_at=rfc3339(row.paid_at) if row.paid_at else None,
+        paid_at=rfc3339_or_none(row.paid_at),
         lines=[_line(row, line) for line in row.lines.all()],
         deductions=[
             Deduction(deduction.kind, deduction.description, str(row.money(deduction.amount)))  # type: ignore[arg-type]

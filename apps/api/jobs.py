@@ -17,7 +17,7 @@ from apps.api.operation import DIALECT_PROBLEM, REPLAYED, REQUEST_ID, Answer, Op
 from apps.batches import services
 from apps.batches.models import Batch
 from apps.errors import Problem
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 #: Jobs of one answer, the newest.
 SHOWN = 100
@@ -98,7 +98,7 @@ def _job(row: Batch) -> Job:
         fraud_count=row.rows_flagged,
         error=row.reason or None,
         created_at=rfc3339(row.created_at),
-        finished_at=rfc3339(row.finished_at) if row.finished_at else None,
+        finished_at=rfc3339_or_none(row.finished_at),
         results_url=f"/v1/batches/{row.pk}/results" if row.results else None,
         billed_units=row.units,
     )

@@ -3,7 +3,6 @@
 import io
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
@@ -27,7 +26,7 @@ from apps.review.labels import Added
 from apps.review.models import Label
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.serving.runtime import get_scoring
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 JSON, CSV = "application/json", "text/csv"
 
@@ -257,16 +256,12 @@ def _answer(row: Label) -> LabelAnswer:
         schema=row.schema,
         label=row.label,  # type: ignore[arg-type]  # what was kept was one of these
         source=row.source,  # type: ignore[arg-type]
-        occurred_at=_at(row.occurred_at),
+        occurred_at=rfc3339_or_none(row.occurred_at),
         known_at=rfc3339(row.known_at),
         recorded_at=rfc3339(row.recorded_at),
         amount_lost=None if row.amount_lost is None else f"{row.amount_lost.normalize():f}",
         holds=row.holds,
     )
-
-
-def _at(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
 
 
 TAG = "Labels"

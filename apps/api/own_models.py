@@ -337,10 +337,6 @@ def _moment(name: str, said: str | None) -> datetime | None:
         raise fields_invalid([FieldError(name, f"'{name}' must be a time such as 2026-01-05T10:00:00Z.")]) from wrong
 
 
-def _at(moment: datetime | None) -> str | None:
-    return None if moment is None else times.rfc3339(moment)
-
-
 def _answer(row: OwnModel) -> OwnModelAnswer:
     return OwnModelAnswer(
         id=row.pk,
@@ -350,14 +346,14 @@ def _answer(row: OwnModel) -> OwnModelAnswer:
         families=row.families,
         progress=row.progress,
         failure=row.failure,
-        since=_at(row.since),
-        until=_at(row.until),
+        since=times.rfc3339_or_none(row.since),
+        until=times.rfc3339_or_none(row.until),
         maturity_days=row.maturity_days,
         asked_at=times.rfc3339(row.asked_at),
-        trained_at=_at(row.trained_at),
-        shadow_at=_at(row.shadow_at),
-        champion_at=_at(row.champion_at),
-        retired_at=_at(row.retired_at),
+        trained_at=times.rfc3339_or_none(row.trained_at),
+        shadow_at=times.rfc3339_or_none(row.shadow_at),
+        champion_at=times.rfc3339_or_none(row.champion_at),
+        retired_at=times.rfc3339_or_none(row.retired_at),
         card=row.card,
         comparison=row.comparison,
         shadow_report=row.shadow_report and msgspec.convert(row.shadow_report, ShadowReport),

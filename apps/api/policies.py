@@ -25,7 +25,7 @@ from apps.scoring.models import PublishedPolicy
 from apps.scoring.policies import Outdated, policy_of
 from apps.scoring.policy_changes import PolicyChange, differences
 from apps.scoring.policy_file import InvalidPolicy, changed, members
-from apps.times import rfc3339
+from apps.times import rfc3339_or_none
 
 _VERSION = re.compile("[0-9]{1,9}")
 
@@ -236,7 +236,7 @@ def _told(row: PublishedPolicy, newest: int) -> PolicyVersion:
         version=row.version,
         object="policy",
         in_force=row.version == newest,
-        published_at=rfc3339(row.published_at) if row.published_at else None,
+        published_at=rfc3339_or_none(row.published_at),
         published_by=row.published_by,
         note=row.note,
         policy=row.document,

@@ -28,7 +28,7 @@ from apps.simulation.curves import Costs
 from apps.simulation.models import Flip, Simulation
 from apps.simulation.tally import Outcome
 from apps.simulation.tasks import simulate
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -260,7 +260,7 @@ def _told(row: Simulation) -> SimulationAnswer:
         costs=msgspec.convert(row.costs, Costs),
         asked_at=rfc3339(row.asked_at),
         asked_by=row.asked_by,
-        finished_at=rfc3339(row.finished_at) if row.finished_at else None,
+        finished_at=rfc3339_or_none(row.finished_at),
         outcome=None if row.result is None else msgspec.convert(row.result, Outcome),
     )
 

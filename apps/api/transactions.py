@@ -14,7 +14,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
 
-from apps import card_numbers
+from apps import card_numbers, spreadsheets
 from apps.api import operation as described
 from apps.api.decision_filters import FILTERS
 from apps.api.decisions import ScoringView
@@ -56,8 +56,6 @@ from apps.scoring.serving.stored_answers import Answered
 GATEWAY_SCHEMA = "paysim"
 #: Rows of one exported file.
 MOST_EXPORTED = 10_000
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _number(text: str) -> float:
@@ -420,12 +418,10 @@ def _csv(rows: Any) -> str:
     writer = csv.writer(out)
     writer.writerow([*own, *fields])
     for row in told:
-        writer.writerow([_cell(value) for value in (*map(row.get, own), *map(row["transaction"].get, fields))])
+        writer.writerow(
+            [spreadsheets.cell(value) for value in (*map(row.get, own), *map(row["transaction"].get, fields))]
+        )
     return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 TAG = "Transactions"

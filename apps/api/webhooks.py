@@ -1,7 +1,7 @@
 """The doors of `/v1/webhooks`: a tenant's endpoints for events, and the deliveries to each."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from apps.notifications import services
 from apps.notifications.kinds import HOOKED
 from apps.notifications.models import Delivery, WebhookEndpoint
 from apps.notifications.targets import LONGEST_URL, NotAllowed
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 
 MAX_OVERLAP_HOURS = int(services.MAX_OVERLAP.total_seconds() // 3600)
 
@@ -307,9 +307,9 @@ def _webhook(row: WebhookEndpoint, warnings: tuple[str, ...] = ()) -> Webhook:
         description=row.description,
         status="enabled" if row.disabled_at is None else "disabled",
         disabled_because=row.disabled_because or None,
-        failing_since=_at(row.failing_since),
+        failing_since=rfc3339_or_none(row.failing_since),
         created_at=rfc3339(row.created_at),
-        previous_secret_until=_at(row.previous_until) or UNSET,
+        previous_secret_until=rfc3339_or_none(row.previous_until) or UNSET,
         warnings=warnings or UNSET,
     )
 
@@ -323,18 +323,14 @@ def _delivery(row: Delivery) -> WebhookDelivery:
         type=row.event.kind,
         state=row.state,  # type: ignore[arg-type]  # Django's choices are the literal's
         tries=row.tries,
-        next_try_at=_at(row.next_try_at),
-        delivered_at=_at(row.delivered_at),
+        next_try_at=rfc3339_or_none(row.next_try_at),
+        delivered_at=rfc3339_or_none(row.delivered_at),
         created_at=rfc3339(row.created_at),
         attempts=[
             WebhookAttempt(rfc3339(attempt.at), attempt.delivered, attempt.status, attempt.answer, attempt.duration_ms)
             for attempt in row.attempts.all()
         ],
     )
-
-
-def _at(at: datetime | None) -> str | None:
-    return None if at is None else rfc3339(at)
 
 
 TAG = "Webhooks"

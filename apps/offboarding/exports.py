@@ -19,6 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from apps import spreadsheets
 from apps.accounts.audit import record_audit
 from apps.accounts.models import Tenant
 from apps.accounts.tenancy import in_tenant
@@ -33,8 +34,6 @@ State = Export.State
 A_STEP = 1_000
 STUCK = timedelta(minutes=5)
 MOST_TRIES = 3
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def ask_for_export(*, tenant: Tenant, now: datetime, actor: str) -> Export:
@@ -137,7 +136,7 @@ def _cell(value: Any) -> Any:
         return _cell(" ".join(map(str, value)))
     if isinstance(value, datetime):
         return rfc3339(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return spreadsheets.cell(value)
 
 
 def _as_json_lines(rows: Iterable[Mapping[str, Any]], out: io.TextIOBase) -> None:

@@ -8,8 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-#: What spreadsheets take for the beginning of a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from apps import spreadsheets
 
 
 def plain(value: Any) -> Any:
@@ -27,19 +26,9 @@ def as_csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str
 
 
 def _cell(value: Any) -> Any:
-    """A value in a spreadsheet: no text of others' is a formula there."""
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
-    if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-def _is_number(value: str) -> bool:
-    try:
-        return value[:1] == "-" and Decimal(value).is_finite()
-    except ArithmeticError:
-        return False
+    return "" if value is None else spreadsheets.cell(value)
 
 
 def _line(cells: Sequence[Any]) -> str:

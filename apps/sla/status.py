@@ -18,7 +18,7 @@ from apps.sla.models import Incident, Maintenance, PartState
 from apps.sla.parts import PARTS
 from apps.sla.status_shapes import DayBar, PartCondition, PartStatus, PublicIncident, Status, TimelineEntry, Window
 from apps.sla.watching import LONGEST_PAUSE, Watched
-from apps.times import rfc3339
+from apps.times import rfc3339, rfc3339_or_none
 from apps.valkey import Away, Valkey, server
 
 DAYS = 90
@@ -87,7 +87,7 @@ def shown(row: Incident) -> PublicIncident:
         title=PARTS[row.part].title,
         status="closed" if row.ended_at else "open",
         started_at=rfc3339(row.started_at),
-        ended_at=rfc3339(row.ended_at) if row.ended_at else None,
+        ended_at=rfc3339_or_none(row.ended_at),
         timeline=[TimelineEntry(rfc3339(note.at), note.text) for note in row.notes.all()],
     )
 

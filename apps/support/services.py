@@ -39,7 +39,7 @@ def ask(*, tenant: Tenant, asked_by: str, topic: str, subject: str, message: str
         "subject": subject,
         "message": message,
         "plan": plan.name,
-        "answer_by": times.rfc3339(made.answer_by) if made.answer_by else None,
+        "answer_by": times.rfc3339_or_none(made.answer_by),
     }
     for kind, to in (("support.asked", settings.SUPPORT_EMAIL), ("support.received", asked_by)):
         notify(tenant=tenant, kind=kind, data=data, key=f"{kind}:{made.pk}", now=now, to=[to])

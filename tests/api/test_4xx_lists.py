@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.api.lists import OPERATIONS
+from apps.api import list_files, list_items, lists
 from apps.batches.models import ListImport
 from apps.scoring.lists import reads, services
 from apps.scoring.lists.importing import MOST_LINES
 from tests.cast import Api
 
+OPERATIONS = (*lists.OPERATIONS, *list_items.OPERATIONS, *list_files.OPERATIONS)
 NEW = {"name": "mules", "item_type": "user"}
 BODIES: dict[str, Any] = {
     "addItems": {"items": [{"value": "u2"}]},

@@ -46,4 +46,4 @@ def notify_of_payment(payment: Payment, kind: str, now: datetime, *, key: str, *
 
 def _next_try(payment: Payment) -> str | None:
     at = receivables.next_try(payment.invoice, PaymentCard.objects.in_use(payment.tenant_id))
-    return times.rfc3339(at) if at else None
+    return times.rfc3339_or_none(at)

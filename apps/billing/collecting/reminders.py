@@ -39,7 +39,7 @@ def _facts(invoice: Invoice, due_at: datetime, now: datetime) -> dict[str, objec
         "currency": invoice.currency,
         "overdue_days": overdue,
         "next_step": step,
-        "next_step_at": times.rfc3339(at) if at else None,
+        "next_step_at": times.rfc3339_or_none(at),
         "how_to_pay": payment_instructions.transfer_instructions(
             invoice, receivables.due(invoice), overdue=now > due_at
         ),
