@@ -23,7 +23,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 from django.conf import settings  # noqa: E402 - the settings' name must be set first
 
 from apps import tracing  # noqa: E402
-from apps.batches.pandas_kept_out import keep_pandas_out  # noqa: E402
+from apps.batches.lean_arrow import keep_arrow_lean  # noqa: E402
 from apps.monitoring.queues import ASKED_AT  # noqa: E402
 
 
@@ -186,10 +186,10 @@ def step_back(instance: Any, **_: Any) -> None:
 
 
 @celeryd_after_setup.connect
-def do_without_pandas(instance: Any, **_: Any) -> None:
+def keep_batches_lean(instance: Any, **_: Any) -> None:
     """A worker of batches alone is spared what pyarrow would bring along."""
     if set(instance.app.amqp.queues.consume_from) == {BATCHES}:
-        keep_pandas_out()
+        keep_arrow_lean()
 
 
 @setup_logging.connect

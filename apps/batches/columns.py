@@ -24,7 +24,7 @@ from apps.scoring.engine.rules import SHADOW
 from apps.scoring.engine.transaction import TransactionSchema
 from apps.scoring.serving import decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
-from apps.scoring.sought import SORTED_BY, category_of, country_of
+from apps.scoring.sought import SORTED_BY, category_of, country_of, told_parties
 
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], dtype=np.uint8)
 _BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)
@@ -133,8 +133,8 @@ def counted_columns(decided: BlockDecisions, kept: Kept, common: Common) -> coun
     """The same decisions as roll-ups count them."""
     rows, verdicts, model, schema = kept.rows, decided.verdicts, decided.model, decided.block.schema
     count, causes = len(rows), [f"{cause.kind}:{cause.id}" for cause in verdicts.causes]
-    fields = {name: _parties(decided.block, name, rows) for name in schema.searched}
-    named = list(zip(*fields.values(), strict=True)) if fields else [()] * count
+    names = [_parties(decided.block, name, rows) for name in schema.searched]
+    parties, party_fields = told_parties(schema.searched, names, count)
     category, country = SORTED_BY[schema.name]
     features = None if decided.features is None else np.ascontiguousarray(decided.features[rows], dtype="<f4")
     return counting.Columns(
@@ -147,8 +147,8 @@ def counted_columns(decided: BlockDecisions, kept: Kept, common: Common) -> coun
         decisive=[causes[cause] for cause in verdicts.cause[rows].tolist()],
         model=[f"{model.name}@{model.version}" if model else ""] * count,
         amount=_amounts(decided.block, rows).tolist(),
-        parties=[[one for one in row if one is not None] for row in named],
-        party_fields=[[name for name, one in zip(fields, row, strict=True) if one is not None] for row in named],
+        parties=parties,
+        party_fields=party_fields,
         rules_hit=_names_hit(decided, rows),
         category=_spelled(decided.block, category, rows, lambda value: category_of(schema.name, value)),
         country=_spelled(decided.block, country, rows, country_of) if country else [""] * count,

@@ -20,7 +20,7 @@ import numpy as np
 from apps.batches import results
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory, settle
-from apps.batches.pandas_kept_out import keep_pandas_out
+from apps.batches.lean_arrow import keep_arrow_lean
 from apps.batches.reading import CHUNK_ROWS, Chunk, Format, RowProblem, Source, open_source
 from apps.batches.rows import read_rows
 from apps.scoring.engine import shelf
@@ -220,7 +220,7 @@ _worker: _Worker | None = None
 def _begin(work: Work) -> None:
     """Load what this process scores with."""
     global _worker
-    keep_pandas_out()
+    keep_arrow_lean()
     _worker = _Worker(work)
 
 

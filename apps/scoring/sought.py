@@ -4,7 +4,7 @@ hit; what kind of payment it was, and where. Pure.
 Read from what the journal carries, by the recorder, so that the request that scores pays nothing for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ class _Reader:
         told = zip(*map(msgspec.structs.astuple, map(self.decode, facts)), strict=True)
         values = dict(zip(self.fields, told, strict=True))
         names = [_party_names(values[field]) for field in self.parties]
-        parties, fields = self._told(names, len(facts))
+        parties, fields = told_parties(self.parties, names, len(facts))
         return _OfFacts(
             amount=[float(amount or 0) for amount in values[self.amount]],
             parties=parties,
@@ -102,15 +102,19 @@ class _Reader:
             party_fields=fields,
         )
 
-    def _told(
-        self, names: Sequence[Sequence[str | None]], count: int
-    ) -> tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]:
-        """Of each decision the parties that were named, and by which fields."""
-        rows: Iterable[Sequence[Any]] = zip(*names, strict=True)
-        if not any(None in column for column in names):
-            return list(rows), [self.parties] * count
-        pairs = [[pair for pair in zip(row, self.parties, strict=True) if pair[0] is not None] for row in rows]
-        return [tuple(name for name, _ in one) for one in pairs], [tuple(field for _, field in one) for one in pairs]
+
+def told_parties(
+    fields: Sequence[str], names: Sequence[Sequence[str | None]], count: int
+) -> tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]]:
+    """Of each of `count` decisions the parties that were named, and by which fields; `names` has a column a field.
+
+    Where all were named, which is usual, no row is looked at.
+    """
+    rows: list[Sequence[Any]] = list(zip(*names, strict=True)) if names else [()] * count
+    if not any(None in column for column in names):
+        return rows, [fields] * count
+    pairs = [[pair for pair in zip(row, fields, strict=True) if pair[0] is not None] for row in rows]
+    return [tuple(name for name, _ in one) for one in pairs], [tuple(field for _, field in one) for one in pairs]
 
 
 _readers: Mapping[str, _Reader] = {name: _Reader(name) for name in SORTED_BY}

@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.batches import remote
 from apps.batches.bytes_in import UnreadableFile
+from apps.batches.lean_arrow import keep_arrow_lean
 from apps.batches.local import Asked, Progress, Summary, score_file
-from apps.batches.pandas_kept_out import keep_pandas_out
 from apps.batches.progress import Bar, in_words
 from apps.scoring.engine.block import Explain
 from apps.scoring.engine.models import ModelRefused
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From a command line the process is ours alone."""
-        keep_pandas_out()
+        keep_arrow_lean()
         super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
