@@ -193,7 +193,7 @@ def _score(work: Work) -> None:
     kept = _kept(work, shares, decided, common)
     stored, counted = columns.stored_parts(decided, kept, common), columns.counted_columns(decided, kept, common)
     leaves = record(work.tenant.schema_name, stored, counted, _event(work, len(shares.rows), units, milliseconds))
-    del counted
+    del counted  # as large as the rows themselves: gone before the results are put together
     problems = _write_results(work, shares, decided)
     if not _still_reserved(work, units) or _quicker(work, shares):
         raise Again
