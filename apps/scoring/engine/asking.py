@@ -84,6 +84,17 @@ def scored_of(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Sc
     return Scored(probability, rank, used_of(chosen, by), features, answer.contributions[index], by)
 
 
+def probability_of(chosen: Chosen, answer: Answer, index: int) -> float | None:
+    """One row's probability alone, the same that `scored_of` gives."""
+    by = answer.explained_by
+    if by is None:
+        return None
+    if chosen.name != ENSEMBLE:
+        return by.probability(answer.margins[by.name][index])
+    heard = [ensembles.heard(one.probability(said[index]), one.threshold) for one, said in heard_of(chosen, answer)]
+    return ensembles.together(heard)[0]
+
+
 def ensemble_of(chosen: Chosen, answer: Answer, index: int) -> Ensemble | None:
     """One row's votes, where all models were asked."""
     scored = _together(chosen, answer, index, b"") if chosen.name == ENSEMBLE else None

@@ -19,25 +19,35 @@ def vote(name: str, version: str, probability: float | None, threshold: float) -
     """One model's vote; "Error" when it has no probability."""
     if probability is None:
         return Vote(name, version, None, None, "Error")
-    fraud = probability >= threshold
-    return Vote(name, version, round(probability, 6), int(fraud), "Fraud" if fraud else "Not Fraud")  # type: ignore[arg-type]
+    said, side = heard(probability, threshold)
+    return Vote(name, version, said, side, "Fraud" if side else "Not Fraud")  # type: ignore[arg-type]
 
 
-def verdict(votes: Sequence[Vote]) -> Verdict | None:
-    """The majority of those who could vote; None when nobody could.
+def heard(probability: float, threshold: float) -> tuple[float, int]:
+    """What a model says, as it is told, and its side: 1 for fraud, else 0."""
+    return round(probability, 6), int(probability >= threshold)
+
+
+def together(heard: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    """The probability that models answer together, and the majority's side; `heard`: of each that could vote, at least
+    one.
 
     The probability is the mean of all, held on the majority's side of 0.5. Both the mean and the majority only rise
     when a model's probability does, so that the ensemble obeys every law its models obey; a mean over those that agree
     would fall when the riskiest of them leaves for the other side. On a tie all agree by half, and the first of them
     decides, which is the best one on later rows.
     """
-    heard = [one for one in votes if one.probability is not None]
-    if not heard:
+    frauds = sum([side for _, side in heard])
+    side = heard[0][1] if 2 * frauds == len(heard) else int(2 * frauds > len(heard))
+    mean = sum([said for said, _ in heard]) / len(heard)
+    return max(mean, EVEN) if side else min(mean, JUST_BELOW_EVEN), side
+
+
+def verdict(votes: Sequence[Vote]) -> Verdict | None:
+    """The majority of those who could vote, and what they say together; None when nobody could."""
+    voted = [(one.probability, one.prediction or 0) for one in votes if one.probability is not None]
+    if not voted:
         return None
-    frauds = sum(one.prediction == 1 for one in heard)
-    tied = 2 * frauds == len(heard)
-    side = heard[0].prediction if tied else int(2 * frauds > len(heard))
-    agreeing = sum(one.prediction == side for one in heard)
-    mean = sum(one.probability or 0.0 for one in heard) / len(heard)
-    probability = max(mean, EVEN) if side else min(mean, JUST_BELOW_EVEN)
-    return Verdict(probability, Ensemble(round(agreeing / len(heard), 4), tuple(votes)))
+    probability, side = together(voted)
+    agreeing = sum(one == side for _, one in voted)
+    return Verdict(probability, Ensemble(round(agreeing / len(voted), 4), tuple(votes)))

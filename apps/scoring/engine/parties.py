@@ -1,6 +1,7 @@
 """Parties of a transaction: who has a history, in which role, and by what they are recognised."""
 
 from collections.abc import Callable
+from functools import wraps
 from math import nan
 from typing import Any
 
@@ -59,6 +60,7 @@ def recognised_parties(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[
     Here, so that it holds for every schema, role and reader of parties, the live request and a replayed file alike.
     """
 
+    @wraps(parties)
     def recognise(transaction: Any) -> tuple[Party, ...]:
         return tuple([party.renamed(text.recognised) for party in parties(transaction)])
 

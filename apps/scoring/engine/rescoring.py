@@ -10,6 +10,7 @@ that counts, which is not known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import log1p
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 
 from apps.scoring.engine.aggregates import counted_by
-from apps.scoring.engine.asking import Chosen, asked, scored_of
+from apps.scoring.engine.asking import Chosen, asked, probability_of
 from apps.scoring.engine.candidates import UNCHANGED, Candidate
 from apps.scoring.engine.decide import Action, Policy, Verdict, decide
 from apps.scoring.engine.known_aggregates import PREFIX, KnownAggregates
@@ -26,7 +27,8 @@ from apps.scoring.engine.own_features import features_of
 from apps.scoring.engine.own_past import hundredths_of
 from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
 from apps.scoring.engine.rule_fields import counted_of
-from apps.scoring.engine.rule_programs import programs_of
+from apps.scoring.engine.parties import Party
+from apps.scoring.engine.rule_programs import Programs, programs_of
 from apps.scoring.engine.rules import Rule, RuleResult
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
 
@@ -41,7 +43,7 @@ class Sought(NamedTuple):
     schema: TransactionSchema
     parsed: Parsed
     row: np.ndarray
-    results: Mapping[str, RuleResult]
+    results: dict[str, RuleResult]
     action: Action
     policy: Policy
     chosen: Chosen
@@ -73,7 +75,8 @@ class Rescoring:
         self._sought = sought
         transaction = sought.parsed.transaction
         self._pasts = recalled_pasts(sought.schema, transaction, sought.row.tolist())
-        self._parties = _parties(sought.parsed, sought.schema)
+        self._written = _named(sought.schema.written_parties(transaction))
+        self._parties = _named(sought.schema.parties(transaction))
         self._rebuilt = self._features(sought.parsed, self._pasts)
         self._programs = programs_of(sought.policy, sought.schema)
         self._counted = counted_of(sought.schema)
@@ -82,6 +85,7 @@ class Rescoring:
         }
         self._is_exact = _near(self._rebuilt, sought.row)
         self._asks = [self._asks_of(rule) for rule in self._programs.rules]
+        self._by_moved: dict[frozenset[str], _Moved] = {}
         self._unchanged = _Built(UNCHANGED, sought.parsed, sought.row, self._pasts, frozenset())
 
     def repeats(self) -> bool:
@@ -104,13 +108,13 @@ class Rescoring:
     def _scored(self, built: Sequence[_Built]) -> list[Rescored]:
         if not built:
             return []
-        answer = asked(self._sought.chosen, np.stack([one.row for one in built]), explain=False)
+        chosen = self._sought.chosen
+        answer = asked(chosen, np.stack([one.row for one in built]), explain=False)
         found = []
         for place, one in enumerate(built):
-            scored = scored_of(self._sought.chosen, answer, place, b"")
-            if scored is not None:
-                name, probability = scored.used.name, scored.probability
-                verdict = decide(self._sought.policy, self._programs.rules, self._results(one), name, probability)
+            probability = probability_of(chosen, answer, place)
+            if probability is not None:
+                verdict = decide(self._sought.policy, self._programs.rules, self._results(one), chosen.name, probability)
                 found.append(Rescored(one.candidate, probability, verdict))
         return found
 
@@ -127,7 +131,7 @@ class Rescoring:
             return
         row = np.where(differs, made, sought.row).astype("<f4")
         built = _Built(candidate, parsed, row, pasts, self._moved(candidate, parsed, row, pasts))
-        if all(_can_be_asked(asks, built) for asks in self._asks if asks.names & built.moved):
+        if all(_can_be_asked(asks, built) for asks in self._asking(built.moved).asks):
             yield built
 
     def _features(self, parsed: Parsed, pasts: Sequence[RecalledPast]) -> np.ndarray:
@@ -151,13 +155,16 @@ class Rescoring:
 
     def _pasts_of(self, parsed: Parsed) -> list[RecalledPast] | None:
         """Whoever is no party any more has no past; None where somebody becomes another."""
-        parties = _parties(parsed, self._sought.schema)
+        schema, transaction = self._sought.schema, parsed.transaction
+        if _named(schema.written_parties(transaction)) == self._written:  # nearly always, and nobody to be recognised
+            return self._pasts
+        parties = _named(schema.parties(transaction))
         if any(who != self._parties.get(role) for role, who in parties.items()):
             return None
         gone = self._parties.keys() - parties.keys()
         return [
             NOTHING_RECALLED if role.name in gone else past
-            for role, past in zip(self._sought.schema.roles, self._pasts, strict=True)
+            for role, past in zip(schema.roles, self._pasts, strict=True)
         ]
 
     def _moved(
@@ -180,16 +187,26 @@ class Rescoring:
 
     def _results(self, built: _Built) -> tuple[RuleResult, ...]:
         """The rules' results: of those that ask for what is moved made again, of the others as they were stored."""
-        rules, stored, schema = self._programs.rules, self._sought.results, self._sought.schema
-        if not any(rule.names & built.moved for rule in rules):
-            return tuple(stored[rule.id] for rule in rules)
-        values = schema.values(built.parsed.facts, built.row.tolist(), self._sought.policy.home_country)
+        asking = self._asking(built.moved)
+        anew = {result.id: result for result in self._found(asking.programs, built)} if asking.ids else {}
+        results = self._sought.results | {name: result for name, result in anew.items() if name in asking.ids}
+        return tuple([results[rule.id] for rule in self._programs.rules])
+
+    def _found(self, programs: Programs, built: _Built) -> tuple[RuleResult, ...]:
+        sought = self._sought
+        values = sought.schema.values(built.parsed.facts, built.row.tolist(), sought.policy.home_country)
         values.look_back(self._counted, built.pasts)
-        values.tell(self._sought.aggregates)
-        anew, _ = self._programs.found(built.parsed, values, None)
-        return tuple(
-            result if rule.names & built.moved else stored[rule.id] for rule, result in zip(rules, anew, strict=True)
-        )
+        values.tell(sought.aggregates)
+        return programs.found(built.parsed, values, None)[0]
+
+    def _asking(self, moved: frozenset[str]) -> "_Moved":
+        """The rules that ask for any of what is moved; candidates of one kind move the same."""
+        found = self._by_moved.get(moved)
+        if found is None:
+            asks = [one for one in self._asks if one.names & moved]
+            ids = frozenset(rule.id for rule in self._programs.rules if rule.names & moved)
+            found = self._by_moved[moved] = _Moved(asks, ids, _some(self._programs, moved))
+        return found
 
 
 class _Asks(NamedTuple):
@@ -200,6 +217,22 @@ class _Asks(NamedTuple):
     counts: Sequence[tuple[int, str]]
     aggregates: frozenset[str]
     is_known: bool
+
+
+class _Moved(NamedTuple):
+    """The rules that ask for something that is moved: what each asks for, their ids, and themselves."""
+
+    asks: Sequence[_Asks]
+    ids: frozenset[str]
+    programs: Programs
+
+
+def _some(programs: Programs, moved: frozenset[str]) -> Programs:
+    """The rules that ask for any of what is moved; the tenant's, which are asked in one, all or none."""
+    built_in = tuple(rule for rule in programs.built_in if rule.names & moved)
+    if any(one.rule.names & moved for one in programs.live):
+        return replace(programs, built_in=built_in)
+    return replace(programs, built_in=built_in, live=(), shadows=())
 
 
 def _can_be_asked(asks: _Asks, built: _Built) -> bool:
@@ -228,12 +261,9 @@ def _changed(parsed: Parsed, candidate: Candidate) -> Parsed:
     return msgspec.structs.replace(parsed, transaction=transaction, facts=facts, sent=facts, shown=shown)
 
 
-def _parties(parsed: Parsed, schema: TransactionSchema) -> dict[str, tuple[str, ...]]:
+def _named(parties: Sequence[Party]) -> dict[str, tuple[str, ...]]:
     """Role → who it is, and what their past is held against."""
-    return {
-        one.role: (one.name, one.counterparty, one.kind, one.place, one.device)
-        for one in schema.parties(parsed.transaction)
-    }
+    return {one.role: (one.name, one.counterparty, one.kind, one.place, one.device) for one in parties}
 
 
 def _differ(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from inspect import unwrap
 from math import nan
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -140,6 +141,7 @@ class TransactionSchema:
         declared = msgspec.structs.fields(self.struct)
         self.types: Mapping[str, Any] = get_type_hints(self.struct, include_extras=True)
         self.fields = tuple(field.name for field in declared)
+        self.written_parties = unwrap(self.parties)  # by the names as they were sent
         self.parties = recognised_parties(self.parties)
         self.role_of: Mapping[str, Role] = {role.name: role for role in self.roles}
         self.required = frozenset(field.name for field in declared if field.required)
