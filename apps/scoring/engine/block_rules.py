@@ -14,6 +14,7 @@ import numpy as np
 
 from apps.scoring.engine.block import Block, RuleHits
 from apps.scoring.engine.expressions.many_rows import Rows
+from apps.scoring.engine.expressions.meaning import Condition as Expression
 from apps.scoring.engine.expressions.meaning import Of
 from apps.scoring.engine.field_types import is_kind
 from apps.scoring.engine.known_aggregates import PREFIX
@@ -56,7 +57,7 @@ class BlockValues:
         self.known_lists, self.known_aggregates = known_lists or {}, known_aggregates or {}
         self.unknown_lists = unknown_lists or {}
         self._home, self.pasts = home_country, pasts
-        self.rows = Rows(len(features), self.column, self.known_lists.get)
+        self._met: dict[Expression, np.ndarray] = {}
         self._asked: dict[str, Asked | None] = {}
         self._held: dict[Condition, np.ndarray | None] = {}
 
@@ -92,6 +93,11 @@ class BlockValues:
             for check, found in self.known_lists.items()
             if check not in self.unknown_lists or not self.unknown_lists[check][row]
         }
+
+    def meets(self, expression: Expression) -> np.ndarray:
+        """bool[n]: on which rows a tenant's rule holds. `Rows` is made for each: kept, it and the values would keep one
+        another, and all columns with them until the garbage is collected."""
+        return Rows(len(self), self.column, self.known_lists.get, self._met).holds(expression)
 
     def ask(self, name: str) -> Asked | None:
         """A name's column; None for one that has none of a single kind."""
@@ -179,7 +185,7 @@ def evaluate_block(programs: Programs, values: BlockValues) -> RuleHits:
 def _own(number: int, one: Compiled, programs: Programs, values: BlockValues, found: RuleHits) -> None:
     """A tenant's rule on every row; a shadow, and whoever is outside a live one's share, is not told."""
     wrong = _unknown_lists(one, values)
-    hit = np.zeros(len(values), dtype=bool) if one.condition is None else values.rows.holds(one.condition) & ~wrong
+    hit = np.zeros(len(values), dtype=bool) if one.condition is None else values.meets(one.condition) & ~wrong
     inside = np.zeros(len(values), dtype=bool)
     if number < len(programs.live):
         place = len(programs.built_in) + number

@@ -31,9 +31,11 @@ class Rows:
         count: int,
         column: Callable[[str, Of], np.ndarray],
         listed: Callable[[ListCheck], np.ndarray | None],
+        found: dict[Condition, np.ndarray] | None = None,
     ) -> None:
+        """`found`: what conditions came to before, kept by whoever asks again."""
         self._count, self._column, self._listed = count, column, listed
-        self._found: dict[Condition, np.ndarray] = {}
+        self._found = {} if found is None else found
 
     def holds(self, one: Condition) -> np.ndarray:
         """bool[n]: on which rows a condition holds."""
