@@ -4,23 +4,19 @@ A transaction is validated, scored and stored in one; the answer says what the c
 added up by day (`/v1/data-quality`). What is refused is counted, too, and nothing of it is kept.
 """
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, UnsetType
 
-from apps import card_numbers, spreadsheets
+from apps import card_numbers
 from apps.api import operation as described
 from apps.api.decision_filters import FILTERS
 from apps.api.decisions import ScoringView
 from apps.api.dialects import DialectView
 from apps.api.endpoint import MEGABYTE, json_answer
-from apps.api.fields import Moment, NextCursor
 from apps.api.list_filters import Filter, Filters, asked_for, named
 from apps.api.list_filters import described as parameters_of
 from apps.api.operation import (
@@ -34,21 +30,28 @@ from apps.api.operation import (
     operation,
     page_of,
 )
-from apps.api.problem_bodies import FieldError
-from apps.api.problems import errors_of
+from apps.api.transaction_answers import (
+    GatewayTransactionPage,
+    Pair,
+    Refused,
+    StoredTransaction,
+    StoredTransactions,
+    TransactionPage,
+    as_csv,
+    findings_of,
+    many_told,
+    of_row,
+    one_told,
+)
 from apps.decoding import decode
 from apps.errors import Problem
 from apps.ingest import quality, quality_days, transactions
-from apps.ingest.quality import Finding
 from apps.ingest.quality_days import Checked
-from apps.scoring.dialects import outcomes
-from apps.scoring.engine.decide import Action
 from apps.scoring.engine.parties import party_name
 from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.models import Decision as StoredDecision
 from apps.scoring.serving import decision_formats
-from apps.scoring.serving.decision_formats import MOST_A_BATCH, Decision
+from apps.scoring.serving.decision_formats import MOST_A_BATCH
 from apps.scoring.serving.decision_requests import parse, schema_named
 from apps.scoring.serving.requests import Item, ScoringRequest, item_of
 from apps.scoring.serving.stored_answers import Answered
@@ -89,94 +92,6 @@ TRANSACTION_FILTERS: Filters = {
 }
 
 
-class QualityIssue(msgspec.Struct, frozen=True):
-    """What a check found."""
-
-    check: Annotated[str, Meta(description=f"One of {', '.join(quality.CHECKS)}.")]
-    field: Annotated[str, Meta(description='The field; "" for the whole transaction.')]
-    detail: str
-
-
-class DataQuality(msgspec.Struct, frozen=True):
-    """What the checks of a transaction's data found."""
-
-    status: Annotated[
-        Literal["ok", "issues", "refused"],
-        Meta(description="ok: nothing. issues: stored and scored all the same. refused: neither."),
-    ]
-    issues: list[QualityIssue]
-
-
-class StoredTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored transaction with what was decided on it."""
-
-    object: Literal["transaction"] = "transaction"
-    transaction_id: str
-    decision_id: Annotated[str, Meta(description="Read the decision at /v1/decisions/{id}.")]
-    livemode: bool
-    created_at: Moment
-    schema: str
-    status: Annotated[str, Meta(description="new, superseding, or duplicate: it was stored before.")]
-    transaction: Annotated[dict[str, Any], Meta(description="Its fields, as they are stored.")]
-    fraud_probability: float | None
-    is_fraud: bool
-    risk_level: str
-    recommended_action: Action
-    model_version: Annotated[str | None, Meta(description="model@version.")]
-    warnings: tuple[str, ...]
-    billed_units: int
-    data_quality: DataQuality | UnsetType = UNSET
-
-
-class RefusedTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One of many that could not be stored; it is not billed."""
-
-    object: Literal["error"] = "error"
-    row: int
-    status: Literal["error"] = "error"
-    detail: str
-    errors: list[FieldError]
-    data_quality: DataQuality
-
-
-class TransactionCounts(msgspec.Struct, frozen=True):
-    """Rows by status."""
-
-    new: int = 0
-    duplicate: int = 0
-    superseding: int = 0
-    error: int = 0
-
-
-class StoredTransactions(msgspec.Struct, frozen=True, kw_only=True):
-    """Many that were sent, in their order; a refused one has `status` error."""
-
-    object: Literal["transaction_batch"] = "transaction_batch"
-    transactions: Annotated[list[Any], Meta(description="Stored transactions; or why one was refused.")]
-    count: int
-    counts: TransactionCounts
-    data_quality: Annotated[dict[str, int], Meta(description="Transactions by check that found something.")]
-    billed_units: int
-
-
-class TransactionPage(msgspec.Struct, frozen=True):
-    """Stored transactions, newest first."""
-
-    object: Literal["list"]
-    data: list[StoredTransaction]
-    has_more: bool
-    next_cursor: NextCursor
-
-
-class GatewayTransactionPage(msgspec.Struct, frozen=True):
-    """Stored transactions, newest first."""
-
-    transactions: list[StoredTransaction]
-    count: int
-    has_more: bool
-    next_cursor: NextCursor
-
-
 class NewTransaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One transaction, or up to 1,000 of one schema."""
 
@@ -195,13 +110,6 @@ class GatewayTransactions(msgspec.Struct, frozen=True):
     """Up to 1,000 transactions of the Gateway interface."""
 
     transactions: Annotated[list[Any], Meta(min_length=1, max_length=MOST_A_BATCH)]
-
-
-class Refused(NamedTuple):
-    """A transaction that can't be stored, and what was found."""
-
-    problem: Problem
-    findings: list[Finding]
 
 
 class Sent(NamedTuple):
@@ -228,7 +136,7 @@ class TransactionsView(ScoringView):
         limit, cursor, filters = self.understood(request, lambda request: asked_for(request, TRANSACTION_FILTERS))
         admission = self.admit_only(request)
         page = transactions.page(admission.tenant_schema, self.key.livemode, filters, cursor, limit)
-        return json_answer(self.listed([_of_row(row) for row in page.rows], page.next_cursor))
+        return json_answer(self.listed([of_row(row) for row in page.rows], page.next_cursor))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         sent = self.understood(request, self._sent)
@@ -241,7 +149,7 @@ class TransactionsView(ScoringView):
         decisions = iter([decision_formats.decode(one) for one in answers])
         pairs = [(row, None if isinstance(row, Refused) else next(decisions)) for row in sent.rows]
         self._count(admission.tenant_schema, sent, pairs)
-        body = _single(pairs[0]) if sent.single else _many(pairs)
+        body = one_told(pairs[0]) if sent.single else many_told(pairs)
         self.scoring.settle_batch(sent.request, admission, body)
         return _created(self.answered(Answered(body, admission)))
 
@@ -278,13 +186,13 @@ class TransactionsView(ScoringView):
         first = sent.rows[0]
         if sent.single and isinstance(first, Refused):
             raise first.problem
-        return _created(json_answer(_many(pairs)))
+        return _created(json_answer(many_told(pairs)))
 
-    def _count(self, tenant_schema: str, sent: Sent, pairs: "Sequence[Pair]") -> None:
+    def _count(self, tenant_schema: str, sent: Sent, pairs: Sequence[Pair]) -> None:
         checked = [
             Checked(row.findings, {}, refused=True)
             if isinstance(row, Refused)
-            else Checked(_findings(row, decision), quality.comparable(row.schema, row.parsed))
+            else Checked(findings_of(row, decision), quality.comparable(row.schema, row.parsed))
             for row, decision in pairs
         ]
         quality_days.add(tenant_schema, self.key.livemode, self.now.date(), sent.schema.name, checked)
@@ -315,11 +223,7 @@ class TransactionExportView(ScoringView):
         headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
         if page.next_cursor:
             headers["X-Next-Cursor"] = page.next_cursor
-        return HttpResponse(_csv(map(_of_row, page.rows)), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-#: A row as it was sent, and the decision on it.
-Pair = tuple[Item | Refused, Decision | None]
+        return HttpResponse(as_csv(map(of_row, page.rows)), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _row(request: ScoringRequest, schema: TransactionSchema, content: Any, at: str, index: int) -> Item | Refused:
@@ -329,99 +233,9 @@ def _row(request: ScoringRequest, schema: TransactionSchema, content: Any, at: s
         return Refused(wrong, quality.refused(schema, content))
 
 
-def _findings(item: Item, decision: Decision | None) -> list[Finding]:
-    duplicate = decision is not None and decision.status == "duplicate"
-    return quality.found(item.schema, item.parsed, duplicate=duplicate)
-
-
-def _single(pair: Pair) -> bytes:
-    row, decision = pair
-    if isinstance(row, Refused) or decision is None:
-        raise Problem("internal")
-    return msgspec.json.encode(_stored(row, decision))
-
-
-def _many(pairs: Sequence[Pair]) -> bytes:
-    rows = [
-        _refusal(row, index) if isinstance(row, Refused) or decision is None else _stored(row, decision)
-        for index, (row, decision) in enumerate(pairs)
-    ]
-    issues = [{issue.check for issue in row.data_quality.issues} for row in rows if row.data_quality]
-    return msgspec.json.encode(
-        StoredTransactions(
-            transactions=rows,
-            count=len(rows),
-            counts=TransactionCounts(**Counter(row.status for row in rows)),
-            data_quality=dict(Counter(check for checks in issues for check in checks)),
-            billed_units=sum(row.billed_units for row in rows if isinstance(row, StoredTransaction)),
-        )
-    )
-
-
-def _stored(item: Item, decision: Decision) -> StoredTransaction:
-    found = _findings(item, decision)
-    return _transaction(decision, item.parsed.facts, DataQuality("issues" if found else "ok", _issues(found)))
-
-
-def _of_row(row: StoredDecision) -> StoredTransaction:
-    return _transaction(decision_formats.decode(decision_formats.answer_of(row)), row.facts, UNSET)
-
-
-def _transaction(
-    decision: Decision, facts: Mapping[str, Any], data_quality: DataQuality | UnsetType
-) -> StoredTransaction:
-    return StoredTransaction(
-        transaction_id=decision.transaction_id,
-        decision_id=decision.id,
-        livemode=decision.livemode,
-        created_at=decision.created_at,
-        schema=decision.schema,
-        status=decision.status,
-        transaction=dict(facts),
-        fraud_probability=decision.fraud_probability,
-        is_fraud=outcomes.is_fraud(decision),
-        risk_level=decision.risk_level,
-        recommended_action=decision.recommended_action,  # type: ignore[arg-type]  # the engine's word
-        model_version=outcomes.model_name(decision.model),
-        warnings=decision.warnings,
-        billed_units=decision.billed_units,
-        data_quality=data_quality,
-    )
-
-
-def _refusal(row: Any, index: int) -> RefusedTransaction:
-    problem = row.problem
-    return RefusedTransaction(
-        row=index,
-        detail=problem.detail,
-        errors=errors_of(problem),
-        data_quality=DataQuality("refused", _issues(row.findings)),
-    )
-
-
-def _issues(findings: Sequence[Finding]) -> list[QualityIssue]:
-    return [QualityIssue(one.check, one.field, card_numbers.mask(one.detail)) for one in findings]
-
-
 def _created(response: HttpResponse) -> HttpResponse:
     response.status_code = 201
     return response
-
-
-def _csv(rows: Any) -> str:
-    """A line a transaction: what was decided, then its fields, the union of all in the order they first came."""
-    told = [msgspec.to_builtins(row) for row in rows]
-    own = [name for name in StoredTransaction.__struct_fields__ if name not in ("object", "transaction", "warnings")]
-    own.remove("data_quality")
-    fields = list(dict.fromkeys(name for row in told for name in row["transaction"] if name not in own))
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([*own, *fields])
-    for row in told:
-        writer.writerow(
-            [spreadsheets.cell(value) for value in (*map(row.get, own), *map(row["transaction"].get, fields))]
-        )
-    return out.getvalue()
 
 
 TAG = "Transactions"
