@@ -16,7 +16,7 @@ from bench.batch_rows import write_log
 from bench.copy import Copy
 from bench.measures import Load, drained, family, load, pss_mb
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0  # each look at the memory costs a worker some 10 ms
 WORKER = "--queues batches"
 CONNECTIONS, SECONDS = 16, 8.0
 UNDER_WAY = ("queued", "running")

@@ -1,5 +1,6 @@
 """Celery: the application, and one table of what is done when and in whose queue."""
 
+import gc
 import logging.config
 import os
 import time
@@ -50,6 +51,8 @@ HEAVY_NICENESS = 10
 MODELS = "models"
 #: Batches, a task a chunk: as many workers as there are, on as many machines.
 BATCHES = "batches"
+#: New objects after which a worker of batches looks for garbage; Python's own number is 700.
+GARBAGE_AFTER = 50_000
 #: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
 WORK: Mapping[str, Work] = {
     # Payments: what the provider told, what is due or unanswered, and what nobody told.
@@ -187,9 +190,11 @@ def step_back(instance: Any, **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def keep_batches_lean(instance: Any, **_: Any) -> None:
-    """A worker of batches alone is spared what pyarrow would bring along."""
+    """A worker of batches alone is spared what pyarrow would bring along, and looking for garbage every few rows: a
+    chunk makes some 20,000 objects of each kind, of which none holds another."""
     if set(instance.app.amqp.queues.consume_from) == {BATCHES}:
         keep_arrow_lean()
+        gc.set_threshold(GARBAGE_AFTER)
 
 
 @setup_logging.connect

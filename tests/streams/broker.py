@@ -57,6 +57,11 @@ class Ground:
         """Answers since the last look, at least so many."""
         return self._seen(self.topics.results, expected)
 
+    def answered(self) -> int:
+        """How many answers there are since the last look; asked between the steps of a stream that works here."""
+        self.look()
+        return len(self.unseen[self.topics.results])
+
     def dead_letters(self, expected: int = 0) -> list[Received]:
         """Dead letters since the last look, at least so many."""
         return self._seen(self.topics.dead_letters, expected)

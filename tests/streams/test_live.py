@@ -166,7 +166,8 @@ def test_a_rate_limit_makes_messages_wait_and_refuses_none(
     ground.sent()
     until(lambda: bool(stream.held), stream.step)
     assert {held.reason for held in stream.held} == {"rate_limited"}
-    until(lambda: not stream.held, stream.step)
+    until(lambda: ground.answered() == 6, stream.step)
+    assert not stream.held
     assert metrics.WAITS.labels("rate_limited")._value.get() > before
     assert {one["transaction_id"] for one in decisions(ground.results(6))} == {f"t{n}" for n in range(5)} | {"tother"}
     assert ground.dead_letters() == []
