@@ -175,23 +175,39 @@ def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
 def sent_facts(block: Block, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """What each of these rows says, as a single call's body would be read: its fields, typed."""
     schema = block.schema
+    if not rows:
+        return
     if schema.moment is not None:  # a time in columns is a number
         yield from (block.parse(row).sent for row in rows)
         return
-    fields = [(name, getattr(block.columns, name)[rows].tolist(), _typed(schema.types[name])) for name in schema.fields]
-    for place in range(len(rows)):
-        yield {
-            name: value if kind is None else kind(value)
-            for name, values, kind in fields
-            if (value := values[place]) is not None and value == value
-        }
+    named = [(name, getattr(block.columns, name)[rows]) for name in schema.fields]
+    fields = [(name, values, sent) for name, values in named if (sent := _sent(values)).any()]
+    names = [name for name, _, _ in fields]
+    columns = [_typed(schema.types[name], values, sent) for name, values, sent in fields]
+    whole = np.logical_and.reduce([sent for _, _, sent in fields]).tolist()
+    for is_whole, row in zip(whole, zip(*columns, strict=True), strict=True):
+        facts = zip(names, row, strict=True)
+        yield dict(facts) if is_whole else {name: value for name, value in facts if value is not None}
 
 
-def _typed(of_type: Any) -> type | None:
-    """What a number of a column is made; None for texts and numbers with a fraction, which are what they are."""
+def _sent(values: np.ndarray) -> np.ndarray:
+    """bool[n]: of which rows a field was sent."""
+    return np.not_equal(values, None) if values.dtype == object else values == values  # type: ignore[return-value]
+
+
+def _typed(of_type: Any, values: np.ndarray, sent: np.ndarray) -> list[Any]:
+    """A column's values as a body has them, None where nothing was sent."""
+    if values.dtype == object:
+        return values.tolist()
     if is_kind(bool, of_type):
-        return bool
-    return int if is_kind(int, of_type) and not is_kind(float, of_type) else None
+        typed = (values == 1.0).tolist()
+    elif is_kind(int, of_type) and not is_kind(float, of_type):
+        typed = np.where(sent, values, 0).astype(np.int64).tolist()
+    else:
+        typed = values.tolist()
+    for place in np.flatnonzero(~sent).tolist():
+        typed[place] = None
+    return typed
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------

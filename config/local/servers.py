@@ -160,8 +160,8 @@ class Postgres(Server):
 
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast": disconnects clients, writes a checkpoint
-    #: Checkpoints are far apart: after each, the first change of a page writes all of it to the log once more, and a file
-    #: of millions of rows changes pages of its indexes at random.
+    #: Checkpoints are far apart: after each, the first change of a page writes all of it to the log once more, and a
+    #: file of millions of rows changes pages of its indexes at random.
     options = (
         *("max_connections=200", "max_locks_per_transaction=256", "shared_buffers=256MB"),
         *("max_wal_size=4GB", "checkpoint_timeout=15min"),

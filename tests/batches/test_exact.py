@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -16,6 +18,7 @@ from apps.batches import assembly, chunks, planning, reading, services, storage,
 from apps.batches.models import Batch, Chunk
 from apps.billing.subscriptions.services import plan_for, set_payment_method, set_spend_cap
 from apps.periods import Period
+from apps.scoring.engine.schemas import SCHEMAS
 from apps.scoring.models import Decision
 from apps.scoring.reconciliation import reconcile_month
 from apps.usage.admission.admission import period_of
@@ -26,6 +29,7 @@ from tests.api.bodies import DRAINED, asking
 from tests.batches.sent import HEADER, csv_of
 from tests.cast import Api, enter
 from tests.pace import within
+from tests.scoring.engine import generated
 
 Send, Work = Callable[..., Batch], Callable[[Batch], Batch]
 NAMED = "transaction_id," + HEADER
@@ -122,6 +126,27 @@ def test_a_row_decided_before_is_a_duplicate_and_free(
     assert f",{first['risk_score']},{first['risk_level']}," in told
     again = bob.post("/v1/decisions", asking(facts | {"transaction_id": "t2"})).json()
     assert (again["status"], again["billed_units"]) == ("duplicate", 0)
+
+
+#: Every field that names a transaction: of each kind the sender's own, of `ieee_cis` Vesta's number too.
+NAMING = [*((name, "transaction_id", "t") for name in SCHEMAS), ("ieee_cis", "TransactionID", 7)]
+
+
+@pytest.mark.parametrize(("name", "field", "given"), NAMING)
+def test_a_transaction_of_every_kind_is_known_by_its_id_alone_and_in_a_file(
+    bob: Api, send: Send, work: Work, drain: Callable[[], int], name: str, field: str, given: Any
+) -> None:
+    made = generated.parsed(SCHEMAS[name], 1, Random(3))[0].facts
+    facts = {key: value for key, value in made.items() if key not in ("transaction_id", "TransactionID")}
+    sent, other = (msgspec.json.encode(facts | {field: one}) for one in (given, given * 2))
+    body = b'{"schema": "%b", "transaction": %b}'
+    first = bob.post("/v1/decisions", body % (name.encode(), sent)).json()
+    drain()
+    done = work(send(bob, b"\n".join([sent, other, other]), name))
+    assert (first["transaction_id"], done.state) == (str(given), "completed")
+    assert (done.units, done.duplicates, stored(bob)) == (1, 2, 2)
+    again = bob.post("/v1/decisions", body % (name.encode(), other)).json()
+    assert (again["status"], again["transaction_id"]) == ("duplicate", str(given * 2))
 
 
 def test_a_chunk_whose_worker_died_is_done_again_to_the_same_rows(

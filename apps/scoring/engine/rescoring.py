@@ -114,7 +114,9 @@ class Rescoring:
         for place, one in enumerate(built):
             probability = probability_of(chosen, answer, place)
             if probability is not None:
-                verdict = decide(self._sought.policy, self._programs.rules, self._results(one), chosen.name, probability)
+                verdict = decide(
+                    self._sought.policy, self._programs.rules, self._results(one), chosen.name, probability
+                )
                 found.append(Rescored(one.candidate, probability, verdict))
         return found
 

@@ -303,7 +303,9 @@ def amount(t: Any) -> Any:
 
 
 def transaction_id(t: Any) -> str | None:
-    return t.transaction_id or (None if t.TransactionID is None else str(t.TransactionID))
+    """The sender's name, else Vesta's number, which is a float in columns, nan where it was not sent."""
+    number = t.TransactionID
+    return t.transaction_id or (None if number is None or number != number else str(int(number)))
 
 
 SPELLED = (("ProductCD", PRODUCTS, str.upper), ("R_emaildomain", PROVIDERS, str.lower))
