@@ -192,7 +192,9 @@ def sent_facts(block: Block, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
 
 def _sent(values: np.ndarray) -> np.ndarray:
     """bool[n]: of which rows a field was sent."""
-    return np.not_equal(values, None) if values.dtype == object else values == values  # type: ignore[return-value]
+    if values.dtype == object:
+        return np.array([value is not None for value in values.tolist()], dtype=bool)
+    return np.asarray(values == values)
 
 
 def _typed(of_type: Any, values: np.ndarray, sent: np.ndarray) -> list[Any]:

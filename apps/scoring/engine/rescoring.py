@@ -9,7 +9,7 @@ amount nor what their `where` asks for moves them. Only what they are counted by
 that counts, which is not known.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import log1p
@@ -25,9 +25,9 @@ from apps.scoring.engine.decide import Action, Policy, Verdict, decide
 from apps.scoring.engine.known_aggregates import PREFIX, KnownAggregates
 from apps.scoring.engine.own_features import features_of
 from apps.scoring.engine.own_past import hundredths_of
+from apps.scoring.engine.parties import Party
 from apps.scoring.engine.recalled_pasts import NOTHING_RECALLED, RecalledPast, recalled_pasts
 from apps.scoring.engine.rule_fields import counted_of
-from apps.scoring.engine.parties import Party
 from apps.scoring.engine.rule_programs import Programs, programs_of
 from apps.scoring.engine.rules import Rule, RuleResult
 from apps.scoring.engine.transaction import InvalidTransaction, Parsed, TransactionSchema
