@@ -303,9 +303,12 @@ def amount(t: Any) -> Any:
 
 
 def transaction_id(t: Any) -> str | None:
-    """The sender's name, else Vesta's number, which is a float in columns, nan where it was not sent."""
+    """The sender's name, else Vesta's number: in columns a float, nan where it was not sent; a text where it is masked,
+    since it may be a card's."""
     number = t.TransactionID
-    return t.transaction_id or (None if number is None or number != number else str(int(number)))
+    if t.transaction_id or number is None or number != number:
+        return t.transaction_id or None
+    return number if isinstance(number, str) else str(int(number))
 
 
 SPELLED = (("ProductCD", PRODUCTS, str.upper), ("R_emaildomain", PROVIDERS, str.lower))
