@@ -3,6 +3,7 @@
 import gc
 import logging.config
 import os
+import signal
 import time
 import warnings
 from collections import defaultdict
@@ -14,7 +15,13 @@ from typing import Any, ClassVar
 from celery import Celery, Task
 from celery.platforms import SecurityWarning
 from celery.schedules import crontab
-from celery.signals import before_task_publish, celeryd_after_setup, setup_logging, worker_process_shutdown
+from celery.signals import (
+    before_task_publish,
+    celeryd_after_setup,
+    setup_logging,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.portal")
 
@@ -53,6 +60,8 @@ MODELS = "models"
 BATCHES = "batches"
 #: New objects after which a worker of batches looks for garbage; Python's own number is 700.
 GARBAGE_AFTER = 50_000
+#: Who started this process, and the seconds it has once that one is gone.
+SUPERVISOR, ALONE_SECONDS = os.getppid(), 10
 #: Sending what is told is no task: `manage.py deliver` takes it from the outbox itself.
 WORK: Mapping[str, Work] = {
     # Payments: what the provider told, what is due or unanswered, and what nobody told.
@@ -195,6 +204,15 @@ def keep_batches_lean(instance: Any, **_: Any) -> None:
     if set(instance.app.amqp.queues.consume_from) == {BATCHES}:
         keep_arrow_lean()
         gc.set_threshold(GARBAGE_AFTER)
+
+
+@worker_shutting_down.connect
+def end_although_alone(**_: Any) -> None:
+    """A worker whose supervisor was killed ends within seconds, whatever Celery waits for: its stores end as well, and
+    nobody is left to end it by force. What it was at is done again: the tables are the queue."""
+    if os.getppid() != SUPERVISOR:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(ALONE_SECONDS)
 
 
 @setup_logging.connect

@@ -146,3 +146,41 @@ def until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
+
+
+ORPHAN = """
+import os, sys, time
+from celery.signals import worker_shutting_down
+supervisor, worker = os.getpid(), os.fork()
+if worker == 0:
+    from config import celery
+    celery.SUPERVISOR, celery.ALONE_SECONDS = supervisor, 1
+    sys.stdin.read(1)  # told when to go on: the supervisor may be gone by then
+    worker_shutting_down.send(None, sig="SIGTERM", how="Warm", exitcode=0)
+    time.sleep(float(sys.argv[2]))
+    print("went on", flush=True)
+    os._exit(0)
+print(worker, flush=True)
+if sys.argv[1] == "stays":
+    os.waitpid(worker, 0)
+"""
+
+
+@pytest.mark.parametrize(("supervisor", "seconds"), [("goes", 600.0), ("stays", 2.0)])
+def test_worker_whose_supervisor_was_killed_ends_by_itself_whatever_it_waits_for(
+    supervisor: str, seconds: float
+) -> None:
+    begun = [sys.executable, "-c", ORPHAN, supervisor, str(seconds)]
+    process = subprocess.Popen(
+        begun, cwd=CHECKOUT, env=environment_of("config.settings.portal"), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdin is not None
+    assert int(process.stdout.readline()) > 0
+    if supervisor == "goes":
+        process.wait(within(PATIENCE))
+    process.stdin.write("x")
+    process.stdin.flush()
+    went_on = process.stdout.read()  # until nobody has it open
+    process.communicate(timeout=within(PATIENCE))
+    assert went_on.strip() == ("went on" if supervisor == "stays" else "")
