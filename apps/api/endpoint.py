@@ -88,12 +88,15 @@ class ApiView(APIView):
         if not tracing.is_on():
             return super().dispatch(request, *args, **kwargs)
         with tracing.request(f"{request.method} {self.endpoint}") as span:
-            response = super().dispatch(request, *args, **kwargs)
-            span.set_attribute("http.request.method", str(request.method))
-            span.set_attribute("http.response.status_code", response.status_code)
-            span.set_attribute("palisade.request_id", self.request_id)
-            span.set_attribute("palisade.tenant", self.tenant_schema)
-            return response
+            return self._told(span, request, super().dispatch(request, *args, **kwargs))
+
+    def _told(self, span: tracing.Span, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """The response, and its trace knows of it."""
+        span.set_attribute("http.request.method", str(request.method))
+        span.set_attribute("http.response.status_code", response.status_code)
+        span.set_attribute("palisade.request_id", self.request_id)
+        span.set_attribute("palisade.tenant", self.tenant_schema)
+        return response
 
     @classmethod
     def before_body(cls, request: HttpRequest) -> HttpResponse | None:
@@ -104,7 +107,9 @@ class ApiView(APIView):
         try:
             view.initial(asked)
         except Exception as failure:
-            return view.finalize_response(asked, view.handle_exception(failure))
+            with tracing.request(f"{request.method} {cls.endpoint}") as span:
+                response = view.finalize_response(asked, view.handle_exception(failure))
+                return view._told(span, asked, response)
         return None
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:

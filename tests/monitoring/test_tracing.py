@@ -1,15 +1,18 @@
 """Traces: one request is one trace over its processes, sent to a collector of this test's; off, there is nothing."""
 
+import json
 import re
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -74,11 +77,11 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
         with process([sys.executable, "manage.py", "record"], more), serving("api", **more) as api:
             asked = [call(api, "/v1/decisions", HONEST, cast.alice.text) for _ in range(3)]
             call(api, "/v1/usage", None, cast.alice.text)
-            refused = call(api, "/v1/decisions", HONEST, "pk_live_no")
+            refused = [call(api, "/v1/decisions", HONEST, "pk_live_no"), refused_by_its_head(api)]
             until(lambda: len(traces(span for span in spans if span.name == "record")) >= len(asked))
-            until(lambda: len(traces(span for span in spans if not span.parent_span_id)) >= len(asked) + 2)
+            until(lambda: len(traces(span for span in spans if not span.parent_span_id)) == len(asked) + 1 + len(refused))
     requests = traces(span for span in spans if not span.parent_span_id)
-    assert len(requests) == len(asked) + 2
+    assert len(requests) == len(asked) + 1 + len(refused)
     decided = [one for one in requests.values() if (one.name, status(one)) == ("POST decisions", 200)]
     assert len(decided) == len(asked)
     for one in decided:
@@ -89,9 +92,21 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
         assert mine["gate"].end_time_unix_nano <= mine["engine"].start_time_unix_nano
         assert mine["journal"].end_time_unix_nano <= mine["record"].end_time_unix_nano
         assert attributes(one)["palisade.tenant"] == cast.alice.tenant.schema_name
-    (wrong,) = [one for one in requests.values() if status(one) == 401]
-    assert attributes(wrong)["palisade.request_id"] == refused["request_id"]
+    wrong = [one for one in requests.values() if (one.name, status(one)) == ("POST decisions", 401)]
+    assert {attributes(one)["palisade.request_id"] for one in wrong} == {one["request_id"] for one in refused}
     assert cast.alice.text not in str(spans)
+
+
+def refused_by_its_head(api: str) -> dict[str, Any]:
+    """The answer to a decision under no key of anybody's, whose body never comes."""
+    head = {"Authorization": "Bearer pk_live_no", "Content-Type": "application/json", "Content-Length": "500"}
+    connection = HTTPConnection(urlsplit(api).netloc, timeout=within(20))
+    with closing(connection):
+        connection.putrequest("POST", "/v1/decisions")
+        for name, value in head.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        return dict(json.load(connection.getresponse()))
 
 
 def traces(spans: Iterable[Any]) -> dict[bytes, Any]:
