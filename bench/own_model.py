@@ -41,6 +41,8 @@ NAMES = {
 }  # fmt: skip
 COLUMNS = ["transaction_id", "timestamp", "amount", "user_id", "merchant_id"]
 AT_ONCE = 1_000  # rows of a call
+#: All payments of a call know of the labels that had come when it began: a short call, as each of them alone would.
+MINUTES_OF_A_CALL = 5
 WEEKS = timedelta(days=28)
 ENDED = ("candidate", "failed")
 
@@ -130,10 +132,10 @@ def play_calls(
 
 
 def _calls(log: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """At most 1,000 payments of one hour each."""
-    for _, hour in log.groupby(log["timestamp"].dt.floor("h")):
-        for start in range(0, len(hour), AT_ONCE):
-            yield hour.iloc[start : start + AT_ONCE]
+    """At most 1,000 payments of a few minutes each."""
+    for _, some in log.groupby(log["timestamp"].dt.floor(f"{MINUTES_OF_A_CALL}min")):
+        for start in range(0, len(some), AT_ONCE):
+            yield some.iloc[start : start + AT_ONCE]
 
 
 def figures(log: pd.DataFrame, probability: np.ndarray) -> dict[str, float]:

@@ -78,10 +78,11 @@ def test_one_request_is_one_trace_through_gate_engine_journal_and_recorder(cast:
             asked = [call(api, "/v1/decisions", HONEST, cast.alice.text) for _ in range(3)]
             call(api, "/v1/usage", None, cast.alice.text)
             refused = [call(api, "/v1/decisions", HONEST, "pk_live_no"), refused_by_its_head(api)]
+            sent = len(asked) + 1 + len(refused)
             until(lambda: len(traces(span for span in spans if span.name == "record")) >= len(asked))
-            until(lambda: len(traces(span for span in spans if not span.parent_span_id)) == len(asked) + 1 + len(refused))
+            until(lambda: len(traces(span for span in spans if not span.parent_span_id)) == sent)
     requests = traces(span for span in spans if not span.parent_span_id)
-    assert len(requests) == len(asked) + 1 + len(refused)
+    assert len(requests) == sent
     decided = [one for one in requests.values() if (one.name, status(one)) == ("POST decisions", 200)]
     assert len(decided) == len(asked)
     for one in decided:
