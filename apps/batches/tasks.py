@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from celery import current_app, shared_task
+from celery import Task, current_app, shared_task
 from django.conf import settings
 from django.db import OperationalError
 from django.db.models import Exists, OuterRef, Q
@@ -31,18 +31,20 @@ def go_on() -> int:
         with _waiting(name):  # of one whose store is away nobody else waits for
             chunks.settle_free(name)
     services.remove_deleted()
-    if _waiting_tasks():
+    asked: list[tuple[Task, str]] = [(import_list, one) for one in list_files.waiting()]
+    asked += [(plan, one) for one in _queued()]
+    asked += [(score if waits else assemble, one) for one, waits in _running()]
+    if not asked or _waiting_tasks():  # mostly nothing waits, and the broker needs not be asked
         return 0
-    for import_id in list_files.waiting():
-        import_list.delay(import_id)
+    for task, name in asked:
+        task.delay(name)
+    return len(asked)
+
+
+def _queued() -> list[str]:
+    """Batches whose file is to be read."""
     queued = Batch.objects.filter(state=State.QUEUED, deleted_at=None).order_by("created_at")
-    for batch_id in queued.values_list("pk", flat=True):
-        plan.delay(batch_id)
-    sent = len(queued)
-    for batch_id, waits in _running():
-        (score if waits else assemble).delay(batch_id)
-        sent += 1
-    return sent
+    return list(queued.values_list("pk", flat=True))
 
 
 def _running() -> list[tuple[str, bool]]:
