@@ -21,6 +21,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from prometheus_client import Histogram
 from rest_framework.views import APIView
 
@@ -90,7 +91,7 @@ class ApiView(APIView):
         with tracing.request(f"{request.method} {self.endpoint}") as span:
             return self._told(span, request, super().dispatch(request, *args, **kwargs))
 
-    def _told(self, span: tracing.Span, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def _told(self, span: tracing.Span, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """The response, and its trace knows of it."""
         span.set_attribute("http.request.method", str(request.method))
         span.set_attribute("http.response.status_code", response.status_code)
@@ -99,7 +100,7 @@ class ApiView(APIView):
         return response
 
     @classmethod
-    def before_body(cls, request: HttpRequest) -> HttpResponse | None:
+    def before_body(cls, request: HttpRequest) -> HttpResponseBase | None:
         """The refusal of who may not even send a body, or None: authentication, as `initial` does it."""
         view = cls()
         view.request = asked = view.initialize_request(request)
