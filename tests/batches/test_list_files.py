@@ -64,14 +64,16 @@ def test_it_waits_is_worked_off_once_and_is_in_force(alice: Api) -> None:
 
 
 def test_the_worker_s_round_asks_for_it(alice: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_waiting_tasks", lambda: 0)
+    in_the_queue = [1, 0]
+    monkeypatch.setattr(tasks, "_waiting_tasks", lambda: in_the_queue.pop(0))
     asked: list[str] = []
     monkeypatch.setattr(tasks.import_list, "delay", asked.append)
     told = sent(alice)
-    tasks.go_on()
-    assert asked == [told["id"]]
+    assert (tasks.go_on(), asked) == (0, [])  # a worker has not taken the last one yet
+    assert (tasks.go_on(), asked) == (1, [told["id"]])
     tasks.import_list(told["id"])
     assert stand(alice, told["id"])["state"] == "completed"
+    assert tasks.go_on() == 0  # nothing waits: the broker is not asked, of which there is no answer left
 
 
 def test_a_form_s_file_too_with_its_wrong_lines_told(alice: Api) -> None:
