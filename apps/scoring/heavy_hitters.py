@@ -34,9 +34,21 @@ unpack = msgspec.msgpack.Decoder(Sketch).decode
 
 def merged(sketches: Iterable[Sketch], most: int = MOST) -> Sketch:
     """All of them as one of at most so many counters."""
-    sums, error = summed(sketches)
-    less = taken([one[0] for one in sums.values()], most)
-    return Sketch(of({party: one for party, one in sums.items() if one[0] > less}, less).counters, error + less)
+    counters: dict[str, Counter] = {}
+    error = 0.0
+    for sketch in sketches:
+        error += sketch.error
+        for party, one in sketch.counters.items():
+            known = counters.get(party)
+            counters[party] = one if known is None else _both(known, one)
+    less = taken([one.decisions for one in counters.values()], most)
+    if less:
+        counters = {party: _less(one, less) for party, one in counters.items() if one.decisions > less}
+    return Sketch(counters, error + less)
+
+
+def _both(one: Counter, other: Counter) -> Counter:
+    return Counter(one.decisions + other.decisions, one.probability + other.probability, one.amount + other.amount)
 
 
 def summed(sketches: Iterable[Sketch]) -> tuple[dict[str, list[float]], float]:

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from apps import roll_ups
 from apps.accounts.tenancy import in_tenant
 from apps.periods import Period
+from apps.roll_ups import Statement
 from apps.scoring.models import FoldedMonth
 
 #: A month is closed so long after its end: until then the recorder is still at it.
@@ -75,13 +77,19 @@ class Subject(NamedTuple):
 
 def changed(cursor: Any, tenant_schema: str, subject: str, months: Collection[Period]) -> None:
     """Take the marks of months away that were counted into in this transaction: after all that is counted in it."""
-    if months:
-        cursor.execute(_SHARED, [tenant_schema, [_lock_of(subject, month) for month in sorted(months)]])
-        cursor.execute(
-            f"DELETE FROM {connection.ops.quote_name(tenant_schema)}.scoring_foldedmonth"
-            " WHERE subject = %s AND month = ANY(%s)",
-            [subject, [month.start.date() for month in months]],
-        )
+    roll_ups.send(cursor, marks_taken(tenant_schema, subject, months))
+
+
+def marks_taken(tenant_schema: str, subject: str, months: Collection[Period]) -> list[Statement]:
+    """What `changed` says to Postgres; nothing of no months."""
+    if not months:
+        return []
+    table = f"{connection.ops.quote_name(tenant_schema)}.scoring_foldedmonth"
+    locks, first_days = [_lock_of(subject, month) for month in sorted(months)], [month.start.date() for month in months]
+    return [
+        (_SHARED, [tenant_schema, locks]),
+        (f"DELETE FROM {table} WHERE subject = %s AND month = ANY(%s)", [subject, first_days]),
+    ]
 
 
 def fold_closed(tenant_schema: str, subject: Subject, now: datetime) -> int:

@@ -1,11 +1,11 @@
 """Decisions added up by hour and by day: what charts are drawn from, however many there are.
 
 Written in the transaction that inserts the decisions, from the rows that were really new: repeating a batch changes
-nothing. `counting.py` says what is added up; one message a batch adds all sums. Months that are over are added up once
+nothing. `counting.py` says what is added up; two messages a batch add it. Months that are over are added up once
 more (`folds.py`), without the recorder.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -18,11 +18,12 @@ from django.db.models import Sum
 from apps import roll_ups
 from apps.accounts.tenancy import in_tenant
 from apps.periods import Period
-from apps.roll_ups import Added, RollUp, added
+from apps.roll_ups import Added, BytesRollUp, RollUp, added
 from apps.scoring import counting, heavy_hitters, months
-from apps.scoring.counting import Columns, Sums
+from apps.scoring.counting import Columns, Grouped, Sums
 from apps.scoring.engine.models import ModelRefused, read_card
 from apps.scoring.engine.reference import Reference, load_reference
+from apps.scoring.heavy_hitters import Sketch
 from apps.scoring.models import OutcomeHour, PartyDay, ScoreDay
 from apps.steps import step_of, whole_sum
 
@@ -30,58 +31,18 @@ STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What their months are marked as.
 DECISIONS = "decisions"
-#: A batch apart by mode and kind of transaction.
-Kinds = Sequence[tuple[bool, str, Columns]]
 
 
-class BytesRollUp(NamedTuple):
-    """A roll-up of one value in bytes: its table, the keys it is unique by → types, the value's column, sums beside it,
-    and how two values become one."""
-
-    table: str
-    keys: Mapping[str, str]
-    value: str
-    sums: Mapping[str, str]
-    merged: Callable[[bytes, bytes], bytes]
-
-    def add(self, cursor: Any, tenant_schema: str, rows: Mapping[tuple[Any, ...], tuple[Any, ...]]) -> None:
-        """Add (value, *sums) by key: whoever makes or finds a row holds it until the transaction ends."""
-        if not rows:
-            return
-        table = f"{connection.ops.quote_name(tenant_schema)}.{self.table}"
-        cursor.execute(
-            self._statement(table),
-            [list(column) for column in zip(*((*key, *row) for key, row in rows.items()), strict=True)],
-        )
-        found = [(row_id, tuple(key), bytes(kept)) for row_id, *key, kept, is_new in cursor.fetchall() if not is_new]
-        if found:
-            both = [self.merged(kept, rows[key][0]) for _, key, kept in found]
-            cursor.execute(
-                f"UPDATE {table} AS known SET {self.value} = added.value"
-                " FROM unnest(%s::bigint[], %s::bytea[]) AS added(id, value) WHERE known.id = added.id",
-                [[row_id for row_id, *_ in found], both],
-            )
-
-    def _statement(self, table: str) -> str:
-        """Insert in the order of the keys, lest two writers lock both; what is there tells what it holds."""
-        columns = {**self.keys, self.value: "bytea", **self.sums}
-        arrays = ", ".join(f"%s::{of_type}[]" for of_type in columns.values())
-        keys, first = ", ".join(self.keys), next(iter(self.keys))
-        added = ", ".join(f"{name} = known.{name} + EXCLUDED.{name}" for name in self.sums)
-        return (
-            f"INSERT INTO {table} AS known ({', '.join(columns)})"
-            f" SELECT * FROM unnest({arrays}) ORDER BY {', '.join(map(str, range(1, len(self.keys) + 1)))}"
-            f" ON CONFLICT ({keys}) DO UPDATE SET {added or f'{first} = known.{first}'}"
-            f" RETURNING id, {keys}, {self.value}, xmax = 0"
-        )
+def _with_sketch(held: bytes, fresh: Sketch) -> bytes:
+    return heavy_hitters.pack(heavy_hitters.merged([heavy_hitters.unpack(held), fresh]))
 
 
-def _both_sketches(kept: bytes, fresh: bytes) -> bytes:
-    return heavy_hitters.pack(heavy_hitters.merged([heavy_hitters.unpack(kept), heavy_hitters.unpack(fresh)]))
+def _histograms_packed(fresh: np.ndarray) -> bytes:
+    return fresh.astype("<i8").tobytes()
 
 
-def _both_histograms(kept: bytes, fresh: bytes) -> bytes:
-    return (np.frombuffer(kept, "<i8") + np.frombuffer(fresh, "<i8")).astype("<i8").tobytes()
+def _with_histograms(held: bytes, fresh: np.ndarray) -> bytes:
+    return _histograms_packed(np.frombuffer(held, "<i8") + fresh.ravel())
 
 
 _KIND = {"livemode": "boolean", "schema": "varchar"}
@@ -100,64 +61,78 @@ ROLL_UPS = (
     (RULES, counting.rules, timedelta(days=1)),
 )
 _OF_DAY = {"livemode": "boolean", "day": "date", "schema": "varchar"}
-PARTIES = BytesRollUp("scoring_partyday", {**_OF_DAY, "field": "varchar"}, "sketch", {}, _both_sketches)
+PARTIES = BytesRollUp(
+    "scoring_partyday", {**_OF_DAY, "field": "varchar"}, "sketch", {}, heavy_hitters.pack, _with_sketch
+)
 FEATURES = BytesRollUp(
     "scoring_featureday",
     {**_OF_DAY, "model": "varchar", "reference": "varchar"},
     "counts",
     {"decisions": "bigint"},
-    _both_histograms,
+    _histograms_packed,
+    _with_histograms,
 )
 
 
 class Counted(NamedTuple):
-    """What decisions add to their tenant's roll-ups: rows of sums, and values in bytes by key; and to which months."""
+    """What decisions add to their tenant's roll-ups: rows of sums, sketches and histograms by key; to which months."""
 
     sums: Added
-    parties: Mapping[tuple[Any, ...], tuple[bytes]]
-    features: Mapping[tuple[Any, ...], tuple[bytes, int]]
+    parties: Mapping[tuple[Any, ...], tuple[Sketch]]
+    features: Mapping[tuple[Any, ...], tuple[np.ndarray, int]]
     months: Sequence[Period]
 
 
 def counted(columns: Columns) -> Counted:
     """Count decisions of one tenant, before any transaction: the recorder does it while another batch is written."""
-    kinds = list(counting.by_kind(columns))
-    sums = [one for roll_up, count, unit in ROLL_UPS for one in added(roll_up, _by_key(kinds, count, unit))]
-    return Counted(sums, _parties(kinds), _features(kinds), _months(columns.created_us))
+    grouped = counting.grouped(columns)
+    sums = [one for roll_up, count, unit in ROLL_UPS for one in added(roll_up, _timed(count(grouped), unit))]
+    return Counted(sums, _parties(grouped), _features(grouped), _months(grouped))
 
 
-def _months(created_us: Sequence[int]) -> list[Period]:
+def _months(grouped: Grouped) -> list[Period]:
     """The months of times: mostly one."""
-    return sorted({Period.of(_day(number)) for number in {us // counting.DAY_US for us in created_us}})
+    return sorted({Period.of(_day(kind.day)) for kind in grouped.kinds})
 
 
-def _by_key(kinds: Kinds, count: Callable[[Columns], Sums], unit: timedelta) -> Sums:
-    """What is counted of all kinds, by the keys of its roll-up: with mode and kind, its hour or day told as a time."""
-    return {
-        (livemode, schema, EPOCH + key[0] * unit, *key[1:]): sums
-        for livemode, schema, of_kind in kinds
-        for key, sums in count(of_kind).items()
-    }
+def _timed(sums: Sums, unit: timedelta) -> Sums:
+    """The same, the hour or day that is each key's third told as a time instead of its number since 1970."""
+    times = {number: EPOCH + number * unit for number in {key[2] for key in sums}}
+    return {(*key[:2], times[key[2]], *key[3:]): row for key, row in sums.items()}
 
 
 def add(cursor: Any, tenant_schema: str, found: Counted) -> None:
     """Add decisions that were inserted in this transaction to all roll-ups of their tenant.
 
-    The recorder and batches call it with the rows that were new. It asks once for all sums, once for all sketches, once
-    for all histograms, and once more for those of them that were there.
+    The recorder and batches call it with the rows that were new. Two messages: all sums, and what is there of sketches
+    and histograms; then these with what is added, and the marks of months that were counted into.
     """
-    roll_ups.add(cursor, connection.ops.quote_name(tenant_schema), found.sums)
-    PARTIES.add(cursor, tenant_schema, found.parties)
-    FEATURES.add(cursor, tenant_schema, found.features)
-    months.changed(cursor, tenant_schema, DECISIONS, found.months)
+    schema = connection.ops.quote_name(tenant_schema)
+    in_bytes = [(roll_up, rows) for roll_up, rows in ((PARTIES, found.parties), (FEATURES, found.features)) if rows]
+    sums = roll_ups.statements(schema, found.sums)
+    roll_ups.send(cursor, [*sums, *(roll_up.insert(schema, rows) for roll_up, rows in in_bytes)])
+    told = list(_results(cursor, len(sums), len(in_bytes)))
+    updates = [
+        one
+        for (roll_up, rows), there in zip(in_bytes, told, strict=True)
+        for one in roll_up.update(schema, rows, there)
+    ]
+    roll_ups.send(cursor, [*updates, *months.marks_taken(tenant_schema, DECISIONS, found.months)])
 
 
-def _parties(kinds: Kinds) -> dict[tuple[Any, ...], tuple[bytes]]:
+def _results(cursor: Any, skipped: int, count: int) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """So many results of a message, behind those that tell nothing."""
+    for number in range(skipped + count):
+        if number >= skipped:
+            yield cursor.fetchall()
+        cursor.nextset()
+
+
+def _parties(grouped: Grouped) -> dict[tuple[Any, ...], tuple[Sketch]]:
     """The sketches of a batch, by their rows' keys."""
     return {
-        (livemode, _day(day), schema, field): (heavy_hitters.pack(heavy_hitters.merged([sketch])),)
-        for livemode, schema, of_kind in kinds
-        for (day, field), sketch in counting.parties(of_kind).items()
+        (livemode, _day(day), schema, field): (sketch,)
+        for (livemode, schema, day, field), sketch in counting.parties(grouped).items()
     }
 
 
@@ -165,7 +140,7 @@ def forget_parties(tenant_schema: str, names: Sequence[str]) -> int:
     """Forget parties in every day's sketch; how many sketches named one. Harmless when repeated."""
     changed = 0
     with in_tenant(tenant_schema), transaction.atomic():
-        for row in PartyDay.objects.select_for_update().order_by("day", "livemode", "schema", "field").iterator():
+        for row in PartyDay.objects.select_for_update().order_by(*PARTIES.keys).iterator():
             sketch = heavy_hitters.unpack(bytes(row.sketch))
             if not sketch.counters.keys().isdisjoint(names):
                 kept = heavy_hitters.pack(heavy_hitters.without(sketch, names))
@@ -178,27 +153,16 @@ def _day(number: int) -> date:
     return EPOCH.date() + timedelta(days=number)
 
 
-def _features(kinds: Kinds) -> dict[tuple[Any, ...], tuple[bytes, int]]:
+def _features(grouped: Grouped) -> dict[tuple[Any, ...], tuple[np.ndarray, int]]:
     """The histograms of a batch's sampled features and scores, and how many were looked at, by their rows' keys; models
     without a reference have none."""
     found = {}
-    for livemode, schema, columns in kinds:
-        step = counting.sampled(len(columns.model)).step
-        for (day, model), places in _sample(columns).items():
-            reference = reference_of(schema, model)
-            histograms = None if reference is None else _histograms(reference, columns, places)
-            if reference is not None and histograms is not None:
-                key = (livemode, _day(day), schema, model, reference.digest)
-                found[key] = ((histograms * step).astype("<i8").tobytes(), len(places))
+    for (livemode, schema, day, model), (step, rows) in counting.sample(grouped).items():
+        reference = reference_of(schema, model)
+        histograms = None if reference is None else _histograms(reference, grouped.columns, rows)
+        if reference is not None and histograms is not None:
+            found[livemode, _day(day), schema, model, reference.digest] = (histograms * step, len(rows))
     return found
-
-
-def _sample(columns: Columns) -> dict[tuple[int, str], list[int]]:
-    """The rows that are looked at, by day and model."""
-    rows: dict[tuple[int, str], list[int]] = {}
-    for row in range(len(columns.model))[counting.sampled(len(columns.model))]:
-        rows.setdefault((columns.created_us[row] // counting.DAY_US, columns.model[row]), []).append(row)
-    return rows
 
 
 def _histograms(reference: Reference, columns: Columns, rows: Sequence[int]) -> np.ndarray | None:

@@ -69,7 +69,9 @@ class Reference(msgspec.Struct, frozen=True, dict=True):
 
 def counts(bounds: np.ndarray, values: np.ndarray) -> np.ndarray:
     """How many of float64[n, W] fall into each bin of bounds float64[W, BINS - 1] → int64[W, BINS + 1]."""
-    bins = (values[:, :, None] > bounds[None]).sum(axis=2)
+    bins = np.zeros(values.shape, np.intp)
+    for bound in bounds.T:
+        bins += values > bound
     bins[np.isnan(values)] = UNKNOWN
     width = values.shape[1]
     flat = bins + np.arange(width) * (BINS + 1)
