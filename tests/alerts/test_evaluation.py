@@ -21,6 +21,7 @@ from apps.alerts.kinds import Pace
 from apps.alerts.models import Alert, RuleState
 from apps.alerts.rules import Rule, default_rule
 from apps.api_keys.models import KeyNetwork
+from apps.billing.subscriptions.services import sign_up
 from apps.ingest.models import QualityDay
 from apps.notifications import courier
 from apps.notifications.models import Delivery, Event
@@ -204,7 +205,9 @@ def test_keys_used_from_elsewhere_or_far_more_than_ever(tenant: Tenant, cast: Ca
     assert set(Alert.objects.values_list("occurrences", flat=True)) == {1}
 
 
-def test_a_budget_that_is_used_up_is_in_the_inbox_and_not_mailed_again(tenant: Tenant) -> None:
+def test_a_budget_that_is_used_up_is_in_the_inbox_and_not_mailed_again() -> None:
+    tenant = sign_up(slug="dora", name="Dora & Co.", plan="professional", now=NOW - timedelta(days=9))
+    MembershipFactory(tenant=tenant, user=UserFactory(email="dora@example.com"), role=Membership.Role.OWNER)
     UsageDayFactory(tenant_id=tenant.pk, day=NOW.date() - timedelta(days=1), units=50_000, decisions=50_000)
     evaluate("hour", NOW)
     assert kinds() == ["cost"]
