@@ -21,7 +21,8 @@ from apps.periods import Period
 from apps.roll_ups import Statement
 from apps.scoring.models import FoldedMonth
 
-#: A month is closed so long after its end: until then the recorder is still at it. What comes later has it folded again.
+#: A month is closed so long after its end: until then the recorder is still at it. What comes later has it folded
+#: anew.
 SETTLED = timedelta(minutes=10)
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext(%s))"
 _SHARED = "SELECT pg_advisory_xact_lock_shared(hashtext(%s), hashtext(name)) FROM unnest(%s::text[]) AS named(name)"
