@@ -117,7 +117,7 @@ Sums = Mapping[tuple[Any, ...], Sequence[float]]
 
 
 def grouped(columns: Columns) -> Grouped:
-    """Decisions, at least one, with those they are counted together with."""
+    """Decisions with those they are counted together with."""
     hours, hits = _numbers(columns.created_us, HOUR_US), map(tuple, columns.rules_hit)
     alike, of_row = _places(
         zip(
@@ -148,8 +148,8 @@ def _places(values: Iterable[Any]) -> tuple[Sequence[Any], np.ndarray]:
 
 def _numbers(created_us: Sequence[int], unit_us: int) -> list[int]:
     """The number of each time's hour or day since 1970: mostly all are of one, and then it is reckoned once."""
-    first = min(created_us) // unit_us
-    same = first == max(created_us) // unit_us
+    first = min(created_us, default=0) // unit_us
+    same = first == max(created_us, default=0) // unit_us
     return [first] * len(created_us) if same else [us // unit_us for us in created_us]
 
 

@@ -7,10 +7,10 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from apps.scoring import counting
+from apps.scoring import counting, tallies
 from apps.scoring.counting import BANDS, DAY_US, HOUR_US, RISKY, Columns, Sums, grouped
 
 Row = Mapping[str, Any]
@@ -39,7 +39,7 @@ ONE: Row = {
     "recommended_action": "approve", "decisive": "model:xgboost", "model": "xgboost@1", "amount": 1.0, "parties": (),
     "party_fields": (), "rules_hit": (), "category": "", "country": "", "fraud_type": "", "features": b"",
 }  # fmt: skip
-BATCHES = st.lists(ROWS, min_size=1, max_size=80)
+BATCHES = st.lists(ROWS, max_size=80)
 
 
 def columns_of(rows: list[Row]) -> Columns:
@@ -86,6 +86,7 @@ def rules(row: Row) -> Iterator[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("of_row", [outcomes, scores, patterns, rules])
 @settings(max_examples=60)
+@example(rows=[])
 @given(rows=BATCHES)
 def test_a_batch_counts_what_its_decisions_count(of_row: Any, rows: list[Row]) -> None:
     expected: dict[tuple[Any, ...], list[float]] = defaultdict(list)
@@ -115,6 +116,11 @@ def test_parties_are_those_of_risky_decisions(rows: list[Row]) -> None:
         (party, one), told = next(iter(sketch.counters.items())), expected[tuple(day)]
         assert (party, len(sketch.counters)) == ({"from": "ann", "to": "bob"}[field], 1)
         assert (one.decisions, one.probability, one.amount) == pytest.approx(told)
+
+
+def test_of_nothing_nothing_is_counted() -> None:
+    nothing = tallies.counted(columns_of([]))
+    assert not any(nothing)
 
 
 @pytest.mark.parametrize(("count", "looked_at", "step"), [(1, 1, 1), (50, 50, 1), (51, 6, 10), (1_000, 100, 10)])
