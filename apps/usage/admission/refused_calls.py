@@ -5,11 +5,12 @@ A refused body is counted in the gate's own call, so that refusing still costs o
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.conf import settings
 
 from apps.api_keys.gate import Names, Rider, with_rider
+from apps.periods import Period
 from apps.usage.admission.admission import period_of
 from apps.valkey import Away, server
 
@@ -42,13 +43,13 @@ def count(handle: str, now: datetime) -> int:
 def by_hour(handle: str, livemode: bool, start: datetime, end: datetime) -> dict[datetime, int] | None:
     """The hours from `start` on before `end` with any; None while Valkey is away."""
     found: dict[datetime, int] = {}
-    month = start.replace(day=1)
-    while month < end:
-        counted = _of_month(handle, livemode, month)
+    month = Period.of(start)
+    while month.start < end:
+        counted = _of_month(handle, livemode, month.start)
         if counted is None:
             return None
         found |= counted
-        month = (month + timedelta(days=32)).replace(day=1)
+        month = month.next()
     return {hour: calls for hour, calls in found.items() if start <= hour < end}
 
 
