@@ -8,7 +8,7 @@ dimension, a policy's rules and their pairs; parties only of risky decisions, in
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -247,7 +247,7 @@ def parties(grouped: Grouped) -> Mapping[tuple[Any, ...], Sketch]:
     """(mode, kind of transaction, day since 1970, field) → the parties it named in risky decisions."""
     named: dict[tuple[Any, ...], tuple[list[str], list[int]]] = {}
     columns = grouped.columns
-    for row, kind in _rows_of(grouped, lambda kind: kind.risky):
+    for row, kind in _risky_rows(grouped):
         for field, party in zip(columns.party_fields[row], columns.parties[row], strict=True):
             names, rows = named.setdefault((*kind[:3], field), ([], []))
             names.append(party)
@@ -255,10 +255,10 @@ def parties(grouped: Grouped) -> Mapping[tuple[Any, ...], Sketch]:
     return {key: _sketch(columns, *of_field) for key, of_field in named.items()}
 
 
-def _rows_of(grouped: Grouped, wanted: Callable[[Kind], bool]) -> Iterable[tuple[int, Kind]]:
-    """The rows of wanted kinds, in their order."""
-    is_wanted = np.array([wanted(kind) for kind in grouped.kinds])
-    rows = np.flatnonzero(is_wanted[grouped.kind_of_row])
+def _risky_rows(grouped: Grouped) -> Iterable[tuple[int, Kind]]:
+    """The risky decisions' rows and kinds, in their order."""
+    is_risky = np.array([kind.risky for kind in grouped.kinds], np.bool_)
+    rows = np.flatnonzero(is_risky[grouped.kind_of_row])
     return zip(rows.tolist(), (grouped.kinds[kind] for kind in grouped.kind_of_row[rows].tolist()), strict=True)
 
 
