@@ -14,7 +14,6 @@ from django.db import connection
 from django.db.models import Model
 from psycopg import sql
 
-from apps.accounts.models import AuditChain
 from tests.cast import Cast
 from tests.pace import within
 
@@ -32,9 +31,13 @@ _SWEEP = "CREATE FUNCTION sweeping.sweep() RETURNS void LANGUAGE plpgsql AS {}"
 _SESSION = "-c session_replication_role=replica -c lock_timeout={:.0f}s"
 #: Another text whenever a transaction that wrote anything has begun or ended.
 _WRITERS = "SELECT pg_current_snapshot()::text"
+#: A table's rows as they were: those that came since, those that have become others, those that are gone.
 _RESTORE = """
-UPDATE {table} AS now SET ({columns}) = ROW({before}) FROM sweeping.{name} AS before
-WHERE now.{key} = before.{key} AND now.* IS DISTINCT FROM before.*
+DELETE FROM {table} AS now WHERE NOT EXISTS (SELECT FROM sweeping.{copy} AS before WHERE before.{key} = now.{key});
+UPDATE {table} AS now SET ({columns}) = ROW({before}) FROM sweeping.{copy} AS before
+WHERE now.{key} = before.{key} AND now.* IS DISTINCT FROM before.*;
+INSERT INTO {table} ({columns}) SELECT {before} FROM sweeping.{copy} AS before
+WHERE NOT EXISTS (SELECT FROM {table} AS now WHERE now.{key} = before.{key})
 """
 
 
@@ -93,11 +96,9 @@ class Snapshot:
         schemas = ["public", *(player.tenant.schema_name for player in cast.players)]
         rows = tuple(_rows_of(cast))
         with connection.cursor() as cursor:
-            cursor.execute(_PRIMARY_KEYS, [schemas])
-            deletions = [_deletion(cursor, *row) for row in cursor.fetchall() if row[1] not in _LEFT_ALONE]
             cursor.execute("CREATE SCHEMA sweeping")
-            restorations = [_restoration(cursor, model) for model in {AuditChain, *map(type, rows)}]
-            body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join(deletions + restorations))
+            tables = [row for row in _fetched(cursor, _PRIMARY_KEYS, [schemas]) if row[1] not in _LEFT_ALONE]
+            body = sql.SQL("BEGIN {}; END").format(sql.SQL("; ").join(_restoration(cursor, *row) for row in tables))
             cursor.execute(sql.SQL(_SWEEP).format(sql.Literal(body.as_string(cursor.connection))))
         return cls(schemas, tuple((row, dict(row.__dict__)) for row in rows), Sweeper())
 
@@ -108,27 +109,26 @@ class Snapshot:
             row.__dict__.update(before)
 
 
-def _deletion(cursor: Any, schema: str, table: str, key: str) -> sql.Composable:
-    """Everything but the rows there are now."""
-    name, column = sql.Identifier(schema, table), sql.Identifier(key)
-    cursor.execute(sql.SQL("SELECT {} FROM {}").format(column, name))
-    kept = [sql.Literal(value) for (value,) in cursor.fetchall()]
-    where = sql.SQL(" WHERE {} NOT IN ({})").format(column, sql.SQL(", ").join(kept)) if kept else sql.SQL("")
-    return sql.SQL("DELETE FROM {}").format(name) + where
-
-
-def _restoration(cursor: Any, model: type[Model]) -> sql.Composable:
-    """A table's rows as they are now, where they have become others; a copy is kept for it."""
-    name, columns = sql.Identifier(model._meta.db_table), [field.column for field in model._meta.concrete_fields]
-    table = sql.Identifier("public", model._meta.db_table)
-    cursor.execute(sql.SQL("CREATE TABLE sweeping.{} AS TABLE {}").format(name, table))
+def _restoration(cursor: Any, schema: str, table: str, key: str) -> sql.Composable:
+    """What makes a table's rows those it has now; where it has some, a copy is kept for it."""
+    name, copy = sql.Identifier(schema, table), sql.Identifier(f"{schema}.{table}")
+    if not _fetched(cursor, sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)):
+        return sql.SQL("DELETE FROM {}").format(name)
+    cursor.execute(sql.SQL("CREATE TABLE sweeping.{} AS TABLE {}").format(copy, name))
+    _fetched(cursor, sql.SQL("SELECT * FROM {} LIMIT 0").format(name))
+    columns = [column.name for column in cursor.description]
     return sql.SQL(_RESTORE).format(
-        table=table,
-        name=name,
+        table=name,
+        copy=copy,
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         before=sql.SQL(", ").join(sql.Identifier("before", column) for column in columns),
-        key=sql.Identifier(columns[0]),
+        key=sql.Identifier(key),
     )
+
+
+def _fetched(cursor: Any, query: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
+    cursor.execute(query, parameters)
+    return list(cursor.fetchall())
 
 
 def _rows_of(cast: Cast) -> Iterator[Model]:
