@@ -168,12 +168,13 @@ def test_books_agree_while_decisions_are_made_and_recorded(street: Street, valke
             recorder.step()
 
     def reconcile() -> None:
-        found.extend(_reconciled(BEGIN, one) for _ in range(4))
+        while not stop.is_set() and (len(found) < 4 or len(one.told) <= 100):
+            found.append(_reconciled(BEGIN, one))
         stop.set()
 
     together(4, lambda number: (ask, ask, record, reconcile)[number](), stop=stop)
-    assert [(code, said["differences"]) for code, said in found] == [(0, [])] * 4
-    assert int(valkey.command("GET", Names(one.tenant.handle, True).quota("202301"))) == len(one.told) > 100
+    assert [(code, said["differences"]) for code, said in found] == [(0, [])] * len(found)
+    assert int(valkey.command("GET", Names(one.tenant.handle, True).quota("202301"))) == len(one.told)
     assert _reconciled(BEGIN, one)[1]["days"][0]["served"] == len(one.told)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from apps.valkey import server
 from tests.cast import Cast
 from tests.monitoring import house, labels, table
 from tests.monitoring.house import House
@@ -33,6 +35,8 @@ SILENT = {
 def run(
     cast: Cast, snapshot: Snapshot, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
+    valkey = server(settings.REDIS_URL, settings.REDIS_TIMEOUT)
+    valkey.command("FLUSHDB")  # what a test counted whose rows were rolled back is a difference of the books
     with django_db_blocker.unblock():
         try:
             with house.running(cast, tmp_path_factory.mktemp("house")) as one:
