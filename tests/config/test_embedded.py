@@ -80,6 +80,18 @@ def test_leaving_while_another_process_is_inside_keeps_the_servers_and_the_last_
     assert alive() == [False, False]
 
 
+def test_a_command_told_to_end_before_it_listens_to_that_stops_the_servers() -> None:
+    """As the recorder's is while it is loaded, when `make up` is killed by force."""
+    sleep = "import time; print('in', flush=True); time.sleep(600)"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", sleep]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        process = subprocess.Popen(command, cwd=embedded.CHECKOUT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout and process.stdout.readline() == "in\n"
+        process.send_signal(number)
+        process.communicate(timeout=within(60))
+        assert (process.returncode, alive()) == (128 + number, [False, False])
+
+
 def test_servers_of_a_user_killed_by_force_are_adopted_by_the_next_and_then_stopped() -> None:
     killed = another_user()
     left_behind = embedded.postgres().pid()
