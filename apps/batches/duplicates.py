@@ -61,17 +61,27 @@ def look_up(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) ->
 def point(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) -> dict[int, str]:
     """Tell the store of decisions about to be recorded; those whose facts somebody decided on meanwhile, with theirs.
 
-    Raises `apps.valkey.Away`.
+    Nearly all are the first of their id: a plain command each, a third of what a script pays for it. What is known
+    already is for the script to tell apart. Raises `apps.valkey.Away`.
     """
     quicker: dict[int, str] = {}
     for some in _sliced(rows):
-        arguments: list[Argument] = [DUPLICATE_SECONDS]
-        for row in some:
-            arguments += [row.body_hash, row.decision_id]
-        answers = valkey.run(POINT, [names.transaction(schema, row.transaction_hash) for row in some], arguments)
-        found = zip(some, answers, strict=True)
-        quicker |= {row.row: answer.decode() for row, answer in found if answer}
+        keys = [names.transaction(schema, row.transaction_hash) for row in some]
+        first = ("NX", "GET", "EX", DUPLICATE_SECONDS)
+        pairs = zip(keys, some, strict=True)
+        known = valkey.pipeline([("SET", key, row.body_hash + row.decision_id, *first) for key, row in pairs])
+        found = [(key, row) for key, row, answer in zip(keys, some, known, strict=True) if answer is not None]
+        quicker |= _told_apart(valkey, found) if found else {}
     return quicker
+
+
+def _told_apart(valkey: Valkey, found: Sequence[tuple[str, Named]]) -> dict[int, str]:
+    """Point ids that are known at newer facts; of the same facts, the decisions that were quicker."""
+    arguments: list[Argument] = [DUPLICATE_SECONDS]
+    for _, row in found:
+        arguments += [row.body_hash, row.decision_id]
+    answers = valkey.run(POINT, [key for key, _ in found], arguments)
+    return {row.row: answer.decode() for (_, row), answer in zip(found, answers, strict=True) if answer}
 
 
 def retract(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) -> int:
