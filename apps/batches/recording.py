@@ -22,8 +22,6 @@ from apps.usage.metering.events import UsageEvent
 
 #: What cases are opened of, beside what is counted.
 OF_CASES = ("id", "transaction_id", "status", "risk_score", "hidden")
-#: KB of new entries a GIN index gathers before it sorts them in: a few chunks' parties at once, rather than each 4 MB.
-PENDING_KB = 65_536
 
 
 def record(
@@ -71,7 +69,6 @@ def _copy(
     schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in first)
     parts: list[Mapping[str, pa.Array]] = []
     leaves: list[bytes] = []
-    cursor.execute(f"SET LOCAL gin_pending_list_limit = {PENDING_KB}")
     with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT csv)") as copy:
         for part in chain([first], stored):
             text = columns.as_copy(part)
