@@ -127,7 +127,7 @@ def decide(address: str, cast: Cast) -> None:
 
 def visit(portal: str) -> None:
     """A page of the portal, and one that is not there."""
-    for path in ("/accounts/login/", "/nothing/here/"):
+    for path in ("/account/login/", "/nothing/here/"):
         with suppress(urllib.error.HTTPError), urllib.request.urlopen(portal + path, timeout=within(20)) as page:
             page.read()
 
