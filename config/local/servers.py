@@ -32,6 +32,9 @@ LOG_BYTES = 20_000_000
 #: A segment of PostgreSQL's log that is not full is handed over after so long: what a lost disk takes at most.
 SEGMENT_SECONDS = 60
 CHECKOUT = Path(__file__).resolve().parents[2]
+#: PostgreSQL's share of the machine's memory for pages of its own, and its bounds in MB: the indexes of five million
+#: decisions are changed at random places, and a page that has to make room is written and read again.
+BUFFERS_SHARE, LEAST_BUFFERS, MOST_BUFFERS = 1 / 16, 256, 1024
 #: "nobody", in whose name PostgreSQL runs when we are root.
 NOBODY = 65534
 
@@ -163,7 +166,7 @@ class Postgres(Server):
     #: Checkpoints are far apart: after each, the first change of a page writes all of it to the log once more, and a
     #: file of millions of rows changes pages of its indexes at random.
     options = (
-        *("max_connections=200", "max_locks_per_transaction=256", "shared_buffers=256MB"),
+        *("max_connections=200", "max_locks_per_transaction=256"),
         *("max_wal_size=4GB", "checkpoint_timeout=15min"),
     )
 
@@ -178,7 +181,7 @@ class Postgres(Server):
         return subprocess.run(ask, env=_plain_environment(), check=False).returncode == 0
 
     def command(self) -> Sequence[str | Path]:
-        settings = [part for option in (*self.options, *_archiving()) for part in ("-c", option)]
+        settings = [part for option in (*self.options, _buffers(), *_archiving()) for part in ("-c", option)]
         program = _postgres_bin() / "postgres"
         return [*as_owner_of(self.data), program, "-D", self.data, "-h", "", "-k", self.sockets, *settings]
 
@@ -285,6 +288,14 @@ def run_ourselves(module: str, *words: str) -> str:
     """A shell's line by which a server runs a module of ours; its own folder's paths (`%p`) are made whole."""
     whole = " ".join(f'"$from/{word}"' if word == "%p" else word for word in words)
     return f'from="$PWD" && cd "{CHECKOUT}" && "{sys.executable}" -m {module} {whole}'
+
+
+def _buffers() -> str:
+    """Pages PostgreSQL keeps itself, by the memory there is: the machine's, or what a container is given of it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no limit is "max"
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return f"shared_buffers={min(max(int(memory * BUFFERS_SHARE) >> 20, LEAST_BUFFERS), MOST_BUFFERS)}MB"
 
 
 def _archiving() -> list[str]:

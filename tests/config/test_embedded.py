@@ -123,6 +123,14 @@ def test_lock_file_naming_a_foreign_process_does_not_keep_postgres_from_starting
         assert connect().execute("SELECT 1").fetchone() == (1,)
 
 
+def test_postgres_has_pages_by_the_memory_there_is() -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    with embedded.running():
+        said = connect().execute("SELECT setting::int * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'")
+        (found,) = said.fetchone() or (0,)
+    assert found == 256 or 256 < found <= min(1024, memory / 16)
+
+
 def test_first_start_cut_short_leaves_nothing_half_made() -> None:
     half = embedded.data_dir() / "postgres.new"
     half.mkdir(parents=True)
