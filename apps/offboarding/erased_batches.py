@@ -12,13 +12,11 @@ from django.db.models import Q
 
 from apps.accounts.models import Tenant
 from apps.batches import services, storage
-from apps.batches.identity import row_names
+from apps.batches.identity import ROW_DIGITS, row_names
 from apps.batches.models import Batch
 from apps.offboarding.persons import Person
 from apps.scoring.engine.parties import party_name
 
-#: Digits of a decision's id that its batch and no other has.
-_OF_BATCH = 20
 #: Who deletes, as the audit trail says it.
 ACTOR = "erasure"
 
@@ -33,8 +31,14 @@ def rows_sent(tenant: Tenant, person: Person, until: datetime) -> Q:
     late = Q(pk__in=[])
     for batch in _sent(tenant, person, until):
         if batch.finished_at is None or batch.finished_at > until:
-            late |= Q(pk__startswith=f"dec_{row_names(batch.pk, 0, 1)[0][:_OF_BATCH]}")
+            late |= Q(pk__range=ids_of(batch))
     return late
+
+
+def ids_of(batch: Batch) -> tuple[str, str]:
+    """The first and the last id a decision of the batch can have."""
+    (name,) = row_names(batch.pk, 0, 1)
+    return f"dec_{name}", f"dec_{name[:-ROW_DIGITS]}{'f' * ROW_DIGITS}"
 
 
 def delete_naming(tenant: Tenant, person: Person, until: datetime, now: datetime) -> list[str]:

@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from apps.accounts.tenancy import in_tenant
 from apps.batches import storage
+from apps.batches.identity import row_names
 from apps.batches.models import Batch
 from apps.offboarding import tasks
+from apps.offboarding.erased_batches import ids_of
 from apps.scoring.models import Decision
 from apps.scoring.reconciliation import reconcile_month
 from tests.cast import Api
@@ -40,6 +42,14 @@ def test_a_batch_of_theirs_is_waited_for_and_goes_with_its_files(alice: Api, sen
         assert Decision.objects.get().facts["user_id"] == "Other"
     now = timezone.now()
     assert [one for books in reconcile_month(now, now) for one in books.differences] == []
+
+
+def test_ids_of_a_batch_are_those_between_its_first_and_last() -> None:
+    mine, others = Batch(pk="batch_0190aabbccdd00000001"), Batch(pk="batch_0190aabbccdd00000002")
+    first, last = ids_of(mine)
+    (name,), (far,), (other,) = row_names(mine.pk, 0, 1), row_names(mine.pk, 9_999_999, 1), row_names(others.pk, 0, 1)
+    assert first <= f"dec_{name}" < f"dec_{far}" <= last
+    assert not first <= f"dec_{other}" <= last
 
 
 def test_batches_that_do_not_name_them_stay(alice: Api, send: Send, work: Work) -> None:
