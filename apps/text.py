@@ -70,9 +70,11 @@ def spellings(text: str) -> tuple[str, ...]:
 def all_recognised(names: Sequence[str | None]) -> list[str]:
     """`recognised` of many names, "" of those there are not: of names of ASCII alone in half the time."""
     told = [name or "" for name in names]
-    if "".join(told).isascii():
-        return [card_numbers.name_of(name.strip().lower()) for name in told]
-    return [recognised(name) for name in told]
+    joined = "\n".join(told)
+    if not joined.isascii() or joined.count("\n") != max(len(told) - 1, 0):
+        return [recognised(name) for name in told]
+    lowered = map(str.strip, joined.lower().split("\n") if told else ())
+    return [name if len(name) < card_numbers.SHORTEST else card_numbers.name_of(name) for name in lowered]
 
 
 def recognised(name: str) -> str:

@@ -241,15 +241,14 @@ def _shares(work: Work) -> Shares:
 def _named(work: Work) -> list[Named]:
     """The chunk's rows whose sender named the transaction, by that name."""
     block, schema, view = work.block, work.block.schema, RowView(work.block.columns)
-    masked, names = set(block.masked), dict[int, str]()
+    names = dict[int, str]()
     for view.index in np.flatnonzero(work.mine(work.chunk.rows)).tolist():
         if name := schema.transaction_id(view):
             names[view.index] = name
-    found = []
-    for (row, name), facts in zip(names.items(), columns.sent_facts(block, list(names)), strict=True):
-        body = ids.body_hash(schema.name, block.parse(row).sent if row in masked else facts)
-        found.append(Named(row, work.ids[row], ids.text_hash(name), body, name))
-    return found
+    rows = list(names)
+    bodies = ids.body_hashes(schema.name, columns.canonical_facts(block, rows))
+    decisions = [work.ids[row] for row in rows]
+    return list(map(Named, rows, decisions, ids.text_hashes(names.values()), bodies, names.values()))
 
 
 def _names(work: Work) -> Names:

@@ -19,10 +19,10 @@ from apps import times
 from apps.scoring import counting
 from apps.scoring.engine.block import ACTIONS, LEVELS, Block, BlockDecisions
 from apps.scoring.engine.field_types import is_kind
-from apps.scoring.engine.parties import party_name
+from apps.scoring.engine.parties import party_names
 from apps.scoring.engine.rules import SHADOW
 from apps.scoring.engine.transaction import TransactionSchema
-from apps.scoring.serving import decision_formats
+from apps.scoring.serving import canonical_form, decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
 from apps.scoring.sought import SORTED_BY, category_of, country_of, told_parties
 
@@ -123,7 +123,7 @@ def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[
         "policy_version": _constant(decided.policy_version, count),
         "made_on": pa.array([f"\\x{one.hex()}" for one in decided.made_on(rows)], pa.string()),
         "amount": pa.array(_amounts(decided.block, rows)),
-        "parties": _arrays([_parties(decided.block, name, rows) for name in schema.searched], count),
+        "parties": arrays_of([_parties(decided.block, name, rows) for name in schema.searched], count),
         "rules_hit": pa.array(list(map(array_of, _names_hit(decided, rows))), pa.string()),
         **shadows,
     }
@@ -172,22 +172,27 @@ def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
     return sink.getvalue()
 
 
-def sent_facts(block: Block, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """What each of these rows says, as a single call's body would be read: its fields, typed."""
-    schema = block.schema
-    if not rows:
-        return
+def canonical_facts(block: Block, rows: Sequence[int]) -> Iterator[bytes]:
+    """The canonical form of what each of these rows says, as a single call's body would be read."""
+    schema, masked = block.schema, set(block.masked)
+
+    def alone(row: int) -> bytes:
+        return canonical_form.of_facts(schema.name, block.parse(row).sent)
+
     if schema.moment is not None:  # a time in columns is a number
-        yield from (block.parse(row).sent for row in rows)
+        yield from map(alone, rows)
         return
-    named = [(name, getattr(block.columns, name)[rows]) for name in schema.fields]
-    fields = [(name, values, sent) for name, values in named if (sent := _sent(values)).any()]
-    names = [name for name, _, _ in fields]
-    columns = [_typed(schema.types[name], values, sent) for name, values, sent in fields]
-    whole = np.logical_and.reduce([sent for _, _, sent in fields]).tolist()
-    for is_whole, row in zip(whole, zip(*columns, strict=True), strict=True):
-        facts = zip(names, row, strict=True)
-        yield dict(facts) if is_whole else {name: value for name, value in facts if value is not None}
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        told = canonical_form.of_columns(_sent_columns(block, some))
+        yield from (alone(row) if row in masked else facts for row, facts in zip(some, told, strict=True))
+
+
+def _sent_columns(block: Block, rows: Sequence[int]) -> dict[str, list[Any]]:
+    """By field what rows say, typed: of those fields that were sent at all."""
+    named = [(name, getattr(block.columns, name)[rows]) for name in block.schema.fields]
+    sent = [(name, values, there) for name, values in named if (there := _sent(values)).any()]
+    return {name: _typed(block.schema.types[name], values, there) for name, values, there in sent}
 
 
 def _sent(values: np.ndarray) -> np.ndarray:
@@ -352,18 +357,31 @@ def _names_hit(decided: BlockDecisions, rows: np.ndarray) -> list[list[str]]:
     return found
 
 
-def _parties(block: Block, name: str, rows: np.ndarray) -> list[str | None]:
+def _parties(block: Block, name: str, rows: np.ndarray) -> Sequence[str | None]:
     """The values of a searched field as they are looked for; None where nothing was sent."""
-    values = getattr(block.columns, name)[rows].tolist()
-    return [None if value is None or value != value else party_name(value) for value in values]
+    values = getattr(block.columns, name)[rows]
+    return party_names([None if value != value else value for value in values.tolist()])
 
 
-def _arrays(columns: Sequence[list[str | None]], count: int) -> pa.Array:
+def arrays_of(columns: Sequence[Sequence[str | None]], count: int) -> pa.Array:
+    """Each row's texts as Postgres writes an array of them, without those that are None."""
     if not columns:
         return _constant("{}", count)
-    return pa.array(
-        [array_of([one for one in row if one is not None]) for row in zip(*columns, strict=True)], pa.string()
-    )
+    if all(map(_is_plain, columns)):
+        texts = [pa.array(column, pa.string()) for column in columns]
+        between = [piece for column in texts for piece in ('","', column)][1:]
+        return pc.binary_join_element_wise('{"', *between, '"}', "")
+    rows = zip(*columns, strict=True)
+    return pa.array([array_of([one for one in row if one is not None]) for row in rows], pa.string())
+
+
+def _is_plain(column: Sequence[str | None]) -> bool:
+    """Whether every text is there and stands in an array as it is."""
+    try:
+        joined = "".join(column)  # type: ignore[arg-type]  # one that is not there is what the attempt is for
+    except TypeError:
+        return False
+    return "\\" not in joined and '"' not in joined
 
 
 def array_of(texts: Sequence[str]) -> str:

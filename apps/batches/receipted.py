@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -17,18 +18,20 @@ from apps.scoring.feature_drift import BATCH
 from apps.scoring.models import Decision
 from apps.scoring.serving.journal_entries import TRANSACTION_HASH
 
+END_OF_LINE = ord("\n")
 #: What reading a row comes to that somebody changed.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException)
 
 
-def lines_of(stored: Mapping[str, pa.Array], copied: pa.Buffer) -> list[bytes]:
+def lines_of(stored: Mapping[str, pa.Array], copied: pa.Buffer) -> Sequence[memoryview]:
     """A line a decision, of the columns and the text they were `copied` as."""
-    lines, count = bytes(copied).split(b"\n")[:-1], len(next(iter(stored.values())))
-    if len(lines) == count:
-        return lines
+    text, count = memoryview(copied), len(next(iter(stored.values())))
+    ends = np.flatnonzero(np.frombuffer(copied, np.uint8) == END_OF_LINE).tolist()
+    if len(ends) == count:
+        return [text[begin + 1 : end] for begin, end in pairwise([-1, *ends])]
     # a text holds the end of a line
     one_by_one = ({name: values.slice(row, 1) for name, values in stored.items()} for row in range(count))
-    return [bytes(columns.as_copy(one))[:-1] for one in one_by_one]
+    return [memoryview(columns.as_copy(one))[:-1] for one in one_by_one]
 
 
 def contents_of(rows: Sequence[Decision]) -> dict[str, bytes]:
@@ -47,7 +50,7 @@ def _lines(rows: Sequence[Decision]) -> list[bytes]:
     """The rows as they were copied; nothing for one that no batch can have written."""
     try:
         stored = _stored_again(rows)
-        return lines_of(stored, columns.as_copy(stored))
+        return list(map(bytes, lines_of(stored, columns.as_copy(stored))))
     except UNREADABLE:
         return [b""] if len(rows) == 1 else [line for row in rows for line in _lines([row])]
 

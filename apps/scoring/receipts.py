@@ -42,7 +42,7 @@ class Head(NamedTuple):
 _heads: dict[str, Head] = {}
 
 
-def leaves(contents: Iterable[bytes]) -> list[bytes]:
+def leaves(contents: Iterable[bytes | memoryview]) -> list[bytes]:
     """What a receipt keeps of decisions' contents."""
     begun, found = _keyed("decision", LEAF_BYTES), []
     for content in contents:

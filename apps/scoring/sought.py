@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from apps.countries import code_of, name_of
-from apps.scoring.engine.parties import party_name
+from apps.scoring.engine.parties import party_names
 from apps.scoring.engine.rules import SHADOW, RuleResult
 from apps.scoring.engine.schemas import SCHEMAS
-from apps.text import all_recognised, recognised
+from apps.text import recognised
 
 #: What is not one of a field's known values is counted together.
 OTHER = "other"
@@ -92,7 +92,7 @@ class _Reader:
         """What facts (JSON) say, by column."""
         told = zip(*map(msgspec.structs.astuple, map(self.decode, facts)), strict=True)
         values = dict(zip(self.fields, told, strict=True))
-        names = [_party_names(values[field]) for field in self.parties]
+        names = [party_names(values[field]) for field in self.parties]
         parties, fields = told_parties(self.parties, names, len(facts))
         return _OfFacts(
             amount=[float(amount or 0) for amount in values[self.amount]],
@@ -162,12 +162,6 @@ def _facts_read(schemas: Sequence[str], facts: Sequence[bytes]) -> _OfFacts:
         mine = [row for row, one in enumerate(schemas) if one == kind]
         rows |= zip(mine, zip(*_readers[kind].read([facts[row] for row in mine]), strict=True), strict=True)
     return _OfFacts(*zip(*(rows[row] for row in range(len(facts))), strict=True))
-
-
-def _party_names(values: Sequence[Any]) -> Sequence[str | None]:
-    if set(map(type, values)) == {str}:
-        return all_recognised(values)
-    return [None if value is None else party_name(value) for value in values]
 
 
 def _looked_up(word: Callable[[Any], str], values: Sequence[Any]) -> Sequence[str]:

@@ -6,16 +6,19 @@ from random import Random
 import numpy as np
 import pytest
 
+from apps.batches.columns import array_of, arrays_of, canonical_facts
 from apps.batches.headings import match
 from apps.batches.rows import read_rows
 from apps.scoring.engine.schemas import SCHEMAS
+from apps.scoring.serving import ids
 from tests.batches.files import HONEST, TYPED, chunks_of, csv_file, json_file, parquet_file
 from tests.scoring.engine import generated
 
 PAYSIM = SCHEMAS["paysim"]
 #: What stands in cells, beside what is meant to.
 NUMBERS = ("0", "5", "5000.25", " 7 ", "+3", "1e3", ".5", "15.0", "5.5", "-1", "1e13", "inf", "nan", "abc", "",
-           "-", "NA", "4111111111111111", "1_000", "0x10", "12,5", "9007199254740993", "\uff11", "007")  # fmt: skip
+           "-", "NA", "4111111111111111", "1_000", "0x10", "12,5", "-0.0", "9007199254740993", "\uff11",
+           "007")  # fmt: skip
 TEXTS = ("TRANSFER", "transfer", " Payment", "C1", "", "-", "null", "None", "NA", "x" * 129, "é", "a\tb", "   ",
          "%34111", "4111 1111 1111 1111", "5500005555555559", "0123456789012345", "\ufeffC1", "C1 ")  # fmt: skip
 JSONS = (
@@ -83,6 +86,7 @@ def test_columns_at_once_are_what_rows_are_one_by_one(kind, seed):
     slow = read_rows(chunk, dataclasses.replace(PAYSIM, untouched=None), headings, 0)
     assert 20 < len(fast.block) < len(chunk)
     assert_same(fast, slow, PAYSIM)
+    assert_known_as_single_calls(fast, PAYSIM)
 
 
 def assert_same(fast, slow, schema):
@@ -95,6 +99,12 @@ def assert_same(fast, slow, schema):
         np.testing.assert_array_equal(one, other, err_msg=name)
     assert {fast.places[row] for row in fast.block.masked} == {slow.places[row] for row in slow.block.masked}
     assert fast.block.parse(3) == slow.block.parse(3)
+
+
+def assert_known_as_single_calls(rows, schema):
+    """A file's rows and single calls of the same facts are duplicates of each other."""
+    alone = [ids.body_hash(schema.name, rows.block.parse(row).sent) for row in range(len(rows.block))]
+    assert ids.body_hashes(schema.name, canonical_facts(rows.block, range(len(rows.block)))) == alone
 
 
 def test_problems_are_told_in_the_words_of_a_single_call():
@@ -173,4 +183,13 @@ def test_so_it_is_of_every_schema_that_is_read_at_once(name, kind):
     fast = read_rows(chunk, schema, headings, generated.RECEIVED_MS)
     slow = read_rows(chunk, dataclasses.replace(schema, untouched=None), headings, generated.RECEIVED_MS)
     assert_same(fast, slow, schema)
+    assert_known_as_single_calls(fast, schema)
     assert len(fast.block) > 30
+
+
+@pytest.mark.parametrize("odd", ['a"b', "a\\", None, "", "é", "{a,b}"])
+def test_arrays_of_columns_are_those_of_their_rows(odd):
+    columns = [["C1", odd, "C3"], ["M1", "M2", "M3"]]
+    rows = [[one for one in row if one is not None] for row in zip(*columns, strict=True)]
+    assert arrays_of(columns, 3).to_pylist() == list(map(array_of, rows))
+    assert arrays_of([], 2).to_pylist() == ["{}", "{}"]

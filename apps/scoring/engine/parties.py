@@ -1,6 +1,6 @@
 """Parties of a transaction: who has a history, in which role, and by what they are recognised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from math import nan
 from typing import Any
@@ -52,6 +52,13 @@ def party_name(value: object) -> str:
         return text.recognised(value)
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     return text.recognised(str(whole))
+
+
+def party_names(values: Sequence[Any]) -> Sequence[str | None]:
+    """The same of many values; of one that is not there, None."""
+    if set(map(type, values)) == {str}:
+        return text.all_recognised(values)
+    return [None if value is None else party_name(value) for value in values]
 
 
 def recognised_parties(parties: Callable[[Any], tuple[Party, ...]]) -> Callable[[Any], tuple[Party, ...]]:

@@ -4,6 +4,8 @@ Whatever JSON or a client leaves open is settled: the order of members, white sp
 0, a time's zone, an é of one character or of two. What differs beyond that differs: capitals, spaces, null and nothing.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from apps import text, times
 from apps.scoring.engine.schemas import SCHEMAS
 
 _in_order = msgspec.json.Encoder(order="sorted").encode
+_lines = msgspec.json.Encoder().encode_lines
 #: Fields that are times in one schema or another. In none are they anything else.
 MOMENTS = frozenset(schema.moment for schema in SCHEMAS.values() if schema.moment)
 _FIT = range(-(2**63), 2**64)  # the integers msgspec writes
@@ -23,9 +26,29 @@ def of_facts(schema: str, facts: dict[str, Any]) -> bytes:
     if moment in facts:
         facts = {**facts, moment: times.instant_us(facts[moment])}
     written = _in_order(facts)
-    if written.isascii() and b"-0.0" not in written:
-        return written
-    return _in_order({name: _settled(value) for name, value in facts.items()})
+    return written if _is_settled(written) else _in_order_settled(facts)
+
+
+def of_columns(columns: Mapping[str, Sequence[Any]]) -> list[bytes]:
+    """`of_facts` of n transactions, by field; None is what was not sent. Of kinds without a time of their own."""
+    if not columns:
+        return []
+    rows = list(map(_struct_of(tuple(sorted(columns))), *(columns[name] for name in sorted(columns))))
+    written = _lines(rows)
+    lines = written.split(b"\n")[:-1]  # a text's own ends of lines are written \\n
+    if _is_settled(written):
+        return lines
+    return [line if _is_settled(line) else _in_order_settled(_sent(row)) for line, row in zip(lines, rows, strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _struct_of(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Facts of these fields, in this order, written without those that were not sent: half the time of a dictionary."""
+    return msgspec.defstruct("Facts", [(name, Any, None) for name in names], omit_defaults=True, gc=False)
+
+
+def _sent(facts: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(facts).items() if value is not None}
 
 
 def of_request(body: bytes) -> bytes:
@@ -34,6 +57,15 @@ def of_request(body: bytes) -> bytes:
         return _in_order(_respelled(msgspec.json.decode(body)))
     except (msgspec.DecodeError, RecursionError):
         return body
+
+
+def _is_settled(written: bytes) -> bool:
+    """Whether nothing but the order of members was left open."""
+    return written.isascii() and b"-0.0" not in written
+
+
+def _in_order_settled(facts: Mapping[str, Any]) -> bytes:
+    return _in_order({name: _settled(value) for name, value in facts.items()})
 
 
 def _settled(value: Any) -> Any:

@@ -8,6 +8,7 @@ and without a key all of those could be tried. Each purpose has a hash of its ow
 """
 
 import os
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl
@@ -34,9 +35,21 @@ def body_hash(schema: str, facts: dict) -> str:
     return _hashed("facts", schema.encode() + canonical_form.of_facts(schema, facts))
 
 
+def body_hashes(schema: str, canonical: Iterable[bytes]) -> list[str]:
+    """The same of many transactions' facts in their canonical form."""
+    begun = _keyed("facts", 16).copy()
+    begun.update(schema.encode())
+    return _each_hashed(begun, canonical)
+
+
 def text_hash(text: str) -> str:
     """A name as it stands in Valkey's keys, 32 characters; the same for é in one character and in two."""
     return _hashed("text", composed(text).encode())
+
+
+def text_hashes(texts: Iterable[str]) -> list[str]:
+    """The same of many names."""
+    return _each_hashed(_keyed("text", 16), (composed(text).encode() for text in texts))
 
 
 @lru_cache(maxsize=4096)
@@ -55,6 +68,15 @@ def _hashed(purpose: str, body: bytes, size: int = 16) -> str:
     hashing = _keyed(purpose, size).copy()  # takes the key in once a process
     hashing.update(body)
     return hashing.hexdigest()
+
+
+def _each_hashed(begun: blake2b, contents: Iterable[bytes]) -> list[str]:
+    found = []
+    for content in contents:
+        hashing = begun.copy()
+        hashing.update(content)
+        found.append(hashing.hexdigest())
+    return found
 
 
 @cache
