@@ -11,10 +11,13 @@ What is blocked makes no habit, as live; but what is blocked follows from habits
 blocked again until both agree: a row's habits are of rows a day older.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +44,12 @@ from apps.scoring.engine.values import RowView
 from apps.scoring.engine.windows import QUIET, Activity
 from apps.text import all_recognised, composed, recognised
 
+One = TypeVar("One")
+Made = TypeVar("Made")
+
 PARTS = 16
+#: Parts that are counted at once.
+AT_ONCE = 2
 NO_CHUNK = 2**32 - 1  # of an event that is no row of the file
 #: An event of a log: as it is kept of a party, with the party, the row it is, and the transaction's name in the live
 #: store (0 where that does not matter). Within the log a transaction goes by a hash of this process.
@@ -59,6 +67,13 @@ class Naming(NamedTuple):
 
     hide: Callable[[str], str] = str
     transaction: Callable[[str], int] = transaction_hash
+
+
+class Counted(NamedTuple):
+    """Rows of a log and what is known of their parties before them: float64[rows, fields]."""
+
+    rows: np.ndarray
+    values: np.ndarray
 
 
 class FileHistory:
@@ -96,12 +111,11 @@ class FileHistory:
     def count(self) -> None:
         """Count every row's pasts, once all chunks are logged."""
         for role in self.schema.roles:
-            for part in range(PARTS):
-                path = self._part_path(role, part)
-                if path.exists():
-                    self._count_part(role, np.fromfile(path, LOGGED))
-                    if not role.habits:  # which may be counted again
-                        path.unlink()
+            paths = [self._part_path(role, part) for part in range(PARTS)]
+            there = [path for path in paths if path.exists()]
+            # habits are found row by row, which takes Python's lock; all else sorts and adds up without it
+            for counted in ahead(partial(self._counted, role), there, 1 if role.habits else AT_ONCE):
+                self._hand_out(role, counted)
 
     def refuse(self, blocked: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> set[int]:
         """Count habits anew of the parties of whom other rows are blocked than before; which chunks they are in.
@@ -125,7 +139,7 @@ class FileHistory:
         log["flags"][ours[now[places]]] |= REFUSED
         log = log[np.isin(log["party"], log["party"][ours[now[places] != then[places]]])]
         if len(log):
-            self._count_part(role, log)
+            self._hand_out(role, self._counted_of(role, log))
         return set(log["chunk"][log["chunk"] != NO_CHUNK].tolist())
 
     def pasts(self, chunk: int, count: int) -> list["Pasts"]:
@@ -177,20 +191,27 @@ class FileHistory:
 
     # --- counting -----------------------------------------------------------------------------------------------------
 
-    def _count_part(self, role: Role, log: np.ndarray) -> None:
+    def _counted(self, role: Role, path: Path) -> list[Counted]:
+        """What a part's log comes to."""
+        found = self._counted_of(role, np.fromfile(path, LOGGED))
+        if not role.habits:  # which may be counted again
+            path.unlink()
+        return found
+
+    def _counted_of(self, role: Role, log: np.ndarray) -> list[Counted]:
         log = _sorted(_without_known(log))
         is_row = log["chunk"] != NO_CHUNK
         if role.habits:
-            self._hand_out(role, log[is_row], self._habits(role, log))
-            return
+            return [Counted(log[is_row], self._habits(role, log))]
         repeated = repeated_in(log["party"], log["transaction"])
         once, again = log[~repeated], log[repeated]
         counted = activity_columns(once["party"], once["when"], once["amount"], once["counterparty"])
         wanted = (once["chunk"] != NO_CHUNK) & (counted["count_7d"] > 0.0)
         fields = self._fields[role.name]
-        self._hand_out(role, once[wanted], np.column_stack([counted[name][wanted] for name in fields]))
+        found = [Counted(once[wanted], np.column_stack([counted[name][wanted] for name in fields]))]
         if len(again):
-            self._hand_out(role, again[again["chunk"] != NO_CHUNK], self._one_by_one(role, again))
+            found.append(Counted(again[again["chunk"] != NO_CHUNK], self._one_by_one(role, again)))
+        return found
 
     def _habits(self, role: Role, log: np.ndarray) -> np.ndarray:
         """float64[rows, fields] of all rows of a log: what is usual for a party is found row by row."""
@@ -217,8 +238,12 @@ class FileHistory:
         rows = [[getattr(past, name) for name in self._fields[role.name]] for past in pasts]
         return np.array(rows, dtype=np.float64).reshape(len(pasts), -1)
 
-    def _hand_out(self, role: Role, rows: np.ndarray, values: np.ndarray) -> None:
+    def _hand_out(self, role: Role, counted: Sequence[Counted]) -> None:
         """Append rows' numbers to the files of their chunks."""
+        for rows, values in counted:
+            self._append(role, rows, values)
+
+    def _append(self, role: Role, rows: np.ndarray, values: np.ndarray) -> None:
         record = np.dtype([("row", "<u4"), ("values", "<f8", (values.shape[1],))])
         found = np.empty(len(rows), record)
         found["row"], found["values"] = rows["row"], values
@@ -393,7 +418,7 @@ def _hashed(names: Sequence[str | None], known: dict[int, np.ndarray]) -> np.nda
 
 def hashes(names: Sequence[str]) -> np.ndarray:
     """uint64[n]: names by a hash of this process; an empty one is 0."""
-    return np.array([hash(name) if name else 0 for name in names], dtype=np.int64).view(np.uint64)
+    return np.fromiter(map(hash, names), np.int64, len(names)).view(np.uint64)  # of "" it is 0
 
 
 def _details(party: Party, hide: Callable[[str], str]) -> Details:
@@ -415,6 +440,18 @@ def _bits(rows: np.ndarray, count: int) -> bytes:
 
 
 # --- a part of the log ---
+
+
+def ahead(make: Callable[[One], Made], of: Iterable[One], at_once: int) -> Iterator[Made]:
+    """What is made of each, in order; so many are made at once, in threads, and no more are held."""
+    with ThreadPoolExecutor(at_once) as pool:
+        waiting: deque[Future[Made]] = deque()
+        for one in of:
+            waiting.append(pool.submit(make, one))
+            if len(waiting) > at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _of_seeds(seeds: Mapping[str, bytes]) -> np.ndarray:
