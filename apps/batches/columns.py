@@ -4,6 +4,7 @@ A row is kept whole (`told`) when it was explained or has something of its own t
 short (`decision_formats.Short`), which is the same text for nearly all of them.
 """
 
+from binascii import hexlify
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,6 @@ from apps.scoring.serving import canonical_form, decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
 from apps.scoring.sought import SORTED_BY, category_of, country_of, told_parties
 
-_HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], dtype=np.uint8)
 _BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)
 #: Rows whose columns are there at once.
 ROWS_AT_ONCE = 4_096
@@ -330,10 +330,10 @@ def _vectors(features: np.ndarray | None, rows: np.ndarray) -> pa.Array:
     """float32 vectors as Postgres reads bytes: \\x and two digits a byte."""
     if features is None or not len(rows):
         return _constant("", len(rows))
-    raw = np.ascontiguousarray(features[rows], dtype="<f4").view(np.uint8)
-    digits = np.empty((len(rows), 2 + 2 * raw.shape[1]), dtype=np.uint8)
+    raw = hexlify(np.ascontiguousarray(features[rows], dtype="<f4").data)
+    digits = np.empty((len(rows), 2 + len(raw) // len(rows)), dtype=np.uint8)
     digits[:, :2] = _BYTEA
-    digits[:, 2:] = _HEX[raw].reshape(len(rows), -1)
+    digits[:, 2:] = np.frombuffer(raw, dtype=np.uint8).reshape(len(rows), -1)
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * digits.shape[1]
     return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(digits))
 
