@@ -4,7 +4,7 @@
     count() ─► part by part: sorted by party and time, counted, handed to the chunks' files
     pasts(chunk) ─► each role's past of the chunk's rows, as columns
 
-So memory holds one part (a sixteenth of the parties) and never the file, and chunks can be scored in any order by
+So memory holds two parts (a 24th of the parties) and never the file, and chunks can be scored in any order by
 anybody, again with the same numbers. A row sees the rows before it by event time, those of its own moment that stand
 before it in the file, and the newest 256 of both and of the seeds: `history.Replay` over the sorted file, to the bits.
 What is blocked makes no habit, as live; but what is blocked follows from habits. `settle` counts those whose rows are
@@ -47,7 +47,7 @@ from apps.text import all_recognised, composed, recognised
 One = TypeVar("One")
 Made = TypeVar("Made")
 
-PARTS = 16
+PARTS = 48
 #: Parts that are counted at once.
 AT_ONCE = 2
 NO_CHUNK = 2**32 - 1  # of an event that is no row of the file
