@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice, repeat
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -21,6 +21,7 @@ NULL = b"\xff\xff\xff\xff"
 SINCE_2000_US = 946_684_800_000_000
 TEXT_OID = 25
 
+Each = TypeVar("Each")
 Part = bytes | Iterable[bytes]
 #: Writes values of one type, none of them NULL, as parts.
 Writer = Callable[[Sequence[Any]], Sequence[Part]]
@@ -55,11 +56,12 @@ def _arrays(values: Sequence[Sequence[str]]) -> Sequence[Part]:
     """Of `text[]`: one dimension that begins at 1, without NULLs."""
     flat = list(chain.from_iterable(values))
     pieces = _joined(_texts(flat), len(flat))  # of each text its length and itself
-    heads = {count: _array_head(count) for count in set(map(len, values))}
+    heads = {count: array_head(count) for count in set(map(len, values))}
     return _bytes([b"".join((heads[len(one)], *islice(pieces, 2 * len(one)))) for one in values])
 
 
-def _array_head(count: int) -> bytes:
+def array_head(count: int) -> bytes:
+    """What an array of `text[]` with so many texts begins with."""
     return Struct("!iiiii").pack(1, 0, TEXT_OID, count, 1) if count else Struct("!iii").pack(0, 0, TEXT_OID)
 
 
@@ -93,7 +95,7 @@ def rows_of(types: Sequence[str], columns: Sequence[Sequence[Any]]) -> bytes:
     """
     (rows,) = {len(values) for values in columns}
     parts = chain.from_iterable(map(_column, types, columns)) if rows else ()
-    return b"".join([HEADER, *_joined(_merged([_fields(len(types)), *parts]), rows), TRAILER])
+    return b"".join([HEADER, *_joined(merged([_fields(len(types)), *parts]), rows), TRAILER])
 
 
 def copy_into(cursor: Any, table: str, rows: bytes) -> None:
@@ -143,12 +145,12 @@ def _rows(parts: Sequence[Part], rows: int) -> Iterator[tuple[bytes, ...]]:
     return zip(*(repeat(part, rows) if isinstance(part, bytes) else part for part in parts), strict=True)
 
 
-def _merged(parts: Iterable[Part]) -> list[Part]:
+def merged(parts: Iterable[bytes | Each]) -> list[bytes | Each]:
     """Parts of which no two neighbours are the same in every row."""
-    merged: list[Part] = []
+    found: list[bytes | Each] = []
     for part in parts:
-        if merged and isinstance(part, bytes) and isinstance(before := merged[-1], bytes):
-            merged[-1] = before + part
+        if found and isinstance(part, bytes) and isinstance(before := found[-1], bytes):
+            found[-1] = before + part
         else:
-            merged.append(part)
-    return merged
+            found.append(part)
+    return found

@@ -1,22 +1,23 @@
-"""Decisions of a block as the columns they are stored in, and those as text for Postgres' COPY. Pure; no object a row.
+"""Decisions of a block as the columns they are stored in, and those as rows for Postgres' COPY. Pure; no object a row.
 
 A row is kept whole (`told`) when it was explained or has something of its own to tell; of all others the answer is kept
 short (`decision_formats.Short`), which is the same text for nearly all of them.
 """
 
-from binascii import hexlify
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from apps import times
+from apps.batches import binary_rows
+from apps.batches.binary_rows import Column
 from apps.scoring import counting
 from apps.scoring.engine.block import ACTIONS, LEVELS, Block, BlockDecisions
 from apps.scoring.engine.field_types import is_kind
@@ -27,11 +28,13 @@ from apps.scoring.serving import canonical_form, decision_formats
 from apps.scoring.serving.decision_formats import Short, Timing
 from apps.scoring.sought import SORTED_BY, category_of, country_of, told_parties
 
-_BYTEA = np.frombuffer(b"\\x", dtype=np.uint8)
 #: Rows whose columns are there at once.
 ROWS_AT_ONCE = 4_096
 _UNSAFE = r'["\\\x00-\x1f]'
 _encode = msgspec.json.Encoder().encode
+MOMENT, TEXTS = pa.timestamp("us", "UTC"), pa.list_(pa.string())
+#: Columns of `jsonb`.
+JSON = ("facts", "hidden", "shadows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +87,14 @@ class Common:
     milliseconds: float
 
 
-def stored_parts(decided: BlockDecisions, kept: Kept, common: Common) -> Iterator[dict[str, pa.Array]]:
+def stored_parts(decided: BlockDecisions, kept: Kept, common: Common) -> Iterator[dict[str, Column]]:
     """`stored_columns` of some rows after the other: of all at once they take as much memory as a model."""
     for start in range(0, len(kept.rows), ROWS_AT_ONCE):
         yield stored_columns(decided, kept.part(start, start + ROWS_AT_ONCE), common)
 
 
-def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[str, pa.Array]:
-    """The columns of `scoring_decision` by name, a value a row of `kept.rows`."""
+def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[str, Column]:
+    """The columns of `scoring_decision` by name, a value a row of `kept.rows` or one for all."""
     rows, verdicts, model = kept.rows, decided.verdicts, decided.model
     count = len(rows)
     schema = decided.block.schema
@@ -99,32 +102,32 @@ def stored_columns(decided: BlockDecisions, kept: Kept, common: Common) -> dict[
     shadows = {} if kept.shadows is None else {"shadows": pa.array([one.decode() for one in kept.shadows])}
     return {
         "id": pa.array(kept.ids, pa.string()),
-        "created_at": _constant(common.created_at.isoformat(), count),
-        "livemode": _constant(common.livemode, count),
-        "schema": _constant(schema.name, count),
+        "created_at": pa.scalar(common.created_at, MOMENT),
+        "livemode": pa.scalar(common.livemode),
+        "schema": pa.scalar(schema.name),
         "transaction_id": pa.array(kept.transaction_ids, pa.string()),
         "body_hash": pa.array(kept.body_hashes, pa.string()),
-        "idempotency_hash": _constant("", count),
-        "fingerprint": _constant(common.batch_id, count),
+        "idempotency_hash": pa.scalar(""),
+        "fingerprint": pa.scalar(common.batch_id),
         "status": pa.array(kept.statuses, pa.string()),
-        "fraud_probability": _numbers(decided.probability, rows),
-        "risk_score": _numbers(decided.risk_score, rows),
+        "fraud_probability": _numbers(decided.probability, rows, pa.float64()),
+        "risk_score": _numbers(decided.risk_score, rows, pa.int16()),
         "risk_level": _words(LEVELS, verdicts.level[rows]),
         "recommended_action": _words(ACTIONS, verdicts.action[rows]),
         "decisive": _words(causes, verdicts.cause[rows]),
-        "model_name": _constant(model.name if model else "", count),
-        "model_version": _constant(model.version if model else "", count),
+        "model_name": pa.scalar(model.name if model else ""),
+        "model_version": pa.scalar(model.version if model else ""),
         "facts": replaced(facts_of(decided.block, rows), kept.facts),
         "answer": replaced(short_answers(decided, rows, common), kept.whole),
         "features": _vectors(decided.features, rows),
         "contributions": _contributions(decided, rows),
         "hidden": replaced(pa.nulls(count, pa.string()), kept.hidden),
         "row": pa.array(kept.numbers, pa.int16()),
-        "policy_version": _constant(decided.policy_version, count),
-        "made_on": pa.array([f"\\x{one.hex()}" for one in decided.made_on(rows)], pa.string()),
+        "policy_version": pa.scalar(decided.policy_version, pa.int32()),
+        "made_on": pa.array(decided.made_on(rows), pa.binary()),
         "amount": pa.array(_amounts(decided.block, rows)),
         "parties": arrays_of([_parties(decided.block, name, rows) for name in schema.searched], count),
-        "rules_hit": pa.array(list(map(array_of, _names_hit(decided, rows))), pa.string()),
+        "rules_hit": pa.array(_names_hit(decided, rows), TEXTS),
         **shadows,
     }
 
@@ -164,12 +167,9 @@ def _spelled(block: Block, name: str, rows: np.ndarray, word_of: Callable[[Any],
     return [words[value] for value in values]
 
 
-def as_copy(columns: Mapping[str, pa.Array]) -> pa.Buffer:
-    """Columns as CSV for COPY: a text in quotes, what is null as nothing."""
-    sink = pa.BufferOutputStream()
-    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=ROWS_AT_ONCE)
-    pyarrow.csv.write_csv(pa.table(dict(columns)), sink, options)
-    return sink.getvalue()
+def copied(stored: Mapping[str, Column]) -> pa.BinaryArray:
+    """Columns as rows for COPY."""
+    return binary_rows.rows_of(stored, JSON)
 
 
 def canonical_facts(block: Block, rows: Sequence[int]) -> Iterator[bytes]:
@@ -326,23 +326,20 @@ def whole_answer(
 # --- vectors and lists ------------------------------------------------------------------------------------------------
 
 
-def _vectors(features: np.ndarray | None, rows: np.ndarray) -> pa.Array:
-    """float32 vectors as Postgres reads bytes: \\x and two digits a byte."""
+def _vectors(features: np.ndarray | None, rows: np.ndarray) -> Column:
+    """float32 vectors as bytes."""
     if features is None or not len(rows):
-        return _constant("", len(rows))
-    raw = hexlify(np.ascontiguousarray(features[rows], dtype="<f4").data)
-    digits = np.empty((len(rows), 2 + len(raw) // len(rows)), dtype=np.uint8)
-    digits[:, :2] = _BYTEA
-    digits[:, 2:] = np.frombuffer(raw, dtype=np.uint8).reshape(len(rows), -1)
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * digits.shape[1]
-    return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(digits))
+        return pa.scalar(b"")
+    raw = np.ascontiguousarray(features[rows], dtype="<f4")
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * (raw.nbytes // len(rows))
+    return pa.BinaryArray.from_buffers(pa.binary(), len(rows), [None, pa.py_buffer(offsets), pa.py_buffer(raw)])
 
 
-def _contributions(decided: BlockDecisions, rows: np.ndarray) -> pa.Array:
+def _contributions(decided: BlockDecisions, rows: np.ndarray) -> Column:
     explained = decided.contributions
     if not explained:
-        return _constant("", len(rows))
-    return pa.array([f"\\x{explained[row].hex()}" if row in explained else "" for row in rows.tolist()], pa.string())
+        return pa.scalar(b"")
+    return pa.array([explained.get(row, b"") for row in rows.tolist()], pa.binary())
 
 
 def _names_hit(decided: BlockDecisions, rows: np.ndarray) -> list[list[str]]:
@@ -363,33 +360,14 @@ def _parties(block: Block, name: str, rows: np.ndarray) -> Sequence[str | None]:
     return party_names([None if value != value else value for value in values.tolist()])
 
 
-def arrays_of(columns: Sequence[Sequence[str | None]], count: int) -> pa.Array:
-    """Each row's texts as Postgres writes an array of them, without those that are None."""
-    if not columns:
-        return _constant("{}", count)
-    if all(map(_is_plain, columns)):
-        texts = [pa.array(column, pa.string()) for column in columns]
-        between = [piece for column in texts for piece in ('","', column)][1:]
-        return pc.binary_join_element_wise('{"', *between, '"}', "")
-    rows = zip(*columns, strict=True)
-    return pa.array([array_of([one for one in row if one is not None]) for row in rows], pa.string())
-
-
-def _is_plain(column: Sequence[str | None]) -> bool:
-    """Whether every text is there and stands in an array as it is."""
-    try:
-        joined = "".join(column)  # type: ignore[arg-type]  # one that is not there is what the attempt is for
-    except TypeError:
-        return False
-    return "\\" not in joined and '"' not in joined
-
-
-def array_of(texts: Sequence[str]) -> str:
-    """Texts as Postgres writes an array of them."""
-    joined = '","'.join(texts)
-    if "\\" in joined or joined.count('"') != 2 * max(len(texts) - 1, 0):
-        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
-    return f'{{"{joined}"}}' if texts else "{}"
+def arrays_of(columns: Sequence[Sequence[str | None]], count: int) -> pa.ListArray:
+    """Each row's texts, without those that are None."""
+    texts = list(chain.from_iterable(zip(*columns, strict=True)))
+    if None in texts:
+        rows = zip(*columns, strict=True)
+        return pa.array([[one for one in row if one is not None] for row in rows], TEXTS)
+    ends = np.arange(count + 1, dtype=np.int32) * len(columns)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(texts, pa.string()))
 
 
 def _amounts(block: Block, rows: np.ndarray) -> np.ndarray:
@@ -400,12 +378,8 @@ def _amounts(block: Block, rows: np.ndarray) -> np.ndarray:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _constant(value: Any, count: int) -> pa.Array:
-    return pa.repeat(value, count)
-
-
-def _numbers(values: np.ndarray | None, rows: np.ndarray) -> pa.Array:
-    return pa.nulls(len(rows), pa.float64()) if values is None else pa.array(values[rows])
+def _numbers(values: np.ndarray | None, rows: np.ndarray, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(len(rows), kind) if values is None else pa.array(values[rows], kind)
 
 
 def _words(words: Sequence[str], places: np.ndarray) -> pa.Array:

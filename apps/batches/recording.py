@@ -13,7 +13,9 @@ import pyarrow as pa
 from django.db import connection
 
 from apps.batches import columns
-from apps.batches.receipted import lines_of
+from apps.batches.binary_rows import Column
+from apps.batches.receipted import contents
+from apps.binary_copy import HEADER, TRAILER
 from apps.review.cases import opening
 from apps.scoring import counting, receipts, tallies
 from apps.scoring.serving.store import NewDecisions
@@ -25,7 +27,7 @@ OF_CASES = ("id", "transaction_id", "status", "risk_score", "hidden")
 
 
 def record(
-    tenant_schema: str, stored: Iterator[Mapping[str, pa.Array]], counted: counting.Columns, event: UsageEvent
+    tenant_schema: str, stored: Iterator[Mapping[str, Column]], counted: counting.Columns, event: UsageEvent
 ) -> list[bytes]:
     """Store a chunk's decisions, by column, some rows after the other, and its usage event; the leaves of the
     decisions' receipt.
@@ -62,17 +64,19 @@ def _open_cases(tenant_schema: str, parts: Sequence[Mapping[str, pa.Array]], cou
 
 
 def _copy(
-    cursor: Any, tenant_schema: str, stored: Iterator[Mapping[str, pa.Array]]
+    cursor: Any, tenant_schema: str, stored: Iterator[Mapping[str, Column]]
 ) -> tuple[list[Mapping[str, pa.Array]], list[bytes]]:
     """Copy the columns into the table; those that cases are opened of, and the leaves of the receipt."""
     first = next(stored)
     schema, names = connection.ops.quote_name(tenant_schema), ", ".join(f'"{name}"' for name in first)
     parts: list[Mapping[str, pa.Array]] = []
     leaves: list[bytes] = []
-    with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT csv)") as copy:
+    with cursor.copy(f"COPY {schema}.scoring_decision ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(HEADER)
         for part in chain([first], stored):
-            text = columns.as_copy(part)
-            copy.write(memoryview(text))
+            rows = columns.copied(part)
+            copy.write(memoryview(rows.buffers()[2]))
             parts.append({name: part[name] for name in OF_CASES})
-            leaves += receipts.leaves(lines_of(part, text))
+            leaves += receipts.leaves(contents(rows))
+        copy.write(TRAILER)
     return parts, leaves

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.accounts.services import MOST_DIFFERENCES, RECEIPTS, record_check
-from apps.batches.receipted import contents_of
+from apps.batches.receipted import WAYS
 from apps.operations.backups import making
 from apps.scoring import receipt_check
 from apps.valkey import server
@@ -38,7 +38,7 @@ def verify_receipts() -> int:
     """Hold the decisions of the last days against their receipts; how many are not as they were recorded."""
     now, found = timezone.now(), list[str]()
     for tenant in Tenant.objects.order_by("pk"):
-        faults = receipt_check.faults(tenant.schema_name, contents_of, since=now - LATELY)
+        faults = receipt_check.faults(tenant.schema_name, WAYS, since=now - LATELY)
         found += [f"{tenant.slug}: {fault}" for fault in islice(faults, MOST_DIFFERENCES)]
     record_check(RECEIPTS, found, now)
     for fault in found:

@@ -53,9 +53,10 @@ class Fault(NamedTuple):
 
 
 def faults(
-    tenant_schema: str, others: Others, kept: Head | None = None, since: datetime | None = None
+    tenant_schema: str, ways: Sequence[Others], kept: Head | None = None, since: datetime | None = None
 ) -> Iterator[Fault]:
-    """Everything that is wrong, from the front; nothing where all is as it was written. `kept`: a head of before.
+    """Everything that is wrong, from the front; nothing where all is as it was written. `ways`: how
+    contents of rows of files are told, the newest first. `kept`: a head of before.
 
     `since`: only what was recorded after that, and the chain from the receipt before it on.
     """
@@ -67,7 +68,7 @@ def faults(
             head, wrong = _followed(head, row)
             yield from wrong
             if row.kind != REMOVED:
-                yield from _decisions(row, removed, others)
+                yield from _decisions(row, removed, ways)
             if kept and row.number == kept.number and bytes(row.digest) != kept.digest:
                 yield Fault(row.number, "is not the one whose digest was kept")
         if kept and kept.number > head.number:
@@ -99,21 +100,34 @@ def _followed(head: Head, row: Receipt) -> tuple[Head, list[Fault]]:
     return Head(row.number, bytes(row.digest)), wrong
 
 
-def _decisions(row: Receipt, removed: set[str], others: Others) -> Iterator[Fault]:
+def _decisions(row: Receipt, removed: set[str], ways: Sequence[Others]) -> Iterator[Fault]:
     """Whether a receipt's decisions are what they were."""
     leaves = bytes(row.leaves)
     for start in range(0, len(row.ids), READ):
         named = row.ids[start : start + READ]
-        there = contents_of(list(Decision.objects.filter(pk__in=named)), others)
-        for place, name in enumerate(named, start):
-            expected = leaves[place * LEAF_BYTES : (place + 1) * LEAF_BYTES]
+        expected = {
+            name: leaves[place * LEAF_BYTES : (place + 1) * LEAF_BYTES] for place, name in enumerate(named, start)
+        }
+        there = {one.pk: one for one in Decision.objects.filter(pk__in=named)}
+        changed = _changed({name: one for name, one in there.items() if name not in removed}, expected, ways)
+        for name in named:
             if name not in there:
                 if name not in removed:
                     yield Fault(row.number, f"decision {name} is gone")
             elif name in removed:
                 yield Fault(row.number, f"decision {name} was removed and stands there again")
-            elif receipts.leaf(there[name]) != expected:
+            elif name in changed:
                 yield Fault(row.number, f"decision {name} was changed")
+
+
+def _changed(
+    rows: Mapping[str, Decision], leaves: Mapping[str, bytes], ways: Sequence[Others]
+) -> Mapping[str, Decision]:
+    """Those of the rows whose leaf is of no content that any way tells."""
+    for way in ways:
+        found = contents_of(list(rows.values()), way) if rows else {}
+        rows = {name: row for name, row in rows.items() if receipts.leaf(found[name]) != leaves[name]}
+    return rows
 
 
 def _strays(first: Head, since: datetime | None) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from apps.accounts.tenancy import in_tenant
 from apps.api_keys.gate import names_of
 from apps.api_keys.services import get_gate
 from apps.batches import chunks, planning
-from apps.batches.receipted import contents_of
+from apps.batches.receipted import WAYS
 from apps.own_models import refill, services, tasks
 from apps.own_models.reading import read
 from apps.scoring import receipt_check
@@ -107,7 +107,7 @@ def test_a_model_is_trained_shadows_decides_and_goes_back(
     assert {one.model_name for one in by_file} == {shadowed["model"]["name"]}
     assert [[one["model"] for one in row.shadows] for row in by_file] == [[name], [name]]
     assert by_file[0].shadows[0]["fraud_probability"] > 10 * by_file[1].shadows[0]["fraud_probability"]
-    faults = " ".join(map(str, receipt_check.faults(alice.tenant.schema_name, contents_of)))
+    faults = " ".join(map(str, receipt_check.faults(alice.tenant.schema_name, WAYS)))
     assert [row.pk for row in by_file if row.pk in faults] == []
 
     assert alice.post(f"/v1/models/{name}/promote", {}).json()["state"] == "champion"

@@ -15,7 +15,7 @@ from apps.accounts.services import RECEIPTS
 from apps.accounts.tenancy import in_tenant
 from apps.batches import columns
 from apps.batches.models import Batch
-from apps.batches.receipted import contents_of
+from apps.batches.receipted import WAYS, lines_of
 from apps.offboarding import retention
 from apps.operations.tasks import verify_receipts
 from apps.scoring import receipt_check, receipts
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def faults(api: Api) -> list[str]:
-    return [str(one) for one in receipt_check.faults(api.tenant.schema_name, contents_of)]
+    return [str(one) for one in receipt_check.faults(api.tenant.schema_name, WAYS)]
 
 
 @pytest.fixture
@@ -133,6 +133,28 @@ def test_every_change_is_found(alice: Api, past: list[str]) -> None:
             cursor.execute("INSERT INTO scoring_decision SELECT * FROM kept")
             cursor.execute("DROP TABLE kept")
     assert faults(alice) == []
+
+
+def test_rows_that_were_copied_as_lines_are_whole_too(alice: Api, past: list[str]) -> None:
+    """Their receipts are of a version before: leaves are of CSV."""
+    with in_tenant(alice.tenant):
+        head = receipts.Head()
+        for row in Receipt.objects.order_by("number"):
+            lines = lines_of([Decision.objects.get(pk=name) for name in row.ids])
+            size, leaves = receipts.LEAF_BYTES, bytes(row.leaves)
+            made = b"".join(
+                receipts.leaf(lines[name]) if name in lines else leaves[place * size : (place + 1) * size]
+                for place, name in enumerate(row.ids)
+            )
+            assert bool(lines) == (made != leaves)
+            digest = receipts.digest(head.digest, row.number, row.at, row.kind, row.ids, made)
+            head = receipts.Head(row.number, digest)
+            Receipt.objects.filter(pk=row.pk).update(leaves=made, digest=digest)
+        changed = Decision.objects.filter(fingerprint__startswith="btc_").order_by("pk")[2]
+    assert faults(alice) == []
+    with in_tenant(alice.tenant):
+        Decision.objects.filter(pk=changed.pk).update(amount=3)
+    assert [one.partition(": ")[2] for one in faults(alice)] == [f"decision {changed.pk} was changed"]
 
 
 def test_removals_insertions_and_a_chain_that_was_touched_are_found(alice: Api, past: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts.models import Tenant
-from apps.batches.receipted import contents_of
+from apps.batches.receipted import WAYS
 from apps.scoring import receipt_check
 from apps.scoring.receipts import Head
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 def _faults(tenants: list[Tenant], kept: Mapping[str, Head]) -> Iterator[str]:
     for tenant in tenants:
-        for fault in receipt_check.faults(tenant.schema_name, contents_of, kept.get(tenant.slug)):
+        for fault in receipt_check.faults(tenant.schema_name, WAYS, kept.get(tenant.slug)):
             yield f"{tenant.slug}: {fault}"
 
 
