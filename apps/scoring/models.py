@@ -56,7 +56,8 @@ class Decision(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["livemode", "-created_at", "-id"], name="decision_newest_first"),
+            # Read backwards: in the order of time a new one goes behind the last, and pages are filled.
+            models.Index(fields=["livemode", "created_at", "id"], name="decision_newest_first"),
             models.Index(fields=["transaction_id"], name="decision_of_transaction"),
             models.Index(fields=["livemode", "-amount", "-id"], name="decision_largest_first"),
             models.Index(
