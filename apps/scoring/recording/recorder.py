@@ -1,6 +1,6 @@
 """The recorder: drains the journal into Postgres. Acknowledges only what is committed; killed anywhere, it repeats.
 
-    read up to 1,000 entries a stream or what came in 50 ms ─► one transaction ─► acknowledge, delete, drop the copies
+    read up to 1,000 entries a stream or what came in 250 ms ─► one transaction ─► acknowledge, delete, drop the copies
 
 While Postgres writes a batch and more is waiting, the next one is read and prepared: half of the work is Python's.
 Of several recorders one works, the others stand by (`lease.py`).
@@ -36,7 +36,7 @@ from apps.valkey import Away
 log = logging.getLogger(__name__)
 
 BATCH = 1_000
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.25
 IDLE_MS = 500
 CHORES_SECONDS = 1.0
 #: How often it looks for what another one read and left, having lost the lease between its reading and its recording.
