@@ -4,9 +4,6 @@ redis-py makes the connection (URL, TLS, password); bytes go straight to its soc
 retries and per-command bookkeeping are left out because they cost 45 µs of a 60 µs call, and the kernel keeps the
 time-out because Python's own asks `poll` before each `send` and `recv`. A server that failed is not asked again for
 `RETRY_SECONDS`, so that a request during an outage costs no time-out.
-
-Requests that came at the same time ask in one round trip (`together`): to send, to be woken and to read cost both sides
-more than most of what is asked.
 """
 
 import hashlib
@@ -15,15 +12,15 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import redis
-from greenlet import getcurrent, greenlet
 from hiredis import Reader, pack_command
 from redis.connection import ConnectionPool
 from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError, ResponseError
+
+from apps import company
 
 #: How long a server that failed is left alone.
 RETRY_SECONDS = 0.25
@@ -79,17 +76,13 @@ class Valkey:
             return self.command("EVAL", script.text, len(keys), *keys, *arguments)
 
     def run_together(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """The same; an `Errand`'s goes in one round trip with what other errands ask."""
-        errand = getcurrent()
-        if not isinstance(errand, Errand):
-            return self.run(script, keys, arguments)
-        packed = _pack(("EVALSHA", script.digest, len(keys), *keys, *arguments))
-        answer = errand.parent.switch(Asked(self, packed))
-        if isinstance(answer, NoScriptError):
-            return self.run(script, keys, arguments)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        """The same; in company in one round trip with what others ask."""
+        try:
+            return company.made(
+                self.exchange, _pack(("EVALSHA", script.digest, len(keys), *keys, *arguments)), elsewhere=True
+            )
+        except NoScriptError:
+            return self.command("EVAL", script.text, len(keys), *keys, *arguments)
 
     def command(self, *arguments: Argument) -> Any:
         """One command, one round trip. Raises `Away`, or `ResponseError` when the server answers with an error."""
@@ -184,51 +177,6 @@ class Channel:
 
     def close(self) -> None:
         self._connection.disconnect()
-
-
-class Errand(greenlet):
-    """Synchronous work that may wait for the server in company: see `together`."""
-
-
-class Asked(NamedTuple):
-    """What an errand waits for: one packed command."""
-
-    server: Valkey
-    packed: bytes
-
-
-Waiting = tuple[Errand, Asked]
-
-
-def together(works: Iterable[Callable[[], None]]) -> None:
-    """Do pieces of work side by side in this thread: what they ask by `run_together` is sent and answered at once.
-
-    Each is synchronous code and knows nothing of the others, but that they go on while it waits. So nothing of the
-    thread's may be held over such a call: no open transaction, no tenant's search path.
-    """
-    waiting = [one for work in works if (one := _gone_on(Errand(work)))]
-    while waiting:
-        answers = _answers_to([asked for _, asked in waiting])
-        pairs = zip(waiting, answers, strict=True)
-        waiting = [one for (errand, _), answer in pairs if (one := _gone_on(errand, answer))]
-
-
-def _gone_on(errand: Errand, *answer: Any) -> Waiting | None:
-    """What an errand waits for next; None when it is done."""
-    asked = errand.switch(*answer)
-    return None if errand.dead else (errand, asked)
-
-
-def _answers_to(asked: Sequence[Asked]) -> list[Any]:
-    """The answers in the same order, all of one server's in one round trip. A failure is the answer of all it met."""
-    answers: dict[Valkey, Iterator[Any]] = {}
-    for server in {one.server for one in asked}:
-        packed = [one.packed for one in asked if one.server is server]
-        try:
-            answers[server] = iter(server.exchange(packed))
-        except Exception as failure:  # told to each errand, which knows what it means
-            answers[server] = repeat(failure, len(packed))
-    return [next(answers[one.server]) for one in asked]
 
 
 _servers: dict[tuple[str, float], Valkey] = {}

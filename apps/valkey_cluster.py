@@ -22,7 +22,6 @@ from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from greenlet import getcurrent
 from hiredis import pack_command
 from prometheus_client import Counter
 from redis.cluster import key_slot
@@ -36,7 +35,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from apps.valkey import Argument, Asked, Away, Errand, Script, Valkey
+from apps import company
+from apps.valkey import Argument, Away, Script, Valkey
 
 #: What one server is called in a URL, by what the cluster is.
 SCHEMES: Mapping[str, str] = {"valkey+cluster": "redis", "valkeys+cluster": "rediss"}
@@ -124,14 +124,14 @@ class Cluster(Valkey):
         return answer
 
     def run_together(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        errand = getcurrent()
-        if not isinstance(errand, Errand) or not keys:
+        if not keys:
             return self.run(script, keys, arguments)
         server = self._server_of(keys[0])
         try:
-            answer = _switched(errand, server, _packed("EVALSHA", script.digest, len(keys), *keys, *arguments))
+            packed = _packed("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            answer = company.made(server.exchange, packed, elsewhere=True)
             if script.acknowledges and self._has_replicas(server):
-                self._note(server, _switched(errand, server, _WAIT))
+                self._note(server, company.made(server.exchange, _WAIT, elsewhere=True))
         except (NoScriptError, *REDIRECTIONS):  # nothing was done
             return self.run(script, keys, arguments)
         except Away:
@@ -367,14 +367,6 @@ def _tagged(options: Command) -> str:
     pattern = str(options[options.index("MATCH") + 1]) if "MATCH" in options else ""
     tag, closed, _ = pattern.partition("}")
     return tag + closed if closed and tag.startswith("{") and not set(tag) & set("*?[\\") else ""
-
-
-def _switched(errand: Errand, server: Valkey, packed: bytes) -> Any:
-    """The answer an errand waits for, in company. Raises what is answered in its place."""
-    answer = errand.parent.switch(Asked(server, packed))
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def _packed(*command: Argument) -> bytes:

@@ -42,7 +42,7 @@ class Application(BaseHandler):
         return False
 
     def in_company(self, request: HttpRequest) -> bool:
-        """Whether a request may be answered side by side with others in one thread: see `apps.valkey.together`."""
+        """Whether a request may be answered side by side with others in one thread: see `apps.company.together`."""
         return False
 
     def at_once(self, request: HttpRequest) -> HttpResponseBase | None:

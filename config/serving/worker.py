@@ -25,8 +25,8 @@ from django.http.response import HttpResponseBase
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from apps import tracing
+from apps.company import together
 from apps.errors import Problem
-from apps.valkey import together
 from config.serving import limits, stopping
 from config.serving.connection import Connection
 from config.serving.kept_files import AtHand

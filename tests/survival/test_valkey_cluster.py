@@ -10,10 +10,11 @@ from redis.exceptions import ResponseError
 
 from apps.api_keys.gate import Names
 from apps.api_keys.keys import BUCKETS, bucket_of
+from apps.company import together
 from apps.operations.backups import memory
 from apps.operations.backups.memory import _scanned
 from apps.usage.metering.journal import STREAMS, Journal
-from apps.valkey import Away, Script, Valkey, server, together
+from apps.valkey import Away, Script, Valkey, server
 from apps.valkey_cluster import Cluster, addresses_of
 from tests.survival.cluster import Nodes, cluster
 from tests.survival.machines import until

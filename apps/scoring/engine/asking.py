@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from apps import company
 from apps.scoring.engine import ensemble as ensembles
 from apps.scoring.engine.decide import Ensemble, ModelUsed
 from apps.scoring.engine.models import LoadedModel, ModelFailed, ModelRefused
@@ -58,7 +59,7 @@ def asked(chosen: Chosen, features: np.ndarray, *, explain: bool = True) -> Answ
             margins[name] = _margins(model, features)
             if explained_by is None and isinstance(model, LoadedModel):
                 explained_by = model
-                contributions = model.contributions(features) if explain else contributions
+                contributions = company.made(model.contributions_of, features) if explain else contributions
         except (ModelRefused, ModelFailed) as failure:
             log.error("model %s can't score: %s", name, failure)
             away.append(f"model:{name}")
@@ -69,7 +70,7 @@ def _margins(model: Model, features: np.ndarray) -> Sequence[float]:
     """Raises `ModelRefused` for a model that was never loaded, `ModelFailed` for one that breaks."""
     if isinstance(model, ModelRefused):
         raise model
-    return model.margins(features)
+    return company.made(model.margins_of, features)
 
 
 def scored_of(chosen: Chosen, answer: Answer, index: int, features: bytes) -> Scored | None:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
+from itertools import pairwise
 from math import exp, isfinite
 from operator import attrgetter
 from pathlib import Path
@@ -148,6 +149,14 @@ class LoadedModel:
         """float32[n, F] → float32[n, F]: what each feature adds to the calibrated log-odds of the baseline."""
         return (self._explainer.contributions(features)[:, :-1] * self.card.calibration.a).astype("<f4")
 
+    def margins_of(self, several: Sequence[np.ndarray]) -> list[list[float]]:
+        """`margins` of several callers' rows, by one call."""
+        return _by_one_call(self.margins, several)
+
+    def contributions_of(self, several: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """`contributions` of several callers' rows, by one call."""
+        return _by_one_call(self.contributions, several)
+
     def probability(self, margin: float) -> float:
         return self.card.calibration.probability(self.card.log_odds(margin))
 
@@ -157,6 +166,14 @@ class LoadedModel:
         if own is not None:
             return own.risk_scores[bisect_left(reference, margin)]
         return round(1000 * bisect_left(reference, margin) / len(reference))
+
+
+def _by_one_call(ask: Callable[[np.ndarray], Any], several: Sequence[np.ndarray]) -> list[Any]:
+    """What is said of each one's rows; most of a call for one row is the call."""
+    if len(several) == 1:
+        return [ask(several[0])]
+    said, ends = ask(np.concatenate(several)), np.cumsum([0, *map(len, several)]).tolist()
+    return [said[begin:end] for begin, end in pairwise(ends)]
 
 
 def _all_unknown(values: Any, count: int) -> bool:
