@@ -106,13 +106,15 @@ class Work:
 @dataclass(frozen=True, eq=False)
 class Shares:
     """What becomes of a block's rows: those decided and paid, and those that were decided before, by which decision.
-    `done`: how many of the chunk's rows are done with; the others wait for units."""
+    `done`: how many of the chunk's rows are done with; the others wait for units. `tier`: what metrics call the
+    tenant's plan."""
 
     rows: np.ndarray  # int64, places in the block
     duplicates: Mapping[int, str]
     supersedes: Mapping[int, str]
     named: Mapping[int, Named]
     done: int
+    tier: str
 
 
 def score_next(batch_id: str, now: datetime) -> bool:
@@ -197,8 +199,7 @@ def _score(work: Work) -> None:
     problems = _write_results(work, shares, decided)
     if not _still_reserved(work, units) or _quicker(work, shares):
         raise Again
-    tier = tier_of(live, reservations.allowed_now(work.tenant, timezone.now()).plan.name)
-    transaction.on_commit(partial(count_rows, decided, shares.rows, tier, len(shares.duplicates), len(problems)))
+    transaction.on_commit(partial(count_rows, decided, shares.rows, shares.tier, len(shares.duplicates), len(problems)))
     transaction.on_commit(partial(_tell_own_models, work, shares, decided))
     flagged = int(decided.verdicts.flagged[work.mine(shares.done)].sum())
     _mark_done(work, shares, problems, flagged, units)
@@ -229,13 +230,16 @@ def _shares(work: Work) -> Shares:
     is_fresh = work.mine(work.chunk.rows)
     is_fresh[list(known.duplicates)] = False
     fresh = np.flatnonzero(is_fresh)
-    granted, done = len(fresh), work.chunk.rows
+    granted, done, plan = len(fresh), work.chunk.rows, ""
     if work.batch.livemode and granted:
-        granted = reservations.reserve(get_gate(), work.tenant, work.chunk.pk, granted, work.at, timezone.now())
+        allowed = reservations.allowed_now(work.tenant, timezone.now())
+        plan = allowed.plan.name
+        granted = reservations.reserve(get_gate(), work.tenant, work.chunk.pk, granted, work.at, allowed)
     if granted < len(fresh):
         done = int(work.places[fresh[granted]])
     before = {row: name for row, name in known.duplicates.items() if work.places[row] < done}
-    return Shares(fresh[:granted], before, known.supersedes, {one.row: one for one in named}, done)
+    tier = tier_of(work.batch.livemode, plan)
+    return Shares(fresh[:granted], before, known.supersedes, {one.row: one for one in named}, done, tier)
 
 
 def _named(work: Work) -> list[Named]:

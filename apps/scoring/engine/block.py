@@ -141,8 +141,11 @@ class BlockDecisions:
     def __len__(self) -> int:
         return len(self.block)
 
-    def decision(self, row: int) -> Decision:
-        """One row as `Engine.decide` answers it; one that was not explained has neither reasons nor contributions."""
+    def decision(self, row: int, *, again: bool = True) -> Decision:
+        """One row as `Engine.decide` answers it; one that was not explained has neither reasons nor contributions.
+
+        `again`: with what it takes to decide again, which takes as long as all else.
+        """
         verdicts, rules = self.verdicts, self.rules.of(row)
         scored = self.probability is not None and self.risk_score is not None and self.features is not None
         return Decision(
@@ -160,7 +163,7 @@ class BlockDecisions:
             features=self.features[row].tobytes() if scored else b"",  # type: ignore[index]
             contributions=self.contributions.get(row, b""),
             policy_version=self.policy_version,
-            made_on=self.made_on(np.array([row]))[0],
+            made_on=self.made_on(np.array([row]))[0] if again else b"",
             ensemble=ensemble_of(self.chosen, self.answer, row),
             untold=self.rules.untold_of(row),
         )

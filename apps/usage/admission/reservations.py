@@ -23,18 +23,18 @@ RESERVE = Script((_HERE / "reserve.lua").read_text())
 SETTLE = Script((_HERE / "settle.lua").read_text())
 
 
-def reserve(gate: Gate, tenant: Tenant, reservation: str, wanted: int, at: datetime, now: datetime) -> int:
+def reserve(gate: Gate, tenant: Tenant, reservation: str, wanted: int, at: datetime, allowed: Allowance) -> int:
     """Reserve up to `wanted` live units in the month of `at`; how many are reserved under this id in all.
 
-    What the tenant may use is asked `now`. Raises `apps.valkey.Away`.
+    `allowed`: what the tenant may use now. Raises `apps.valkey.Away`.
     """
-    allowed = allowed_now(tenant, now).allowed_units
-    return _reserve(gate, tenant, reservation, wanted, at, UNLIMITED if allowed is None else allowed)
+    most = allowed.allowed_units
+    return _reserve(gate, tenant, reservation, wanted, at, UNLIMITED if most is None else most)
 
 
 def confirm(gate: Gate, tenant: Tenant, reservation: str, units: int, at: datetime, now: datetime) -> bool:
     """Whether so many units are still reserved, or could be again: Valkey may have lost its memory since."""
-    return reserve(gate, tenant, reservation, units, at, now) >= units
+    return reserve(gate, tenant, reservation, units, at, allowed_now(tenant, now)) >= units
 
 
 def settle(gate: Gate, tenant: Tenant, reservation: str, billed: int, at: datetime) -> None:
