@@ -12,6 +12,7 @@ from apps.batches import history, storage
 from apps.batches.aggregate_history import AggregateHistory
 from apps.batches.headings import Headings, match
 from apps.batches.history import FileHistory
+from apps.batches.lean_arrow import give_back
 from apps.batches.models import Batch
 from apps.batches.own_history import Known, OwnHistory
 from apps.batches.reading import CHUNK_ROWS, Chunk, Source
@@ -84,7 +85,9 @@ def store_all(
 
         # the next part is read while one is logged
         scored = list(history.ahead(logged, _stored(batch, source, counts, came_further), 1))
+        give_back()
         past.count()
+        give_back()
         if counted is not None:
             counted.count(aggregates_of(batch), came_further)
         if own is not None and known is not None:
