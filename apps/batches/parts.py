@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,8 @@ def store_all(
         plan = plan_of(policy, batch.schema)
         counted = AggregateHistory(plan, Path(folder), naming()) if plan.sources else None
         logs = [one for one in (own, counted) if one is not None]
-
-        def logged(part: tuple[int, Block]) -> int:
-            past.add(*part)
-            for log in logs:
-                log.add(part[1])
-            return len(part[1])
-
         # the next part is read while one is logged
-        scored = list(history.ahead(logged, _stored(batch, source, counts, came_further), 1))
+        scored = list(history.ahead(partial(_logged, past, logs), _stored(batch, source, counts, came_further), 1))
         give_back()
         past.count()
         give_back()
@@ -113,6 +107,15 @@ def _stored(
         counts.append(len(chunk))
         came_further()
         yield number, rows.block
+
+
+def _logged(past: FileHistory, logs: Sequence[OwnHistory | AggregateHistory], part: tuple[int, Block]) -> int:
+    """Log a part's rows; how many these are."""
+    number, block = part
+    past.add(number, block)
+    for log in logs:
+        log.add(block)
+    return len(block)
 
 
 def chunk_of(batch: Batch, number: int) -> Chunk:
