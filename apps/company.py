@@ -32,14 +32,17 @@ class Wanted(NamedTuple):
 Waiting = tuple[Errand, Wanted]
 
 
+def alone() -> bool:
+    """Whether this work has no company: what it wants is made for it at once."""
+    return not isinstance(getcurrent(), Errand)
+
+
 def made(maker: Maker, what: Any, *, elsewhere: bool = False) -> Any:
     """What the maker makes of this one, in company of what other errands want of it; raises what it answers so.
 
     What is not elsewhere must be harmless to ask again: after a failure of all, each is asked for alone.
     """
-    errand = getcurrent()
-    alone = not isinstance(errand, Errand)
-    answer = maker([what])[0] if alone else errand.parent.switch(Wanted(maker, what, elsewhere))
+    answer = maker([what])[0] if alone() else getcurrent().parent.switch(Wanted(maker, what, elsewhere))
     if isinstance(answer, Exception):
         raise answer
     return answer

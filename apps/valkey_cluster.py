@@ -124,7 +124,7 @@ class Cluster(Valkey):
         return answer
 
     def run_together(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        if not keys:
+        if company.alone() or not keys:
             return self.run(script, keys, arguments)
         server = self._server_of(keys[0])
         try:
